@@ -1,0 +1,1 @@
+"""Data sets: annotations, packed features, simulation, rendered clips."""

@@ -1,0 +1,173 @@
+"""What a data set is made of: ``dataset.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlld.config import from_dict, read_yaml, to_dict
+from rlld.errors import RlldError
+from rlld.taxonomy import LLP, Taxonomy
+from rlld.types import STREAMS
+
+FILE_NAME = "dataset.yaml"
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One feature stream.
+
+    Attributes:
+        dim: Feature dimensions of one segment.
+        folder: Folder of its per-video ``.npy`` files in the published layout.
+        frames: Rows per segment in those files; they are averaged while packing.
+    """
+
+    dim: int
+    folder: str = ""
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class AnnotationFiles:
+    """Names of the annotation files inside the annotation folder.
+
+    Attributes:
+        train: Weak labels of the training videos.
+        validation: Weak labels of the validation videos.
+        test: Weak labels of the test videos.
+        audio: Dense audible events of validation and test videos.
+        visual: Dense visible events of validation and test videos.
+        truth_audio: Audible events of the training videos, known in simulations only and used
+            for measuring alone; empty when unknown.
+        truth_visual: The same for visible events.
+    """
+
+    train: str = "train.csv"
+    validation: str = "validation.csv"
+    test: str = "test.csv"
+    audio: str = "audio.csv"
+    visual: str = "visual.csv"
+    truth_audio: str = ""
+    truth_visual: str = ""
+
+
+LLP_FILES = AnnotationFiles(
+    "AVVP_train.csv",
+    "AVVP_val_pd.csv",
+    "AVVP_test_pd.csv",
+    "AVVP_eval_audio.csv",
+    "AVVP_eval_visual.csv",
+)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set, except its contents.
+
+    Attributes:
+        name: Its name in reports.
+        classes: Class names in index order.
+        segments: Segments per video, T.
+        segment_seconds: Length of a segment in seconds.
+        streams: Feature streams by name (``audio``, ``visual_2d``, ``visual_3d``; the last is
+            optional).
+        annotations: Names of the annotation files.
+        features: Where the features come from: an extractor of ``rlld extract`` (``light``),
+            ``published`` for features made elsewhere, ``simulated``.
+        overrides: Dotted recipe settings that this data set needs (a smaller network, another
+            learning rate); applied to every recipe before the user's own overrides.
+
+    Raises:
+        RlldError: If a value is out of range or a needed stream is missing.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    segments: int
+    segment_seconds: float
+    streams: dict[str, StreamSpec]
+    annotations: AnnotationFiles = field(default_factory=AnnotationFiles)
+    features: str = "published"
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Taxonomy(self.classes)
+        if self.segments < 1 or self.segment_seconds <= 0:
+            raise RlldError(
+                f"data set {self.name!r}: segments and segment_seconds must be positive, found "
+                f"{self.segments} and {self.segment_seconds}"
+            )
+        for stream, spec in self.streams.items():
+            if stream not in STREAMS:
+                raise RlldError(
+                    f"data set {self.name!r}: unknown stream {stream!r}; known: "
+                    f"{', '.join(STREAMS)}"
+                )
+            if spec.dim < 1 or spec.frames < 1:
+                raise RlldError(
+                    f"data set {self.name!r}: stream {stream!r} needs positive dim and frames, "
+                    f"found {spec.dim} and {spec.frames}"
+                )
+        for stream in STREAMS[:2]:
+            if stream not in self.streams:
+                raise RlldError(f"data set {self.name!r}: stream {stream!r} is missing")
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes as a taxonomy."""
+        return Taxonomy(self.classes)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Feature dimensions by stream name."""
+        return {name: stream.dim for name, stream in self.streams.items()}
+
+    @property
+    def duration(self) -> float:
+        """Length of a video in seconds."""
+        return self.segments * self.segment_seconds
+
+
+LLP_SPEC = DataSpec(
+    name="llp",
+    classes=LLP.classes,
+    segments=10,
+    segment_seconds=1.0,
+    streams={
+        "audio": StreamSpec(128, "vggish"),
+        "visual_2d": StreamSpec(2048, "res152", 8),
+        "visual_3d": StreamSpec(512, "r2plus1d_18"),
+    },
+    annotations=LLP_FILES,
+)
+"""LLP with the published features."""
+
+
+def read_spec(folder: Path) -> DataSpec:
+    """Reads ``dataset.yaml`` of a data-set folder.
+
+    Raises:
+        RlldError: If the folder or file is missing or a field is wrong.
+    """
+    path = folder / FILE_NAME
+    if not folder.is_dir():
+        raise RlldError(f"{folder}: no such folder; make a data set with 'rlld data'")
+    if not path.is_file():
+        raise RlldError(f"{folder}: no {FILE_NAME} in it; make a data set with 'rlld data'")
+    return spec_from(read_yaml(path), str(path))
+
+
+def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
+    """Builds a specification from plain data; ``where`` names it in messages."""
+    return from_dict(DataSpec, data, where)
+
+
+def spec_text(spec: DataSpec) -> str:
+    """Returns the text of a ``dataset.yaml``."""
+    return str(yaml.safe_dump(to_dict(spec), sort_keys=False, allow_unicode=True))

@@ -1,0 +1,1 @@
+"""Sources of training labels, one file each."""

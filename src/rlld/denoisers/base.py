@@ -1,0 +1,91 @@
+"""What every label denoiser is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlld.data.split import Split
+from rlld.networks.base import Network
+from rlld.types import Batch, ModalityLabels, Prediction
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the training loop hands to a denoiser once, before the first step.
+
+    Attributes:
+        train: The training split; the denoiser never looks at ``train.truth``.
+        reward: The part of the validation split that may reward or teach the denoiser.
+        seed: Seed of the run; a denoiser draws from its own generator.
+        device: Where the tensors live.
+        fit: Trains a fresh task network on given labels of the whole training split, for
+            denoisers that need a trained network (exchange, estimator, state network).
+    """
+
+    train: Split
+    reward: Split
+    seed: int
+    device: torch.device
+    fit: Callable[[ModalityLabels], Network]
+
+
+class Denoiser(ABC):
+    """A source of labels for training.
+
+    Its module ``rlld.denoisers.NAME`` holds a frozen dataclass ``Config`` with the options and
+    ``build(spec: DataSpec) -> Denoiser``.
+
+    Attributes:
+        wants_feedback: Whether the loop validates on the reward videos after every step and
+            calls ``feedback``.
+        fresh_network_each_round: Whether the task network starts anew at each epoch or episode.
+    """
+
+    wants_feedback: bool = False
+    fresh_network_each_round: bool = False
+
+    def prepare(self, context: Context) -> None:
+        """Prepares once, before the first step; keeps nothing of ``context.train.truth``."""
+
+    @abstractmethod
+    def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
+        """Returns the labels that the task network is trained on in this step.
+
+        Args:
+            batch: The videos.
+            prediction: The network's prediction for them, without gradient, where the denoiser
+                asked for it by ``wants_prediction``; otherwise None.
+        """
+
+    wants_prediction: bool = False
+
+    def feedback(self, scores: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
+        """Takes the validation scores (percent) after the step and learns from them.
+
+        Args:
+            scores: The ten scores by name (``segment_audio`` ... ``event_event``).
+
+        Returns:
+            Figures for the log (reward, keep rate ...), as zero-dimensional tensors.
+        """
+        return {}
+
+    def keep_probability(self, batch: Batch) -> Tensor | None:
+        """Returns how probable it is that each label is kept (B, 2, C), None if undefined.
+
+        Values where the weak label is 0 have no meaning.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything that a resumed run needs: tensors, numbers, text, nested."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""

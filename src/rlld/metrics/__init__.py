@@ -1,0 +1,1 @@
+"""The ten F-scores of audio-visual video parsing."""

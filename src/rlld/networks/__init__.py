@@ -1,0 +1,1 @@
+"""Task networks, one file each."""

@@ -1,0 +1,33 @@
+"""What every objective is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from rlld.types import Batch, ModalityLabels, Prediction
+
+
+class Objective(nn.Module, ABC):
+    """A training loss.
+
+    Its module ``rlld.objectives.NAME`` holds a frozen dataclass ``Config`` with the options and
+    ``build(spec: DataSpec) -> Objective``. It is a module because some objectives learn
+    parameters of their own.
+    """
+
+    @abstractmethod
+    def forward(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Computes the loss.
+
+        Args:
+            prediction: What the network says of the batch.
+            labels: The targets that the denoiser gives.
+            batch: The videos.
+
+        Returns:
+            Scalars by name: ``loss`` is minimised, the others are its parts, for the log.
+        """

@@ -1,0 +1,1 @@
+"""From a video file or its features to events."""
