@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlld.data.split import Split
 from rlld.networks.base import Network
@@ -82,6 +82,17 @@ class Denoiser(ABC):
         Values where the weak label is 0 have no meaning.
         """
         return None
+
+    def end_of_round(self) -> dict[str, Tensor]:
+        """Is told that an epoch or episode ended; returns figures for the log."""
+        return {}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Returns the networks that judge labels, by name; empty where there are none.
+
+        A run folder keeps their weights, and ``keep_probability`` works once they are restored.
+        """
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything that a resumed run needs: tensors, numbers, text, nested."""

@@ -1,0 +1,135 @@
+"""Recipes: a network, a denoiser, an objective and a schedule under one name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlld.config import apply_overrides, from_dict, read_yaml, to_dict
+from rlld.errors import RlldError, nearest
+from rlld.metrics.gates import Gate
+from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
+from rlld.training.schedule import Schedule
+from rlld.training.selection import Selection
+
+RECIPES = Path(__file__).parent / "recipes"
+COMPONENTS: dict[str, Registry] = {
+    "network": NETWORKS,
+    "denoiser": DENOISERS,
+    "objective": OBJECTIVES,
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component and its options.
+
+    Attributes:
+        name: Name in its registry.
+        config: Its ``Config`` dataclass; ``config.build(spec)`` makes the component.
+    """
+
+    name: str
+    config: Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a run except data, seed and machine.
+
+    Attributes:
+        name: Name of the recipe file.
+        network: The task network.
+        denoiser: The source of training labels.
+        objective: The loss.
+        schedule: Length, order and learning rate.
+        selection: Which validation score picks the kept weights.
+        gate: How probabilities become 0/1 predictions when scoring and parsing.
+    """
+
+    name: str
+    network: Component
+    denoiser: Component
+    objective: Component
+    schedule: Schedule
+    selection: Selection
+    gate: Gate
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the recipe as plain data; ``recipe_from`` reads it back."""
+        data: dict[str, Any] = {"name": self.name}
+        for section in COMPONENTS:
+            component: Component = getattr(self, section)
+            data[section] = {"name": component.name, **to_dict(component.config)}
+        for section in ("schedule", "selection", "gate"):
+            data[section] = to_dict(getattr(self, section))
+        return data
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the packaged recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(
+    name: str,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Reads a recipe.
+
+    Args:
+        name: A packaged recipe, or the path of a YAML file.
+        overrides: Dotted settings of the user; an unknown one is an error.
+        defaults: Dotted settings that a data set needs (``DataSpec.overrides``); those for
+            which the recipe's component has no option are passed over.
+
+    Raises:
+        RlldError: If there is no such recipe or a setting is wrong.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        raise RlldError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")
+    data = {"name": path.stem, **read_yaml(path)}
+    chosen = {k: v for k, v in (overrides or {}).items() if k in COMPONENTS}
+    data = apply_overrides(data, chosen)
+    data = apply_overrides(data, _applicable(data, defaults or {}, str(path)))
+    rest = {key: value for key, value in (overrides or {}).items() if key not in COMPONENTS}
+    return recipe_from(apply_overrides(data, rest), f"recipe {name}")
+
+
+def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
+    """Builds a recipe from plain data; ``where`` names it in messages."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    for key in data:
+        if key not in known:
+            raise RlldError(f"{where}: unknown section {key!r}{nearest(key, known)}")
+    parts: dict[str, Any] = {"name": data.get("name", "unnamed")}
+    for section, registry in COMPONENTS.items():
+        value = data.get(section)
+        if not isinstance(value, Mapping):
+            raise RlldError(f"{where}: section {section!r} is missing or no mapping")
+        config = registry.config(value, f"{where}: {section}")
+        parts[section] = Component(value["name"], config)
+    for section, kind in (("schedule", Schedule), ("selection", Selection), ("gate", Gate)):
+        parts[section] = from_dict(kind, data.get(section, {}), f"{where}: {section}")
+    return Recipe(**parts)
+
+
+def _applicable(
+    data: Mapping[str, Any], defaults: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    usable = {}
+    for path, value in defaults.items():
+        section, _, option = path.partition(".")
+        if section in COMPONENTS:
+            component = COMPONENTS[section].config_type(data[section]["name"])
+            if option not in {field.name for field in dataclasses.fields(component)}:
+                continue
+        elif section not in ("schedule", "selection", "gate"):
+            raise RlldError(f"{where}: the data set overrides {path!r}, which no recipe has")
+        usable[path] = value
+    return usable

@@ -1,0 +1,264 @@
+"""Run folders: what a training leaves behind and everything else reads.
+
+``model.safetensors`` holds the task network, ``denoiser.safetensors`` the denoiser's networks where
+it has any, ``config.json`` everything needed to use them, ``golden.safetensors`` a small batch with
+the outputs it must give, ``metrics.jsonl`` the curves, ``resume/`` the state of an unfinished run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rlld.config import to_dict
+from rlld.data.spec import DataSpec, spec_from
+from rlld.denoisers.base import Denoiser
+from rlld.errors import RlldError
+from rlld.files import sha256, write_text, written_aside
+from rlld.metrics.gates import Gate
+from rlld.networks.base import Network
+from rlld.recipe import Recipe, recipe_from
+from rlld.types import Prediction
+
+FORMAT_VERSION = 1
+MODEL, DENOISER, GOLDEN, CONFIG = (
+    "model.safetensors",
+    "denoiser.safetensors",
+    "golden.safetensors",
+    "config.json",
+)
+GOLDEN_VIDEOS = 2
+GOLDEN_TOLERANCE = 1e-3
+"""Largest difference of a probability between the writing and the reading machine."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained parser.
+
+    Attributes:
+        path: Its folder.
+        recipe: What was trained, and how.
+        spec: The data set that it was trained on.
+        network: The task network, in evaluation mode.
+        facts: What else ``config.json`` holds: seed, data folder, selection, scores, notes.
+    """
+
+    path: Path
+    recipe: Recipe
+    spec: DataSpec
+    network: Network
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def gate(self) -> Gate:
+        """How its probabilities become predictions."""
+        return self.recipe.gate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lives."""
+        return next(self.network.parameters()).device
+
+    @torch.no_grad()
+    def predict(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts in float32.
+
+        Args:
+            streams: Features by stream name (B, T, D), on any device.
+        """
+        moved = {name: value.to(self.device, torch.float32) for name, value in streams.items()}
+        return self.network(moved)
+
+
+def save_run(
+    path: Path,
+    network: Network,
+    recipe: Recipe,
+    spec: DataSpec,
+    facts: Mapping[str, Any],
+    denoiser: Denoiser | None = None,
+) -> None:
+    """Writes a run folder; every file aside first, ``config.json`` last.
+
+    Args:
+        path: The folder; made when missing.
+        network: The task network.
+        recipe: What was trained.
+        spec: The data set.
+        facts: JSON-ready remarks (seed, scores, provenance ...).
+        denoiser: Its networks are kept where it has any.
+    """
+    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    _save_tensors(path / MODEL, weights)
+    _save_tensors(path / GOLDEN, _golden(network, spec))
+    kept = denoiser.networks() if denoiser else {}
+    if kept:
+        flat = {
+            f"{part}.{name}": value.detach().cpu()
+            for part, module in kept.items()
+            for name, value in module.state_dict().items()
+        }
+        _save_tensors(path / DENOISER, flat)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "rlld": version("rlld"),
+        "recipe": recipe.as_dict(),
+        "dataset": to_dict(spec),
+        "sha256": {
+            name: sha256(path / name) for name in (MODEL, DENOISER) if (path / name).is_file()
+        },
+        "facts": dict(facts),
+    }
+    write_text(path / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
+    """Reads a run folder.
+
+    Args:
+        path: The folder.
+        device: Where the network shall live.
+
+    Raises:
+        RlldError: If it is no run folder, comes from a newer version, was damaged or changed, or
+            does not give the outputs that it gave when it was written.
+    """
+    config = read_config(path)
+    recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
+    spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")
+    network: Network = recipe.network.config.build(spec)
+    _restore(network, load_tensors(path, MODEL, config), path / MODEL)
+    run = Run(path, recipe, spec, network.to(device).eval(), config["facts"])
+    _verify(run)
+    return run
+
+
+def load_denoiser(run: Run) -> Denoiser:
+    """Reads the denoiser of a run, ready for ``keep_probability``.
+
+    Raises:
+        RlldError: If the run's denoiser has no network, so that it cannot judge labels.
+    """
+    denoiser: Denoiser = run.recipe.denoiser.config.build(run.spec)
+    parts = denoiser.networks()
+    if not parts:
+        raise RlldError(
+            f"{run.path}: denoiser {run.recipe.denoiser.name!r} learns no keep probabilities; "
+            "train a recipe whose denoiser does (rlld)"
+        )
+    tensors = load_tensors(run.path, DENOISER, read_config(run.path))
+    for name, module in parts.items():
+        prefix = f"{name}."
+        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        _restore(module, own, run.path / DENOISER)
+        module.to(run.device).eval()
+    return denoiser
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Returns ``config.json`` of a run folder.
+
+    Raises:
+        RlldError: If it is missing, no JSON, incomplete or from a newer version.
+    """
+    file = path / CONFIG
+    if not file.is_file():
+        raise RlldError(f"{path}: no run folder (it has no {CONFIG}); give one of 'rlld train'")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RlldError(f"{file}: cannot be read as JSON ({error}); train again") from None
+    found = config.get("format_version") if isinstance(config, dict) else None
+    if not isinstance(found, int):
+        raise RlldError(f"{file}: no format_version in it, so it is no run of rlld")
+    if found > FORMAT_VERSION:
+        raise RlldError(
+            f"{file}: written in format {found} by rlld {config.get('rlld', '?')}, this one reads "
+            f"up to {FORMAT_VERSION}; update rlld"
+        )
+    for key in ("recipe", "dataset", "sha256", "facts"):
+        if not isinstance(config.get(key), dict):
+            raise RlldError(f"{file}: section {key!r} is missing; the file was changed")
+    return config
+
+
+def load_tensors(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Returns the tensors of a file of a run folder, after checking its checksum.
+
+    Raises:
+        RlldError: If it is missing, not safetensors (a pickle, say), or was changed.
+    """
+    file = path / name
+    if not file.is_file():
+        raise RlldError(f"{file}: missing; the run is incomplete, train again or use --resume")
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, ValueError) as error:
+        raise RlldError(
+            f"{file}: not a readable safetensors file ({error}); other formats, pickles above "
+            "all, are refused"
+        ) from None
+    if sha256(file) != config["sha256"].get(name):
+        raise RlldError(
+            f"{file}: its SHA-256 differs from the one in {CONFIG}; it was changed after the run"
+        )
+    return tensors
+
+
+def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    with written_aside(path) as aside:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, aside)
+
+
+def _restore(module: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise RlldError(f"{file}: does not fit the network of {CONFIG} ({reason})") from None
+
+
+@torch.no_grad()
+def _golden(network: Network, spec: DataSpec) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    device = next(network.parameters()).device
+    streams = {
+        name: torch.randn(GOLDEN_VIDEOS, spec.segments, dim, generator=generator)
+        for name, dim in spec.dims.items()
+    }
+    training = network.training
+    network.eval()
+    prediction = network({name: value.to(device) for name, value in streams.items()})
+    network.train(training)
+    tensors = {f"input.{name}": value for name, value in streams.items()}
+    for name in ("segment", "audio", "visual", "video"):
+        tensors[f"output.{name}"] = getattr(prediction, name).float().cpu()
+    return tensors
+
+
+def _verify(run: Run) -> None:
+    file = run.path / GOLDEN
+    try:
+        golden = load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RlldError(f"{file}: cannot be read ({error}); train again") from None
+    prefix = "input."
+    streams = {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
+    prediction = run.predict(streams)
+    for name in ("segment", "audio", "visual", "video"):
+        found, expected = getattr(prediction, name).cpu(), golden[f"output.{name}"]
+        if not torch.allclose(found, expected, rtol=0, atol=GOLDEN_TOLERANCE):
+            raise RlldError(
+                f"{file}: the network no longer gives its recorded {name} probabilities; the "
+                "weights or the installed torch changed what it computes"
+            )

@@ -1,0 +1,93 @@
+"""Which weights a run keeps: the best on validation by a named score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rlld.errors import RlldError
+
+if TYPE_CHECKING:
+    from rlld.data.split import Split
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rule that picks the kept weights.
+
+    Attributes:
+        score: A score by name (``segment_type``), several joined by ``+``, ``mean`` of the ten,
+            or ``last`` to keep the weights of the last round.
+        ties: Whether the earlier or the later of equal rounds is kept.
+        reward_share: Share of the validation videos that may reward or teach a denoiser. At 1
+            the same videos reward and select, as in the paper; below 1 the rest selects and no
+            video does both.
+
+    Raises:
+        RlldError: If ``reward_share`` is outside (0, 1].
+    """
+
+    score: str = "segment_type"
+    ties: Literal["earlier", "later"] = "later"
+    reward_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.reward_share <= 1:
+            raise RlldError(
+                f"selection.reward_share must lie in (0, 1], found {self.reward_share}"
+            )
+
+    def better(self, new: float, best: float | None) -> bool:
+        """Says whether a round of score ``new`` replaces the kept one of score ``best``."""
+        if best is None or self.score == "last":
+            return True
+        return new > best or (self.ties == "later" and new == best)
+
+
+def require_validation(split: Split, purpose: str) -> Split:
+    """Returns the split if it may steer training.
+
+    Args:
+        split: The split that somebody wants to use.
+        purpose: For what, in the message: ``selection``, ``reward``.
+
+    Raises:
+        RlldError: If it is the test split, which nothing may be chosen on.
+    """
+    if split.name == "test":
+        raise RlldError(
+            f"the test split must not be used for {purpose}: scores on it would be chosen, not "
+            "measured; use the validation split"
+        )
+    split.require_dense()
+    return split
+
+
+def partition(split: Split, reward_share: float, seed: int) -> tuple[Split, Split]:
+    """Divides a validation split into a reward part and a selection part.
+
+    Args:
+        split: The validation split.
+        reward_share: Share of its videos in the reward part, in (0, 1].
+        seed: Seed of the division.
+
+    Returns:
+        The reward and the selection part; the whole split twice when the share is 1.
+
+    Raises:
+        RlldError: If a part would be empty, or the split may not steer training.
+    """
+    import torch
+
+    require_validation(split, "reward and selection")
+    if reward_share == 1:
+        return split, split
+    count = round(reward_share * len(split))
+    if not 0 < count < len(split):
+        raise RlldError(
+            f"selection.reward_share {reward_share} leaves an empty part of {len(split)} "
+            "validation videos; choose another share"
+        )
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+    reward, rest = order[:count].sort().values, order[count:].sort().values
+    return split.subset(reward), split.subset(rest)
