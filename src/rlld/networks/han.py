@@ -1,0 +1,157 @@
+"""HAN, the hybrid attention network with attentive MMIL pooling (Tian et al., ECCV 2020).
+
+It is the task network of RLLD and, with the options named below, of MA and JoMoLD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.base import Network
+from rlld.networks.blocks import (
+    Dropout,
+    HybridAttentionLayer,
+    full_precision,
+    fused_heads,
+    linear,
+    mmil_pool,
+    pool_frames,
+)
+from rlld.types import Prediction
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of HAN.
+
+    Attributes:
+        hidden: Width of the model.
+        layers: Hybrid attention layers.
+        chained: Whether a layer reads what the layer before it wrote, as in JoMoLD. The released
+            HAN feeds the encoder's input to every layer, so that only the last one counts.
+        cross_attention: Whether a modality attends to the other one (JoMoLD's noise estimator
+            does without).
+        attention_dropout: Dropout inside the attention layers.
+        visual_dropout: Dropout of the visual stream before the heads (JoMoLD: 0.5).
+    """
+
+    hidden: int = 512
+    layers: int = 1
+    chained: bool = False
+    cross_attention: bool = True
+    attention_dropout: float = 0.1
+    visual_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or self.layers < 1:
+            raise RlldError(
+                f"network han: hidden and layers must be positive, found {self.hidden} and "
+                f"{self.layers}"
+            )
+
+    def build(self, spec: DataSpec) -> HAN:
+        """Builds the network for a data set."""
+        return HAN(self, spec)
+
+
+class _Encoder(nn.Module):
+    """Holds the attention layers under their published name."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            HybridAttentionLayer(config.hidden, config.attention_dropout)
+            for _ in range(config.layers)
+        )
+
+
+class HAN(Network):
+    """The hybrid attention network; its state dict has the keys of the published one.
+
+    Attributes:
+        config: Its options.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
+        self.fc_a = nn.Linear(dims["audio"], hidden)
+        self.fc_v = nn.Linear(dims["visual_2d"], hidden)
+        self.has_motion = "visual_3d" in dims
+        if self.has_motion:
+            self.fc_st = nn.Linear(dims["visual_3d"], hidden)
+            self.fc_fusion = nn.Linear(2 * hidden, hidden)
+        self.hat_encoder = _Encoder(config)
+        self.fc_prob = nn.Linear(hidden, classes)
+        self.fc_frame_att = nn.Linear(hidden, classes)
+        self.fc_av_att = nn.Linear(hidden, classes)
+        self.visual_dropout = Dropout(config.visual_dropout)
+
+    def forward(
+        self, streams: Mapping[str, Tensor], cross_attention: bool | None = None
+    ) -> Prediction:
+        """Predicts.
+
+        Args:
+            streams: Features by stream name, each (B, T, D); a visual stream may also come as
+                (B, T * frames, D), its frames are averaged first.
+            cross_attention: Overrides the option of that name for this call.
+
+        Returns:
+            The prediction. Its extras hold the embeddings (B, T, hidden) ``audio_before`` and
+            ``visual_before`` the attention, ``audio_after`` and ``visual_after`` it (before
+            ``visual_dropout``).
+        """
+        return self.predict(self.embed(streams), cross_attention)
+
+    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Maps the features to the width of the model; nothing random happens here.
+
+        Args:
+            streams: As in ``forward``.
+
+        Returns:
+            Audio and visual embeddings, stacked (2, B, T, hidden).
+        """
+        segments = streams["audio"].shape[1]
+        audio = linear(self.fc_a, streams["audio"])
+        visual = linear(self.fc_v, pool_frames(streams["visual_2d"], segments))
+        if self.has_motion:
+            motion = linear(self.fc_st, pool_frames(streams["visual_3d"], segments))
+            visual = self.fc_fusion(torch.cat([visual, motion], -1))
+        return torch.stack([audio, visual])
+
+    def predict(self, embedded: Tensor, cross_attention: bool | None = None) -> Prediction:
+        """Predicts from embeddings, so that two passes over a batch can share them.
+
+        Args:
+            embedded: What ``embed`` returned (2, B, T, hidden).
+            cross_attention: As in ``forward``.
+        """
+        cross = self.config.cross_attention if cross_attention is None else cross_attention
+        # Without chaining every layer but the last is overwritten; it need not be computed.
+        layers = list(self.hat_encoder.layers)[0 if self.config.chained else -1 :]
+        encoded = embedded
+        for layer in layers:
+            encoded = layer(encoded, cross)
+        audio, visual = encoded.unbind(0)
+        heard = torch.stack([audio, self.visual_dropout(visual)], 2)
+        heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
+        event_logits, time_logits, modality_logits = fused_heads(heads, heard)
+        segment = event_logits.sigmoid()
+        pooled = mmil_pool(segment, time_logits, modality_logits)
+        before = embedded.unbind(0)
+        extras = {
+            "audio_before": full_precision(before[0]),
+            "visual_before": full_precision(before[1]),
+            "audio_after": full_precision(audio),
+            "visual_after": full_precision(visual),
+        }
+        return Prediction(segment, *pooled, extras)

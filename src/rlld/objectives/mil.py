@@ -1,0 +1,66 @@
+"""The multiple-instance loss of HAN: video-level cross-entropies, optionally contrastive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from rlld.data.spec import DataSpec
+from rlld.objectives.base import Objective
+from rlld.objectives.bce import clamped_bce
+from rlld.objectives.contrastive import Contrastive
+from rlld.types import Batch, ModalityLabels, Prediction
+
+
+@dataclass(frozen=True)
+class Config:
+    """Weights of the parts; all 1 in HAN, audio 2 in JoMoLD's denoising stage.
+
+    Attributes:
+        audio_weight: Weight of the audio term (guided loss).
+        visual_weight: Weight of the visual term (guided loss).
+        video_weight: Weight of the fused video-level term.
+        contrastive: The "+CL" loss, off by default.
+    """
+
+    audio_weight: float = 1.0
+    visual_weight: float = 1.0
+    video_weight: float = 1.0
+    contrastive: Contrastive = field(default_factory=Contrastive)
+
+    def build(self, spec: DataSpec) -> MILObjective:
+        """Builds the objective; it needs to know nothing of the data set."""
+        return MILObjective(self)
+
+
+class MILObjective(Objective):
+    """Weighted sum of the video-level losses (HAN section 4.4, RLLD equations 6-8).
+
+    Attributes:
+        config: The weights.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns ``loss`` and its unweighted parts, ``contrastive`` only where it is used."""
+        config = self.config
+        parts = {
+            "audio": clamped_bce(prediction.audio, labels.audio),
+            "visual": clamped_bce(prediction.visual, labels.visual),
+            "video": clamped_bce(prediction.video, labels.video),
+        }
+        loss = (
+            config.audio_weight * parts["audio"]
+            + config.visual_weight * parts["visual"]
+            + config.video_weight * parts["video"]
+        )
+        if config.contrastive.weight:
+            parts["contrastive"] = config.contrastive.loss(prediction)
+            loss = loss + config.contrastive.weight * parts["contrastive"]
+        return {"loss": loss, **parts}
