@@ -1,0 +1,247 @@
+"""``light``: hand-made sound, picture and motion descriptors; nothing to download.
+
+They are good enough to learn clips with clear sounds and shapes from, such as rendered ones, and
+no replacement for learned features (VGGish, ResNet, R(2+1)D) on real video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.data.spec import StreamSpec
+from rlld.features.base import Extractor, Rows
+from rlld.features.decode import Clip
+
+Array = NDArray[np.float32]
+
+REVISION = 1
+"""Raised whenever the numbers change for the same parameters."""
+
+FFT = 512
+HOP = 160
+BAND_GROUPS = 8
+MODULATIONS = ((1.5, 3.0), (3.0, 6.0), (6.0, 12.0), (12.0, 24.0))
+"""Rhythms of sound in Hz: slow events, syllables, fast strokes, roughness."""
+
+RHYTHMS = ((0.5, 1.5), (1.5, 2.5), (2.5, 3.5), (3.5, 4.5))
+"""Rhythms of motion in Hz, up to half of 8 pictures per second."""
+
+GRID = 4
+ORIENTATIONS = 8
+COLOURS = 4
+
+
+@dataclass(frozen=True)
+class Config:
+    """Parameters.
+
+    Attributes:
+        rate: Samples per second.
+        bands: Mel bands, a multiple of 8.
+        fps: Pictures per second.
+        width: Picture width in pixels, a multiple of 4.
+        height: Picture height in pixels, a multiple of 4.
+    """
+
+    rate: int = 16000
+    bands: int = 48
+    fps: float = 8.0
+    width: int = 64
+    height: int = 48
+
+    def build(self) -> Light:
+        """Makes the extractor."""
+        return Light(self)
+
+
+class Light(Extractor):
+    """The ``light`` extractor: 128 sound, 256 picture and 128 motion dimensions by default."""
+
+    name = "light"
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns everything that its numbers depend on."""
+        return {**asdict(self.config), "revision": REVISION}
+
+    def streams(self, segment_seconds: float) -> dict[str, StreamSpec]:
+        """Returns its streams; the dimensions do not depend on the segment length."""
+        cells = GRID * GRID
+        return {
+            "audio": StreamSpec(2 * self.config.bands + BAND_GROUPS * len(MODULATIONS), "audio"),
+            "visual_2d": StreamSpec(cells * (4 + ORIENTATIONS) + COLOURS**3, "visual_2d"),
+            "visual_3d": StreamSpec(cells * (4 + len(RHYTHMS)), "visual_3d"),
+        }
+
+    def rows(self, clip: Clip, segment_seconds: float) -> Iterator[Rows]:
+        """Yields one row per stream and segment."""
+        config = self.config
+        dims = {name: spec.dim for name, spec in self.streams(segment_seconds).items()}
+        segments = clip.segments(
+            segment_seconds, rate=config.rate, fps=config.fps, size=(config.width, config.height)
+        )
+        for segment in segments:
+            row = {name: np.zeros(dim, np.float32) for name, dim in dims.items()}
+            if segment.audio is not None:
+                row["audio"] = audio_row(segment.audio, config.rate, config.bands)
+            if segment.frames is not None:
+                planes = ycc(segment.frames)
+                row["visual_2d"] = picture_row(segment.frames, planes)
+                row["visual_3d"] = motion_row(planes, segment_seconds)
+            yield {name: value[None] for name, value in row.items()}
+
+
+def audio_row(samples: Array, rate: int, bands: int) -> Array:
+    """Returns mean and spread of the log-mel bands and their rhythms.
+
+    Args:
+        samples: (n,) in [-1, 1]; shorter than a window is padded with silence.
+        rate: Samples per second.
+        bands: Mel bands.
+
+    Returns:
+        (2 * bands + 32,), roughly in [-2, 2].
+    """
+    samples = np.pad(samples, (0, max(0, FFT + HOP - len(samples))))
+    windows = np.lib.stride_tricks.sliding_window_view(samples, FFT)[::HOP]
+    spectrum = np.abs(np.fft.rfft(windows * np.hanning(FFT).astype(np.float32))) ** 2
+    mel = np.log10(spectrum @ mel_filters(rate, bands) + 1e-5)
+    rhythm = _band_power(mel, HOP / rate, MODULATIONS)
+    groups = rhythm.reshape(len(MODULATIONS), BAND_GROUPS, -1).mean(2)
+    row = [mel.mean(0) / 2.0, mel.std(0) * 1.5, np.log10(groups + 1e-3).ravel() + 1.5]
+    return _scaled(row)
+
+
+@lru_cache(maxsize=4)
+def mel_filters(rate: int, bands: int) -> Array:
+    """Returns triangular filters (257, bands), equally wide on the mel scale, from 50 Hz up."""
+    edges = _hertz(np.linspace(_mel(50.0), _mel(0.475 * rate), bands + 2))
+    frequencies = np.fft.rfftfreq(FFT, 1.0 / rate)[:, None]
+    # Low bands are narrower than a bin: widen them so that none is empty.
+    width = np.maximum(np.diff(edges), rate / FFT)
+    rising = (frequencies - edges[1:-1] + width[:-1]) / width[:-1]
+    falling = (edges[1:-1] + width[1:] - frequencies) / width[1:]
+    filters: Array = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    return filters
+
+
+def _mel(hertz: float) -> float:
+    return float(2595.0 * np.log10(1.0 + hertz / 700.0))
+
+
+def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    hertz: NDArray[np.float64] = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    return hertz
+
+
+def ycc(frames: NDArray[np.uint8]) -> Array:
+    """Returns brightness and two colour differences (3, F, H, W), in [0, 1] and [-0.5, 0.5]."""
+    red, green, blue = np.moveaxis(frames, 3, 0).astype(np.float32) / 255.0
+    brightness = 0.299 * red + 0.587 * green + 0.114 * blue
+    return np.stack([brightness, (blue - brightness) * 0.564, (red - brightness) * 0.713])
+
+
+def picture_row(frames: NDArray[np.uint8], planes: Array) -> Array:
+    """Returns colour layout, colour histogram, edge orientations and texture.
+
+    Args:
+        frames: (F, H, W, 3), RGB.
+        planes: The same as ``ycc`` gives it.
+
+    Returns:
+        Means over the pictures: colour per cell (3 x 16), histogram of 64 colours, edge
+        orientations per cell (16 x 8) and texture per cell (16), roughly in [-2, 2].
+    """
+    layout = np.stack([_cells(plane).mean(0) for plane in planes])
+    layout = (layout - [[0.5], [0.0], [0.0]]) * [[3.0], [6.0], [6.0]]
+    levels = frames >> 6
+    code = (levels[..., 0] * COLOURS + levels[..., 1]) * COLOURS + levels[..., 2]
+    histogram = np.bincount(code.ravel(), minlength=COLOURS**3) / code.size
+    down, across = np.gradient(planes[0], axis=(1, 2))
+    texture = _cells(np.abs(down) + np.abs(across)).mean(0)
+    edges = _orientations(down, across)
+    row = [layout.ravel(), np.sqrt(histogram) * 2.0, edges, np.log10(texture + 1e-3) + 1.5]
+    return _scaled(row)
+
+
+def _orientations(down: Array, across: Array) -> Array:
+    """Returns the share of each edge orientation per cell, by magnitude, (16 * 8,)."""
+    strength = np.hypot(down, across)
+    angle = np.arctan2(down, across) * (ORIENTATIONS / np.pi) % ORIENTATIONS
+    bins = angle.astype(np.intp) % ORIENTATIONS
+    height, width = strength.shape[1:]
+    rows = np.arange(height)[:, None] * GRID // height
+    columns = np.arange(width)[None] * GRID // width
+    code = (rows * GRID + columns) * ORIENTATIONS + bins
+    total = np.bincount(code.ravel(), strength.ravel(), GRID * GRID * ORIENTATIONS)
+    total = total.reshape(-1, ORIENTATIONS)
+    # The constant keeps faint noise of an even wall from looking like strong edges.
+    share = total / (total.sum(1, keepdims=True) + 0.01 * strength.size / GRID**2)
+    result: Array = (np.sqrt(share) * 2.0).astype(np.float32).ravel()
+    return result
+
+
+def motion_row(planes: Array, segment_seconds: float) -> Array:
+    """Returns strength, unrest, direction and rhythm of motion per cell.
+
+    Args:
+        planes: (3, F, H, W) as ``ycc`` gives it.
+        segment_seconds: Time that the F pictures cover.
+
+    Returns:
+        Strength (16), its spread over time (16), direction across and down (2 x 16) and rhythm
+        of the brightness (4 x 16), roughly in [-2, 2]; zeros for a single picture.
+    """
+    brightness = planes[0]
+    cells = GRID * GRID
+    if len(brightness) < 2:
+        return np.zeros(cells * (4 + len(RHYTHMS)), np.float32)
+    change = np.diff(brightness, axis=0)
+    strength = _cells(np.abs(change))
+    down, across = np.gradient(brightness[:-1], axis=(1, 2))
+    flow = np.stack([_cells(-change * across).mean(0), _cells(-change * down).mean(0)])
+    rhythm = _band_power(_cells(brightness), segment_seconds / len(brightness), RHYTHMS)
+    row = [
+        np.log10(strength.mean(0) + 1e-3) + 2.0,
+        np.log10(strength.std(0) + 1e-3) + 2.0,
+        (np.sign(flow) * np.sqrt(np.abs(flow)) * 20.0).ravel(),
+        np.log10(rhythm + 1e-6).ravel() / 2.0 + 2.0,
+    ]
+    return _scaled(row)
+
+
+def _cells(planes: Array) -> Array:
+    """Returns cell means (F, 16) of pictures (F, H, W)."""
+    count, height, width = planes.shape
+    grid = planes.reshape(count, GRID, height // GRID, GRID, width // GRID)
+    means: Array = grid.mean((2, 4)).reshape(count, -1)
+    return means
+
+
+def _band_power(signal: Array, step: float, limits: tuple[tuple[float, float], ...]) -> Array:
+    """Returns the power of each column of a signal (n, k) in frequency bands, (bands, k)."""
+    length = len(signal)
+    window = np.hanning(length + 2)[1:-1].astype(np.float32)[:, None]
+    power = np.abs(np.fft.rfft((signal - signal.mean(0)) * window, axis=0)) ** 2 / length**2
+    frequencies = np.fft.rfftfreq(length, step)
+    # A short segment may have no frequency in a band: the nearest one stands for it.
+    bands = []
+    for low, high in limits:
+        inside = (frequencies >= low) & (frequencies < high)
+        if not inside.any():
+            inside[np.argmin(np.abs(frequencies - (low + high) / 2))] = True
+        bands.append(power[inside].sum(0))
+    return np.stack(bands).astype(np.float32)
+
+
+def _scaled(parts: list[Any]) -> Array:
+    row: Array = np.clip(np.concatenate([np.ravel(part) for part in parts]), -4.0, 4.0)
+    return row.astype(np.float32)
