@@ -1,0 +1,345 @@
+r"""Annotation files: tab-separated text in the published format of LLP, read and written.
+
+A *weak* file has the columns ``filename`` and ``event_labels`` (class names joined by commas), a
+*dense* file ``filename``, ``onset``, ``offset`` and ``event_labels`` (one class per row, times in
+seconds, the offset exclusive). The first line is the header. Readers accept Windows line ends and
+a byte order mark; everything else that is not the format is an error at its line.
+
+Video ids are matched whole. Rows of one video need not be adjacent, and rows of unknown videos
+are allowed: the dense files of LLP serve two splits and hold some ids of neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.data.problems import Grade, Problem, Report, strict
+from rlld.errors import RlldError, nearest
+from rlld.files import write_text
+
+if TYPE_CHECKING:
+    from rlld.data.spec import DataSpec
+    from rlld.taxonomy import Taxonomy
+
+WEAK_HEADER = ("filename", "event_labels")
+DENSE_HEADER = ("filename", "onset", "offset", "event_labels")
+BOM = "\ufeff"
+
+LLP_AUDIO_VERSIONS = {
+    "d5435664668bec6e7eafb39059d2f424ed2682f6b55395262fc3cb691b7d0778": (
+        "the corrected LLP audio file (134,355 bytes)"
+    ),
+    "249122f65501d8d611c0027a48643798fe622bedee60f7e6224b5a8e3c02f886": (
+        "the damaged LLP audio file (134,360 bytes) that published scores were computed with; "
+        "rows 930, 931 and 2449 name no video"
+    ),
+}
+"""The two versions of ``AVVP_eval_audio.csv`` in circulation, by SHA-256."""
+
+
+@dataclass(frozen=True)
+class WeakLabels:
+    """Weak labels of a split, in file order.
+
+    Attributes:
+        ids: Video ids, N of them, unique.
+        labels: (N, C) of 0 and 1, uint8.
+    """
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.uint8]
+
+
+class Row(NamedTuple):
+    """One row of a dense file.
+
+    Attributes:
+        id: Video id.
+        onset: Start in seconds.
+        offset: End in seconds, exclusive; may equal or precede the onset, which marks nothing.
+        label: Class name.
+        line: Line in the file, counted from 1.
+    """
+
+    id: str
+    onset: float
+    offset: float
+    label: str
+    line: int
+
+
+def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakLabels:
+    """Reads a weak annotation file.
+
+    Args:
+        path: The file.
+        taxonomy: The classes.
+        report: Receives every problem; the default raises on the first error.
+
+    Returns:
+        The labels of the rows without error. A repeated label counts once.
+
+    Raises:
+        RlldError: If the file cannot be read or (with the default ``report``) on a wrong header
+            or separator, an unknown class or a video listed twice; names file and line.
+    """
+    index = {name: position for position, name in enumerate(taxonomy.classes)}
+    lines: dict[str, int] = {}
+    labels: list[list[int]] = []
+    for line, (video, cell) in _rows(path, WEAK_HEADER, report):
+        found = [index.get(name, -1) for name in cell.split(",")] if cell else []
+        if -1 in found:
+            name = cell.split(",")[found.index(-1)]
+            report(_unknown_class(path, line, name, taxonomy))
+            continue
+        if video in lines:
+            text = f"video '{video}' is listed before, on line {lines[video]}; keep one row"
+            report(Problem(path, line, "error", text))
+            continue
+        if not found:
+            report(Problem(path, line, "note", f"video '{video}' has no label"))
+        if len(set(found)) < len(found):
+            text = f"video '{video}' repeats a label ('{cell}'); it counts once"
+            report(Problem(path, line, "note", text))
+        lines[video] = line
+        labels.append(found)
+    matrix = np.zeros((len(labels), len(taxonomy)), dtype=np.uint8)
+    for position, found in enumerate(labels):
+        matrix[position, found] = 1
+    return WeakLabels(tuple(lines), matrix)
+
+
+def read_dense(
+    path: Path, taxonomy: Taxonomy, duration: float | None = None, report: Report = strict
+) -> list[Row]:
+    """Reads a dense annotation file.
+
+    Args:
+        path: The file.
+        taxonomy: The classes.
+        duration: Length of a video in seconds; times beyond it are errors when it is given.
+        report: Receives every problem; the default raises on the first error.
+
+    Returns:
+        The rows without error in file order, also those of zero or negative length.
+
+    Raises:
+        RlldError: If the file cannot be read or (with the default ``report``) on a wrong header
+            or separator, an unknown class, or a time that is no number or outside the video;
+            names file and line.
+    """
+    classes = frozenset(taxonomy.classes)
+    limit = math.inf if duration is None else duration
+    rows: list[Row] = []
+    for line, (video, start, end, label) in _rows(path, DENSE_HEADER, report):
+        if label not in classes:
+            report(_unknown_class(path, line, label, taxonomy))
+            continue
+        onset, offset = _seconds(start), _seconds(end)
+        if onset is None or offset is None:
+            name, cell = ("onset", start) if onset is None else ("offset", end)
+            text = f"{name} is '{cell}', not a number of seconds; correct it"
+            report(Problem(path, line, "error", text))
+            continue
+        if not (0 <= onset <= limit and 0 <= offset <= limit):
+            text = (
+                f"event from {start} to {end} s lies outside the video "
+                f"(0 to {_time(limit) if duration is not None else 'its end'} s); correct it"
+            )
+            report(Problem(path, line, "error", text))
+            continue
+        if offset <= onset:
+            what = "zero length" if offset == onset else "its offset before its onset"
+            text = f"{label} of '{video}' has {what} ({start} to {end} s) and marks nothing"
+            report(Problem(path, line, "warning", text))
+        rows.append(Row(video, onset, offset, label, line))
+    return rows
+
+
+def rasterise(rows: Iterable[Row], ids: Sequence[str], spec: DataSpec) -> NDArray[np.bool_]:
+    """Paints dense rows on segments.
+
+    A segment is active when a row covers at least half of it. For times that are whole multiples
+    of the segment length this is the published rule, onset <= segment < offset. Rows of a class
+    merge by union; rows of other videos are left out.
+
+    Args:
+        rows: The rows.
+        ids: Video ids, N of them.
+        spec: The data set, for its classes, segments and segment length.
+
+    Returns:
+        (N, T, C), bool.
+    """
+    video = {name: position for position, name in enumerate(ids)}
+    label = {name: position for position, name in enumerate(spec.classes)}
+    cells = np.zeros((len(video), spec.segments, len(spec.classes)), dtype=np.bool_)
+    for row in rows:
+        if row.id in video:
+            first, stop = covered(row.onset, row.offset, spec.segment_seconds)
+            cells[video[row.id], first:stop, label[row.label]] = True
+    return cells
+
+
+def covered(onset: float, offset: float, segment_seconds: float) -> tuple[int, int]:
+    """Returns the segments ``first <= t < stop`` of which an event covers at least half."""
+    # Rounding makes 2.88 s of 0.96 s segments exactly 3 segments.
+    start = round(onset / segment_seconds, 9)
+    end = round(offset / segment_seconds, 9)
+    if end - start < 0.5:
+        return 0, 0
+    return math.ceil(start - 0.5), math.floor(end + 0.5)
+
+
+def write_weak(
+    path: Path, ids: Sequence[str], labels: NDArray[np.generic], taxonomy: Taxonomy
+) -> None:
+    """Writes a weak annotation file; classes of a row stand in index order.
+
+    Args:
+        path: The file, replaced whole.
+        ids: Video ids, N of them.
+        labels: (N, C), non-zero where a label is given.
+        taxonomy: The classes.
+    """
+    lines = ["\t".join(WEAK_HEADER)]
+    for video, row in zip(ids, np.asarray(labels), strict=True):
+        names = ",".join(taxonomy.classes[c] for c in np.flatnonzero(row))
+        lines.append(f"{_checked_id(video)}\t{names}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def write_dense(path: Path, ids: Sequence[str], maps: NDArray[np.bool_], spec: DataSpec) -> None:
+    """Writes a dense annotation file: one row per run of active segments.
+
+    Args:
+        path: The file, replaced whole.
+        ids: Video ids, N of them.
+        maps: (N, T, C), true where an event is present.
+        spec: The data set.
+    """
+    edges = np.pad(np.asarray(maps, dtype=np.int8), ((0, 0), (1, 1), (0, 0)))
+    steps = np.diff(edges, axis=1).transpose(0, 2, 1)
+    starts, ends = np.argwhere(steps == 1), np.argwhere(steps == -1)
+    lines = ["\t".join(DENSE_HEADER)]
+    for (video, label, first), (_, _, stop) in zip(starts, ends, strict=True):
+        onset = _time(first * spec.segment_seconds)
+        offset = _time(stop * spec.segment_seconds)
+        lines.append(f"{_checked_id(ids[video])}\t{onset}\t{offset}\t{spec.classes[label]}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def audio_version(path: Path) -> str:
+    """Says which of the two circulating LLP audio files a file is; empty for any other file."""
+    return LLP_AUDIO_VERSIONS.get(hashlib.sha256(read_bytes(path)).hexdigest(), "")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads an annotation file.
+
+    Raises:
+        RlldError: If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise RlldError(f"{path}: no such annotation file") from None
+    except OSError as error:
+        raise RlldError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _rows(path: Path, header: tuple[str, ...], report: Report) -> Iterator[tuple[int, list[str]]]:
+    """Yields line number and fields of every row that has the right number of fields."""
+    lines = _lines(path, report)
+    if not lines or tuple(lines[0].split("\t")) != header:
+        report(Problem(path, 1, "error", _header_text(lines[0] if lines else "", header)))
+        return
+    for line, text in enumerate(lines[1:], 2):
+        fields = text.split("\t")
+        problem = "" if text else "blank line; remove it"
+        grade: Grade = "error" if text else "note"
+        if text and len(fields) != len(header):
+            problem = (
+                f"expected {len(header)} tab-separated fields ({', '.join(header)}), "
+                f"found {len(fields)}{_separator(text, len(header))}"
+            )
+        elif text and (not fields[0] or fields[0] != fields[0].strip(' "') or "\r" in text):
+            problem = f"{fields[0]!r} is no video id: ids hold no outer spaces, quotes or line ends"
+        if problem:
+            report(Problem(path, line, grade, problem))
+        else:
+            yield line, fields
+
+
+def _lines(path: Path, report: Report) -> list[str]:
+    try:
+        text = read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        report(Problem(path, line, "error", "not UTF-8 text; save the file as UTF-8"))
+        return []
+    if text.startswith(BOM):
+        text = text[1:]
+        report(Problem(path, 1, "warning", "the file starts with a byte order mark; remove it"))
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    windows = [number for number, line in enumerate(lines, 1) if line.endswith("\r")]
+    if windows:
+        problem = (
+            f"Windows line end, in {len(windows)} lines of the file; save it with LF line ends"
+        )
+        report(Problem(path, windows[0], "warning", problem))
+    return [line.rstrip("\r") for line in lines]
+
+
+def _header_text(found: str, header: tuple[str, ...]) -> str:
+    wanted = "expected the tab-separated header " + ", ".join(header)
+    if not found:
+        return f"{wanted}, found an empty file or line; add it"
+    shown = found if len(found) <= 80 else found[:77] + "..."
+    if found.startswith("filename"):
+        return f"{wanted}, found {shown!r}{_separator(found, len(header))}"
+    return f"{wanted}, found {shown!r}; add the header line"
+
+
+def _separator(text: str, fields: int) -> str:
+    """Says which other separator would explain a line, or nothing."""
+    for mark, name in ((",", "commas"), (";", "semicolons"), (" ", "spaces")):
+        parts = text.split() if mark == " " else text.split(mark)
+        if "\t" not in text and len(parts) >= fields:
+            return f"; its fields seem to be separated by {name}; separate them by tabs"
+    return "; correct the line"
+
+
+def _unknown_class(path: Path, line: int, name: str, taxonomy: Taxonomy) -> Problem:
+    text = f"unknown class '{name}'{nearest(name, taxonomy.classes)}"
+    return Problem(path, line, "error", text)
+
+
+def _seconds(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _time(seconds: float) -> str:
+    """Writes seconds without needless digits: ``3``, ``2.88``."""
+    value = round(float(seconds), 9)
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _checked_id(video: str) -> str:
+    if not video or video != video.strip(' "') or any(mark in video for mark in "\t\r\n"):
+        raise RlldError(f"video id {video!r} cannot be written: it holds a tab, line end or space")
+    return video

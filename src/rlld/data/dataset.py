@@ -1,0 +1,160 @@
+"""Loading a data-set folder: ``dataset.yaml``, ``annotations/`` and packed ``features/``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlld.data.annotations import rasterise, read_dense, read_weak
+from rlld.data.spec import SPLITS, DataSpec, read_spec
+from rlld.data.split import Split
+from rlld.data.store import Store, read_store, store_path
+from rlld.errors import RlldError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANNOTATIONS = "annotations"
+"""Folder of the annotation files inside a data-set folder."""
+
+
+class DataSet:
+    """A data set whose splits are loaded when first asked for.
+
+    Attributes:
+        folder: The data-set folder.
+        spec: Its specification.
+
+    Args:
+        folder: The data-set folder.
+        with_truth: Load the true events of training videos where they are known (simulations).
+
+    Raises:
+        RlldError: If ``dataset.yaml`` is missing or wrong.
+    """
+
+    def __init__(self, folder: Path, *, with_truth: bool = False) -> None:
+        self.folder = folder
+        self.spec = read_spec(folder)
+        self._with_truth = with_truth
+
+    @cached_property
+    def train(self) -> Split:
+        """The training split."""
+        return self._load("train")
+
+    @cached_property
+    def validation(self) -> Split:
+        """The validation split."""
+        return self._load("validation")
+
+    @cached_property
+    def test(self) -> Split:
+        """The test split."""
+        return self._load("test")
+
+    def split(self, name: str) -> Split:
+        """Returns a split by name.
+
+        Raises:
+            RlldError: If there is no split of that name, or its files are wrong.
+        """
+        _check_name(name)
+        split: Split = getattr(self, name)
+        return split
+
+    def _load(self, name: str) -> Split:
+        return _load_split(self.folder, self.spec, name, self._with_truth)
+
+
+def load_data(folder: Path | str, *, with_truth: bool = False) -> DataSet:
+    """Opens a data-set folder; see :class:`DataSet`."""
+    return DataSet(Path(folder), with_truth=with_truth)
+
+
+def load_split(folder: Path | str, name: str, *, with_truth: bool = False) -> Split:
+    """Loads one split of a data-set folder.
+
+    Features are memory-mapped: they enter memory when they are first used.
+
+    Args:
+        folder: The data-set folder.
+        name: ``train``, ``validation`` or ``test``.
+        with_truth: Load the true events of training videos where they are known (simulations).
+
+    Returns:
+        The split; videos stand in the order of its weak annotation file.
+
+    Raises:
+        RlldError: If a file is missing or wrong, or the store does not match the annotations.
+    """
+    _check_name(name)
+    return _load_split(Path(folder), read_spec(Path(folder)), name, with_truth)
+
+
+def _check_name(name: str) -> None:
+    if name not in SPLITS:
+        raise RlldError(f"unknown split {name!r}{nearest(name, SPLITS)}")
+
+
+def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Split:
+    files = spec.annotations
+    annotations = folder / ANNOTATIONS
+    weak = read_weak(annotations / getattr(files, name), spec.taxonomy)
+    dense = truth = None
+    if name != "train":
+        dense = read_maps(annotations, files.audio, files.visual, weak.ids, spec)
+    elif with_truth and files.truth_audio and files.truth_visual:
+        truth = read_maps(annotations, files.truth_audio, files.truth_visual, weak.ids, spec)
+    store = read_store(store_path(folder, name))
+    check_store(store, weak.ids, spec)
+    labels = torch.from_numpy(weak.labels.astype(np.float32))
+    return Split(name, spec, weak.ids, store.streams, labels, dense, truth)
+
+
+def read_maps(folder: Path, audio: str, visual: str, ids: Sequence[str], spec: DataSpec) -> Tensor:
+    """Reads two dense files as one map.
+
+    Args:
+        folder: Annotation folder.
+        audio: File name of the audible events.
+        visual: File name of the visible events.
+        ids: Videos, N of them.
+        spec: The data set.
+
+    Returns:
+        (N, T, 2, C), bool.
+
+    Raises:
+        RlldError: If a file is missing or wrong.
+    """
+    maps = [
+        rasterise(read_dense(folder / name, spec.taxonomy, spec.duration), ids, spec)
+        for name in (audio, visual)
+    ]
+    return torch.from_numpy(np.stack(maps, axis=2))
+
+
+def check_store(store: Store, ids: Sequence[str], spec: DataSpec) -> None:
+    """Refuses a store that is not of these videos or this specification.
+
+    Raises:
+        RlldError: If ids, streams or dimensions differ.
+    """
+    if store.ids != tuple(ids):
+        raise RlldError(
+            f"{store.path}: holds {len(store.ids)} videos that are not the {len(ids)} of the "
+            "annotation file in their order; pack the features again"
+        )
+    expected = {name: (spec.segments, dim) for name, dim in spec.dims.items()}
+    found = {name: tuple(value.shape[1:]) for name, value in store.streams.items()}
+    if expected != found:
+        raise RlldError(
+            f"{store.path}: holds streams {found}, dataset.yaml says {expected} (segments, "
+            "dimensions); correct dataset.yaml or pack the features again"
+        )
