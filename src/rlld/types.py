@@ -106,6 +106,7 @@ class Parse:
         gates: Video-level probabilities (2, C) that gated them, as nested tuples.
         tags: Known tags that gated the parse, None when none were given.
         notes: What the reader should know (no audio track, for instance).
+        model: What parsed it: run folder, network and label source.
     """
 
     name: str
@@ -117,3 +118,10 @@ class Parse:
     gates: tuple[tuple[float, ...], ...]
     tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    model: str = ""
+
+    def _repr_html_(self) -> str:
+        """Shows the timeline in a notebook."""
+        from rlld.report.notebook import notebook_html  # a notebook asks; nothing else pays
+
+        return notebook_html(self)

@@ -1,0 +1,71 @@
+"""From decisions per segment to events with times and confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.types import AUDIO, VISUAL, Event, Modality
+
+ORDER: tuple[Modality, ...] = ("audio", "visual", "audio_visual")
+"""Order of events that start together."""
+
+
+def runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Returns the maximal runs of true cells as (first, one past the last).
+
+    Args:
+        active: One decision per segment (S,).
+    """
+    edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
+    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
+
+
+def events_from(
+    active: NDArray[np.bool_],
+    probabilities: NDArray[np.floating[Any]],
+    classes: Sequence[str],
+    segment_seconds: float,
+    duration: float,
+) -> tuple[Event, ...]:
+    """Reads events from the decided segments.
+
+    An event is a maximal run of segments. Audio-visual events are the runs of the product of both
+    maps, as the official evaluation has it, so they can be shorter than the audible and visible
+    events that they come from. The confidence is the mean segment probability over the run; for
+    audio-visual events the mean of the smaller of both probabilities, since an event is as
+    certainly in both tracks as it is in the weaker one.
+
+    Args:
+        active: Decisions (S, 2, C).
+        probabilities: Segment probabilities (S, 2, C) in [0, 1].
+        classes: The C class names.
+        segment_seconds: Length of a segment.
+        duration: Length of the video in seconds; no event reaches past it.
+
+    Returns:
+        Events ordered by start, modality and class.
+    """
+    both = active[:, AUDIO] & active[:, VISUAL]
+    weaker = probabilities.min(axis=1)
+    maps: tuple[tuple[Modality, NDArray[np.bool_], NDArray[np.floating[Any]]], ...] = (
+        ("audio", active[:, AUDIO], probabilities[:, AUDIO]),
+        ("visual", active[:, VISUAL], probabilities[:, VISUAL]),
+        ("audio_visual", both, weaker),
+    )
+    found = []
+    for rank, (modality, decided, values) in enumerate(maps):
+        for index in np.flatnonzero(decided.any(axis=0)):
+            for first, last in runs(decided[:, index]):
+                start, end = first * segment_seconds, min(last * segment_seconds, duration)
+                if start >= end:
+                    continue
+                confidence = float(values[first:last, index].mean(dtype=np.float64))
+                event = Event(classes[index], modality, start, end, confidence)
+                found.append((start, rank, int(index), event))
+    return tuple(event for *_, event in sorted(found, key=lambda item: item[:3]))
+
+

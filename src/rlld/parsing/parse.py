@@ -1,0 +1,217 @@
+"""A trained run and a clip (or its features) in, a parse out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.parsing.events import events_from
+from rlld.parsing.windows import Evidence, Windows, above, decide
+from rlld.types import MODALITIES, Parse, Prediction
+
+TAIL = 0.1
+"""A last segment filled by less than this is padding of the container, not a part of the video."""
+
+
+class Gate(Protocol):
+    """What is needed of ``rlld.metrics.Gate``: decisions, and which probability gates what."""
+
+    @property
+    def audio(self) -> str:
+        """Part of the prediction that gates the audio track: ``audio`` or ``video``."""
+
+    @property
+    def visual(self) -> str:
+        """Part of the prediction that gates the visual track: ``visual`` or ``video``."""
+
+    def apply(self, prediction: Prediction) -> Tensor:
+        """Returns the decisions (B, T, 2, C), bool."""
+
+
+class Run(Protocol):
+    """What is needed of ``rlld.training.run_folder.Run``."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """The data set that it was trained on."""
+
+    @property
+    def gate(self) -> Gate:
+        """How probabilities become decisions."""
+
+    def predict(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts from features by stream name (B, T, D)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is parsed.
+
+    Attributes:
+        name: File name or id.
+        duration: Length in seconds.
+        chunks: Features of consecutive segments, by stream (n, D) each; read once.
+        missing: Modalities that the video does not have; their features are zeros.
+    """
+
+    name: str
+    duration: float
+    chunks: Iterable[Mapping[str, NDArray[np.floating[Any]]]]
+    missing: tuple[str, ...] = ()
+
+
+def parse(
+    run: Run,
+    source: Path | str | Mapping[str, NDArray[np.floating[Any]]],
+    tags: Sequence[str] | None = None,
+    name: str = "",
+) -> Parse:
+    """Parses a clip or its features.
+
+    Args:
+        run: A trained run (``rlld.training.run_folder.load_run``).
+        source: A media file, or features by stream name, each (S, D) for S segments.
+        tags: Classes that the video is known to hold. Other classes are off, and the tags stand in
+            for the video-level gate; the segment threshold then decides where their events are.
+        name: Name of the result; the file name when empty.
+
+    Raises:
+        RlldError: If the clip cannot be read, the run's features cannot be computed from a clip,
+            features do not fit the run, or a tag is unknown.
+    """
+    if isinstance(source, Mapping):
+        seconds = len(next(iter(source.values()), ())) * run.spec.segment_seconds
+        return parse_source(run, Source(name or "features", seconds, [source]), tags)
+    from rlld.parsing.clip import open_clip
+
+    return parse_source(run, open_clip(Path(source), run.spec, name), tags)
+
+
+def parse_source(run: Run, source: Source, tags: Sequence[str] | None = None) -> Parse:
+    """Parses features that arrive in chunks, in memory that does not grow with them.
+
+    Args:
+        run: A trained run.
+        source: The features.
+        tags: Known classes; see ``parse``.
+    """
+    spec = run.spec
+    known = _known(tags, spec)
+    evidence = _evidence(run, source)
+    allowed = np.ones((2, len(spec.classes)), dtype=bool)
+    if known is not None:
+        allowed[:] = np.isin(np.arange(len(spec.classes)), known)
+    for modality in source.missing:
+        allowed[MODALITIES.index(modality)] = False
+        evidence.segment[:, MODALITIES.index(modality)] = 0
+    active = decide(evidence, run.gate) if known is None else above(evidence, run.gate)
+    events = events_from(
+        active & allowed,
+        evidence.segment.numpy(),
+        spec.classes,
+        spec.segment_seconds,
+        source.duration,
+    )
+    return Parse(
+        name=source.name,
+        duration=source.duration,
+        segment_seconds=spec.segment_seconds,
+        classes=spec.classes,
+        events=events,
+        probabilities=_nested(evidence.segment),
+        gates=_nested(_gates(evidence, run.gate, source.missing)),
+        tags=None if tags is None else tuple(tags),
+        notes=tuple(f"no {_track(m)} track: no {_seen(m)} event" for m in source.missing),
+        model=_describe(run),
+    )
+
+
+def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
+    if tags is None:
+        return None
+    if not tags:
+        raise RlldError("tags: found none; name at least one class or leave the tags out")
+    return spec.taxonomy.indices(tags)
+
+
+def _evidence(run: Run, source: Source) -> Evidence:
+    left = max(1, math.ceil(source.duration / run.spec.segment_seconds - TAIL))
+    windows = Windows(run.predict, run.spec.segments)
+    for chunk in source.chunks:
+        part = {name: value[:left] for name, value in _checked(chunk, run.spec, source).items()}
+        windows.push(part)
+        left -= len(next(iter(part.values())))
+        if left <= 0:
+            break
+    return windows.finish()
+
+
+def _checked(
+    chunk: Mapping[str, NDArray[np.floating[Any]]], spec: DataSpec, source: Source
+) -> dict[str, Tensor]:
+    streams = {}
+    for name, stream in spec.streams.items():
+        if name not in chunk:
+            raise RlldError(
+                f"{source.name}: features of stream {name!r} are missing; the run needs "
+                f"{', '.join(spec.streams)}"
+            )
+        value = np.asarray(chunk[name], dtype=np.float32)
+        if value.ndim != 2 or value.shape[1] != stream.dim:
+            raise RlldError(
+                f"{source.name}: stream {name!r} has shape {value.shape}, the run was trained on "
+                f"(segments, {stream.dim}); extract the features that it was trained on"
+            )
+        if not np.isfinite(value).all():
+            raise RlldError(
+                f"{source.name}: stream {name!r} holds NaN or infinity; extract it again"
+            )
+        streams[name] = torch.from_numpy(value)
+    if len({len(value) for value in streams.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(value)}" for name, value in streams.items())
+        raise RlldError(
+            f"{source.name}: streams differ in their number of segments ({lengths}); extract again"
+        )
+    return streams
+
+
+def _gates(evidence: Evidence, gate: Gate, missing: tuple[str, ...]) -> Tensor:
+    """Returns the highest gate probability of the video (2, C)."""
+    parts = [getattr(evidence, getattr(gate, modality)).amax(dim=0) for modality in MODALITIES]
+    for modality in missing:
+        parts[MODALITIES.index(modality)] = torch.zeros_like(parts[0])
+    return torch.stack(parts)
+
+
+def _nested(values: Tensor) -> Any:
+    """Returns nested tuples of the shortest decimals that give the same float32."""
+    array = values.numpy()
+    if array.ndim == 1:
+        return tuple(float(str(value)) for value in array)
+    return tuple(_nested(row) for row in values)
+
+
+def _track(modality: str) -> str:
+    return {"audio": "audio", "visual": "video"}[modality]
+
+
+def _seen(modality: str) -> str:
+    return {"audio": "audible", "visual": "visible"}[modality]
+
+
+def _describe(run: Run) -> str:
+    recipe, path = getattr(run, "recipe", None), getattr(run, "path", None)
+    parts = [path.name] if path else []
+    if recipe is not None:
+        parts.append(f"{recipe.network.name} trained by recipe {recipe.name}")
+    return ": ".join(parts)

@@ -1,0 +1,192 @@
+"""Videos of any length: overlapping windows, joined without seams.
+
+A network is trained on videos of T segments. A longer video is cut into windows of T segments that
+start every T // 2, the last one ending with the video; a shorter one is a single window of its own
+length. Where windows overlap, their probabilities are averaged with triangular weights, so that a
+window counts most where it sees most on both sides.
+
+The video-level probabilities that gate a window are carried to its segments and averaged with the
+same weights. Gating segment by segment would cut an event where an open window meets a closed one;
+therefore a gate opens whole events: a run of segments above the segment threshold is kept when the
+gate is open anywhere in it. With a single window this is exactly the plain rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlld.errors import RlldError
+from rlld.types import Prediction
+
+BATCH = 32
+"""Windows that go through the network together."""
+
+PARTS = ("segment", "audio", "visual", "video")
+
+
+class GateRule(Protocol):
+    """What is needed of ``rlld.metrics.Gate``."""
+
+    def apply(self, prediction: Prediction) -> Tensor:
+        """Returns the decisions (B, T, 2, C), bool."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Joined probabilities of a video of S segments.
+
+    Attributes:
+        segment: Segment probabilities (S, 2, C).
+        audio: Video-level audio probabilities of the windows around each segment (S, C).
+        visual: The same of the visual track (S, C).
+        video: The same of the fused probability (S, C).
+    """
+
+    segment: Tensor
+    audio: Tensor
+    visual: Tensor
+    video: Tensor
+
+
+def join(starts: list[int], windows: Prediction, total: int) -> Evidence:
+    """Averages overlapping windows.
+
+    Args:
+        starts: First segment of each of the W windows.
+        windows: Their predictions, ``segment`` (W, L, 2, C), the others (W, C).
+        total: Segments of the video, S; the windows cover all of them.
+
+    Returns:
+        The evidence, float32. Segments that see equal values in all their windows get exactly
+        that value: the weights are whole numbers and the sums float64.
+    """
+    length = windows.segment.shape[1]
+    ramp = torch.arange(1, length + 1, dtype=torch.float64)
+    taper = torch.minimum(ramp, ramp.flip(0))
+    place = torch.tensor(starts)[:, None] + torch.arange(length)
+    weight = torch.zeros(total, dtype=torch.float64)
+    weight.index_add_(0, place.flatten(), taper.repeat(len(starts)))
+
+    def blend(values: Tensor) -> Tensor:
+        spread = values.double() * taper.view(1, length, *[1] * (values.dim() - 2))
+        sums = torch.zeros(total, *values.shape[2:], dtype=torch.float64)
+        sums.index_add_(0, place.flatten(), spread.flatten(0, 1))
+        return (sums / weight.view(-1, *[1] * (values.dim() - 2))).float()
+
+    carried = [
+        value[:, None].expand(-1, length, -1)
+        for value in (windows.audio, windows.visual, windows.video)
+    ]
+    return Evidence(*(blend(value) for value in (windows.segment, *carried)))
+
+
+class Windows:
+    """Runs a network over a stream of segments and keeps no more features than it needs.
+
+    Attributes:
+        predict: The network: features by stream (B, L, D) to a prediction.
+        length: Segments of a window, T.
+    """
+
+    def __init__(self, predict: Callable[[Mapping[str, Tensor]], Prediction], length: int) -> None:
+        self.predict = predict
+        self.length = length
+        self.stride = max(1, length // 2)
+        self._features: dict[str, Tensor] = {}
+        self._offset = 0  # segment of the first row of _features
+        self._total = 0
+        self._starts: list[int] = []
+        self._done: list[Prediction] = []
+
+    def push(self, streams: Mapping[str, Tensor]) -> None:
+        """Takes the next n segments, each stream (n, D)."""
+        old = self._features
+        self._features = {
+            name: torch.cat([old[name], value]) if old else value
+            for name, value in streams.items()
+        }
+        self._total += len(next(iter(streams.values())))
+        while self._pending() >= BATCH:
+            self._run(BATCH)
+
+    def finish(self) -> Evidence:
+        """Runs what is left and joins all windows.
+
+        Raises:
+            RlldError: If there was no segment at all.
+        """
+        if self._total == 0:
+            raise RlldError("the video has no segment; give one that lasts longer")
+        self._run(self._pending())
+        if self._total < self.length:
+            self._predict([0], self._total)
+        elif self._starts[-1] + self.length < self._total:
+            self._predict([self._total - self.length], self.length)
+        parts = (torch.cat([getattr(done, part) for done in self._done]) for part in PARTS)
+        return join(self._starts, Prediction(*parts), self._total)
+
+    def _pending(self) -> int:
+        first = self._starts[-1] + self.stride if self._starts else 0
+        return max(0, (self._total - self.length - first) // self.stride + 1)
+
+    def _run(self, count: int) -> None:
+        if not count:
+            return
+        first = self._starts[-1] + self.stride if self._starts else 0
+        self._predict([first + k * self.stride for k in range(count)], self.length)
+        # The last window of the video may start as early as T segments before its end.
+        keep = min(self._starts[-1] + self.stride, self._total - self.length) - self._offset
+        self._features = {name: value[keep:] for name, value in self._features.items()}
+        self._offset += keep
+
+    def _predict(self, starts: list[int], length: int) -> None:
+        rows = torch.tensor(starts)[:, None] - self._offset + torch.arange(length)
+        prediction = self.predict({name: value[rows] for name, value in self._features.items()})
+        self._starts += starts
+        self._done.append(Prediction(*(getattr(prediction, part).cpu() for part in PARTS)))
+
+
+def decide(evidence: Evidence, gate: GateRule) -> NDArray[np.bool_]:
+    """Returns which segments hold an event (S, 2, C).
+
+    Args:
+        evidence: Joined probabilities.
+        gate: Segment thresholds and video-level gates.
+    """
+    # Every segment is handed over as a video of one segment, with the video-level probabilities
+    # around it: the rule of the gate stays in one place.
+    opened = gate.apply(
+        Prediction(evidence.segment[:, None], evidence.audio, evidence.visual, evidence.video)
+    )
+    return keep_marked(above(evidence, gate), opened[:, 0].numpy())
+
+
+def above(evidence: Evidence, gate: GateRule) -> NDArray[np.bool_]:
+    """Returns which segments pass the segment threshold alone, all gates open (S, 2, C)."""
+    ones = torch.ones_like(evidence.video)
+    return gate.apply(Prediction(evidence.segment[:, None], ones, ones, ones))[:, 0].numpy()
+
+
+def keep_marked(active: NDArray[np.bool_], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keeps the runs along the first axis that hold at least one mark.
+
+    Args:
+        active: Cells (S, ...).
+        marks: Cells (S, ...); those outside a run count for nothing.
+
+    Returns:
+        Cells (S, ...).
+    """
+    kept = marks & active
+    for row in range(1, len(active)):
+        kept[row] |= active[row] & kept[row - 1]
+    for row in range(len(active) - 2, -1, -1):
+        kept[row] |= active[row] & kept[row + 1]
+    return kept
