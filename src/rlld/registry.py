@@ -65,4 +65,4 @@ class Registry:
 
 NETWORKS = Registry("network", "rlld.networks", helpers=("blocks", "convert"))
 OBJECTIVES = Registry("objective", "rlld.objectives", helpers=("bce", "contrastive"))
-DENOISERS = Registry("denoiser", "rlld.denoisers")
+DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("given",))

@@ -1,0 +1,197 @@
+"""A run from the command to its folder: progress, logs, interruption and resuming."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rlld.compute import Compute
+from rlld.config import to_dict
+from rlld.console import ERR, Tick, progress
+from rlld.data.dataset import DataSet
+from rlld.errors import RlldError
+from rlld.recipe import Recipe
+from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
+from rlld.training.state import FILE, load_state, save_state
+from rlld.training.trainer import Report, Trainer
+
+METRICS = "metrics.jsonl"
+CHECKPOINT_SECONDS = 20.0
+REWARD_NOTE = (
+    "validation labels rewarded the denoiser, so validation scores of this run are a training "
+    "signal, not a measurement"
+)
+
+
+def train(
+    recipe: Recipe,
+    data: DataSet,
+    out: Path,
+    *,
+    seed: int = 0,
+    compute: Compute | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Run:
+    """Trains a recipe on a data set.
+
+    Args:
+        recipe: What to train.
+        data: The data set; its test split is not touched.
+        out: The run folder.
+        seed: Seed of everything random.
+        compute: Device and precision; the default finds a GPU and works in float32.
+        resume: Go on with the unfinished run in ``out``; a finished one is returned as it is,
+            and where nothing was saved yet the run starts from the beginning.
+        checkpoint_seconds: Longest time between two resume states.
+
+    Returns:
+        The run with its selected weights.
+
+    Raises:
+        RlldError: If ``out`` holds a run already, or the run in it was started otherwise.
+        KeyboardInterrupt: On Ctrl-C, after the state was saved.
+    """
+    compute = compute or Compute()
+    identity = {"recipe": recipe.as_dict(), "seed": seed, "dataset": to_dict(data.spec)}
+    if (out / CONFIG).is_file():
+        return _finished(out, identity, resume)
+    state = None
+    if resume and not (out / FILE).is_file():
+        ERR.print(f"{out}: nothing was saved yet; starting from the beginning")
+    elif resume:
+        state = load_state(out, compute.resolve())
+        _same(state["identity"], identity, out)
+    elif (out / FILE).is_file():
+        raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
+    with compute.active() as record:
+        trainer = Trainer(recipe, data.train, data.validation, seed, compute)
+        log = _Log(out / METRICS, state["log_bytes"] if state else 0)
+        if state is not None:
+            trainer.load_state_dict(state["trainer"])
+        seconds = _run(trainer, log, out, identity, checkpoint_seconds)
+    trainer.restore_best()
+    facts = {"seed": seed, **_facts(trainer, data, seconds, record)}
+    save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
+    (out / FILE).unlink(missing_ok=True)
+    (out / FILE).parent.rmdir()
+    return load_run(out, compute.resolve())
+
+
+def _run(
+    trainer: Trainer, log: _Log, out: Path, identity: dict[str, Any], checkpoint_seconds: float
+) -> float:
+    started = saved = time.monotonic()
+    title = f"training {trainer.recipe.name}"
+
+    def save() -> None:
+        state = {"trainer": trainer.state_dict(), "identity": identity, "log_bytes": log.bytes}
+        save_state(out, state)
+
+    save()
+    with _stop_requested() as stopped, progress(
+        title, trainer.total_updates, trainer.updates
+    ) as tick:
+        round_started, videos = time.monotonic(), 0
+        for report in trainer.steps():
+            videos += trainer.schedule.batch_size
+            _show(report, tick)
+            if report is not None:
+                elapsed = time.monotonic() - round_started
+                log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
+                round_started, videos = time.monotonic(), 0
+            if stopped or time.monotonic() - saved >= checkpoint_seconds:
+                save()
+                saved = time.monotonic()
+            if stopped:
+                ERR.print(f"stopped after update {trainer.updates}; go on with --resume")
+                raise KeyboardInterrupt
+    return time.monotonic() - started
+
+
+def _show(report: Report | None, tick: Tick) -> None:
+    remark = ""
+    if report is not None:
+        scores = report["validation"]
+        remark = f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
+    tick(1, remark)
+
+
+def _facts(
+    trainer: Trainer, data: DataSet, seconds: float, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    best = trainer.best
+    return {
+        "data": str(data.folder.resolve()),
+        "training_videos": trainer.videos,
+        "updates": trainer.updates,
+        "selected_round": best["round"],
+        "selected_updates": best["updates"],
+        "validation": best["scores"],
+        "seconds": seconds,
+        "compute": dict(record),
+        "notes": [REWARD_NOTE] if trainer.denoiser.wants_feedback else [],
+    }
+
+
+def _finished(out: Path, identity: Mapping[str, Any], resume: bool) -> Run:
+    if not resume:
+        raise RlldError(f"{out}: holds a finished run; choose another --out")
+    config = read_config(out)
+    found = {key: config.get(key) for key in ("recipe", "dataset")}
+    _same({**found, "seed": config["facts"].get("seed")}, identity, out)
+    ERR.print(f"{out}: finished already")
+    return load_run(out)
+
+
+def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
+    for key, value in wanted.items():
+        if json.loads(json.dumps(found.get(key))) != json.loads(json.dumps(value)):
+            raise RlldError(
+                f"{out}: was started with another {key}; resume it with the same recipe, "
+                "settings, data and seed, or choose another --out"
+            )
+
+
+class _Log:
+    """``metrics.jsonl``: one line a round; a resumed run drops what came after its state."""
+
+    def __init__(self, path: Path, keep: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        with path.open("ab") as file:
+            file.truncate(keep)
+        self.bytes = keep
+
+    def write(self, report: Report) -> None:
+        """Appends a report."""
+        with self.path.open("ab") as file:
+            file.write((json.dumps(report) + "\n").encode())
+            self.bytes = file.tell()
+
+
+@contextmanager
+def _stop_requested() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM, so that a step is never left half done.
+
+    Yields:
+        A list that is empty until a signal came. Outside the main thread, where Python delivers
+        no signals, it stays empty.
+    """
+    received: list[int] = []
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            previous[number] = signal.signal(number, lambda got, _: received.append(got))
+        except ValueError:
+            break
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

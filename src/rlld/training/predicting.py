@@ -1,0 +1,41 @@
+"""A whole split through a network at once."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from rlld.data.split import Split
+from rlld.metrics.gates import Gate
+from rlld.networks.base import Network
+from rlld.types import Prediction
+
+BATCH = 256
+
+
+@torch.no_grad()
+def predict_split(network: Network, split: Split, batch_size: int = BATCH) -> Prediction:
+    """Predicts every video of a split, in evaluation mode and the split's precision.
+
+    Args:
+        network: The task network; its training mode is put back afterwards.
+        split: The videos, on the network's device.
+        batch_size: Videos per forward pass.
+
+    Returns:
+        A prediction of N videos, float32, without extras.
+    """
+    training = network.training
+    network.eval()
+    index = torch.arange(len(split), device=split.device)
+    parts = [network(split.batch(chunk).streams) for chunk in index.split(batch_size)]
+    network.train(training)
+    names = [field.name for field in fields(Prediction) if field.name != "extras"]
+    return Prediction(**{n: torch.cat([getattr(p, n).float() for p in parts]) for n in names})
+
+
+def predicted_map(network: Network, split: Split, gate: Gate) -> Tensor:
+    """Returns the gated 0/1 prediction of every video (N, T, 2, C), bool."""
+    return gate.apply(predict_split(network, split))

@@ -1,0 +1,244 @@
+"""The one training loop: a recipe on a data set, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlld.compute import Compute
+from rlld.data.split import Split
+from rlld.denoisers.base import Context, Denoiser
+from rlld.denoisers.given import Given
+from rlld.metrics.scores import Scorer, named_score
+from rlld.networks.base import Network
+from rlld.objectives.base import Objective
+from rlld.recipe import Recipe
+from rlld.training.predicting import predicted_map
+from rlld.training.schedule import round_batches
+from rlld.training.selection import partition
+from rlld.training.state import random_state, restore_random_state
+from rlld.types import ModalityLabels
+
+Report = dict[str, Any]
+
+
+class Trainer:
+    """The state of a run in memory and what one step does to it.
+
+    Every source of chance is a generator of the run, so that ``state_dict`` after any step is
+    enough to go on bit by bit as if nothing had happened.
+
+    Args:
+        recipe: What to train.
+        train: The training split.
+        validation: The validation split, with dense annotation.
+        seed: Seed of the run.
+        compute: Device and precision.
+        denoiser: Labels to train on instead of the recipe's denoiser.
+
+    Attributes:
+        network: The task network.
+        denoiser: The source of labels.
+        updates: Steps done.
+        best: Kept round: ``score``, ``round``, ``scores`` and the ``weights`` of the network and
+            the ``denoiser`` networks; empty before the first validation.
+
+    Raises:
+        RlldError: If the validation split is the test split or has no dense annotation.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: Split,
+        validation: Split,
+        seed: int,
+        compute: Compute,
+        denoiser: Denoiser | None = None,
+    ) -> None:
+        self.recipe, self.seed, self.compute = recipe, seed, compute
+        self.device = compute.resolve()
+        reward, selection = partition(validation, recipe.selection.reward_share, seed)
+        device, dtype = self.device, compute.feature_dtype
+        self.train = train.to(device, dtype)
+        self.selection = selection.to(device, dtype)
+        self.reward = self.selection if reward is selection else reward.to(device, dtype)
+        self.selection_scorer = Scorer(self.selection.require_dense())
+        self.reward_scorer = Scorer(self.reward.require_dense())
+        self.schedule, self.videos = recipe.schedule, len(train)
+        self.updates, self.totals, self.best = 0, _Totals(), Report()
+        self._fresh_network(seed)
+        self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
+        self.denoiser.prepare(Context(self.train, self.reward, seed, device, self.fit))
+
+    @property
+    def total_updates(self) -> int:
+        """Steps of the whole run."""
+        return self.schedule.total_updates(self.videos)
+
+    @property
+    def round(self) -> int:
+        """The round of the next step, 0-based."""
+        return self.updates // self.schedule.steps_per_round(self.videos)
+
+    def fit(self, labels: ModalityLabels) -> Network:
+        """Trains a fresh network of the same recipe on given labels of the training split.
+
+        Args:
+            labels: (N, C) each, on the run's device.
+
+        Returns:
+            The network with the weights that validation selected, in evaluation mode.
+        """
+        before = random_state(self.device)
+        inner = Trainer(
+            self.recipe, self.train, self.selection, self.seed, self.compute, Given(labels)
+        )
+        for _ in inner.steps():
+            pass
+        inner.restore_best()
+        restore_random_state(before, self.device)
+        return inner.network.eval()
+
+    def steps(self) -> Iterator[Report | None]:
+        """Runs the steps that are left.
+
+        Yields:
+            After each step the report of its round if it was the round's last, otherwise None.
+        """
+        while self.updates < self.total_updates:
+            number = self.round
+            done = self.updates - number * self.schedule.steps_per_round(self.videos)
+            if done == 0:
+                self._start_round(number)
+            batches = list(round_batches(self.schedule, self.videos, self.seed, number))
+            left = batches[done : done + self.total_updates - self.updates]
+            for position, index in enumerate(left, start=1):
+                self._step(index.to(self.device))
+                self.updates += 1
+                yield self._end_round(number) if position == len(left) else None
+
+    def restore_best(self) -> None:
+        """Puts the selected weights into the network and the denoiser's networks."""
+        self.network.load_state_dict(self.best["weights"])
+        for name, module in self.denoiser.networks().items():
+            module.load_state_dict(self.best["denoiser"][name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything that changes during a run, tensors and plain values only."""
+        return {
+            "updates": self.updates,
+            "network": self.network.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "denoiser": self.denoiser.state_dict(),
+            "totals": self.totals.sums,
+            "count": self.totals.count,
+            "best": self.best,
+            "random": random_state(self.device),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        self.updates = state["updates"]
+        self.network.load_state_dict(state["network"])
+        self.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.denoiser.load_state_dict(state["denoiser"])
+        self.totals = _Totals(state["totals"], state["count"])
+        self.best = state["best"]
+        restore_random_state(state["random"], self.device)
+
+    def _fresh_network(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        spec, device = self.train.spec, self.device
+        self.network: Network = self.recipe.network.config.build(spec).to(device)
+        self.objective: Objective = self.recipe.objective.config.build(spec).to(device)
+        self.optimizer = torch.optim.Adam(
+            [*self.network.parameters(), *self.objective.parameters()],
+            lr=self.schedule.learning_rate,
+            weight_decay=self.schedule.weight_decay,
+            fused=True,
+        )
+
+    def _start_round(self, number: int) -> None:
+        if self.denoiser.fresh_network_each_round and number > 0:
+            self._fresh_network(self.seed * 1_000_003 + number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(number, self.videos)
+        self.totals = _Totals()
+
+    def _step(self, index: Tensor) -> None:
+        batch = self.train.batch(index)
+        self.network.train()
+        with self.compute.autocast():
+            prediction = None
+            if self.denoiser.wants_prediction:
+                with torch.no_grad():
+                    prediction = self.network(batch.streams)
+            labels = self.denoiser.revise(batch, prediction)
+            losses = self.objective(self.network(batch.streams), labels, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        self.optimizer.step()
+        figures = {name: value.detach() for name, value in losses.items()}
+        if self.denoiser.wants_feedback:
+            figures.update(self.denoiser.feedback(self._scores(self.reward, self.reward_scorer)))
+        self.totals.add(figures)
+
+    def _scores(self, split: Split, scorer: Callable[[Tensor], dict[str, Tensor]]) -> Report:
+        with self.compute.autocast():
+            return scorer(predicted_map(self.network, split, self.recipe.gate))
+
+    def _end_round(self, number: int) -> Report:
+        figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
+        scores = _numbers(self._scores(self.selection, self.selection_scorer))
+        rule = self.recipe.selection
+        score = 0.0 if rule.score == "last" else named_score(scores, rule.score)
+        selected = rule.better(score, self.best.get("score"))
+        if selected:
+            parts = self.denoiser.networks().items()
+            self.best = {
+                "score": score,
+                "round": number,
+                "updates": self.updates,
+                "scores": scores,
+                "weights": _copy(self.network.state_dict()),
+                "denoiser": {name: _copy(module.state_dict()) for name, module in parts},
+            }
+        return {
+            "round": number,
+            "updates": self.updates,
+            "learning_rate": self.schedule.rate(number, self.videos),
+            **figures,
+            "validation": scores,
+            "selected": selected,
+        }
+
+
+class _Totals:
+    """Sums of the figures of a round, kept on the device so that no step waits for the host."""
+
+    def __init__(self, sums: dict[str, Tensor] | None = None, count: int = 0) -> None:
+        self.sums, self.count = sums or {}, count
+
+    def add(self, figures: dict[str, Tensor]) -> None:
+        """Adds the figures of one step."""
+        for name, value in figures.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """Returns the mean of each figure over the steps of the round."""
+        return {name: float(value) / self.count for name, value in self.sums.items()}
+
+
+def _numbers(figures: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
