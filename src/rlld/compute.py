@@ -1,0 +1,149 @@
+"""Where and how a run computes: device, precision, matrix products, threads, seeds."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from rlld.errors import RlldError
+
+GEMM_SIZE = 512
+GEMM_TOLERANCE = 2e-3
+"""Largest error of a 512-wide float32 product of standard normal values.
+
+Float32 stays below 2e-4 and bfloat16 reaches 0.4, so that the bound tells them apart safely.
+"""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How to compute; everything but the results' last digits is the same for every setting.
+
+    Attributes:
+        device: ``auto`` takes CUDA where there is one.
+        precision: ``bfloat16`` runs the matrix products in 16 bits by autocast; weights, losses
+            and probabilities stay float32.
+        gemm: ``onednn`` computes float32 products on a CPU by oneDNN, which is up to twice as
+            fast as PyTorch's default on AMD; refused where that would cost precision.
+        threads: CPU threads; 0 leaves PyTorch's number.
+
+    Raises:
+        RlldError: If ``threads`` is negative.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    gemm: Literal["default", "onednn"] = "default"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise RlldError(f"compute: threads must be 0 or more, found {self.threads}")
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device.
+
+        Raises:
+            RlldError: If CUDA is asked for and there is none.
+        """
+        found = torch.cuda.is_available()
+        if self.device == "cuda" and not found:
+            raise RlldError("compute: device cuda was asked for, but torch finds none; use cpu")
+        return torch.device("cuda" if found and self.device != "cpu" else "cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type in which features are best kept on the device."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    def autocast(self) -> torch.autocast:
+        """Returns a new context for forward passes; it does nothing in float32."""
+        return torch.autocast(
+            self.torch_device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
+
+    def setup(self) -> dict[str, Any]:
+        """Applies the settings to the process.
+
+        Returns:
+            The settings as they took effect, JSON-ready, for the record of a run.
+
+        Raises:
+            RlldError: If the device cannot compute that way, or only at a loss of precision.
+        """
+        device = self.torch_device
+        if self.precision == "bfloat16" and device.type == "cuda":
+            _require_bfloat16(device)
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        _choose_gemm(self.gemm, device)
+        cpu = torch.backends.cpu.get_cpu_capability()
+        return {
+            "device": device.type,
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu,
+            "precision": self.precision,
+            "gemm": self.gemm,
+            "gemm_error": gemm_error(device),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, numpy and torch (CPU and CUDA).
+
+    Raises:
+        RlldError: If the seed is not in [0, 2**32).
+    """
+    if not 0 <= seed < 2**32:
+        raise RlldError(f"a seed must lie between 0 and {2**32 - 1}, found {seed}")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def gemm_error(device: torch.device) -> float:
+    """Returns the largest error of one float32 matrix product against float64."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE, generator=generator)
+    exact = left.double() @ right.double()
+    found = (left.to(device) @ right.to(device)).double().cpu()
+    return float((found - exact).abs().max())
+
+
+def _require_bfloat16(device: torch.device) -> None:
+    with torch.cuda.device(device):
+        if not torch.cuda.is_bf16_supported():
+            raise RlldError(
+                f"compute: {torch.cuda.get_device_name(device)} has no bfloat16; use precision "
+                "float32"
+            )
+
+
+def _choose_gemm(gemm: str, device: torch.device) -> None:
+    matmul: Any = getattr(torch.backends.mkldnn, "matmul", None)
+    supported = hasattr(matmul, "fp32_precision")
+    if gemm == "default":
+        if supported:
+            matmul.fp32_precision = "none"
+        return
+    if device.type != "cpu" or not supported:
+        raise RlldError(
+            f"compute: gemm onednn needs a CPU and torch 2.9 or newer, found {device.type} and "
+            f"torch {torch.__version__}; use gemm default"
+        )
+    # The setting allows bfloat16 products. oneDNN makes use of that on CPUs with AMX and keeps
+    # float32 elsewhere, which one product has to prove.
+    matmul.fp32_precision = "bf16"
+    error = gemm_error(device)
+    if error > GEMM_TOLERANCE:
+        matmul.fp32_precision = "none"
+        raise RlldError(
+            f"compute: gemm onednn loses precision on this CPU (error {error:.2g}, float32 stays "
+            f"below {GEMM_TOLERANCE:g}); use gemm default, or precision bfloat16"
+        )
