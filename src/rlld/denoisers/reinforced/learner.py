@@ -1,0 +1,45 @@
+"""What every way of teaching the policy is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from rlld.denoisers.base import Context
+from rlld.types import Batch
+
+
+class Learner(ABC):
+    """Turns validation into updates of a policy; one subclass for each value of ``credit``.
+
+    Attributes:
+        wants_feedback: Whether it needs validation scores after every step.
+    """
+
+    wants_feedback: bool = True
+
+    def prepare(self, context: Context) -> None:
+        """Prepares once, before the first step."""
+
+    @abstractmethod
+    def revise(self, batch: Batch) -> Tensor:
+        """Returns the labels of this step (B, 2, C), 0 or 1."""
+
+    def feedback(self, scores: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
+        """Takes the validation scores (percent) after the step; returns figures for the log."""
+        return {}
+
+    def end_of_round(self) -> dict[str, Tensor]:
+        """Is told that an epoch or episode ended; returns figures for the log."""
+        return {}
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Returns its state between two steps, the policy's weights apart."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""

@@ -1,0 +1,144 @@
+"""Options of RLLD. Every reading of the paper is a field; docs/methods/rlld.md explains each.
+
+Nothing here imports torch at run time, so that the command line can list the options quickly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from rlld.errors import RlldError
+
+if TYPE_CHECKING:
+    from rlld.data.spec import DataSpec
+    from rlld.denoisers.reinforced.denoiser import Reinforced
+
+Score = Literal[
+    "segment_audio",
+    "segment_visual",
+    "segment_audio_visual",
+    "segment_type",
+    "segment_event",
+    "event_audio",
+    "event_visual",
+    "event_audio_visual",
+    "event_type",
+    "event_event",
+]
+EmptyRule = Literal["both", "modality", "none"]
+
+
+def _require(holds: bool, option: str, expected: str, found: object) -> None:
+    if not holds:
+        raise RlldError(f"denoiser reinforced: {option} must {expected}, found {found}")
+
+
+@dataclass(frozen=True)
+class InterReward:
+    """The soft inter-reward (Eq. 9): how much the revised labels still resemble the original ones.
+
+    Attributes:
+        alpha1: Weight of R1, the exponential of minus half the Jeffreys divergence. The ablation
+            without inter-reward (Table 2) sets both weights to 0.
+        alpha2: Weight of R2, the cosine.
+        smoothing: s in (1 - s) y + s u, in (0, 1); the divergence is undefined at 0.
+        spread: u is 1/2 (``half``, the smoothing of HAN and JoMoLD) or 1/C (``classes``).
+        revised: Revised labels are ``smoothed`` as the original ones, or ``clipped`` at 1e-7.
+        normalised: Whether both vectors are divided by their sums, which makes them distributions.
+    """
+
+    alpha1: float = 0.6
+    alpha2: float = 0.4
+    smoothing: float = 0.1
+    spread: Literal["half", "classes"] = "half"
+    revised: Literal["smoothed", "clipped"] = "smoothed"
+    normalised: bool = True
+
+    def __post_init__(self) -> None:
+        _require(0 < self.smoothing < 1, "inter.smoothing", "lie in (0, 1)", self.smoothing)
+
+
+@dataclass(frozen=True)
+class TerminalReward:
+    """The validation-based reward (Eq. 10; section 4.1): one number per branch.
+
+    Attributes:
+        audio: Score that rewards the audio branch.
+        visual: Score that rewards the visual branch.
+        scale: Factor of the scores.
+        unit: Whether a score counts as ``percent`` (0 to 100) or ``fraction`` (0 to 1).
+    """
+
+    audio: Score = "segment_audio"
+    visual: Score = "event_visual"
+    scale: float = 0.1
+    unit: Literal["percent", "fraction"] = "percent"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of RLLD.
+
+    Attributes:
+        credit: How the policy is taught; ``paper`` is REINFORCE on the rewards of section 3.
+        mode: ``joint`` keeps one task network through the run (Table 1); ``one_epoch`` starts a
+            fresh one each episode (section 4.5).
+        update: The policy moves after every ``step`` (Algorithm 1) or once per ``episode``, by the
+            mean gradient of its steps (Eq. 15).
+        lr: Learning rate of the policy (Adam; section 4.1).
+        hidden: Width of the policy network.
+        dropout: Dropout inside the policy's attention layer, in [0, 1).
+        pooling: How segments become one decision: ``attentive`` as in HAN, or ``mean``.
+        initial_labels: Whether the weak labels are part of the state (Eq. 1; Table 2 without).
+        initial_bias: Bias of the output layer at the start; 2 keeps a label with probability 0.88.
+        audio: The audio branch is to ``learn``, or to ``keep`` all its labels.
+        empty_rule: When a removal is undone because nothing would be left: in ``both`` modalities
+            together, in a ``modality`` alone, or never (``none``).
+        empty_reward: Reward of an undone removal (section 4.1).
+        empty_replaces: Whether that reward replaces the others or is added to them.
+        video_target: Target of the fused probability: ``union`` of the revised labels (Eq. 6), or
+            the ``original`` weak labels.
+        baseline: What is subtracted from the reward: nothing (``none``), or a moving ``average``.
+        baseline_decay: Decay of that average per step, in [0, 1).
+        entropy: Weight of an entropy bonus, in nats per video.
+        inter: The soft inter-reward.
+        terminal: The validation-based reward.
+
+    Raises:
+        RlldError: If a value is out of range.
+    """
+
+    credit: Literal["paper"] = "paper"
+    mode: Literal["joint", "one_epoch"] = "joint"
+    update: Literal["step", "episode"] = "step"
+    lr: float = 1e-4
+    hidden: int = 512
+    dropout: float = 0.0
+    pooling: Literal["attentive", "mean"] = "attentive"
+    initial_labels: bool = True
+    initial_bias: float = 2.0
+    audio: Literal["learn", "keep"] = "learn"
+    empty_rule: EmptyRule = "both"
+    empty_reward: float = -1.0
+    empty_replaces: bool = True
+    video_target: Literal["union", "original"] = "union"
+    baseline: Literal["none", "average"] = "none"
+    baseline_decay: float = 0.9
+    entropy: float = 0.0
+    inter: InterReward = field(default_factory=InterReward)
+    terminal: TerminalReward = field(default_factory=TerminalReward)
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, "lr", "be positive", self.lr)
+        _require(self.hidden > 0, "hidden", "be positive", self.hidden)
+        _require(0 <= self.dropout < 1, "dropout", "lie in [0, 1)", self.dropout)
+        decay = self.baseline_decay
+        _require(0 <= decay < 1, "baseline_decay", "lie in [0, 1)", decay)
+        _require(self.entropy >= 0, "entropy", "not be negative", self.entropy)
+
+    def build(self, spec: DataSpec) -> Reinforced:
+        """Builds the denoiser for a data set."""
+        from rlld.denoisers.reinforced.denoiser import Reinforced
+
+        return Reinforced(self, spec)

@@ -1,0 +1,103 @@
+"""The label denoising network (section 3.2): one keep probability per video, modality, class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.spec import DataSpec
+from rlld.denoisers.reinforced.options import Config
+from rlld.networks.blocks import HybridAttentionLayer, full_precision, linear
+
+CERTAIN = 40.0
+"""A logit whose sigmoid is exactly 1 in float32 and float64: a branch that always keeps."""
+
+
+class Policy(nn.Module):
+    """Maps features and weak labels to the logits of keeping each label.
+
+    The state of a segment is its feature beside the weak labels (Eq. 1); the visual feature is the
+    fusion of the picture and motion streams, as in HAN. A hybrid attention layer (Eq. 2-3) reads
+    the two state sequences, and one linear layer shared by both modalities (the W of Eq. 4) gives
+    a logit per segment and class, which is pooled over the segments.
+
+    Args:
+        config: Width, pooling, state and initial bias.
+        spec: The data set.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
+        self.initial_labels = config.initial_labels
+        self.keeps_audio = config.audio == "keep"
+        self.has_motion = "visual_3d" in dims
+        visual = dims["visual_2d"]
+        if self.has_motion:
+            self.fc_v = nn.Linear(visual, hidden)
+            self.fc_st = nn.Linear(dims["visual_3d"], hidden)
+            self.fc_fusion = nn.Linear(2 * hidden, hidden)
+            visual = hidden
+        extra = classes if config.initial_labels else 0
+        self.audio_state = nn.Linear(dims["audio"] + extra, hidden)
+        self.visual_state = nn.Linear(visual + extra, hidden)
+        self.attention = HybridAttentionLayer(hidden, config.dropout)
+        self.head = nn.Linear(hidden, classes)
+        nn.init.constant_(self.head.bias, config.initial_bias)
+        # No bias: a softmax over the segments would cancel it.
+        attentive = config.pooling == "attentive"
+        self.pooling = nn.Linear(hidden, classes, bias=False) if attentive else None
+
+    def forward(self, streams: Mapping[str, Tensor], labels: Tensor) -> Tensor:
+        """Judges every label.
+
+        Args:
+            streams: Features by stream name, each (B, T, D of that stream).
+            labels: Weak labels (B, C).
+
+        Returns:
+            Logits of keeping (B, 2, C); those of absent labels have no meaning.
+        """
+        audio = linear(self.audio_state, self._state(streams["audio"], labels))
+        visual = linear(self.visual_state, self._state(self._visual(streams), labels))
+        hidden = self.attention(torch.stack([audio, visual]))
+        logits = full_precision(self._pool(hidden)).transpose(0, 1)
+        if self.keeps_audio:
+            return torch.stack([torch.full_like(logits[:, 0], CERTAIN), logits[:, 1]], 1)
+        return logits
+
+    def _visual(self, streams: Mapping[str, Tensor]) -> Tensor:
+        if not self.has_motion:
+            return streams["visual_2d"]
+        parts = [linear(self.fc_v, streams["visual_2d"]), linear(self.fc_st, streams["visual_3d"])]
+        fused: Tensor = self.fc_fusion(torch.cat(parts, -1))
+        return fused
+
+    def _state(self, features: Tensor, labels: Tensor) -> Tensor:
+        if not self.initial_labels:
+            return features
+        every_segment = labels.to(features.dtype).unsqueeze(1).expand(-1, features.shape[1], -1)
+        return torch.cat([features, every_segment], -1)
+
+    def _pool(self, hidden: Tensor) -> Tensor:
+        """Pools (2, B, T, hidden) to logits (2, B, C); the sigmoid follows the pooling."""
+        logits: Tensor = self.head(hidden)
+        if self.pooling is None:
+            return logits.mean(2)
+        weights: Tensor = self.pooling(hidden).softmax(2)
+        return (weights * logits).sum(2)
+
+
+def initialised(config: Config, spec: DataSpec, seed: int) -> Policy:
+    """Returns a policy whose first weights depend on the seed alone.
+
+    Args:
+        config: Options.
+        spec: The data set.
+        seed: Seed; torch's global generators stay as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Policy(config, spec)
