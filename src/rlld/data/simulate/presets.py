@@ -1,0 +1,66 @@
+"""The sizes of simulated data and the constants that set their difficulty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Name = Literal["compact", "llp"]
+
+DIMENSIONS = 40
+"""Dimensions in which segments are drawn, before any lift."""
+
+SHARING = 20
+"""Number of background vectors."""
+
+CONFUSED = (
+    ("Speech", "Singing", "Baby_laughter", "Baby_cry_infant_cry"),
+    ("Car", "Motorcycle", "Lawn_mower", "Helicopter"),
+    ("Chainsaw", "Lawn_mower", "Vacuum_cleaner", "Blender", "Frying_(food)"),
+    ("Cello", "Violin_fiddle"),
+    ("Banjo", "Acoustic_guitar", "Accordion"),
+    ("Cheering", "Clapping", "Speech"),
+    ("Chicken_rooster", "Dog", "Cat"),
+    ("Basketball_bounce", "Cheering"),
+    ("Fire_alarm", "Telephone_bell_ringing"),
+)
+"""Groups of classes of LLP that look or sound alike."""
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """What one modality is made of; strengths are relative to an event of amplitude 1.
+
+    Attributes:
+        confusion: Share of its confusion groups in a class prototype.
+        sub: Strength of the sub-prototype that a video draws for its class.
+        amplitude_sd: Spread of the logarithm of an event's amplitude between videos.
+        segment_sd: The same between segments.
+        instance: Strength of what makes this instance of the class unlike others.
+        context: Strength of the class's surroundings, there for every weak label whether or not
+            the event is perceived in this modality.
+        distractor: Chance that a segment holds a piece of some other class's prototype.
+        distractor_amplitude: Largest amplitude of such a piece.
+        background: Strength of one of 20 backgrounds.
+        nuisance: Strength of the video's own vector, and again of the one that both modalities
+            share.
+        noise: Strength of white noise in each segment.
+        sub_prototypes: Sub-prototypes per class.
+    """
+
+    confusion: float
+    sub: float
+    amplitude_sd: float
+    segment_sd: float
+    instance: float
+    context: float
+    distractor: float
+    distractor_amplitude: float
+    background: float
+    nuisance: float
+    noise: float
+    sub_prototypes: int = 4
+
+
+AUDIO = Difficulty(0.8, 0.7, 0.5, 0.3, 1.25, 0.1, 0.1, 1.0, 1.0, 1.0, 1.5)
+VISUAL = Difficulty(0.6, 0.5, 0.5, 0.2, 0.75, 0.35, 0.3, 1.0, 0.6, 0.6, 0.75)
