@@ -1,1 +1,51 @@
-"""The ten F-scores of audio-visual video parsing."""
+"""The ten F-scores of audio-visual video parsing, and what turns probabilities into maps."""
+
+from rlld.metrics.classwise import (
+    ErrorRates,
+    class_micro_f,
+    class_scores,
+    class_totals,
+    error_rates,
+    video_f,
+)
+from rlld.metrics.fscores import (
+    NAMES,
+    Scorer,
+    Scores,
+    event_counts,
+    exclusive_scores,
+    named_score,
+    per_video,
+    scores,
+)
+from rlld.metrics.gates import (
+    GLOBAL,
+    PER_MODALITY,
+    Gate,
+    fuse,
+    published_gate,
+    search_thresholds,
+)
+
+__all__ = [
+    "GLOBAL",
+    "NAMES",
+    "PER_MODALITY",
+    "ErrorRates",
+    "Gate",
+    "Scorer",
+    "Scores",
+    "class_micro_f",
+    "class_scores",
+    "class_totals",
+    "error_rates",
+    "event_counts",
+    "exclusive_scores",
+    "fuse",
+    "named_score",
+    "per_video",
+    "published_gate",
+    "scores",
+    "search_thresholds",
+    "video_f",
+]

@@ -1,0 +1,253 @@
+"""From probabilities to binary maps: a segment threshold, gated by video-level probabilities.
+
+A class is on in a segment when its segment probability reaches the segment threshold and its
+video-level probability reaches the video threshold. Published methods differ in which video-level
+probability gates which modality, and in the thresholds; ``published_gate`` has their rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from rlld.errors import RlldError, nearest
+from rlld.metrics.fscores import NAMES, Scorer, named_score
+from rlld.types import AUDIO, MODALITIES, Prediction
+
+if TYPE_CHECKING:
+    from rlld.data.split import Split
+
+Source = Literal["video", "modality"]
+Threshold = float | tuple[float, ...]
+
+CANDIDATES = tuple(step / 20 for step in range(5, 15))
+"""Thresholds that CMPAE tries for each class: 0.25, 0.30 ... 0.70."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The rule that makes binary maps of a prediction; the default is JoMoLD's.
+
+    All comparisons are "at least". A single threshold is compared in the precision of the
+    probabilities (float32), thresholds per class in float64, as in the published evaluations; it
+    matters only for probabilities equal to the float32 neighbour of the threshold.
+
+    Attributes:
+        audio: Which video-level probability gates audio: ``video``, the fused one, or
+            ``modality``, that of the audio track.
+        visual: The same for visual.
+        audio_threshold: Threshold of the audio gate, in [0, 1]; one number or one per class.
+        visual_threshold: The same for visual.
+        segment_threshold: Threshold of the segment probabilities, in [0, 1].
+
+    Raises:
+        RlldError: If a threshold is out of range.
+    """
+
+    audio: Source = "modality"
+    visual: Source = "modality"
+    audio_threshold: Threshold = 0.5
+    visual_threshold: Threshold = 0.5
+    segment_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("audio_threshold", "visual_threshold", "segment_threshold"):
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if not 0 <= number <= 1:
+                    raise RlldError(f"gate: {name} {number} is out of range; give 0 to 1")
+
+    def apply(self, prediction: Prediction, tags: Tensor | None = None) -> Tensor:
+        """Returns the binary maps of a prediction.
+
+        Args:
+            prediction: Probabilities of B videos.
+            tags: Known tags (B, C), bool or 0/1: a class that is not among the tags of a video
+                is off in it. None when nothing is known.
+
+        Returns:
+            (B, T, 2, C), bool, on the device of the prediction.
+
+        Raises:
+            RlldError: If ``tags`` or thresholds per class do not fit the prediction.
+        """
+        video = self.video_level(prediction)
+        if tags is not None:
+            if tags.shape != prediction.video.shape:
+                raise RlldError(
+                    f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
+                    f"column per class, {tuple(prediction.video.shape)}"
+                )
+            video = video & tags.bool()[:, None]
+        return _reaches(prediction.segment, self.segment_threshold) & video[:, None]
+
+    def video_level(self, prediction: Prediction) -> Tensor:
+        """Returns which classes pass the video-level gate (B, 2, C), bool."""
+        audio = prediction.video if self.audio == "video" else prediction.audio
+        visual = prediction.video if self.visual == "video" else prediction.visual
+        passed = (
+            _reaches(audio, self.audio_threshold),
+            _reaches(visual, self.visual_threshold),
+        )
+        return torch.stack(passed, 1)
+
+
+def _reaches(probability: Tensor, threshold: Threshold) -> Tensor:
+    """Compares (..., C) with one threshold or one per class."""
+    if not isinstance(threshold, tuple):
+        # Half-precision values are exact in float32, a threshold like 0.45 is not in half.
+        value = probability.to(torch.promote_types(probability.dtype, torch.float32))
+        return value >= threshold
+    if len(threshold) != probability.shape[-1]:
+        raise RlldError(
+            f"gate: found {len(threshold)} thresholds for {probability.shape[-1]} classes; give "
+            "one per class, or a single number"
+        )
+    limits = torch.tensor(threshold, dtype=torch.float64, device=probability.device)
+    return probability.double() >= limits
+
+
+GLOBAL = Gate("video", "video")
+"""HAN, MM-Pyramid, MGN, CVCMS and VALOR: the fused probability gates both modalities."""
+
+PER_MODALITY = Gate()
+"""MA, CPSP, JoMoLD, DHHN, LSLD and ADDA: each modality is gated by its own probability."""
+
+MM_CSE = Gate("video", "modality")
+"""MM-CSE: the fused probability gates audio, the visual one gates visual."""
+
+NREP = Gate(audio_threshold=0.45, visual_threshold=0.45, segment_threshold=0.25)
+"""NREP: evidential probabilities of its two models."""
+
+_FIXED = {
+    **dict.fromkeys(("han", "mm_pyramid", "mgn", "cvcms", "valor"), GLOBAL),
+    **dict.fromkeys(("ma", "cpsp", "jomold", "dhhn", "lsld", "adda"), PER_MODALITY),
+    "mm_cse": MM_CSE,
+    "nrep": NREP,
+}
+_FUSED = {"cmpae": 0.45, "coleaf": 0.52}
+
+FUSE_RATIO = 0.7
+"""Weight of the pass with cross-modal attention in CMPAE and CoLeaF."""
+
+
+def published_gate(method: str, classes: int) -> Gate:
+    """Returns the rule that a published evaluation uses.
+
+    Args:
+        method: Name of the method: ``han``, ``jomold``, ``mm_cse`` ... ``cmpae``, ``coleaf``.
+        classes: Number of classes; CMPAE and CoLeaF compare visual gates class by class. Both
+            gate fused predictions, see ``fuse``; CMPAE searches the visual thresholds before its
+            final test, see ``search_thresholds``.
+
+    Raises:
+        RlldError: If the method is unknown.
+    """
+    if method in _FUSED:
+        threshold = _FUSED[method]
+        return Gate(
+            audio_threshold=threshold,
+            visual_threshold=(threshold,) * classes,
+            segment_threshold=0.25,
+        )
+    if method not in _FIXED:
+        known = (*_FIXED, *_FUSED)
+        raise RlldError(f"no published gate rule named {method!r}{nearest(method, known)}")
+    return _FIXED[method]
+
+
+def fuse(attended: Prediction, plain: Prediction, ratio: float = FUSE_RATIO) -> Prediction:
+    """Mixes two passes of one network, with and without cross-modal attention.
+
+    Source: option ``fuse_ratio`` of CMPAE and CoLeaF.
+
+    Args:
+        attended: The pass with cross-modal attention.
+        plain: The pass without.
+        ratio: Weight of ``attended`` in [0, 1]; the other pass has the rest.
+
+    Returns:
+        ``ratio * attended + (1 - ratio) * plain`` of all four probabilities, without extras.
+
+    Raises:
+        RlldError: If ``ratio`` is out of range.
+    """
+    if not 0 <= ratio <= 1:
+        raise RlldError(f"fuse ratio {ratio} is out of range; give 0 to 1")
+
+    def mix(first: Tensor, second: Tensor) -> Tensor:
+        return ratio * first + (1 - ratio) * second
+
+    return Prediction(
+        mix(attended.segment, plain.segment),
+        mix(attended.audio, plain.audio),
+        mix(attended.visual, plain.visual),
+        mix(attended.video, plain.video),
+    )
+
+
+def search_thresholds(
+    prediction: Prediction,
+    split: Split,
+    gate: Gate,
+    modality: str = "visual",
+    score: str = "event_visual",
+    candidates: tuple[float, ...] = CANDIDATES,
+) -> Gate:
+    """Searches a video threshold for each class, on validation.
+
+    Source: CMPAE, which does so for the visual modality. Each class is tried alone, all others
+    stay at the gate's own thresholds; of equally good candidates the last is kept.
+
+    Args:
+        prediction: Probabilities of all videos of ``split``.
+        split: The validation split, with dense annotation.
+        gate: The rule to start from.
+        modality: ``audio`` or ``visual``.
+        score: The score to raise, as ``named_score`` reads it.
+        candidates: Thresholds to try, in this order.
+
+    Returns:
+        The gate with one threshold per class in that modality.
+
+    Raises:
+        RlldError: If the split is the test split or has no dense annotation, if a name is
+            unknown, or if there is no candidate.
+    """
+    if split.name == "test":
+        raise RlldError("thresholds are never chosen on the test split; give the validation split")
+    if modality not in MODALITIES:
+        raise RlldError(f"unknown modality {modality!r}{nearest(modality, MODALITIES)}")
+    if not candidates:
+        raise RlldError("the threshold search needs at least one candidate, found none")
+    scorer = Scorer(split.require_dense())
+    own = gate.audio_threshold if modality == MODALITIES[AUDIO] else gate.visual_threshold
+    start = own if isinstance(own, tuple) else (own,) * prediction.video.shape[-1]
+    wanted = _needed(score)
+
+    def value(class_index: int, threshold: float) -> Tensor:
+        trial = (*start[:class_index], threshold, *start[class_index + 1 :])
+        maps = _with_thresholds(gate, modality, trial).apply(prediction)
+        return named_score(scorer(maps, wanted), score)
+
+    chosen = []
+    for class_index in range(len(start)):
+        values = torch.stack([value(class_index, each) for each in candidates]).tolist()
+        best = max(range(len(candidates)), key=lambda i: (values[i], i))
+        chosen.append(candidates[best])
+    return _with_thresholds(gate, modality, tuple(chosen))
+
+
+def _with_thresholds(gate: Gate, modality: str, thresholds: tuple[float, ...]) -> Gate:
+    if modality == MODALITIES[AUDIO]:
+        return replace(gate, audio_threshold=thresholds)
+    return replace(gate, visual_threshold=thresholds)
+
+
+def _needed(score: str) -> tuple[str, ...]:
+    """Returns the scores that a named score is made of."""
+    parts = tuple(part.strip() for part in score.split("+"))
+    return NAMES if "mean" in parts else parts
