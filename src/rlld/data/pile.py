@@ -1,0 +1,162 @@
+"""Rows of bytes that are collected on disk in any order, and survive a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from rlld.errors import RlldError
+from rlld.files import write_text
+
+COMMIT_SECONDS = 1.0
+
+
+class Pile:
+    """A working folder: one raw file per stream, and a journal of the items safely on disk.
+
+    Each item appends one row of fixed size to every file. About every second, rows and then the
+    journal are brought to disk; a pile that is opened again goes on after the last item of the
+    journal and forgets what lies behind it.
+
+    Args:
+        folder: The working folder, made when missing.
+        settings: What the rows depend on, JSON-ready.
+        row_bytes: Size of a row by stream name.
+
+    Raises:
+        RlldError: If the folder holds work of other settings or cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], row_bytes: Mapping[str, int]
+    ) -> None:
+        self.folder = folder
+        self._sizes = dict(row_bytes)
+        self._rows: dict[str, int] = {}
+        self._entries: list[tuple[str, str]] = []
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._recover(json.dumps(settings, sort_keys=True))
+            self._files: dict[str, BinaryIO] = {
+                name: (folder / name).open("ab") for name in self._sizes
+            }
+            for name, file in self._files.items():
+                file.truncate(len(self._entries) * self._sizes[name])
+            self._journal = (folder / "journal").open("ab")
+        self._committed = len(self._entries)
+        self._last_commit = time.monotonic()
+
+    @property
+    def done(self) -> dict[str, str]:
+        """The items of the pile, with the stamp of each."""
+        return {key: self._entries[row][1] for key, row in self._rows.items()}
+
+    def add(self, key: str, rows: Mapping[str, bytes], stamp: str = "") -> None:
+        """Appends an item; it replaces an earlier one of the same key.
+
+        Args:
+            key: Its name, without tab and line end.
+            rows: One row for every stream.
+            stamp: Any text without tab and line end, given back by :attr:`done`.
+
+        Raises:
+            RlldError: If the disk refuses the data.
+        """
+        with self._writing():
+            for name, file in self._files.items():
+                file.write(rows[name])
+            self._remember(key, stamp)
+            if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+                self._commit()
+
+    def rows(self, name: str, keys: Sequence[str]) -> Iterator[bytes]:
+        """Yields the rows of one stream for the given items, in that order."""
+        size = self._sizes[name]
+        position = 0
+        with (self.folder / name).open("rb") as file:
+            for key in keys:
+                row = self._rows[key]
+                if row != position:
+                    file.seek(row * size)
+                yield file.read(size)
+                position = row + 1
+
+    def close(self) -> None:
+        """Brings everything to disk and closes the files; may be called again."""
+        if self._journal.closed:
+            return
+        with self._writing():
+            self._commit()
+        self._close_files()
+
+    def discard(self) -> None:
+        """Removes the folder."""
+        self._close_files()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Pile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _remember(self, key: str, stamp: str) -> None:
+        self._rows[key] = len(self._entries)
+        self._entries.append((key, stamp))
+
+    def _recover(self, settings: str) -> None:
+        """Reads the journal, up to the last item that is whole in every file."""
+        journal = self.folder / "journal"
+        # What follows the last line end is what a kill cut off.
+        lines = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
+        if lines and lines[0].decode(errors="replace") != settings:
+            raise RlldError(
+                f"{self.folder}: holds half-done work of other settings; run again with those "
+                "settings to go on, or delete that folder to start afresh"
+            )
+        files = {name: self.folder / name for name in self._sizes}
+        whole = min(
+            file.stat().st_size // self._sizes[name] if file.exists() else 0
+            for name, file in files.items()
+        )
+        for line in lines[1 : whole + 1]:
+            key, _, stamp = line.decode().partition("\t")
+            self._remember(key, stamp)
+        entries = "".join(f"{key}\t{stamp}\n" for key, stamp in self._entries)
+        write_text(journal, f"{settings}\n{entries}")
+
+    def _commit(self) -> None:
+        """Rows first, then the journal: what the journal names is on disk."""
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        new = self._entries[self._committed :]
+        self._journal.write("".join(f"{key}\t{stamp}\n" for key, stamp in new).encode())
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+        self._committed = len(self._entries)
+        self._last_commit = time.monotonic()
+
+    def _close_files(self) -> None:
+        for file in (self._journal, *self._files.values()):
+            file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RlldError(f"{self.folder}: cannot be written ({reason})") from None
