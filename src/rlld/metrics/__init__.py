@@ -2,21 +2,11 @@
 
 from rlld.metrics.classwise import (
     ErrorRates,
-    class_micro_f,
-    class_scores,
-    class_totals,
+    classwise_f,
+    classwise_micro_f,
+    classwise_totals,
     error_rates,
     video_f,
-)
-from rlld.metrics.fscores import (
-    NAMES,
-    Scorer,
-    Scores,
-    event_counts,
-    exclusive_scores,
-    named_score,
-    per_video,
-    scores,
 )
 from rlld.metrics.gates import (
     GLOBAL,
@@ -25,6 +15,16 @@ from rlld.metrics.gates import (
     fuse,
     published_gate,
     search_thresholds,
+)
+from rlld.metrics.scores import (
+    NAMES,
+    Scorer,
+    Scores,
+    event_counts,
+    exclusive_scores,
+    named_score,
+    per_video,
+    scores,
 )
 
 __all__ = [
@@ -35,9 +35,9 @@ __all__ = [
     "Gate",
     "Scorer",
     "Scores",
-    "class_micro_f",
-    "class_scores",
-    "class_totals",
+    "classwise_f",
+    "classwise_micro_f",
+    "classwise_totals",
     "error_rates",
     "event_counts",
     "exclusive_scores",

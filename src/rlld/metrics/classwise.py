@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.metrics.fscores import Scorer, class_f
+from rlld.metrics.scores import Scorer, class_f
 
 ROWS = ("audio", "visual", "audio_visual", "event")
 """Rows of the class-wise tables; Event adds audio and visual counts."""
 
 
-def class_scores(
+def classwise_f(
     predicted: Tensor, truth: Tensor, level: str = "segment", iou: float = 0.5
 ) -> Tensor:
     """Returns the F-score of each class.
@@ -35,7 +35,7 @@ def class_scores(
     return 100 * class_f(Scorer(truth, iou).counts(predicted, level)).nanmean(0)
 
 
-def class_totals(
+def classwise_totals(
     predicted: Tensor, truth: Tensor, level: str = "segment", iou: float = 0.5
 ) -> Tensor:
     """Returns TP, FP and FN of each class over all videos, (4, C, 3) int64, rows as in ``ROWS``."""
@@ -44,13 +44,13 @@ def class_totals(
     return torch.cat((totals, totals[:1] + totals[1:2]))
 
 
-def class_micro_f(predicted: Tensor, truth: Tensor) -> Tensor:
+def classwise_micro_f(predicted: Tensor, truth: Tensor) -> Tensor:
     """Returns CVCMS's F-score of each class from segment counts summed over all videos.
 
     Returns:
         (2, C) fractions, audio and visual; NaN where the class is neither predicted nor present.
     """
-    tp, fp, fn = class_totals(predicted, truth)[:2].double().unbind(-1)
+    tp, fp, fn = classwise_totals(predicted, truth)[:2].double().unbind(-1)
     return 2 * tp / (2 * tp + fp + fn)
 
 
@@ -79,7 +79,7 @@ class ErrorRates:
 
 def error_rates(predicted: Tensor, truth: Tensor) -> ErrorRates:
     """Returns CVCMS's error rates of predicted maps (N, T, 2, C), bool."""
-    _, fp, fn = class_totals(predicted, truth)[:3].sum(1).double().unbind(-1)
+    _, fp, fn = classwise_totals(predicted, truth)[:3].sum(1).double().unbind(-1)
     one_only = truth & ~truth.all(2, keepdim=True)
     found = (predicted & one_only).sum((0, 1, 3)).double()
     recall = found / one_only.sum((0, 1, 3))

@@ -165,8 +165,9 @@ def _match_table(iou: Fraction, device: torch.device) -> Tensor:
     shared = torch.minimum(offset, offset[:, None]) - torch.maximum(onset, onset[:, None])
     hull = torch.maximum(offset, offset[:, None]) - torch.minimum(onset, onset[:, None])
     similar = (shared > 0) & (shared * iou.denominator >= hull * iou.numerator)
-    matched = holds.float() @ similar.float() > 0
-    return (holds.float() @ matched.float().T).to(torch.int8).flatten()
+    holds = holds.float()
+    reaches = (holds @ similar.float()).clamp(max=1)
+    return torch.mm(holds, reaches.T).to(torch.int8).flatten()
 
 
 class _RuleCounter(Counter):

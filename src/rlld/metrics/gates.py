@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError, nearest
-from rlld.metrics.fscores import NAMES, Scorer, named_score
+from rlld.metrics.scores import NAMES, Scorer, named_score
 from rlld.types import AUDIO, MODALITIES, Prediction
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.metrics.fscores import COLUMNS, NAMES, per_video, ten_scores
+from rlld.metrics.scores import COLUMNS, NAMES, per_video, ten_scores
 
 try:
     from torchmetrics import Metric
