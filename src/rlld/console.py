@@ -17,10 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-OUT = Console(soft_wrap=True, highlight=False)
+OUT = Console(soft_wrap=True, highlight=False, emoji=False)
 """Results: tables and sentences."""
 
-ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+ERR = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 """Progress and problems."""
 
 

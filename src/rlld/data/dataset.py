@@ -97,33 +97,53 @@ def load_split(folder: Path | str, name: str, *, with_truth: bool = False) -> Sp
     return _load_split(Path(folder), read_spec(Path(folder)), name, with_truth)
 
 
+def weak_files(spec: DataSpec) -> dict[str, str]:
+    """Returns the weak annotation file of every split that the data set has."""
+    files = {name: getattr(spec.annotations, name) for name in SPLITS}
+    return {name: file for name, file in files.items() if file}
+
+
+def dense_files(spec: DataSpec, split: str, *, with_truth: bool = True) -> tuple[str, ...]:
+    """Returns the audible and the visible annotation file of a split, or nothing.
+
+    Args:
+        spec: The data set.
+        split: Its name.
+        with_truth: Count the true events of training videos.
+    """
+    files = spec.annotations
+    if split == "train":
+        pair = (files.truth_audio, files.truth_visual) if with_truth else ("", "")
+    else:
+        pair = (files.audio, files.visual)
+    return pair if all(pair) else ()
+
+
 def _check_name(name: str) -> None:
     if name not in SPLITS:
         raise RlldError(f"unknown split {name!r}{nearest(name, SPLITS)}")
 
 
 def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Split:
-    files = spec.annotations
+    if name not in weak_files(spec):
+        raise RlldError(f"{folder}: data set {spec.name!r} has no {name} split")
     annotations = folder / ANNOTATIONS
-    weak = read_weak(annotations / getattr(files, name), spec.taxonomy)
-    dense = truth = None
-    if name != "train":
-        dense = read_maps(annotations, files.audio, files.visual, weak.ids, spec)
-    elif with_truth and files.truth_audio and files.truth_visual:
-        truth = read_maps(annotations, files.truth_audio, files.truth_visual, weak.ids, spec)
+    weak = read_weak(annotations / weak_files(spec)[name], spec.taxonomy)
+    files = dense_files(spec, name, with_truth=with_truth)
+    maps = read_maps(annotations, files, weak.ids, spec) if files else None
+    dense, truth = (None, maps) if name == "train" else (maps, None)
     store = read_store(store_path(folder, name))
     check_store(store, weak.ids, spec)
     labels = torch.from_numpy(weak.labels.astype(np.float32))
     return Split(name, spec, weak.ids, store.streams, labels, dense, truth)
 
 
-def read_maps(folder: Path, audio: str, visual: str, ids: Sequence[str], spec: DataSpec) -> Tensor:
+def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: DataSpec) -> Tensor:
     """Reads two dense files as one map.
 
     Args:
         folder: Annotation folder.
-        audio: File name of the audible events.
-        visual: File name of the visible events.
+        files: File name of the audible events, and of the visible events.
         ids: Videos, N of them.
         spec: The data set.
 
@@ -135,7 +155,7 @@ def read_maps(folder: Path, audio: str, visual: str, ids: Sequence[str], spec: D
     """
     maps = [
         rasterise(read_dense(folder / name, spec.taxonomy, spec.duration), ids, spec)
-        for name in (audio, visual)
+        for name in files
     ]
     return torch.from_numpy(np.stack(maps, axis=2))
 

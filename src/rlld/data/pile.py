@@ -67,8 +67,10 @@ class Pile:
             stamp: Any text without tab and line end, given back by :attr:`done`.
 
         Raises:
-            RlldError: If the disk refuses the data.
+            RlldError: If the disk refuses the data, or the key holds a tab or line end.
         """
+        if any(mark in key + stamp for mark in "\t\r\n"):
+            raise RlldError(f"{key!r} holds a tab or line end and cannot name a video; rename it")
         with self._writing():
             for name, file in self._files.items():
                 file.write(rows[name])

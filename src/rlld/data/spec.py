@@ -39,10 +39,10 @@ class AnnotationFiles:
 
     Attributes:
         train: Weak labels of the training videos.
-        validation: Weak labels of the validation videos.
-        test: Weak labels of the test videos.
-        audio: Dense audible events of validation and test videos.
-        visual: Dense visible events of validation and test videos.
+        validation: Weak labels of the validation videos; empty when there are none.
+        test: Weak labels of the test videos; empty when there are none.
+        audio: Dense audible events of validation and test videos; empty when unknown.
+        visual: Dense visible events of validation and test videos; empty when unknown.
         truth_audio: Audible events of the training videos, known in simulations only and used
             for measuring alone; empty when unknown.
         truth_visual: The same for visible events.

@@ -1,0 +1,82 @@
+"""Check a data set or a folder of annotation files, and list problems by file and line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from rlld.data.check import CheckReport
+
+STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld data check``."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """A data-set folder, or a folder of annotation files (the LLP files are recognised)."""
+    spec: Path | None = None
+    """A dataset.yaml that says what a bare folder of annotation files holds."""
+    strict: bool = False
+    """Fail on warnings too."""
+
+
+def run(args: Args) -> None:
+    """Prints problems and counts; fails when there are errors."""
+    from rlld.config import read_yaml
+    from rlld.data.check import check
+    from rlld.data.spec import spec_from
+    from rlld.errors import RlldError
+
+    spec = spec_from(read_yaml(args.spec), str(args.spec)) if args.spec else None
+    report = check(args.folder, spec)
+    _show(report)
+    errors, warnings = report.count("error"), report.count("warning")
+    if errors:
+        raise RlldError(f"{args.folder}: {_number(errors, 'error')} (listed above); correct them")
+    if args.strict and warnings:
+        raise RlldError(
+            f"{args.folder}: {_number(warnings, 'warning')} (listed above), refused by --strict"
+        )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _show(report: CheckReport) -> None:
+    from rich.table import Table
+
+    from rlld.console import OUT
+    from rlld.data.problems import GRADES
+
+    for problem in report.problems:
+        place, _, _ = str(problem).partition(problem.text)
+        text = f"{place}{problem.grade}: {problem.text}"
+        OUT.print(text, style=STYLES[problem.grade], markup=False)
+    table = Table("", *(split.name for split in report.splits))
+    for title, name in (
+        ("videos", "videos"),
+        ("weak labels", "labels"),
+        ("audible rows", "audio_rows"),
+        ("visible rows", "visual_rows"),
+        ("audible events", "audio_events"),
+        ("visible events", "visual_events"),
+        ("videos without audible event", "inaudible"),
+        ("videos without visible event", "invisible"),
+        ("weak labels without any event", "wrong"),
+        ("classes missing from weak labels", "missing"),
+    ):
+        values = [getattr(split, name) for split in report.splits]
+        table.add_row(title, *("-" if value is None else str(value) for value in values))
+    OUT.print(table)
+    if report.audio_version:
+        OUT.print(f"audio annotation: {report.audio_version}", markup=False)
+    if report.stores:
+        OUT.print(f"packed stores: {report.stores} read whole, checksums compared")
+    OUT.print(", ".join(_number(report.count(grade), grade) for grade in GRADES))

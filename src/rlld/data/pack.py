@@ -1,0 +1,302 @@
+"""Packing features in the published layout into a data-set folder.
+
+The published layout has one ``.npy`` file per video in one folder per stream. Files are looked up
+by the whole video id first, then by its first 11 characters, the YouTube id, as LLP's features are
+named. Frames of a segment are averaged here once, which changes nothing for a network whose first
+layer is linear: the mean of its outputs is its output for the mean.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.console import progress
+from rlld.data.annotations import audio_version, read_bytes, read_dense, read_weak
+from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
+from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, spec_text
+from rlld.data.store import FeatureError, StoreWriter, store_path
+from rlld.errors import RlldError
+from rlld.files import write_text, written_aside
+
+YOUTUBE_ID = 11
+SHOWN = 20
+PROBLEMS_FILE = "problems.txt"
+SKIPPED_FILE = "skipped.txt"
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What was packed.
+
+    Attributes:
+        videos: Number of videos by split.
+        skipped: Number of videos left out; they are listed in ``skipped.txt``.
+        audio_version: Which of the two circulating LLP audio files was used, empty for others.
+    """
+
+    videos: dict[str, int]
+    skipped: int
+    audio_version: str
+
+
+def pack(
+    annotations: Path,
+    features: Path,
+    out: Path,
+    spec: DataSpec = LLP_SPEC,
+    *,
+    dtype: str = "float32",
+    audio_file: str | None = None,
+    skip_missing: bool = False,
+) -> PackReport:
+    """Makes a data-set folder from annotation files and published features.
+
+    Memory stays flat. A run that was interrupted goes on when it is called again; files that
+    changed since are read again. ``dataset.yaml`` is written last and makes the folder a data set.
+
+    Args:
+        annotations: Folder of the annotation files; they are copied.
+        features: Folder of the stream folders.
+        out: Folder to be made.
+        spec: The data set.
+        dtype: Element type of the stores: ``float32``, ``float16`` or ``bfloat16``.
+        audio_file: Another name for the file of audible events.
+        skip_missing: Leave out videos whose features are missing or damaged, list them in
+            ``skipped.txt`` and drop them from the annotations, instead of failing.
+
+    Raises:
+        RlldError: If ``out`` already holds a data set, an annotation file is wrong, or features
+            are missing, truncated, misshapen, or not finite. All of them are listed in
+            ``problems.txt``.
+    """
+    if audio_file is not None:
+        spec = replace(spec, annotations=replace(spec.annotations, audio=audio_file))
+    if (out / FILE_NAME).exists():
+        raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
+    ids = _read_annotations(annotations, spec)
+    finder = FeatureFinder(features, spec, [video for split in ids.values() for video in split])
+    problems: dict[str, list[str]] = {}
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(
+                StoreWriter(
+                    store_path(out, split), split, spec, dtype=dtype, provenance=provenance(spec)
+                )
+            )
+            for split in ids
+        }
+        for split, writer in writers.items():
+            problems |= _pack_split(split, ids[split], writer, finder)
+        _settle_problems(out, problems, skip_missing)
+        kept = {split: [v for v in videos if v not in problems] for split, videos in ids.items()}
+        for split, videos in kept.items():
+            if not videos:
+                raise RlldError(
+                    f"{features}: no usable features for any of the {len(ids[split])} {split} "
+                    "videos; check the folder"
+                )
+        for split, writer in writers.items():
+            writer.finish(kept[split])
+    for file in annotation_names(spec):
+        _copy_annotations(annotations / file, out / ANNOTATIONS / file, frozenset(problems))
+    write_text(out / FILE_NAME, spec_text(spec))
+    audio = annotations / spec.annotations.audio
+    version = audio_version(audio) if spec.annotations.audio else ""
+    return PackReport(
+        {split: len(videos) for split, videos in kept.items()}, len(problems), version
+    )
+
+
+def provenance(spec: DataSpec) -> str:
+    """Describes imported features, for the metadata of a store."""
+    parts = [
+        f"{name} from {stream.folder}"
+        + (f", mean of {stream.frames} frames" if stream.frames > 1 else "")
+        for name, stream in spec.streams.items()
+    ]
+    return f"{spec.features} features: " + "; ".join(parts)
+
+
+def annotation_names(spec: DataSpec) -> list[str]:
+    """Returns the names of all annotation files that a data set has, each once."""
+    weak = weak_files(spec)
+    dense = [file for split in weak for file in dense_files(spec, split)]
+    return list(dict.fromkeys([*weak.values(), *dense]))
+
+
+class FeatureFinder:
+    """Finds and reads per-video feature files.
+
+    Args:
+        folder: Folder of the stream folders.
+        spec: The data set.
+        ids: Every video that will be asked for.
+
+    Raises:
+        RlldError: If a stream folder is missing.
+    """
+
+    def __init__(self, folder: Path, spec: DataSpec, ids: Sequence[str]) -> None:
+        self._spec = spec
+        self._folders = {name: folder / stream.folder for name, stream in spec.streams.items()}
+        self._names: dict[str, frozenset[str]] = {}
+        for name, path in self._folders.items():
+            if not spec.streams[name].folder or not path.is_dir():
+                raise RlldError(
+                    f"{path}: no such folder; the features of stream {name!r} are expected there"
+                )
+            self._names[name] = frozenset(entry.name for entry in path.iterdir())
+        self._sharing = Counter(video[:YOUTUBE_ID] for video in ids)
+
+    def find(self, video: str) -> tuple[dict[str, Path], list[str]]:
+        """Returns the files of a video by stream, and what is wrong with the others."""
+        found: dict[str, Path] = {}
+        problems = []
+        for stream, names in self._names.items():
+            whole, short = f"{video}.npy", f"{video[:YOUTUBE_ID]}.npy"
+            if whole in names:
+                found[stream] = self._folders[stream] / whole
+            elif short not in names:
+                problems.append(f"{stream}: no file '{whole}' or '{short}'")
+            elif self._sharing[video[:YOUTUBE_ID]] > 1:
+                problems.append(
+                    f"{stream}: '{short}' may belong to several videos; name it '{whole}'"
+                )
+            else:
+                found[stream] = self._folders[stream] / short
+        return found, problems
+
+    def read(self, stream: str, path: Path) -> NDArray[np.float32]:
+        """Reads one file and averages its frames.
+
+        Returns:
+            (T, D), float32.
+
+        Raises:
+            FeatureError: If the file is damaged or not of the expected shape.
+        """
+        spec = self._spec.streams[stream]
+        value = _load(path)
+        expected = (self._spec.segments * spec.frames, spec.dim)
+        if value.shape != expected:
+            raise FeatureError(f"shape {value.shape}, expected {expected}")
+        return _mean_frames(value, spec)
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        # A mapping reads no more than the file holds, whatever its header claims.
+        value = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise FeatureError(f"not a whole .npy file ({' '.join(str(error).split())})") from None
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        raise FeatureError("not an array of numbers")
+    return value
+
+
+def _mean_frames(value: NDArray[Any], stream: StreamSpec) -> NDArray[np.float32]:
+    frames = np.asarray(value, dtype=np.float32).reshape(-1, stream.frames, stream.dim)
+    mean: NDArray[np.float32] = frames.mean(axis=1, dtype=np.float32)
+    return mean
+
+
+def _read_annotations(folder: Path, spec: DataSpec) -> dict[str, tuple[str, ...]]:
+    """Reads all annotation files strictly and returns the videos of every split."""
+    if not folder.is_dir():
+        raise RlldError(f"{folder}: no such folder; give the folder of the annotation files")
+    ids: dict[str, tuple[str, ...]] = {}
+    for split, file in weak_files(spec).items():
+        ids[split] = read_weak(folder / file, spec.taxonomy).ids
+    for file in {file for split in ids for file in dense_files(spec, split)}:
+        read_dense(folder / file, spec.taxonomy, spec.duration)
+    twice = [v for v, n in Counter(v for videos in ids.values() for v in videos).items() if n > 1]
+    if twice:
+        raise RlldError(
+            f"{folder}: video '{twice[0]}' is in two splits ({len(twice)} such videos); keep every "
+            "video in one"
+        )
+    return ids
+
+
+def _pack_split(
+    split: str, ids: Sequence[str], writer: StoreWriter, finder: FeatureFinder
+) -> dict[str, list[str]]:
+    """Adds the videos of a split that are not yet there; returns the problems of the others."""
+    problems: dict[str, list[str]] = {}
+    done = writer.done
+    with progress(f"packing {split}", len(ids)) as tick:
+        for video in ids:
+            files, found = finder.find(video)
+            stamp = _stamp(files)
+            if found or done.get(video) != stamp:
+                found += _pack_video(video, files, stamp, writer, finder, add=not found)
+            if found:
+                problems[video] = [f"{split}: {text}" for text in found]
+            tick()
+    return problems
+
+
+def _pack_video(
+    video: str,
+    files: Mapping[str, Path],
+    stamp: str,
+    writer: StoreWriter,
+    finder: FeatureFinder,
+    *,
+    add: bool,
+) -> list[str]:
+    streams: dict[str, NDArray[np.float32]] = {}
+    problems = []
+    for stream, path in files.items():
+        try:
+            streams[stream] = finder.read(stream, path)
+        except FeatureError as error:
+            problems.append(f"{stream}: {path.name}: {error}")
+    if add and not problems:
+        try:
+            writer.add(video, streams, stamp)
+        except FeatureError as error:
+            problems.append(str(error).removeprefix(f"video {video!r}: "))
+    return problems
+
+
+def _stamp(files: Mapping[str, Path]) -> str:
+    """Changes when one of the files is replaced."""
+    stats = [(path, path.stat()) for path in files.values()]
+    return " ".join(f"{path}|{stat.st_size}|{stat.st_mtime_ns}" for path, stat in stats)
+
+
+def _settle_problems(out: Path, problems: Mapping[str, list[str]], skip: bool) -> None:
+    """Lists problems in a file, and refuses them unless they are to be skipped."""
+    for name in (PROBLEMS_FILE, SKIPPED_FILE):
+        (out / name).unlink(missing_ok=True)
+    if not problems:
+        return
+    lines = [f"{video}\t{text}" for video, texts in problems.items() for text in texts]
+    listing = out / (SKIPPED_FILE if skip else PROBLEMS_FILE)
+    write_text(listing, "\n".join(lines) + "\n")
+    if skip:
+        return
+    shown = "; ".join(line.replace("\t", " ") for line in lines[:SHOWN])
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    raise RlldError(
+        f"features of {len(problems)} videos cannot be packed: {shown}{more} (all are listed in "
+        f"{listing}); correct them and run again, or leave them out with --skip-missing"
+    )
+
+
+def _copy_annotations(source: Path, target: Path, dropped: frozenset[str]) -> None:
+    """Copies a file byte for byte, without the rows of dropped videos."""
+    lines = read_bytes(source).splitlines(keepends=True)
+    names = {video.encode() for video in dropped}
+    kept = [line for line in lines if line.partition(b"\t")[0] not in names]
+    with written_aside(target) as aside:
+        aside.write_bytes(b"".join(kept))
