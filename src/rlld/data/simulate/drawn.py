@@ -34,11 +34,18 @@ def draw_labels(
         rng: Source of randomness.
     """
     weak = draw_weak(counts, len(ids), rng)
+    return SplitLabels(ids, weak, draw_events(statistics, weak, rng))
+
+
+def draw_events(
+    statistics: Statistics, weak: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Draws the events (N, T, 2, C) behind weak labels (N, C), noise and missing labels included."""
     states = draw_states(statistics, weak, rng)
     _add_extra(statistics, weak, states, rng)
     codes = draw_masks(statistics, states, rng)
     active = masks.bits(statistics.segments)[codes]
-    return SplitLabels(ids, weak, np.ascontiguousarray(active.transpose(0, 3, 1, 2)))
+    return np.ascontiguousarray(active.transpose(0, 3, 1, 2))
 
 
 def draw_weak(counts: LabelCounts, number: int, rng: np.random.Generator) -> NDArray[np.uint8]:
