@@ -42,12 +42,37 @@ def pool_frames(features: Tensor, segments: int) -> Tensor:
     return features.reshape(videos, segments, rows // segments, dim).mean(2)
 
 
-def linear(layer: nn.Linear, features: Tensor) -> Tensor:
-    """Applies a layer to features that may be stored in 16 bits, in the precision of the run."""
-    if not torch.is_autocast_enabled(features.device.type):
-        features = features.to(layer.weight.dtype)
-    out: Tensor = layer(features)
-    return out
+def stored(features: Tensor, layer: nn.Linear) -> Tensor:
+    """Returns features, which may be stored in 16 bits, in the precision of the run."""
+    if torch.is_autocast_enabled(features.device.type):
+        return features
+    return features.to(layer.weight.dtype)
+
+
+def two_linear(
+    features: Tensor, inner: nn.Linear, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """Applies two linear maps in a row, by whichever order of multiplication costs less.
+
+    With many rows it is cheaper to multiply the two matrices first; both ways are the same
+    function.
+
+    Args:
+        features: (..., D).
+        inner: The first map, D -> H.
+        weight: Matrix of the second one (O, H).
+        bias: Its bias (O,).
+
+    Returns:
+        (..., O).
+    """
+    rows = features.shape[:-1].numel()
+    outer, hidden = weight.shape
+    width = inner.in_features
+    if rows * hidden * (width + outer) <= width * outer * (rows + hidden):
+        return functional.linear(inner(features), weight, bias)
+    shift = functional.linear(inner.bias, weight, bias)
+    return functional.linear(features, weight @ inner.weight, shift)
 
 
 def full_precision(value: Tensor) -> Tensor:
@@ -92,22 +117,82 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
+class Attention(nn.Module):
+    """Attention with one head over the segments of a video, within or across the modalities.
+
+    Parameters have the names and the initialisation of ``nn.MultiheadAttention``. Where a batch
+    has more rows than the model is wide, query and key matrices are multiplied with each other
+    first, and so are value and output matrices: ``(x Wq')(y Wk')' = x (Wq' Wk) y'``. That is the
+    same function with half of the large products. (Terms that are constant along a row of the
+    logits, the key bias among them, do not change a softmax and are left out there.)
+
+    Attributes:
+        hidden: Width of the model.
+    """
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * hidden, hidden))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * hidden))
+        self.out_proj = nn.Linear(hidden, hidden)
+        self.dropout = Dropout(dropout)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, both: Tensor, cross: bool) -> Tensor:
+        """Attends.
+
+        Args:
+            both: Audio rows, then visual rows (2, B, T, hidden).
+            cross: Whether each modality attends to the other one instead of itself.
+
+        Returns:
+            (2, B, T, hidden).
+        """
+        many = both.shape[:-1].numel() > self.hidden
+        return self._composed(both, cross) if many else self._projected(both, cross)
+
+    def _projected(self, both: Tensor, cross: bool) -> Tensor:
+        projected = functional.linear(both, self.in_proj_weight, self.in_proj_bias)
+        # unbind, not indexing: the backward of an index fills the whole tensor with zeros.
+        query, key, value = projected.view(*both.shape[:-1], 3, -1).unbind(-2)
+        if cross:
+            key, value = key.flip(0), value.flip(0)
+        weights = self._weights(query, key)
+        out: Tensor = self.out_proj(weights @ value)
+        return out
+
+    def _composed(self, both: Tensor, cross: bool) -> Tensor:
+        query, key, value = self.in_proj_weight.chunk(3)
+        query_bias, _, value_bias = self.in_proj_bias.chunk(3)
+        other = both.flip(0) if cross else both
+        asked = functional.linear(both, key.T @ query, query_bias @ key)
+        weights = self._weights(asked, other)
+        outer = self.out_proj.weight
+        out = functional.linear(weights @ other, outer @ value, self.out_proj.bias)
+        # Dropout leaves rows of weights that do not sum to 1, which the value bias has to follow.
+        return torch.addcmul(out, weights.sum(-1, keepdim=True), outer @ value_bias)
+
+    def _weights(self, query: Tensor, key: Tensor) -> Tensor:
+        """Attention weights, written out: at T = 10 a fused kernel gains nothing on a CPU."""
+        scores = (query @ key.transpose(-1, -2)) * self.hidden**-0.5
+        weights: Tensor = self.dropout(scores.softmax(-1))
+        return weights.to(query.dtype)
+
+
 class HybridAttentionLayer(nn.Module):
     """One layer of HAN: self-attention and cross-modal attention, added, then feed-forward.
 
     Both modalities pass through the same weights (Tian et al., ECCV 2020, section 4.2; the
     released layer has one head, layer norms and a feed-forward block as wide as the model).
-    They are stacked into one batch, and the six projections are one matrix product.
-
-    Attributes:
-        self_attn: Projections within a modality.
-        cm_attn: Projections across modalities.
+    They are stacked into one batch.
     """
 
     def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(hidden, 1)
-        self.cm_attn = nn.MultiheadAttention(hidden, 1)
+        self.self_attn = Attention(hidden, dropout)
+        self.cm_attn = Attention(hidden, dropout)
         self.linear1 = nn.Linear(hidden, hidden)
         self.linear2 = nn.Linear(hidden, hidden)
         self.norm1 = nn.LayerNorm(hidden)
@@ -124,30 +209,12 @@ class HybridAttentionLayer(nn.Module):
         Returns:
             (2, B, T, hidden).
         """
-        branches = [self.self_attn, self.cm_attn] if cross_attention else [self.self_attn]
-        projected = functional.linear(
-            both,
-            _joined([branch.in_proj_weight for branch in branches]),
-            _joined([branch.in_proj_bias for branch in branches]),
-        )
-        # unbind, not indexing: the backward of an index fills the whole tensor with zeros.
-        parts = projected.view(*both.shape[:-1], 3 * len(branches), -1).unbind(-2)
-        hidden = both + self._attend(self.self_attn, *parts[:3])
+        hidden = both + self.dropout(self.self_attn(both, cross=False))
         if cross_attention:
-            query, key, value = parts[3:]
-            hidden = hidden + self._attend(self.cm_attn, query, key.flip(0), value.flip(0))
+            hidden = hidden + self.dropout(self.cm_attn(both, cross=True))
         hidden = self.norm1(hidden)
         inner = self.dropout(functional.relu(self.linear1(hidden)))
         out: Tensor = self.norm2(hidden + self.dropout(self.linear2(inner)))
-        return out
-
-    def _attend(
-        self, branch: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor
-    ) -> Tensor:
-        """Attention over T, written out: at T = 10 a fused kernel gains nothing on a CPU."""
-        scores = (query @ key.transpose(-1, -2)) * query.shape[-1] ** -0.5
-        weights = self.dropout(scores.softmax(-1)).to(value.dtype)
-        out: Tensor = self.dropout(branch.out_proj(weights @ value))
         return out
 
 
@@ -170,10 +237,6 @@ def mmil_pool(
     return audio, visual, video
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
-
-
 def fused_heads(layers: Sequence[nn.Linear], hidden: Tensor) -> tuple[Tensor, ...]:
     """Applies several linear layers of equal size to the same input as one matrix product.
 
@@ -184,7 +247,7 @@ def fused_heads(layers: Sequence[nn.Linear], hidden: Tensor) -> tuple[Tensor, ..
     Returns:
         One (..., C) for each layer, in full precision.
     """
-    weight = _joined([layer.weight for layer in layers])
-    bias = _joined([layer.bias for layer in layers])
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat([layer.bias for layer in layers])
     logits = full_precision(functional.linear(hidden, weight, bias))
     return tuple(logits.view(*hidden.shape[:-1], len(layers), -1).unbind(-2))

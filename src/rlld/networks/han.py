@@ -19,9 +19,10 @@ from rlld.networks.blocks import (
     HybridAttentionLayer,
     full_precision,
     fused_heads,
-    linear,
     mmil_pool,
     pool_frames,
+    stored,
+    two_linear,
 )
 from rlld.types import Prediction
 
@@ -121,11 +122,15 @@ class HAN(Network):
             Audio and visual embeddings, stacked (2, B, T, hidden).
         """
         segments = streams["audio"].shape[1]
-        audio = linear(self.fc_a, streams["audio"])
-        visual = linear(self.fc_v, pool_frames(streams["visual_2d"], segments))
-        if self.has_motion:
-            motion = linear(self.fc_st, pool_frames(streams["visual_3d"], segments))
-            visual = self.fc_fusion(torch.cat([visual, motion], -1))
+        audio = self.fc_a(stored(streams["audio"], self.fc_a))
+        pictures = stored(pool_frames(streams["visual_2d"], segments), self.fc_v)
+        if not self.has_motion:
+            return torch.stack([audio, self.fc_v(pictures)])
+        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
+        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
+        halves = self.fc_fusion.weight.chunk(2, 1)
+        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
+        visual = visual + two_linear(motion, self.fc_st, halves[1])
         return torch.stack([audio, visual])
 
     def predict(self, embedded: Tensor, cross_attention: bool | None = None) -> Prediction:
