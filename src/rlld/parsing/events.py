@@ -58,14 +58,12 @@ def events_from(
     )
     found = []
     for rank, (modality, decided, values) in enumerate(maps):
-        for index in np.flatnonzero(decided.any(axis=0)):
+        for index in np.flatnonzero(decided.any(axis=0)).tolist():
             for first, last in runs(decided[:, index]):
                 start, end = first * segment_seconds, min(last * segment_seconds, duration)
                 if start >= end:
                     continue
                 confidence = float(values[first:last, index].mean(dtype=np.float64))
                 event = Event(classes[index], modality, start, end, confidence)
-                found.append((start, rank, int(index), event))
+                found.append((start, rank, index, event))
     return tuple(event for *_, event in sorted(found, key=lambda item: item[:3]))
-
-

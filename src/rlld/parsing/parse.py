@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +16,13 @@ from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.parsing.events import events_from
 from rlld.parsing.windows import Evidence, Windows, above, decide
-from rlld.types import MODALITIES, Parse, Prediction
+from rlld.types import AUDIO, MODALITIES, VISUAL, Parse, Prediction
 
-TAIL = 0.1
-"""A last segment filled by less than this is padding of the container, not a part of the video."""
+Features = Mapping[str, NDArray[np.floating[Any]]]
+"""Features of consecutive segments by stream name, each (S, D)."""
+
+ABSENT = ("no usable sound, so no audible events", "no usable picture, so no visible events")
+"""Notes on a modality without features, by modality index."""
 
 
 class Gate(Protocol):
@@ -59,22 +61,18 @@ class Source:
 
     Attributes:
         name: File name or id.
-        duration: Length in seconds.
         chunks: Features of consecutive segments, by stream (n, D) each; read once.
-        missing: Modalities that the video does not have; their features are zeros.
+        outcome: Called when the chunks have been read: the length in seconds and notes for the
+            reader. The length is that of the segments where it is None.
     """
 
     name: str
-    duration: float
-    chunks: Iterable[Mapping[str, NDArray[np.floating[Any]]]]
-    missing: tuple[str, ...] = ()
+    chunks: Iterable[Features]
+    outcome: Callable[[], tuple[float, tuple[str, ...]]] | None = None
 
 
 def parse(
-    run: Run,
-    source: Path | str | Mapping[str, NDArray[np.floating[Any]]],
-    tags: Sequence[str] | None = None,
-    name: str = "",
+    run: Run, source: Path | str | Features, tags: Sequence[str] | None = None, name: str = ""
 ) -> Parse:
     """Parses a clip or its features.
 
@@ -85,14 +83,17 @@ def parse(
             for the video-level gate; the segment threshold then decides where their events are.
         name: Name of the result; the file name when empty.
 
+    Returns:
+        The parse. A modality whose features are zero throughout (a clip without that track) has
+        no events, and probability 0.
+
     Raises:
         RlldError: If the clip cannot be read, the run's features cannot be computed from a clip,
             features do not fit the run, or a tag is unknown.
     """
     if isinstance(source, Mapping):
-        seconds = len(next(iter(source.values()), ())) * run.spec.segment_seconds
-        return parse_source(run, Source(name or "features", seconds, [source]), tags)
-    from rlld.parsing.clip import open_clip
+        return parse_source(run, Source(name or "features", [source]), tags)
+    from rlld.parsing.sources import open_clip
 
     return parse_source(run, open_clip(Path(source), run.spec, name), tags)
 
@@ -107,31 +108,33 @@ def parse_source(run: Run, source: Source, tags: Sequence[str] | None = None) ->
     """
     spec = run.spec
     known = _known(tags, spec)
-    evidence = _evidence(run, source)
+    evidence, absent = _evidence(run, source)
+    duration = len(evidence.segment) * spec.segment_seconds
+    notes: tuple[str, ...] = ()
+    if source.outcome is not None:
+        duration, notes = source.outcome()
     allowed = np.ones((2, len(spec.classes)), dtype=bool)
     if known is not None:
         allowed[:] = np.isin(np.arange(len(spec.classes)), known)
-    for modality in source.missing:
-        allowed[MODALITIES.index(modality)] = False
-        evidence.segment[:, MODALITIES.index(modality)] = 0
+    allowed[absent] = False
+    evidence.segment[:, absent] = 0
     active = decide(evidence, run.gate) if known is None else above(evidence, run.gate)
-    events = events_from(
-        active & allowed,
-        evidence.segment.numpy(),
-        spec.classes,
-        spec.segment_seconds,
-        source.duration,
-    )
     return Parse(
         name=source.name,
-        duration=source.duration,
+        duration=duration,
         segment_seconds=spec.segment_seconds,
         classes=spec.classes,
-        events=events,
+        events=events_from(
+            active & allowed,
+            evidence.segment.numpy(),
+            spec.classes,
+            spec.segment_seconds,
+            duration,
+        ),
         probabilities=_nested(evidence.segment),
-        gates=_nested(_gates(evidence, run.gate, source.missing)),
+        gates=_nested(_gates(evidence, run.gate, absent)),
         tags=None if tags is None else tuple(tags),
-        notes=tuple(f"no {_track(m)} track: no {_seen(m)} event" for m in source.missing),
+        notes=notes + tuple(ABSENT[modality] for modality in absent),
         model=_describe(run),
     )
 
@@ -144,21 +147,20 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
     return spec.taxonomy.indices(tags)
 
 
-def _evidence(run: Run, source: Source) -> Evidence:
-    left = max(1, math.ceil(source.duration / run.spec.segment_seconds - TAIL))
+def _evidence(run: Run, source: Source) -> tuple[Evidence, list[int]]:
+    """Returns the evidence and the modalities whose features are zero throughout."""
     windows = Windows(run.predict, run.spec.segments)
+    absent = [True, True]
     for chunk in source.chunks:
-        part = {name: value[:left] for name, value in _checked(chunk, run.spec, source).items()}
+        part = _checked(chunk, run.spec, source)
+        for name, value in part.items():
+            if bool(value.any()):
+                absent[AUDIO if name == "audio" else VISUAL] = False
         windows.push(part)
-        left -= len(next(iter(part.values())))
-        if left <= 0:
-            break
-    return windows.finish()
+    return windows.finish(), [modality for modality in (AUDIO, VISUAL) if absent[modality]]
 
 
-def _checked(
-    chunk: Mapping[str, NDArray[np.floating[Any]]], spec: DataSpec, source: Source
-) -> dict[str, Tensor]:
+def _checked(chunk: Features, spec: DataSpec, source: Source) -> dict[str, Tensor]:
     streams = {}
     for name, stream in spec.streams.items():
         if name not in chunk:
@@ -185,28 +187,23 @@ def _checked(
     return streams
 
 
-def _gates(evidence: Evidence, gate: Gate, missing: tuple[str, ...]) -> Tensor:
+def _gates(evidence: Evidence, gate: Gate, absent: list[int]) -> Tensor:
     """Returns the highest gate probability of the video (2, C)."""
     parts = [getattr(evidence, getattr(gate, modality)).amax(dim=0) for modality in MODALITIES]
-    for modality in missing:
-        parts[MODALITIES.index(modality)] = torch.zeros_like(parts[0])
-    return torch.stack(parts)
+    gates = torch.stack(parts)
+    gates[absent] = 0
+    return gates
 
 
 def _nested(values: Tensor) -> Any:
     """Returns nested tuples of the shortest decimals that give the same float32."""
-    array = values.numpy()
-    if array.ndim == 1:
-        return tuple(float(str(value)) for value in array)
-    return tuple(_nested(row) for row in values)
 
+    def convert(array: NDArray[np.float32]) -> Any:
+        if array.ndim == 1:
+            return tuple(float(str(value)) for value in array)
+        return tuple(convert(row) for row in array)
 
-def _track(modality: str) -> str:
-    return {"audio": "audio", "visual": "video"}[modality]
-
-
-def _seen(modality: str) -> str:
-    return {"audio": "audible", "visual": "visible"}[modality]
+    return convert(values.numpy())
 
 
 def _describe(run: Run) -> str:

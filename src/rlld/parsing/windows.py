@@ -109,8 +109,7 @@ class Windows:
         """Takes the next n segments, each stream (n, D)."""
         old = self._features
         self._features = {
-            name: torch.cat([old[name], value]) if old else value
-            for name, value in streams.items()
+            name: torch.cat([old[name], value]) if old else value for name, value in streams.items()
         }
         self._total += len(next(iter(streams.values())))
         while self._pending() >= BATCH:
@@ -129,8 +128,10 @@ class Windows:
             self._predict([0], self._total)
         elif self._starts[-1] + self.length < self._total:
             self._predict([self._total - self.length], self.length)
-        parts = (torch.cat([getattr(done, part) for done in self._done]) for part in PARTS)
-        return join(self._starts, Prediction(*parts), self._total)
+        segment, audio, visual, video = (
+            torch.cat([getattr(done, part) for done in self._done]) for part in PARTS
+        )
+        return join(self._starts, Prediction(segment, audio, visual, video), self._total)
 
     def _pending(self) -> int:
         first = self._starts[-1] + self.stride if self._starts else 0
@@ -150,7 +151,8 @@ class Windows:
         rows = torch.tensor(starts)[:, None] - self._offset + torch.arange(length)
         prediction = self.predict({name: value[rows] for name, value in self._features.items()})
         self._starts += starts
-        self._done.append(Prediction(*(getattr(prediction, part).cpu() for part in PARTS)))
+        segment, audio, visual, video = (getattr(prediction, part).cpu() for part in PARTS)
+        self._done.append(Prediction(segment, audio, visual, video))
 
 
 def decide(evidence: Evidence, gate: GateRule) -> NDArray[np.bool_]:

@@ -1,0 +1,72 @@
+"""Tab-separated text: the columns of LLP's dense files, with modality and confidence besides."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import get_args
+
+from rlld.errors import RlldError, nearest
+from rlld.types import Event, Modality, Parse
+
+HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence")
+
+
+def dumps(parse: Parse) -> str:
+    """Returns the events of a parse, one row each; times in seconds, the offset exclusive."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
+    writer.writerow(HEADER)
+    for event in parse.events:
+        numbers = (_number(event.start), _number(event.end))
+        confidence = _number(event.confidence)
+        writer.writerow((parse.name, *numbers, event.label, event.modality, confidence))
+    return out.getvalue()
+
+
+def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
+    """Reads events by file name, in file order.
+
+    Args:
+        text: The text that ``dumps`` wrote; several such files may be joined under one header.
+        where: Its file, for messages.
+
+    Raises:
+        RlldError: On a wrong header, number of fields, number or modality; names the line.
+    """
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter="\t")
+    header = next(reader, [])
+    if tuple(header) != HEADER:
+        raise RlldError(
+            f"{where}:1: expected the tab-separated header {', '.join(HEADER)}; found "
+            f"{', '.join(header)[:80]!r}"
+        )
+    found: dict[str, list[Event]] = {}
+    for row in reader:
+        place = f"{where}:{reader.line_num}"
+        if len(row) != len(HEADER):
+            raise RlldError(
+                f"{place}: expected {len(HEADER)} tab-separated fields, {len(row)} found"
+            )
+        found.setdefault(row[0], []).append(_event(row, place))
+    return {name: tuple(events) for name, events in found.items()}
+
+
+def _event(row: list[str], place: str) -> Event:
+    _, onset, offset, label, modality, confidence = row
+    known = get_args(Modality)
+    if modality not in known:
+        raise RlldError(f"{place}: unknown modality {modality!r}{nearest(modality, known)}")
+    try:
+        start, end, certainty = float(onset), float(offset), float(confidence)
+    except ValueError as error:
+        raise RlldError(f"{place}: expected a number ({error})") from None
+    if not 0 <= start < end:
+        raise RlldError(f"{place}: expected 0 <= onset < offset, found {onset} and {offset}")
+    if not 0 <= certainty <= 1:
+        raise RlldError(f"{place}: expected a confidence in [0, 1], found {confidence}")
+    return Event(label, modality, start, end, certainty)  # type: ignore[arg-type]
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(value)

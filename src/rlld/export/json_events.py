@@ -1,0 +1,62 @@
+"""JSON: the complete parse, and back without loss."""
+
+from __future__ import annotations
+
+import json
+
+from rlld.config import from_dict, to_dict
+from rlld.errors import RlldError
+from rlld.types import Parse
+
+FORMAT = "rlld.parse"
+VERSION = 1
+
+
+def dumps(parse: Parse) -> str:
+    """Returns a parse as JSON: the fields of ``Parse`` with a format name and version."""
+    data = {"format": FORMAT, "version": VERSION, **to_dict(parse)}
+    return json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def loads(text: str, where: str) -> Parse:
+    """Reads a parse.
+
+    Args:
+        text: The text that ``dumps`` wrote.
+        where: Its file, for messages.
+
+    Raises:
+        RlldError: If it is no JSON, no parse, from a newer version or inconsistent.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise RlldError(f"{where}: not valid JSON ({error}); export it again") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise RlldError(f"{where}: no parse of rlld (its 'format' is not {FORMAT!r})")
+    version = data.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise RlldError(
+            f"{where}: parse version {version!r}, this rlld reads up to {VERSION}; update rlld"
+        )
+    fields = {key: value for key, value in data.items() if key not in ("format", "version")}
+    parse = from_dict(Parse, fields, where)
+    _check(parse, where)
+    return parse
+
+
+def _check(parse: Parse, where: str) -> None:
+    classes = len(parse.classes)
+    if len(parse.gates) != 2 or any(len(row) != classes for row in parse.gates):
+        raise RlldError(f"{where}: gates: expected 2 rows of {classes} values, one per class")
+    for number, segment in enumerate(parse.probabilities):
+        if len(segment) != 2 or any(len(row) != classes for row in segment):
+            raise RlldError(
+                f"{where}: probabilities[{number}]: expected 2 rows of {classes} values"
+            )
+    for number, event in enumerate(parse.events):
+        place = f"{where}: events[{number}]"
+        if event.label not in parse.classes:
+            raise RlldError(f"{place}: label {event.label!r} is none of the classes")
+        if not 0 <= event.start < event.end:
+            raise RlldError(f"{place}: expected 0 <= start < end, found {event.start}, {event.end}")

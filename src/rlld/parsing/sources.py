@@ -1,0 +1,104 @@
+"""Where features come from when something is parsed: a clip, a packed store, ``.npy`` files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.console import progress
+from rlld.data.spec import DataSpec, StreamSpec
+from rlld.errors import RlldError, nearest
+from rlld.parsing.parse import Features, Source
+
+
+def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
+    """Opens a media file as the features that a run was trained on.
+
+    Args:
+        path: The file.
+        spec: The data set of the run; names the extractor.
+        name: Name of the result; the file name when empty.
+
+    Raises:
+        RlldError: If the file cannot be read, or no extractor makes such features.
+    """
+    from rlld.features import EXTRACTORS, load_extractor
+    from rlld.features.decode import Clip, segment_count
+
+    if spec.features not in EXTRACTORS.names():
+        raise RlldError(
+            f"{path}: the run was trained on {spec.features} features, which rlld cannot extract "
+            "from a clip; give features instead: rlld parse RUN --features STORE --id ID"
+        )
+    extractor = load_extractor(spec.features)
+    made = extractor.streams(spec.segment_seconds)
+    for stream, wanted in spec.streams.items():
+        if stream not in made or made[stream].dim != wanted.dim:
+            found = made[stream].dim if stream in made else "no such stream"
+            raise RlldError(
+                f"{path}: extractor {spec.features!r} gives {found} for stream {stream!r}, the run "
+                f"was trained on {wanted.dim} dimensions; train again on features of this version"
+            )
+    clip = Clip(path)
+
+    def chunks() -> Iterator[Features]:
+        total = segment_count(clip.info.duration, spec.segment_seconds)
+        with progress(f"parsing {path.name}", total) as tick:
+            for rows in extractor.rows(clip, spec.segment_seconds):
+                yield rows
+                tick(len(next(iter(rows.values()))))
+
+    def outcome() -> tuple[float, tuple[str, ...]]:
+        info = clip.outcome()
+        return info.duration, info.notes
+
+    return Source(name or path.name, chunks(), outcome)
+
+
+def stored_features(path: Path, video: str, spec: DataSpec) -> Features:
+    """Reads the features of one video.
+
+    Args:
+        path: A packed store, or a folder with ``STREAM FOLDER/ID.npy`` per stream in the published
+            layout, (segments x frames, D) each; frames are averaged.
+        video: Its id.
+        spec: The data set of the run.
+
+    Raises:
+        RlldError: If the store or a file is missing or damaged, or has no such video.
+    """
+    if path.is_dir():
+        return {
+            name: _array(path / (stream.folder or name), video, stream)
+            for name, stream in spec.streams.items()
+        }
+    from rlld.data.store import read_store
+
+    store = read_store(path)
+    if video not in store.ids:
+        raise RlldError(f"{path}: no video {video!r} in it{nearest(video, store.ids)}")
+    row = store.ids.index(video)
+    return {name: value[row].float().numpy() for name, value in store.streams.items()}
+
+
+def _array(folder: Path, video: str, stream: StreamSpec) -> NDArray[np.floating[Any]]:
+    # Published files carry the first 11 characters of the id, the id of the whole YouTube video.
+    files = [folder / f"{video}.npy", folder / f"{video[:11]}.npy"]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise RlldError(f"{files[0]}: no such feature file; check --features and --id")
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise RlldError(f"{file}: not a readable .npy array ({error}); extract it again") from None
+    if array.ndim != 2 or len(array) % stream.frames or not np.issubdtype(array.dtype, np.floating):
+        raise RlldError(
+            f"{file}: found {array.dtype} of shape {array.shape}, expected floating-point rows of "
+            f"{stream.dim} values, {stream.frames} per segment"
+        )
+    averaged: NDArray[np.floating[Any]] = array.reshape(-1, stream.frames, array.shape[1]).mean(1)
+    return averaged

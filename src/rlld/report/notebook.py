@@ -1,0 +1,68 @@
+"""A parse in a notebook: an inline SVG timeline, nothing to load and nothing to run."""
+
+from __future__ import annotations
+
+from html import escape
+
+from rlld.report.page import plain
+from rlld.report.text import NAMES, seconds
+from rlld.types import Parse
+
+COLOURS = {"audio": "#0072b2", "visual": "#e69f00", "audio_visual": "#00805d"}
+LEFT, WIDTH, ROW, HEAD = 230, 560, 20, 26
+
+
+def notebook_html(parse: Parse) -> str:
+    """Returns a parse as an HTML fragment with one lane per class and modality that has events."""
+    lanes = [
+        (label, modality)
+        for label in parse.classes
+        for modality in NAMES
+        if any((event.label, event.modality) == (label, modality) for event in parse.events)
+    ]
+    notes = "".join(f"<div>{escape(note)}</div>" for note in parse.notes)
+    if not lanes:
+        return f"<div><b>{escape(parse.name)}</b>: no events found{notes}</div>"
+    height = HEAD + ROW * len(lanes)
+    parts = [_axis(parse, height)]
+    for row, (label, modality) in enumerate(lanes):
+        y = HEAD + ROW * row
+        repeated = row and lanes[row - 1][0] == label
+        parts.append(_text(0, y, "" if repeated else plain(label), weight=600))
+        parts.append(_text(140, y, NAMES[modality]))
+        for event in parse.events:
+            if (event.label, event.modality) == (label, modality):
+                x = LEFT + WIDTH * event.start / parse.duration
+                width = max(2.0, WIDTH * (event.end - event.start) / parse.duration)
+                title = (
+                    f"{plain(label)}, {NAMES[modality]}, {seconds(event.start)} to "
+                    f"{seconds(event.end)} s, confidence {event.confidence:.2f}"
+                )
+                parts.append(
+                    f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{ROW - 6}" rx="3" '
+                    f'fill="{COLOURS[modality]}"><title>{escape(title)}</title></rect>'
+                )
+    total = LEFT + WIDTH + 10
+    return (
+        f"<div><b>{escape(parse.name)}</b>{notes}"
+        f'<svg role="img" aria-label="Timeline of {escape(parse.name)}" viewBox="0 0 {total} '
+        f'{height}" style="display:block;width:100%;max-width:{total}px" font-size="12" '
+        f'font-family="sans-serif" fill="currentColor">{"".join(parts)}</svg></div>'
+    )
+
+
+def _axis(parse: Parse, height: int) -> str:
+    marks = []
+    for k in range(6):
+        x = LEFT + WIDTH * k / 5
+        anchor = "end" if k == 5 else "start" if k == 0 else "middle"
+        marks.append(
+            f'<line x1="{x}" x2="{x}" y1="{HEAD - 4}" y2="{height}" stroke="currentColor" '
+            f'opacity=".15"/><text x="{x}" y="15" text-anchor="{anchor}" opacity=".7">'
+            f"{seconds(parse.duration * k / 5)} s</text>"
+        )
+    return "".join(marks)
+
+
+def _text(x: int, y: int, text: str, weight: int = 400) -> str:
+    return f'<text x="{x}" y="{y + 14}" font-weight="{weight}">{escape(text)}</text>'
