@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tiny import make_tiny
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -24,3 +26,9 @@ def shared_media() -> Path:
     folder = SHARED / "media"
     assert folder.is_dir(), f"{folder} is missing: put an LLP clip there"
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data-set folder; tests only read it."""
+    return make_tiny(tmp_path_factory.mktemp("tiny") / "data")

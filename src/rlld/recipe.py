@@ -119,9 +119,7 @@ def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
     return Recipe(**parts)
 
 
-def _applicable(
-    data: Mapping[str, Any], defaults: Mapping[str, Any], where: str
-) -> dict[str, Any]:
+def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
     usable = {}
     for path, value in defaults.items():
         section, _, option = path.partition(".")

@@ -65,22 +65,22 @@ def train(
     if resume and not (out / FILE).is_file():
         ERR.print(f"{out}: nothing was saved yet; starting from the beginning")
     elif resume:
-        state = load_state(out, compute.resolve())
+        state = load_state(out, compute.torch_device)
         _same(state["identity"], identity, out)
     elif (out / FILE).is_file():
         raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
-    with compute.active() as record:
-        trainer = Trainer(recipe, data.train, data.validation, seed, compute)
-        log = _Log(out / METRICS, state["log_bytes"] if state else 0)
-        if state is not None:
-            trainer.load_state_dict(state["trainer"])
-        seconds = _run(trainer, log, out, identity, checkpoint_seconds)
+    record = compute.setup()
+    trainer = Trainer(recipe, data.train, data.validation, seed, compute)
+    log = _Log(out / METRICS, state["log_bytes"] if state else 0)
+    if state is not None:
+        trainer.load_state_dict(state["trainer"])
+    seconds = _run(trainer, log, out, identity, checkpoint_seconds)
     trainer.restore_best()
     facts = {"seed": seed, **_facts(trainer, data, seconds, record)}
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
     (out / FILE).unlink(missing_ok=True)
     (out / FILE).parent.rmdir()
-    return load_run(out, compute.resolve())
+    return load_run(out, compute.torch_device)
 
 
 def _run(
@@ -94,9 +94,10 @@ def _run(
         save_state(out, state)
 
     save()
-    with _stop_requested() as stopped, progress(
-        title, trainer.total_updates, trainer.updates
-    ) as tick:
+    with (
+        _stop_requested() as stopped,
+        progress(title, trainer.total_updates, trainer.updates) as tick,
+    ):
         round_started, videos = time.monotonic(), 0
         for report in trainer.steps():
             videos += trainer.schedule.batch_size

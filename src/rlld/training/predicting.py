@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import torch
 from torch import Tensor
 
@@ -30,10 +28,14 @@ def predict_split(network: Network, split: Split, batch_size: int = BATCH) -> Pr
     training = network.training
     network.eval()
     index = torch.arange(len(split), device=split.device)
-    parts = [network(split.batch(chunk).streams) for chunk in index.split(batch_size)]
+    parts = [network(split.batch(chunk).streams) for chunk in torch.split(index, batch_size)]
     network.train(training)
-    names = [field.name for field in fields(Prediction) if field.name != "extras"]
-    return Prediction(**{n: torch.cat([getattr(p, n).float() for p in parts]) for n in names})
+    return Prediction(
+        segment=torch.cat([part.segment.float() for part in parts]),
+        audio=torch.cat([part.audio.float() for part in parts]),
+        visual=torch.cat([part.visual.float() for part in parts]),
+        video=torch.cat([part.video.float() for part in parts]),
+    )
 
 
 def predicted_map(network: Network, split: Split, gate: Gate) -> Tensor:

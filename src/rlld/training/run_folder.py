@@ -175,7 +175,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise RlldError(f"{path}: no run folder (it has no {CONFIG}); give one of 'rlld train'")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config: Any = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RlldError(f"{file}: cannot be read as JSON ({error}); train again") from None
     found = config.get("format_version") if isinstance(config, dict) else None
@@ -189,7 +189,8 @@ def read_config(path: Path) -> dict[str, Any]:
     for key in ("recipe", "dataset", "sha256", "facts"):
         if not isinstance(config.get(key), dict):
             raise RlldError(f"{file}: section {key!r} is missing; the file was changed")
-    return config
+    result: dict[str, Any] = config
+    return result
 
 
 def load_tensors(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -78,7 +78,9 @@ class Schedule:
         """Returns the learning rate of a round (0-based)."""
         rounds = self.total_rounds(videos)
         # Rounding first: 0.24 of 25 epochs is 6, whatever the last bit of the product.
-        passed = sum(round_number >= math.ceil(round(share * rounds, 6)) for share in self.milestones)
+        passed = sum(
+            round_number >= math.ceil(round(share * rounds, 6)) for share in self.milestones
+        )
         return self.learning_rate * self.gamma**passed
 
 
@@ -98,7 +100,7 @@ def round_batches(schedule: Schedule, videos: int, seed: int, number: int) -> It
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
     if schedule.round == "epoch":
-        yield from torch.randperm(videos, generator=generator).split(schedule.batch_size)
+        yield from torch.split(torch.randperm(videos, generator=generator), schedule.batch_size)
         return
     yield from _episode(schedule, videos, generator)
 
@@ -111,11 +113,11 @@ def _episode(schedule: Schedule, videos: int, generator: torch.Generator) -> Ite
     for _ in range(schedule.steps):
         stay = batch[torch.randperm(len(batch), generator=generator)[:kept]]
         needed = size - len(stay)
-        if len(unseen) < needed:
+        fresh = unseen[~torch.isin(unseen, stay)]
+        if len(fresh) < needed:
             # A small training split is exhausted before the episode ends: deal it out anew.
-            fresh = torch.randperm(videos, generator=generator)
-            unseen = torch.cat([unseen, fresh[~torch.isin(fresh, unseen)]])
-        fresh = unseen[~torch.isin(unseen, stay)][:needed]
-        unseen = unseen[~torch.isin(unseen, fresh)]
+            again = torch.randperm(videos, generator=generator)
+            fresh = torch.cat([fresh, again[~torch.isin(again, torch.cat([stay, fresh]))]])
+        unseen, fresh = fresh[needed:], fresh[:needed]
         batch = torch.cat([stay, fresh])
         yield batch

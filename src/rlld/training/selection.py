@@ -33,9 +33,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         if not 0 < self.reward_share <= 1:
-            raise RlldError(
-                f"selection.reward_share must lie in (0, 1], found {self.reward_share}"
-            )
+            raise RlldError(f"selection.reward_share must lie in (0, 1], found {self.reward_share}")
 
     def better(self, new: float, best: float | None) -> bool:
         """Says whether a round of score ``new`` replaces the kept one of score ``best``."""

@@ -12,7 +12,7 @@ from rlld.compute import Compute
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.given import Given
-from rlld.metrics.scores import Scorer, named_score
+from rlld.metrics.scores import NAMES, Scorer, named_score
 from rlld.networks.base import Network
 from rlld.objectives.base import Objective
 from rlld.recipe import Recipe
@@ -60,9 +60,10 @@ class Trainer:
         denoiser: Denoiser | None = None,
     ) -> None:
         self.recipe, self.seed, self.compute = recipe, seed, compute
-        self.device = compute.resolve()
+        self._selection_score(dict.fromkeys(NAMES, 0.0))
+        self.device = compute.torch_device
         reward, selection = partition(validation, recipe.selection.reward_share, seed)
-        device, dtype = self.device, compute.feature_dtype
+        device, dtype = self.device, compute.dtype
         self.train = train.to(device, dtype)
         self.selection = selection.to(device, dtype)
         self.reward = self.selection if reward is selection else reward.to(device, dtype)
@@ -193,12 +194,15 @@ class Trainer:
         with self.compute.autocast():
             return scorer(predicted_map(self.network, split, self.recipe.gate))
 
+    def _selection_score(self, scores: dict[str, float]) -> float:
+        name = self.recipe.selection.score
+        return 0.0 if name == "last" else named_score(scores, name)
+
     def _end_round(self, number: int) -> Report:
         figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
         scores = _numbers(self._scores(self.selection, self.selection_scorer))
-        rule = self.recipe.selection
-        score = 0.0 if rule.score == "last" else named_score(scores, rule.score)
-        selected = rule.better(score, self.best.get("score"))
+        score = self._selection_score(scores)
+        selected = self.recipe.selection.better(score, self.best.get("score"))
         if selected:
             parts = self.denoiser.networks().items()
             self.best = {

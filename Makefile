@@ -1,0 +1,50 @@
+# make demo   the whole method on rendered clips, from video files to a timeline
+# make test   every test that does not take minutes
+# Each creates $(VENV) when there is none and installs what it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+DEMO ?= demo
+SIZE ?= small
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-for-rlld
+
+.PHONY: demo test slow lint format check browser install
+
+install: $(READY)
+
+# torch first and by itself: a later package would otherwise bring its own choice of build.
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/rlld demo --out $(DEMO) --size $(SIZE)
+
+test: $(READY) browser
+	$(BIN)/python -m pytest
+
+slow: $(READY) browser
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint test
+
+# The report page is tested in a real browser. Set CHROMIUM to use one that lies elsewhere.
+browser:
+	@if [ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null; \
+	then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; \
+	then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	else echo 'no Chromium found: install it or set CHROMIUM to its path' >&2; exit 1; fi

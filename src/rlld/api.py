@@ -1,0 +1,67 @@
+"""The Python face: names and folders in, results that print as tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlld.compute import Compute
+from rlld.data.dataset import DataSet, load_data
+from rlld.evaluation import Evaluation
+from rlld.evaluation import evaluate as evaluate_run
+from rlld.recipe import Recipe, load_recipe
+from rlld.training.loop import train as train_recipe
+from rlld.training.run_folder import Run, load_run
+
+
+def train(
+    recipe: str | Recipe,
+    data: str | Path | DataSet,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    compute: Compute | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Run:
+    """Trains a recipe on a data set.
+
+    Args:
+        recipe: A packaged recipe by name, a YAML file, or a recipe.
+        data: A data-set folder, or a loaded data set.
+        out: The run folder to make.
+        seed: Seed of everything random.
+        resume: Go on with the unfinished run in ``out``.
+        compute: Device and precision.
+        overrides: Dotted recipe settings, ``{"denoiser.lr": 1e-4}``; for a recipe by name only.
+
+    Returns:
+        The run.
+
+    Raises:
+        RlldError: If anything given does not fit.
+    """
+    loaded = data if isinstance(data, DataSet) else load_data(data)
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe, overrides, loaded.spec.overrides)
+    return train_recipe(recipe, loaded, Path(out), seed=seed, compute=compute, resume=resume)
+
+
+def evaluate(
+    run: str | Path | Run,
+    split: str = "test",
+    data: str | Path | None = None,
+    *,
+    by_tags: bool = False,
+) -> Evaluation:
+    """Scores a run; see ``rlld.evaluation.evaluate``.
+
+    Args:
+        run: A run or its folder.
+        split: ``train``, ``validation`` or ``test``.
+        data: The data-set folder; that of the training when None.
+        by_tags: Whether the known tags gate instead of the video-level probabilities.
+    """
+    loaded = run if isinstance(run, Run) else load_run(Path(run))
+    return evaluate_run(loaded, split, None if data is None else Path(data), by_tags=by_tags)

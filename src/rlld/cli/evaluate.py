@@ -1,0 +1,51 @@
+"""Score a run on a split: the ten F-scores, per class too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld evaluate``."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    split: Literal["train", "validation", "test"] = "test"
+    """The videos to score on; they need dense annotation."""
+    data: Path | None = None
+    """Data-set folder; the one of the training when not given."""
+    json: Path | None = None
+    """Write everything as JSON to this file."""
+    per_class: bool = False
+    """Print the F-scores of each class."""
+    tags: bool = False
+    """Gate by the known tags of the videos instead of by video-level probabilities."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+
+def run(args: Args) -> None:
+    """Evaluates and prints the table."""
+    from rlld.compute import Compute
+    from rlld.console import OUT
+    from rlld.evaluation import evaluate
+    from rlld.files import write_text
+    from rlld.report.tables import class_table, score_table
+    from rlld.training.run_folder import load_run
+
+    loaded = load_run(args.run, Compute(args.device).torch_device)
+    result = evaluate(loaded, args.split, args.data, by_tags=args.tags)
+    OUT.print(score_table({loaded.recipe.name: result.scores.as_dict()}, args.split))
+    if args.per_class:
+        OUT.print(class_table(result.classes))
+    for note in result.facts["notes"]:
+        OUT.print(f"note: {note}")
+    if args.json is not None:
+        write_text(args.json, json.dumps(result.as_dict(), indent=2) + "\n")
+        OUT.print(f"written: {args.json}")

@@ -1,0 +1,74 @@
+"""Train a recipe on a data set; any recipe setting can be overridden: --denoiser.lr 1e-4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+OVERRIDES = True
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld train``."""
+
+    recipe: tyro.conf.Positional[str]
+    """A packaged recipe (han, weak, rlld, rlld+cl ...) or a YAML file."""
+    data: Path
+    """Data-set folder with packed features."""
+    out: Path
+    """Run folder to make."""
+    seed: int = 0
+    """Seed of everything random; the same seed gives the same numbers."""
+    resume: bool = False
+    """Go on with the unfinished run in --out."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 is several times faster where the processor has it."""
+    gemm: Literal["default", "onednn"] = "default"
+    """onednn multiplies float32 matrices about twice as fast on AMD processors."""
+    checkpoint_seconds: float = 20.0
+    """Longest time between two states to resume from."""
+    print_config: bool = False
+    """Print the complete recipe as YAML and train nothing."""
+
+
+def run(args: Args, overrides: Mapping[str, str]) -> None:
+    """Trains and prints the validation scores of the selected weights."""
+    from rlld.compute import Compute
+    from rlld.console import OUT
+    from rlld.data.dataset import load_data
+    from rlld.recipe import load_recipe
+    from rlld.report.tables import score_table
+    from rlld.training.loop import train
+
+    data = load_data(args.data)
+    recipe = load_recipe(args.recipe, overrides, data.spec.overrides)
+    if args.print_config:
+        import yaml
+
+        OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False), markup=False)
+        return
+    compute = Compute(args.device, args.precision, args.gemm)
+    result = train(
+        recipe,
+        data,
+        args.out,
+        seed=args.seed,
+        compute=compute,
+        resume=args.resume,
+        checkpoint_seconds=args.checkpoint_seconds,
+    )
+    facts = result.facts
+    OUT.print(score_table({recipe.name: facts["validation"]}, "validation"))
+    for note in facts["notes"]:
+        OUT.print(f"note: {note}")
+    OUT.print(
+        f"{args.out}: weights of update {facts['selected_updates']} of {facts['updates']}; "
+        f"next: rlld evaluate {args.out} --split test"
+    )

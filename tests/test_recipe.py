@@ -1,0 +1,64 @@
+"""Recipes: every packaged one is complete, overrides are strict."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlld.errors import RlldError
+from rlld.recipe import load_recipe, recipe_from, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_and_comes_back(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe_from(recipe.as_dict(), "test") == recipe
+
+
+def test_overrides_reach_nested_settings():
+    recipe = load_recipe("rlld", {"denoiser.inter.alpha1": "0.3", "schedule.rounds": "7"})
+    assert recipe.denoiser.config.inter.alpha1 == 0.3
+    assert recipe.schedule.rounds == 7
+
+
+def test_a_denoiser_is_switched_by_one_setting():
+    recipe = load_recipe("han", {"denoiser": "reinforced", "denoiser.lr": "1e-3"})
+    assert recipe.denoiser.name == "reinforced"
+    assert recipe.denoiser.config.lr == 1e-3
+    assert recipe.network == load_recipe("han").network
+
+
+def test_a_data_set_may_ask_for_what_only_some_components_have():
+    defaults = {"network.hidden": 40, "denoiser.hidden": 24, "schedule.updates": 960}
+    weak = load_recipe("han", {}, defaults)
+    assert (weak.network.config.hidden, weak.schedule.updates) == (40, 960)
+    reinforced = load_recipe("rlld", {"network.hidden": 8}, defaults)
+    assert (reinforced.network.config.hidden, reinforced.denoiser.config.hidden) == (8, 24)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("hann", {}, "did you mean 'han'"),
+        ("han", {"network.hiden": "3"}, "did you mean 'hidden'"),
+        ("han", {"shedule.rounds": "3"}, "did you mean 'schedule'"),
+        ("han", {"network": "hen"}, "unknown network 'hen'"),
+        ("han", {"schedule.rounds": "many"}, "expected a whole number"),
+        ("han", {"schedule.rounds.more": "1"}, "is a value, not a section"),
+        ("han", {"gate.audio": "sometimes"}, "expected one of"),
+    ],
+)
+def test_mistakes_are_named(name, overrides, message):
+    with pytest.raises(RlldError, match=message):
+        load_recipe(name, overrides)
+
+
+def test_a_recipe_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "network: {name: han}\ndenoiser: {name: weak}\nobjective: {name: mil}\n"
+        "schedule: {learning_rate: 1e-4}\n"
+    )
+    recipe = load_recipe(str(path))
+    assert recipe.name == "mine"
+    assert recipe.schedule.learning_rate == 1e-4

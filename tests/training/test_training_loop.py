@@ -1,0 +1,247 @@
+"""Whole runs on a tiny data set: the same numbers every time, interrupted or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import rlld
+from rlld.compute import Compute
+from rlld.data.dataset import load_data
+from rlld.denoisers.given import Given
+from rlld.errors import RlldError
+from rlld.metrics.scores import scores
+from rlld.recipe import load_recipe
+from rlld.training.selection import Selection, partition, require_validation
+from rlld.training.trainer import Trainer
+from rlld.types import ModalityLabels
+
+TIMES = ("seconds", "videos_per_second")
+COMPUTE = Compute(device="cpu", threads=1)
+
+
+def results(folder: Path) -> tuple[list[dict], dict[str, bytes]]:
+    """Everything of a run that must not depend on when it was interrupted."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    curves = [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+    weights = {p.name: p.read_bytes() for p in sorted(folder.glob("*.safetensors"))}
+    return curves, weights
+
+
+def command(data: Path, out: Path, recipe: str, rounds: int, *more: str) -> list[str]:
+    script = Path(sys.executable).with_name("rlld")
+    settings = ("--schedule.rounds", str(rounds), "--device", "cpu")
+    paths = ("--data", str(data), "--out", str(out))
+    return [str(script), "train", recipe, *paths, *settings, *more]
+
+
+@pytest.mark.parametrize("recipe", ["han", "rlld"])
+def test_the_same_seed_gives_the_same_bytes(tiny_data, tmp_path, recipe):
+    options = {"seed": 4, "compute": COMPUTE, "overrides": {"schedule.rounds": 3}}
+    for name in ("first", "second"):
+        rlld.train(recipe, tiny_data, tmp_path / name, **options)
+    assert results(tmp_path / "first") == results(tmp_path / "second")
+    other = {**options, "seed": 5}
+    rlld.train(recipe, tiny_data, tmp_path / "other", **other)
+    assert results(tmp_path / "other") != results(tmp_path / "first")
+
+
+@pytest.mark.parametrize("recipe", ["han", "rlld"])
+def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path, recipe):
+    """Stops after every single update in turn, in one process, and compares the whole state."""
+    data = load_data(tiny_data)
+    settings = {"schedule.rounds": 2, "denoiser.mode": "joint"} if recipe == "rlld" else {}
+    loaded = load_recipe(recipe, {**settings, "schedule.rounds": 2}, data.spec.overrides)
+
+    def fresh() -> Trainer:
+        return Trainer(loaded, data.train, data.validation, 7, COMPUTE)
+
+    whole = fresh()
+    reports = [report for report in whole.steps() if report is not None]
+    for stop in range(1, whole.total_updates):
+        first = fresh()
+        steps = first.steps()
+        for _ in range(stop):
+            next(steps)
+        path = tmp_path / "state.pt"
+        torch.save(first.state_dict(), path)
+        second = fresh()
+        second.load_state_dict(torch.load(path, weights_only=True))
+        rest = [report for report in second.steps() if report is not None]
+        assert rest == reports[len(reports) - len(rest) :]
+        for name, value in whole.network.state_dict().items():
+            assert torch.equal(value, second.network.state_dict()[name]), (stop, name)
+
+
+def test_a_killed_run_resumes_to_identical_results(tiny_data, tmp_path):
+    """Kills the command at random moments until it finishes, as a lost machine would."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    rounds = 30
+    reference = tmp_path / "reference"
+    subprocess.run(
+        command(tiny_data, reference, "rlld", rounds),
+        check=True,
+        capture_output=True,
+        env=environment,
+    )
+    interrupted = tmp_path / "interrupted"
+    resume = ("--resume", "--checkpoint-seconds", "0.05")
+    chance = np.random.default_rng(0)
+    kills = 0
+    for _ in range(40):
+        process = subprocess.Popen(
+            command(tiny_data, interrupted, "rlld", rounds, *resume),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if kills < 3:
+            while not (interrupted / "resume" / "state.pt").is_file() and process.poll() is None:
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0.1, 0.6) if kills else 0)
+            process.kill()
+        if process.wait() == 0:
+            break
+        kills += process.returncode == -signal.SIGKILL
+    assert kills >= 1
+    assert results(interrupted) == results(reference)
+    assert not (interrupted / "resume").exists()
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(tiny_data, out, "han", 5000),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (out / "metrics.jsonl").is_file() or not (out / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    state = torch.load(out / "resume" / "state.pt", weights_only=True)
+    assert state["trainer"]["updates"] > 0
+
+
+def test_selected_weights_give_the_recorded_scores(tiny_data, tmp_path):
+    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE)
+    again = rlld.evaluate(run, "validation").scores.as_dict()
+    assert again == pytest.approx(run.facts["validation"], abs=1e-6)
+    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    best = max(line["validation"]["event_audio"] for line in lines)
+    assert run.facts["validation"]["event_audio"] == best
+    assert [line["round"] for line in lines if line["selected"]][-1] == run.facts["selected_round"]
+
+
+def test_training_beats_predicting_nothing(tiny_data, tmp_path):
+    """By pooled events; Type rewards silence on so small a set, where many videos have no AV."""
+    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE)
+    truth = load_data(tiny_data).test.require_dense()
+    floor = scores(torch.zeros_like(truth), truth).segment_event
+    assert rlld.evaluate(run, "test").scores.segment_event > floor + 20
+
+
+def test_the_test_split_may_not_steer(tiny_data):
+    data = load_data(tiny_data)
+    recipe = load_recipe("rlld", {}, data.spec.overrides)
+    with pytest.raises(RlldError, match="test split must not"):
+        Trainer(recipe, data.train, data.test, 0, COMPUTE)
+    with pytest.raises(RlldError, match="test split must not be used for reward"):
+        require_validation(data.test, "reward")
+
+
+def test_reward_and_selection_can_be_kept_apart(tiny_data):
+    validation = load_data(tiny_data).validation
+    reward, selection = partition(validation, 0.6, 1)
+    assert len(reward) == 12
+    assert set(reward.ids) | set(selection.ids) == set(validation.ids)
+    assert not set(reward.ids) & set(selection.ids)
+    row = validation.ids.index(reward.ids[0])
+    assert torch.equal(reward.dense[0], validation.dense[row])
+    with pytest.raises(RlldError, match="empty part"):
+        partition(validation, 0.001, 1)
+
+
+def test_ties_and_last():
+    assert Selection(ties="later").better(1.0, 1.0)
+    assert not Selection(ties="earlier").better(1.0, 1.0)
+    assert Selection(score="last").better(0.0, 0.0)
+    assert Selection(ties="earlier").better(0.0, None)
+
+
+def test_fit_trains_on_the_given_labels_and_leaves_no_trace(tiny_data):
+    data = load_data(tiny_data)
+    settings = {"schedule.rounds": 20, "selection.score": "last"}
+    recipe = load_recipe("weak", settings, data.spec.overrides)
+    trainer = Trainer(recipe, data.train, data.validation, 0, COMPUTE)
+    before = torch.get_rng_state()
+    zeros = torch.zeros_like(trainer.train.labels)
+    silent = trainer.fit(ModalityLabels(zeros, zeros, zeros))
+    assert torch.equal(before, torch.get_rng_state())
+    with torch.no_grad():
+        prediction = silent(data.validation.streams)
+    trained = trainer.fit(ModalityLabels(*[trainer.train.labels] * 3))
+    with torch.no_grad():
+        usual = trained(data.validation.streams)
+    assert prediction.audio.mean() < 0.5 * usual.audio.mean()
+
+
+def test_given_labels_follow_the_batch(tiny_data):
+    data = load_data(tiny_data)
+    labels = data.train.labels
+    revised = Given(ModalityLabels(labels, labels * 0.5, labels)).revise(
+        data.train.batch(torch.tensor([3, 1])), None
+    )
+    assert torch.equal(revised.audio, labels[[3, 1]])
+    assert torch.equal(revised.visual, labels[[3, 1]] * 0.5)
+
+
+def test_one_epoch_mode_starts_each_episode_with_a_fresh_network(tiny_data):
+    data = load_data(tiny_data)
+    settings = {"denoiser.mode": "one_epoch", "schedule.rounds": 2}
+    recipe = load_recipe("rlld", settings, data.spec.overrides)
+    trainer = Trainer(recipe, data.train, data.validation, 0, COMPUTE)
+    networks = set()
+    policies = set()
+    for _ in trainer.steps():
+        networks.add(id(trainer.network))
+        policies.add(id(trainer.denoiser.networks()["policy"]))
+    assert len(networks) == 2
+    assert len(policies) == 1
+
+
+def test_a_run_folder_is_not_overwritten_or_mixed(tiny_data, tmp_path):
+    options = {"compute": COMPUTE, "overrides": {"schedule.rounds": 1}}
+    out = tmp_path / "run"
+    rlld.train("han", tiny_data, out, **options)
+    before = load_file(out / "model.safetensors")
+    with pytest.raises(RlldError, match="finished run"):
+        rlld.train("han", tiny_data, out, **options)
+    with pytest.raises(RlldError, match="another seed"):
+        rlld.train("han", tiny_data, out, resume=True, seed=3, **options)
+    with pytest.raises(RlldError, match="another recipe"):
+        rlld.train("weak", tiny_data, out, resume=True, **options)
+    rlld.train("han", tiny_data, out, resume=True, **options)
+    assert all(torch.equal(v, before[k]) for k, v in load_file(out / "model.safetensors").items())
+
+
+def test_an_unknown_selection_score_is_refused_before_training(tiny_data, tmp_path):
+    with pytest.raises(RlldError, match="segment_type"):
+        rlld.train("han", tiny_data, tmp_path / "run", overrides={"selection.score": "segment_typ"})
+    assert not (tmp_path / "run").exists()

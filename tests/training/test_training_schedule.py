@@ -1,0 +1,87 @@
+"""Schedules: rates against torch's StepLR, orders by their properties."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlld.errors import RlldError
+from rlld.recipe import load_recipe
+from rlld.training.schedule import Schedule, round_batches
+
+
+def rates_of_step_lr(rate: float, epochs: int, step: int, gamma: float) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step, gamma)
+    rates = []
+    for _ in range(epochs):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rate", "epochs", "step", "gamma"),
+    [("han", 3e-4, 40, 10, 0.1), ("weak", 5e-4, 25, 6, 0.25)],
+)
+def test_published_learning_rates(recipe, rate, epochs, step, gamma):
+    schedule = load_recipe(recipe).schedule
+    ours = [schedule.rate(number, 10_000) for number in range(epochs)]
+    assert schedule.total_rounds(10_000) == epochs
+    assert ours == pytest.approx(rates_of_step_lr(rate, epochs, step, gamma), rel=1e-12)
+
+
+@given(
+    videos=st.integers(1, 300),
+    size=st.integers(1, 64),
+    seed=st.integers(0, 2**40),
+    number=st.integers(0, 50),
+)
+def test_an_epoch_shows_every_video_once(videos, size, seed, number):
+    schedule = Schedule(batch_size=size)
+    batches = list(round_batches(schedule, videos, seed, number))
+    assert len(batches) == schedule.steps_per_round(videos)
+    assert torch.cat(batches).sort().values.tolist() == list(range(videos))
+
+
+def test_an_episode_is_a_third_of_llp():
+    schedule = load_recipe("rlld").schedule
+    batches = list(round_batches(schedule, 10_000, 3, 0))
+    assert [len(batch) for batch in batches] == [128] * 32
+    assert len(torch.cat(batches).unique()) == 128 + 31 * 96 == 3104
+    for before, after in itertools.pairwise(batches):
+        assert torch.isin(after, before).sum() == 32
+
+
+@given(videos=st.integers(1, 90), size=st.integers(1, 40), steps=st.integers(1, 12))
+def test_an_episode_of_a_small_split_has_full_batches_without_repeats(videos, size, steps):
+    schedule = Schedule(round="episode", batch_size=size, steps=steps)
+    for batch in round_batches(schedule, videos, 0, 0):
+        assert len(batch) == min(size, videos) == len(batch.unique())
+
+
+def test_rounds_differ_and_repeat_by_seed():
+    schedule = Schedule()
+    first = torch.cat(list(round_batches(schedule, 500, 1, 0)))
+    assert torch.equal(first, torch.cat(list(round_batches(schedule, 500, 1, 0))))
+    assert not torch.equal(first, torch.cat(list(round_batches(schedule, 500, 1, 1))))
+    assert not torch.equal(first, torch.cat(list(round_batches(schedule, 500, 2, 0))))
+
+
+def test_updates_replace_rounds():
+    schedule = Schedule(updates=100, batch_size=128)
+    assert schedule.total_updates(10_000) == 100
+    assert schedule.total_rounds(10_000) == 2
+
+
+@pytest.mark.parametrize(
+    "field", [{"batch_size": 0}, {"carry": 1.0}, {"milestones": (1.5,)}, {"updates": 0}]
+)
+def test_impossible_values_are_refused(field):
+    with pytest.raises(RlldError, match=next(iter(field))):
+        Schedule(**field)
