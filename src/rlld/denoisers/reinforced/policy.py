@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.options import Config
-from rlld.networks.blocks import HybridAttentionLayer, full_precision, linear
+from rlld.networks.blocks import HybridAttentionLayer, full_precision, stored, two_linear
 
 CERTAIN = 40.0
 """A logit whose sigmoid is exactly 1 in float32 and float64: a branch that always keeps."""
@@ -60,8 +60,8 @@ class Policy(nn.Module):
         Returns:
             Logits of keeping (B, 2, C); those of absent labels have no meaning.
         """
-        audio = linear(self.audio_state, self._state(streams["audio"], labels))
-        visual = linear(self.visual_state, self._state(self._visual(streams), labels))
+        audio = self.audio_state(self._state(streams["audio"], labels))
+        visual = self.visual_state(self._state(self._visual(streams), labels))
         hidden = self.attention(torch.stack([audio, visual]))
         logits = full_precision(self._pool(hidden)).transpose(0, 1)
         if self.keeps_audio:
@@ -71,11 +71,15 @@ class Policy(nn.Module):
     def _visual(self, streams: Mapping[str, Tensor]) -> Tensor:
         if not self.has_motion:
             return streams["visual_2d"]
-        parts = [linear(self.fc_v, streams["visual_2d"]), linear(self.fc_st, streams["visual_3d"])]
-        fused: Tensor = self.fc_fusion(torch.cat(parts, -1))
-        return fused
+        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
+        halves = self.fc_fusion.weight.chunk(2, 1)
+        pictures = stored(streams["visual_2d"], self.fc_v)
+        motion = stored(streams["visual_3d"], self.fc_st)
+        fused = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
+        return fused + two_linear(motion, self.fc_st, halves[1])
 
     def _state(self, features: Tensor, labels: Tensor) -> Tensor:
+        features = stored(features, self.head)
         if not self.initial_labels:
             return features
         every_segment = labels.to(features.dtype).unsqueeze(1).expand(-1, features.shape[1], -1)

@@ -60,7 +60,7 @@ class Reinforce(Learner):
         self.config = config
         self.policy = policy
         device = next(policy.parameters()).device
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.lr)
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.lr, fused=True)
         self.generator = torch.Generator(device).manual_seed(seed)
         self._decision: Decision | None = None
         self._steps = 0
@@ -136,9 +136,13 @@ class Reinforce(Learner):
             for name, parameter in self.policy.named_parameters()
             if parameter.grad is not None
         }
+        moments = {
+            number: {name: value.clone() for name, value in entry.items()}
+            for number, entry in self.optimizer.state_dict()["state"].items()
+        }
         average = {} if self._average is None else {"terminal": self._average.clone()}
         return {
-            "optimizer": self.optimizer.state_dict()["state"],
+            "optimizer": moments,
             "generator": self.generator.get_state(),
             "average": average,
             "steps": self._steps,
