@@ -236,7 +236,7 @@ def _bounds(maps: Tensor) -> tuple[Tensor, Tensor]:
     Values at inactive cells have no meaning, but ends stay within 0..T.
     """
     length = maps.shape[-1]
-    steps = torch.arange(length, device=maps.device)
+    steps = torch.arange(length, dtype=torch.int32, device=maps.device)
     start = torch.where(_starts(maps), steps, 0).cummax(-1).values
     # Ends are starts of the reversed map.
     flipped = torch.where(_starts(maps.flip(-1)), steps, 0).cummax(-1).values
@@ -245,6 +245,6 @@ def _bounds(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 def _events_with(match: Tensor, maps: Tensor, end: Tensor) -> Tensor:
     """Counts the runs of ``maps`` that hold a matching cell."""
-    before = pad(match.cumsum(-1), (1, 0))
-    hits = before.gather(-1, end) > before[..., :-1]
+    before = pad(match.cumsum(-1, dtype=torch.int32), (1, 0))
+    hits = before.gather(-1, end.long()) > before[..., :-1]
     return (_starts(maps) & hits).sum(-1)

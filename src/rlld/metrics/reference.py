@@ -15,7 +15,11 @@ Triple = tuple[int, int, int]
 
 def ten_scores(predicted: Map, truth: Map, iou: float = 0.5) -> list[float]:
     """Returns the ten percentages, in the published order, of maps (N, T, 2, C)."""
-    rows = [video_scores(p, g, iou) for p, g in zip(predicted, truth, strict=True)]
+    return ten_from_rows([video_scores(p, g, iou) for p, g in zip(predicted, truth, strict=True)])
+
+
+def ten_from_rows(rows: list[list[float]]) -> list[float]:
+    """Returns the ten percentages from the eight values of each video."""
     averages = np.mean(rows, axis=0)
     result: list[float] = []
     for audio, visual, both, event in (averages[:4], averages[4:]):
