@@ -100,7 +100,7 @@ class Clip:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        with _open(self.path) as container:
+        with open_media(self.path) as container:
             self.info, self._origin = _inspect(container, self.path)
         self._tracks: list[_Track] = []
 
@@ -183,8 +183,8 @@ class _Track:
         from av.error import FFmpegError
 
         self.used = True
-        with _open(self.path) as container:
-            stream = _usable(container, self.kind)
+        with open_media(self.path) as container:
+            stream = usable_track(container, self.kind)
             packets = container.demux(stream)
             while True:
                 try:
@@ -337,7 +337,7 @@ def _stack(taken: list[NDArray[np.uint8] | None]) -> NDArray[np.uint8] | None:
     return np.stack([first if picture is None else picture for picture in taken])
 
 
-def _open(path: Path) -> InputContainer:
+def open_media(path: Path) -> InputContainer:
     """Opens a file, and nothing that the file refers to outside the disk."""
     import av
 
@@ -372,7 +372,7 @@ def _unreadable(path: Path) -> str:
     return "is no audio or video file that FFmpeg can read; give an mp4, webm or similar clip"
 
 
-def _usable(container: InputContainer, kind: str) -> Any:
+def usable_track(container: InputContainer, kind: str) -> Any:
     """Returns the first track of a kind that can be decoded, None when there is none."""
     from av.stream import Disposition
 
@@ -385,7 +385,7 @@ def _usable(container: InputContainer, kind: str) -> Any:
 
 def _inspect(container: InputContainer, path: Path) -> tuple[ClipInfo, float]:
     """Returns the header's information and the time stamp that is second 0."""
-    audio, video = _usable(container, "audio"), _usable(container, "video")
+    audio, video = usable_track(container, "audio"), usable_track(container, "video")
     if audio is None and video is None:
         raise RlldError(
             f"{path}: holds neither a sound nor a picture track that can be decoded; give a clip"

@@ -1,0 +1,111 @@
+"""Independent tasks on worker processes, interrupted cleanly and proof against dying workers."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+from rlld.errors import RlldError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+PATIENCE = 5.0
+"""Seconds that a worker gets to tidy up before it is killed."""
+
+
+def each(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+) -> Iterator[tuple[Task, Result | RlldError]]:
+    """Runs a function on every task and yields results as they come.
+
+    One worker runs in this process. More are fresh processes, so that ``function`` and the tasks
+    must be picklable and a calling script needs its ``if __name__ == "__main__"``. When the
+    consumer stops (Ctrl-C included), the workers are asked to end and given time to tidy up.
+
+    Args:
+        function: What to run; a module-level function.
+        tasks: Its arguments.
+        workers: How many processes.
+
+    Yields:
+        (task, result); the result is an ``RlldError`` when the function raised one or when the
+        process died over the task. Any other exception is raised here.
+    """
+    if workers == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield task, _attempt(function, task)
+        return
+    waiting = list(reversed(tasks))
+    crew: dict[Connection, tuple[Any, Task]] = {}
+    try:
+        for _ in range(min(workers, len(tasks))):
+            _hire(crew, function, waiting)
+        while crew:
+            for pipe in wait(list(crew)):
+                assert isinstance(pipe, Connection)  # noqa: S101
+                process, task = crew.pop(pipe)
+                try:
+                    result = pipe.recv()
+                except EOFError:
+                    process.join()
+                    yield task, RlldError(f"{task}: the worker process died over it")
+                    _hire(crew, function, waiting)
+                    continue
+                if waiting:
+                    crew[pipe] = (process, waiting.pop())
+                    pipe.send(crew[pipe][1])
+                else:
+                    pipe.close()
+                    process.join()
+                if isinstance(result, BaseException) and not isinstance(result, RlldError):
+                    raise result
+                yield task, result
+    finally:
+        for process, _ in crew.values():
+            process.terminate()
+        for process, _ in crew.values():
+            process.join(PATIENCE)
+            process.kill()
+
+
+def _hire(
+    crew: dict[Connection, tuple[Any, Task]],
+    function: Callable[[Task], Any],
+    waiting: list[Task],
+) -> None:
+    if not waiting:
+        return
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(function, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    crew[ours] = (process, waiting.pop())
+    ours.send(crew[ours][1])
+
+
+def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            result = _attempt(function, task)
+        except Exception as error:  # handed to the parent, which raises it
+            result = error
+        pipe.send(result)
+
+
+def _attempt(function: Callable[[Task], Result], task: Task) -> Result | RlldError:
+    try:
+        return function(task)
+    except RlldError as error:
+        return error
