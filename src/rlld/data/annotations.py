@@ -271,7 +271,7 @@ def _rows(path: Path, header: tuple[str, ...], report: Report) -> Iterator[tuple
                 f"expected {len(header)} tab-separated fields ({', '.join(header)}), "
                 f"found {len(fields)}{_separator(text, len(header))}"
             )
-        elif text and (not fields[0] or fields[0] != fields[0].strip(' "') or "\r" in text):
+        elif text and (not fields[0] or fields[0] != fields[0].strip(' "') or "\r" in fields[0]):
             problem = f"{fields[0]!r} is no video id: ids hold no outer spaces, quotes or line ends"
         if problem:
             report(Problem(path, line, grade, problem))
@@ -294,9 +294,7 @@ def _lines(path: Path, report: Report) -> list[str]:
         lines.pop()
     windows = [number for number, line in enumerate(lines, 1) if line.endswith("\r")]
     if windows:
-        problem = (
-            f"Windows line end, in {len(windows)} lines of the file; save it with LF line ends"
-        )
+        problem = f"Windows line ends in {len(windows)} lines; save the file with LF line ends"
         report(Problem(path, windows[0], "warning", problem))
     return [line.rstrip("\r") for line in lines]
 
@@ -321,7 +319,7 @@ def _separator(text: str, fields: int) -> str:
 
 
 def _unknown_class(path: Path, line: int, name: str, taxonomy: Taxonomy) -> Problem:
-    text = f"unknown class '{name}'{nearest(name, taxonomy.classes)}"
+    text = f"unknown class {name!r}{nearest(name, taxonomy.classes)}"
     return Problem(path, line, "error", text)
 
 

@@ -130,6 +130,8 @@ class _Checker:
             _counts(split, labels, [dense.get(file, []) for file in self._files(split)], self.spec)
             for split, labels in weak.items()
         )
+        if self.folder != self.annotations and not store_path(self.folder, "").parent.is_dir():
+            self._add(self.folder, 0, "note", "no packed features yet; run 'rlld extract'")
         stores = sum(self._store(split, labels.ids) for split, labels in weak.items())
         audio = self.annotations / self.spec.annotations.audio
         version = audio_version(audio) if audio.is_file() else ""
@@ -181,7 +183,7 @@ class _Checker:
         return dense
 
     def _store(self, split: str, ids: Sequence[str]) -> bool:
-        """Verifies the packed store of a split where the data set has one."""
+        """Verifies the packed store of a split; says whether it is whole."""
         path = store_path(self.folder, split)
         if not path.parent.is_dir():
             return False
