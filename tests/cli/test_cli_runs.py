@@ -1,0 +1,136 @@
+"""The verbs that train and judge, through the installed command: once right, once wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+QUICK = ("--device", "cpu", "--schedule.rounds", "2")
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data, run_cli, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "run"
+    result = run_cli("train", "rlld", "--data", tiny_data, "--out", out, *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert "Type" in result.stdout
+    assert "training signal" in result.stdout
+    return out
+
+
+def test_train_leaves_a_run_folder(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "denoiser.safetensors",
+        "golden.safetensors",
+        "metrics.jsonl",
+    }
+
+
+def test_train_prints_its_configuration_and_trains_nothing(tiny_data, run_cli, tmp_path):
+    out = tmp_path / "run"
+    more = ("--denoiser.lr", "3e-4", "--print-config")
+    result = run_cli("train", "rlld", "--data", tiny_data, "--out", out, *more)
+    assert result.returncode == 0
+    assert "lr: 0.0003" in result.stdout
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("hann",), ("hann", "did you mean 'han'")),
+        (("han", "--denoiser.lrr", "3"), ("lrr",)),
+        (("han", "--selection.score", "type"), ("type",)),
+        (("han", "--schedule.rounds"), ("--schedule.rounds",)),
+    ],
+)
+def test_train_refuses_what_it_does_not_know(
+    tiny_data, run_cli, fails_with, tmp_path, arguments, words
+):
+    out = tmp_path / "run"
+    result = run_cli("train", *arguments, "--data", tiny_data, "--out", out)
+    for word in words:
+        fails_with(result, word)
+    assert not out.exists()
+
+
+def test_train_refuses_a_folder_without_data(run_cli, fails_with, tmp_path):
+    fails_with(
+        run_cli("train", "han", "--data", tmp_path / "none", "--out", tmp_path / "run"),
+        "no such folder",
+    )
+
+
+def test_evaluate_writes_the_scores(trained, run_cli, tmp_path):
+    file = tmp_path / "scores.json"
+    result = run_cli("evaluate", trained, "--split", "test", "--per-class", "--json", file)
+    assert result.returncode == 0, result.stderr
+    assert "Horse" in result.stdout
+    report = json.loads(file.read_text())
+    for level in ("segment", "event"):
+        assert report[level].keys() == {"audio", "visual", "audio_visual", "type", "event"}
+        assert all(0 <= value <= 100 for value in report[level].values())
+
+
+def test_evaluate_by_known_tags_uses_them(trained, run_cli, tmp_path):
+    reports = []
+    for number, more in enumerate([(), ("--tags",)]):
+        file = tmp_path / f"{number}.json"
+        assert run_cli("evaluate", trained, "--json", file, *more).returncode == 0
+        reports.append(json.loads(file.read_text()))
+    assert reports[0]["segment"] != reports[1]["segment"]
+    assert reports[1]["gate"] == "known tags"
+
+
+def test_evaluate_refuses_training_videos_and_foreign_folders(
+    trained, run_cli, fails_with, tmp_path
+):
+    fails_with(run_cli("evaluate", trained, "--split", "train"), "no dense annotation")
+    fails_with(run_cli("evaluate", tmp_path), "no run folder")
+    file = tmp_path / "taken"
+    file.write_text("")
+    fails_with(run_cli("evaluate", trained, "--json", file / "x.json"), "cannot be written")
+
+
+def test_denoise_judges_every_label(trained, run_cli, tmp_path):
+    file = tmp_path / "labels.csv"
+    result = run_cli("denoise", trained, "--out", file)
+    assert result.returncode == 0, result.stderr
+    assert "recall" in result.stdout
+    lines = file.read_text().splitlines()
+    assert lines[0].split("\t") == [
+        "filename",
+        "event_labels",
+        "modality",
+        "keep_probability",
+        "decision",
+    ]
+    for line in lines[1:]:
+        _, _, modality, keep, decision = line.split("\t")
+        assert modality in ("audio", "visual")
+        assert decision == ("keep" if float(keep) >= 0.5 else "remove")
+
+
+def test_denoise_refuses_a_run_that_cannot_judge(tiny_data, run_cli, fails_with, tmp_path):
+    out = tmp_path / "run"
+    assert run_cli("train", "han", "--data", tiny_data, "--out", out, *QUICK).returncode == 0
+    file = tmp_path / "labels.csv"
+    fails_with(run_cli("denoise", out, "--out", file), "no keep probabilities")
+    assert not file.exists()
+
+
+def test_a_run_knows_when_the_data_are_others(trained, tiny_data, run_cli, fails_with, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_data, other)
+    text = (other / "dataset.yaml").read_text().replace("Horse", "House")
+    (other / "dataset.yaml").write_text(text)
+    for name in ("test.csv", "audio.csv", "visual.csv"):
+        path = other / "annotations" / name
+        path.write_text(path.read_text().replace("Horse", "House"))
+    fails_with(run_cli("evaluate", trained, "--data", other), "classes differ")
