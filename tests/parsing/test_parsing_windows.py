@@ -10,17 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rlld.errors import RlldError
+from rlld.metrics.gates import GLOBAL
 from rlld.parsing.windows import BATCH, Evidence, Windows, decide, join, keep_marked
 from rlld.types import Prediction
-
-
-class PlainGate:
-    """Both tracks gated by the fused probability, everything at 0.5."""
-
-    audio = visual = "video"
-
-    def apply(self, prediction: Prediction) -> Tensor:
-        return (prediction.segment >= 0.5) & (prediction.video >= 0.5)[:, None, None, :]
 
 
 def pooling(streams: Mapping[str, Tensor]) -> Prediction:
@@ -91,9 +83,9 @@ def test_constant_features_give_one_uncut_value(total: int, length: int, seed: i
     windows.push({"audio": torch.zeros(total, 1), "visual_2d": torch.zeros(total, 1)})
     evidence = windows.finish()
     assert torch.equal(evidence.segment, row.expand(total, 2, 5))
-    decided = decide(evidence, PlainGate())
+    decided = decide(evidence, GLOBAL)
     assert (decided == decided[:1]).all()
-    one = PlainGate().apply(_constant({"audio": torch.zeros(1, length, 1)}, row))
+    one = GLOBAL.apply(_constant({"audio": torch.zeros(1, length, 1)}, row))
     assert (decided[0] == one[0, 0].numpy()).all()
 
 
@@ -111,7 +103,7 @@ def test_a_video_of_one_window_gets_exactly_the_plain_result(length: int, seed: 
     evidence = evidence_of(features, 10, 4)
     assert torch.equal(evidence.segment, plain.segment[0])
     assert torch.equal(evidence.video, plain.video.expand(length, -1))
-    assert (decide(evidence, PlainGate()) == PlainGate().apply(plain)[0].numpy()).all()
+    assert (decide(evidence, GLOBAL) == GLOBAL.apply(plain)[0].numpy()).all()
 
 
 def test_a_shorter_video_is_seen_at_its_own_length() -> None:
@@ -129,7 +121,7 @@ def test_an_open_window_keeps_an_event_that_runs_into_a_closed_one() -> None:
     gate = torch.tensor([[0.9], [0.2]])
     evidence = join([0, 5], Prediction(segment, gate, gate, gate), 15)
     assert (evidence.video[:, 0] >= 0.5).tolist() == [True] * 8 + [False] * 7
-    decided = decide(evidence, PlainGate())[:, 0, 0]
+    decided = decide(evidence, GLOBAL)[:, 0, 0]
     assert decided.tolist() == [True] * 12 + [False] * 3
 
 
@@ -139,7 +131,7 @@ def test_a_closed_gate_stays_closed_for_events_that_no_open_window_touches() -> 
     segment[1, 8:10] = 0.9
     gate = torch.tensor([[0.9], [0.2]])
     evidence = join([0, 10], Prediction(segment, gate, gate, gate), 20)
-    assert np.flatnonzero(decide(evidence, PlainGate())[:, 0, 0]).tolist() == [0, 1]
+    assert np.flatnonzero(decide(evidence, GLOBAL)[:, 0, 0]).tolist() == [0, 1]
 
 
 def test_memory_holds_a_batch_of_windows_and_no_more() -> None:

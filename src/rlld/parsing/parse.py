@@ -14,30 +14,16 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
 from rlld.parsing.windows import Evidence, Windows, above, decide
-from rlld.types import AUDIO, MODALITIES, VISUAL, Parse, Prediction
+from rlld.types import AUDIO, VISUAL, Parse, Prediction
 
 Features = Mapping[str, NDArray[np.floating[Any]]]
 """Features of consecutive segments by stream name, each (S, D)."""
 
 ABSENT = ("no usable sound, so no audible events", "no usable picture, so no visible events")
 """Notes on a modality without features, by modality index."""
-
-
-class Gate(Protocol):
-    """What is needed of ``rlld.metrics.Gate``: decisions, and which probability gates what."""
-
-    @property
-    def audio(self) -> str:
-        """Part of the prediction that gates the audio track: ``audio`` or ``video``."""
-
-    @property
-    def visual(self) -> str:
-        """Part of the prediction that gates the visual track: ``visual`` or ``video``."""
-
-    def apply(self, prediction: Prediction) -> Tensor:
-        """Returns the decisions (B, T, 2, C), bool."""
 
 
 class Run(Protocol):
@@ -189,8 +175,11 @@ def _checked(chunk: Features, spec: DataSpec, source: Source) -> dict[str, Tenso
 
 def _gates(evidence: Evidence, gate: Gate, absent: list[int]) -> Tensor:
     """Returns the highest gate probability of the video (2, C)."""
-    parts = [getattr(evidence, getattr(gate, modality)).amax(dim=0) for modality in MODALITIES]
-    gates = torch.stack(parts)
+    parts = (
+        evidence.video if gate.audio == "video" else evidence.audio,
+        evidence.video if gate.visual == "video" else evidence.visual,
+    )
+    gates = torch.stack([part.amax(dim=0) for part in parts])
     gates[absent] = 0
     return gates
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,19 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlld.errors import RlldError
+from rlld.metrics.gates import Gate
 from rlld.types import Prediction
 
 BATCH = 32
 """Windows that go through the network together."""
 
 PARTS = ("segment", "audio", "visual", "video")
-
-
-class GateRule(Protocol):
-    """What is needed of ``rlld.metrics.Gate``."""
-
-    def apply(self, prediction: Prediction) -> Tensor:
-        """Returns the decisions (B, T, 2, C), bool."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +148,7 @@ class Windows:
         self._done.append(Prediction(segment, audio, visual, video))
 
 
-def decide(evidence: Evidence, gate: GateRule) -> NDArray[np.bool_]:
+def decide(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
     """Returns which segments hold an event (S, 2, C).
 
     Args:
@@ -170,7 +163,7 @@ def decide(evidence: Evidence, gate: GateRule) -> NDArray[np.bool_]:
     return keep_marked(above(evidence, gate), opened[:, 0].numpy())
 
 
-def above(evidence: Evidence, gate: GateRule) -> NDArray[np.bool_]:
+def above(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
     """Returns which segments pass the segment threshold alone, all gates open (S, 2, C)."""
     ones = torch.ones_like(evidence.video)
     return gate.apply(Prediction(evidence.segment[:, None], ones, ones, ones))[:, 0].numpy()

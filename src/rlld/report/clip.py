@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rlld.console import progress
-from rlld.errors import RlldError
+from rlld.features.decode import open_media, usable_track
 from rlld.files import written_aside
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ EMBED_LIMIT = 25_000_000
 """Bytes up to which a clip is put inside the page."""
 
 PLAYABLE = {
-    "video/mp4": ({"mp4", "mov"}, {"h264", "av1"}, {"aac", "mp3"}),
-    "video/webm": ({"webm"}, {"vp8", "vp9", "av1"}, {"opus", "vorbis"}),
+    "video/mp4": ({"mp4", "mov"}, {"h264", "av1", "aac", "mp3"}),
+    "video/webm": ({"webm"}, {"vp8", "vp9", "av1", "opus", "vorbis"}),
 }
-"""Containers that browsers play, with their codecs for pictures and sound."""
+"""Containers and codecs that browsers play."""
 
-PIXELS = {"yuv420p", "yuvj420p"}
+PIXELS = {"yuv420p", "yuvj420p", None}
+"""Pixel formats that browsers play; sound has none."""
+
 SOUND_RATE = 48_000
 CLOCK = Fraction(1, 90_000)
 
@@ -91,20 +93,20 @@ def inspect(clip: Path) -> tuple[str, bool]:
     Raises:
         RlldError: If it cannot be read.
     """
-    with _open(clip) as container:
-        pictures, sounds = _tracks(container)
+    with open_media(clip) as container:
+        tracks = _tracks(container)
+        has_video = any(track.type == "video" for track in tracks)
         names = set(container.format.name.split(","))
-        for mime, (containers, video_codecs, audio_codecs) in PLAYABLE.items():
+        for mime, (containers, codecs) in PLAYABLE.items():
             # Matroska files that are no WebM report both names; only the suffix tells them apart.
             if not names & containers or ("matroska" in names and clip.suffix.lower() != ".webm"):
                 continue
-            good_video = all(
-                s.codec_context.name in video_codecs and s.codec_context.pix_fmt in PIXELS
-                for s in pictures
-            )
-            if good_video and all(s.codec_context.name in audio_codecs for s in sounds):
-                return mime, bool(pictures)
-        return "", bool(pictures)
+            contexts = [track.codec_context for track in tracks]
+            if all(context.name in codecs for context in contexts) and all(
+                getattr(context, "pix_fmt", None) in PIXELS for context in contexts
+            ):
+                return mime, has_video
+        return "", has_video
 
 
 def convert(clip: Path, target: Path) -> None:
@@ -119,14 +121,16 @@ def convert(clip: Path, target: Path) -> None:
     """
     import av
 
-    with _open(clip) as source, av.open(str(target), "w", format="mp4") as out:
-        pictures, sounds = _tracks(source)
-        tracks = {s.index: _Picture(s, out) for s in pictures[:1]}
-        tracks |= {s.index: _Sound(s, out) for s in sounds[:1]}
+    with open_media(clip) as source, av.open(str(target), "w", format="mp4") as out:
+        inputs = _tracks(source)
+        tracks: dict[int, _Picture | _Sound] = {
+            track.index: _Picture(track, out) if track.type == "video" else _Sound(track, out)
+            for track in inputs
+        }
         seconds = int((source.duration or 0) / av.time_base) or None
         with progress(f"converting {clip.name}", seconds) as tick:
             done = 0
-            for index, frame in _frames(source, [*pictures[:1], *sounds[:1]]):
+            for index, frame in _frames(source, inputs):
                 out.mux(tracks[index].encode(frame))
                 now = int(frame.time or 0)
                 tick(max(0, now - done))
@@ -191,23 +195,10 @@ def _frames(source: InputContainer, streams: list[Any]) -> Iterator[tuple[int, A
                 yield packet.stream.index, frame
 
 
-def _tracks(container: InputContainer) -> tuple[list[Any], list[Any]]:
-    pictures = [s for s in container.streams.video if s.codec_context and not _is_cover(s)]
-    return pictures, [s for s in container.streams.audio if s.codec_context]
-
-
-def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(stream.disposition).lower()
-
-
-def _open(path: Path) -> InputContainer:
-    import av
-    from av.error import FFmpegError
-
-    try:
-        return av.open(str(path))
-    except (FFmpegError, OSError) as error:
-        raise RlldError(f"{path}: cannot be read as a clip ({error})") from None
+def _tracks(container: InputContainer) -> list[Any]:
+    """Returns the picture and the sound track that are played, those of the parse."""
+    tracks = [usable_track(container, kind) for kind in ("video", "audio")]
+    return [track for track in tracks if track is not None]
 
 
 def _data(clip: Path, mime: str) -> str:

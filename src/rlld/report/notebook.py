@@ -9,7 +9,8 @@ from rlld.report.text import NAMES, seconds
 from rlld.types import Parse
 
 COLOURS = {"audio": "#0072b2", "visual": "#e69f00", "audio_visual": "#00805d"}
-LEFT, WIDTH, ROW, HEAD = 230, 560, 20, 26
+LEFT, WIDTH, ROW, HEAD, MARGIN = 230, 560, 20, 26, 30
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 
 def notebook_html(parse: Parse) -> str:
@@ -42,7 +43,7 @@ def notebook_html(parse: Parse) -> str:
                     f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{ROW - 6}" rx="3" '
                     f'fill="{COLOURS[modality]}"><title>{escape(title)}</title></rect>'
                 )
-    total = LEFT + WIDTH + 10
+    total = LEFT + WIDTH + MARGIN
     return (
         f"<div><b>{escape(parse.name)}</b>{notes}"
         f'<svg role="img" aria-label="Timeline of {escape(parse.name)}" viewBox="0 0 {total} '
@@ -52,14 +53,14 @@ def notebook_html(parse: Parse) -> str:
 
 
 def _axis(parse: Parse, height: int) -> str:
+    step = next((s for s in STEPS if parse.duration / s <= 6), parse.duration / 5)
     marks = []
-    for k in range(6):
-        x = LEFT + WIDTH * k / 5
-        anchor = "end" if k == 5 else "start" if k == 0 else "middle"
+    for k in range(int(parse.duration / step + 1e-9) + 1):
+        x = LEFT + WIDTH * k * step / parse.duration
         marks.append(
-            f'<line x1="{x}" x2="{x}" y1="{HEAD - 4}" y2="{height}" stroke="currentColor" '
-            f'opacity=".15"/><text x="{x}" y="15" text-anchor="{anchor}" opacity=".7">'
-            f"{seconds(parse.duration * k / 5)} s</text>"
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEAD - 4}" y2="{height}" stroke="currentColor" '
+            f'opacity=".15"/><text x="{x:.1f}" y="15" text-anchor="middle" opacity=".7">'
+            f"{seconds(k * step)} s</text>"
         )
     return "".join(marks)
 
