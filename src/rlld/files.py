@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rlld.errors import RlldError
@@ -35,7 +35,8 @@ def written_aside(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise RlldError(f"{path}: cannot be written ({reason}); choose another place") from None
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may not exist; the first error is the one to tell
+            aside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
