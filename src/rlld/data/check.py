@@ -26,6 +26,8 @@ from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, read_spec
 from rlld.data.store import read_store, store_path, verify_store
 from rlld.errors import RlldError
 
+MOST_TYPING_ERRORS = 50
+
 
 @dataclass(frozen=True)
 class SplitCounts:
@@ -204,8 +206,10 @@ def _foreign(rows: Sequence[Row], known: set[str]) -> Iterator[tuple[int, Grade,
     for row in rows:
         if row.id not in known:
             lines[row.id].append(row.line)
+    # A few unknown videos are typing errors; many mean another file, and cost time to compare.
+    candidates = known if len(lines) <= MOST_TYPING_ERRORS else set()
     for video, found in lines.items():
-        close = difflib.get_close_matches(video, known, n=1, cutoff=0.9)
+        close = difflib.get_close_matches(video, candidates, n=1, cutoff=0.9)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         text = (
