@@ -24,6 +24,7 @@ from rlld.networks.blocks import (
     stored,
     two_linear,
 )
+from rlld.networks.published import Layout, State
 from rlld.types import Prediction
 
 
@@ -160,3 +161,31 @@ class HAN(Network):
             "visual_after": full_precision(visual),
         }
         return Prediction(segment, *pooled, extras)
+
+
+def _layers(state: State) -> dict[str, int]:
+    prefix = "hat_encoder.layers."
+    numbers = {key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)}
+    return {"network.layers": max(len(numbers), 1)}
+
+
+_UNUSED_NORMS = ("hat_encoder.norm1.", "hat_encoder.norm2.")
+_UNUSED_ENCODERS = ("audio_encoder.", "visual_encoder.", "cmt_encoder.")
+PUBLISHED = (
+    Layout(
+        "JoMoLD",
+        "weak",
+        {"name": "jomold", "network.chained": True},
+        dead=_UNUSED_NORMS,
+        infer=_layers,
+    ),
+    Layout("HAN", "han", dead=(*_UNUSED_ENCODERS, *_UNUSED_NORMS), infer=_layers),
+    Layout(
+        "MA",
+        "han",
+        {"name": "ma", "gate.audio": "modality", "gate.visual": "modality"},
+        dead=(*_UNUSED_ENCODERS, *_UNUSED_NORMS, "t_att.", "t_att2.", "fc1.", "fc2."),
+        infer=_layers,
+    ),
+)
+"""Checkpoints of MCG-NJU/JoMoLD, YapengTian/AVVP-ECCV20 and Yu-Wu's MA, fewest dead keys first."""

@@ -1,0 +1,47 @@
+"""Turn a published checkpoint (.pt) into a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+OVERRIDES = True
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld convert``; dotted recipe settings (--gate.audio video) may follow."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """The checkpoint: a bare state dict or a JoMoLD-style dictionary."""
+    out: Path
+    """Run folder to write."""
+    network: str = "han"
+    """Network that the checkpoint belongs to."""
+    data: Path | None = None
+    """Data-set folder that it was trained for; LLP with the published features if not given."""
+
+
+def run(args: Args, overrides: Mapping[str, str]) -> None:
+    """Converts the file and says what was recognised."""
+    from rlld.console import OUT
+    from rlld.data.spec import LLP_SPEC, read_spec
+    from rlld.errors import RlldError
+    from rlld.networks.convert import convert_file
+    from rlld.training.run_folder import CONFIG, save_run
+
+    if (args.out / CONFIG).exists():
+        raise RlldError(f"{args.out}: holds a run already; choose another --out")
+    spec = read_spec(args.data) if args.data else LLP_SPEC
+    converted = convert_file(args.file, args.network, spec, overrides)
+    save_run(args.out, converted.network, converted.recipe, spec, converted.facts)
+    count = sum(parameter.numel() for parameter in converted.network.parameters())
+    OUT.print(
+        f"{args.file}: {converted.layout.name} layout, {count:,} parameters in use; "
+        f"run folder {args.out}",
+        markup=False,
+    )

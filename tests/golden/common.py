@@ -1,0 +1,103 @@
+"""What golden cases share: their tensors, networks and comparisons."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fill import parameter, tensor
+
+from rlld.networks.base import Network
+from rlld.networks.convert import convert_state
+from rlld.types import Batch, Prediction
+
+Case = Mapping[str, Any]
+Expected = Mapping[str, np.ndarray]
+Runner = Callable[[Case, Expected, Path], None]
+OUTPUT_TOLERANCE = 1e-5
+GRADIENT_TOLERANCE = 1e-4
+VANISHING = ("fc_frame_att.bias", "fc_av_att.bias")
+"""A softmax cancels these biases: their true gradient is 0, what is stored is rounding noise."""
+NAMES = {"audio": "audio", "visual": "visual_2d", "visual_st": "visual_3d"}
+"""Our stream names by their published input names."""
+
+
+def inputs(case: Case) -> dict[str, Tensor]:
+    """Returns the inputs of a case by name."""
+    return {
+        entry["name"]: torch.from_numpy(
+            tensor(entry["name"], tuple(entry["shape"]), case["seed"], entry["dist"])
+        )
+        for entry in case["inputs"]
+    }
+
+
+def streams(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Picks the feature streams of the inputs, by our names."""
+    return {ours: values[published] for published, ours in NAMES.items()}
+
+
+def network(case: Case, name: str = "han", **settings: Any) -> Network:
+    """Builds the network of a case through the converter of published checkpoints."""
+    state = {
+        entry["key"]: torch.from_numpy(parameter(entry["key"], tuple(entry["shape"]), case["seed"]))
+        for entry in case["parameters"]
+    }
+    return convert_state(state, name, overrides=settings, where=case["case"]).network
+
+
+def prediction(values: Mapping[str, Tensor], **extras: Tensor) -> Prediction:
+    """Makes a prediction of given probabilities."""
+    shape = values["global_prob"].shape
+    segment = values.get("frame_prob", torch.zeros(shape[0], 1, 2, shape[1]))
+    return Prediction(segment, values["a_prob"], values["v_prob"], values["global_prob"], extras)
+
+
+def batch(labels: Tensor) -> Batch:
+    """Makes a batch of labels without features."""
+    return Batch({}, labels, torch.arange(len(labels)))
+
+
+def close(
+    name: str,
+    found: Tensor | np.ndarray,
+    expected: np.ndarray,
+    tolerance: float = OUTPUT_TOLERANCE,
+) -> None:
+    """Asserts that values agree within a tolerance relative to their largest expected value.
+
+    Masks and counts (booleans and integers) have to agree exactly.
+    """
+    value = found.detach().numpy() if isinstance(found, Tensor) else np.asarray(found)
+    assert value.shape == expected.shape, f"{name}: shape {value.shape}, not {expected.shape}"
+    if expected.dtype.kind in "biu":
+        differing = int((value.astype(expected.dtype) != expected).sum())
+        assert not differing, f"{name}: {differing} of {expected.size} values differ"
+        return
+    error = np.abs(value.astype(np.float64) - expected.astype(np.float64)).max(initial=0)
+    scale = np.abs(expected.astype(np.float64)).max(initial=0)
+    assert error <= tolerance * scale, f"{name}: error {error:.3g}, largest value {scale:.3g}"
+
+
+def gradients(module: Network, expected: Expected) -> None:
+    """Asserts the gradients ``grad/KEY`` and their norms ``gradnorm/KEY`` of a network."""
+    largest = max(float(expected[name]) for name in expected if name.startswith("gradnorm/"))
+    parameters = dict(module.named_parameters())
+    for name, value in expected.items():
+        kind, _, key = name.partition("/")
+        if kind not in ("grad", "gradnorm"):
+            continue
+        found = parameters[key].grad
+        assert found is not None, f"{name}: no gradient"
+        if key in VANISHING:
+            assert found.norm() < 1e-6 * largest, f"{name}: {found.norm():.3g} instead of 0"
+            continue
+        value_of = found.double().norm() if kind == "gradnorm" else found
+        close(name, value_of, value, GRADIENT_TOLERANCE)
