@@ -63,6 +63,6 @@ class Registry:
         return from_dict(self.config_type(name), options, where)
 
 
-NETWORKS = Registry("network", "rlld.networks", helpers=("blocks", "convert"))
+NETWORKS = Registry("network", "rlld.networks", helpers=("blocks", "convert", "published"))
 OBJECTIVES = Registry("objective", "rlld.objectives", helpers=("bce", "contrastive"))
 DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("given",))
