@@ -7,6 +7,7 @@ import io
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -342,7 +343,7 @@ def test_the_policy_learns_where_the_reward_depends_on_the_removals() -> None:
         return right(torch.stack([labels.audio, labels.visual], 1), held_out)
 
     before = accuracy()
-    for number in range(1200):
+    for number in range(900):
         batch = split(4, seed=number).all()
         labels = denoiser.revise(batch, None)
         share = 100 * right(torch.stack([labels.audio, labels.visual], 1), batch)
@@ -354,3 +355,15 @@ def test_the_policy_learns_where_the_reward_depends_on_the_removals() -> None:
 def test_options_are_listed_without_importing_torch() -> None:
     code = "import sys, rlld.denoisers.reinforced; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_explains_every_option_and_every_figure() -> None:
+    page = (Path(__file__).parents[2] / "docs/methods/rlld.md").read_text()
+    options = to_dict(Config())
+    nested = {f"{name}.{key}" for name in ("inter", "terminal") for key in options.pop(name)}
+    denoiser = prepared()
+    denoiser.revise(split().all(), None)
+    figures = {name.rsplit("_", 1)[0] + "_*" for name in denoiser.feedback(SCORES)}
+    figures = figures - {"policy_*"} | {"policy_loss"}
+    for name in set(options) | nested | figures:
+        assert f"`{name}`" in page, name
