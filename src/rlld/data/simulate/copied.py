@@ -23,7 +23,10 @@ def read_annotations(
     Raises:
         RlldError: If a file is missing or damaged.
     """
-    rows = [read_dense(folder / name, spec.taxonomy, spec.duration) for name in (names.audio, names.visual)]
+    rows = [
+        read_dense(folder / name, spec.taxonomy, spec.duration)
+        for name in (names.audio, names.visual)
+    ]
     labels = {}
     for split, name in zip(SPLITS, (names.train, names.validation, names.test), strict=True):
         weak = read_weak(folder / name, spec.taxonomy)

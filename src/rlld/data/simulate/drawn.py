@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,14 +14,18 @@ from rlld.data.simulate.statistics import (
     ROLES,
     STATES,
     LabelCounts,
-    MaskCounts,
     Statistics,
+    shared_time,
 )
 
 SHRINKAGE = 4.0
 """How many observations the average over classes counts for where a class was seen rarely."""
 
-Masks = NDArray[np.int64]
+EXCHANGED = 0.15
+"""Share of the videos of a class that are offered an exchange at once."""
+
+ROUNDS = 50
+"""Rounds of exchanges after which the last result is good enough."""
 
 
 def draw_labels(
@@ -45,7 +51,9 @@ def draw_events(
     _add_extra(statistics, weak, states, rng)
     codes = draw_masks(statistics, states, rng)
     active = masks.bits(statistics.segments)[codes]
-    return np.ascontiguousarray(active.transpose(0, 3, 1, 2))
+    events = np.ascontiguousarray(active.transpose(0, 3, 1, 2))
+    _take_turns(statistics, events, rng)
+    return events
 
 
 def draw_weak(counts: LabelCounts, number: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -147,10 +155,55 @@ def draw_masks(
     return codes
 
 
-def _pooled(counts: tuple[MaskCounts, ...]) -> MaskCounts:
+def _take_turns(
+    statistics: Statistics, events: NDArray[np.bool_], rng: np.random.Generator
+) -> None:
+    """Lets the events of a video avoid each other in time as often as real ones do, in place.
+
+    Speech pauses where a dog barks; events drawn one by one ignore each other. Two videos that
+    perceive a class in the same modalities exchange its events where that leaves fewer segments
+    crowded, until the audible classes of a video share no more time than the statistics say. No
+    distribution of the events of a class is changed by that.
+    """
+    if statistics.pairs_in_time < 1:
+        return
+    target = statistics.shared_segments / (statistics.pairs_in_time * statistics.segments)
+    crowd = events.sum(-1, dtype=np.int64)
+    for _ in range(ROUNDS):
+        segments, pairs = shared_time(events)
+        if segments <= target * pairs * statistics.segments:
+            break
+        for label in rng.permutation(events.shape[-1]):
+            _exchange(events, crowd, int(label), rng)
+
+
+def _exchange(
+    events: NDArray[np.bool_], crowd: NDArray[np.int64], label: int, rng: np.random.Generator
+) -> None:
+    """Offers some pairs of videos an exchange of one class; keeps ``crowd`` (N, T, 2) up to date."""
+    perceived = events[..., label].any(1)
+    for state in ((True, True), (True, False), (False, True)):
+        videos = np.flatnonzero((perceived == state).all(1))
+        videos = rng.permutation(videos[rng.random(len(videos)) < EXCHANGED])
+        half = len(videos) // 2
+        one, two = videos[:half], videos[half : 2 * half]
+        gained = events[two, ..., label].astype(np.int64) - events[one, ..., label]
+        # What the others take up in both videos; their own event counts in neither.
+        difference = (crowd[one] - events[one, ..., label]) - (
+            crowd[two] - events[two, ..., label]
+        )
+        better = (gained * difference).sum((1, 2)) < 0
+        one, two, gained = one[better], two[better], gained[better]
+        events[one, ..., label] ^= gained != 0
+        events[two, ..., label] ^= gained != 0
+        crowd[one] += gained
+        crowd[two] -= gained
+
+
+def _pooled(counts: Sequence[masks.MaskCounts]) -> MaskCounts:
     spans = np.sum([count.spans for count in counts], axis=0)
     chain = np.sum([count.chain for count in counts], axis=0)
-    return MaskCounts(
+    return masks.MaskCounts(
         tuple(map(tuple, spans.tolist())),
         sum(count.broken for count in counts),
         tuple(map(tuple, chain.tolist())),

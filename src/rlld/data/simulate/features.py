@@ -133,7 +133,9 @@ def draw_lift(dim: int, rng: np.random.Generator) -> Floats:
     return rows.astype(np.float32)
 
 
-def lift(segments: Floats, rows: Floats, gain: float, noise: float, rng: np.random.Generator) -> Floats:
+def lift(
+    segments: Floats, rows: Floats, gain: float, noise: float, rng: np.random.Generator
+) -> Floats:
     """Lifts segments (N, T, D) to (N, T, dim), scaled by ``gain`` and with white noise added."""
     result: Floats = np.einsum("ntk,kd->ntd", segments, np.float32(gain) * rows)
     if noise:

@@ -68,6 +68,8 @@ class Statistics:
         extra_states: Those events by class and modality state (C, 3), without ``neither``.
         relations: Events active in both modalities by class and relation of the two masks (C, 4).
         masks: Mask counts by role, one entry per class.
+        pairs_in_time: Pairs of classes that are audible in the same video.
+        shared_segments: Segments in which both classes of such a pair are audible.
     """
 
     source: str
@@ -80,6 +82,8 @@ class Statistics:
     extra_states: Table
     relations: Table
     masks: dict[str, tuple[MaskCounts, ...]]
+    pairs_in_time: int
+    shared_segments: int
 
 
 def load_statistics() -> Statistics:
@@ -141,7 +145,24 @@ def statistics_from_annotations(
         _table(np.stack([np.bincount(state[extra[:, c], c], minlength=3) for c in columns])),
         _table(np.stack([_relations(audio[:, c], visual[:, c]) for c in columns])),
         {role: tuple(count(of[role], segments) for of in roles) for role in ROLES},
+        *shared_time(dense)[::-1],
     )
+
+
+def shared_time(events: NDArray[np.bool_]) -> tuple[int, int]:
+    """Says how much the audible classes of a video overlap.
+
+    Args:
+        events: (N, T, 2, C).
+
+    Returns:
+        The number of (segment, class pair) in which both classes are audible, and the number of
+        (video, class pair) in which both are audible at some time.
+    """
+    audible = events[:, :, 0]
+    at_once = audible.sum(-1, dtype=np.int64)
+    in_all = audible.any(1).sum(-1, dtype=np.int64)
+    return int((at_once * (at_once - 1)).sum() // 2), int((in_all * (in_all - 1)).sum() // 2)
 
 
 def _cross(
@@ -158,9 +179,7 @@ def _relations(audio: NDArray[np.int64], visual: NDArray[np.int64]) -> NDArray[n
     return np.bincount(np.select(kinds, [0, 1, 2], 3), minlength=len(RELATIONS))
 
 
-def _roles(
-    audio: NDArray[np.int64], visual: NDArray[np.int64]
-) -> dict[str, NDArray[np.int64]]:
+def _roles(audio: NDArray[np.int64], visual: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     both = (audio > 0) & (visual > 0)
     differ = both & (audio != visual)
     return {
