@@ -46,7 +46,7 @@ def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
         place = f"{where}:{reader.line_num}"
         if len(row) != len(HEADER):
             raise RlldError(
-                f"{place}: expected {len(HEADER)} tab-separated fields, {len(row)} found"
+                f"{place}: expected {len(HEADER)} tab-separated fields, found {len(row)}"
             )
         found.setdefault(row[0], []).append(_event(row, place))
     return {name: tuple(events) for name, events in found.items()}

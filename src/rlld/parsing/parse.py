@@ -179,7 +179,8 @@ def _gates(evidence: Evidence, gate: Gate, absent: list[int]) -> Tensor:
         evidence.video if gate.audio == "video" else evidence.audio,
         evidence.video if gate.visual == "video" else evidence.visual,
     )
-    gates = torch.stack([part.amax(dim=0) for part in parts])
+    # HAN's fused value is no convex mix and can exceed 1 by a little.
+    gates = torch.stack([part.amax(dim=0).clamp(0, 1) for part in parts])
     gates[absent] = 0
     return gates
 
