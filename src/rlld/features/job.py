@@ -86,8 +86,8 @@ def extract_task(task: Task) -> ClipFeatures:
     except Exception as error:
         # A strange file must cost itself alone, not the hours spent on all others.
         raise RlldError(
-            f"{task.path}: unexpected {type(error).__name__} ({error}); the file is damaged or of a "
-            "kind never seen"
+            f"{task.path}: unexpected {type(error).__name__} ({error}); the file is damaged, or of "
+            "a kind never seen"
         ) from error
 
 
