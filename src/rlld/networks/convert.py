@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -88,22 +89,25 @@ def convert_state(
     Raises:
         RlldError: If keys or shapes are not those of a published layout of the network.
     """
-    layouts = published_layouts(network)
-    reasons = []
-    for layout in layouts:
+    candidates = []
+    for layout in published_layouts(network):
         settings = {**layout.settings, **layout.infer(state), **(overrides or {})}
         recipe = load_recipe(layout.recipe, settings)
         built: Network = recipe.network.config.build(spec)
-        live = layout.live(state)
-        reason = _mismatch(live, built.state_dict())
-        if reason is None:
-            built.load_state_dict(live)
-            return Converted(built.eval(), recipe, spec, layout)
-        reasons.append(f"{layout.name}: {reason}")
-    raise RlldError(
-        f"{where}: fits no published layout of network {network!r} ({'; '.join(reasons)}); give "
-        "a checkpoint of that network, and --data if it is not of LLP"
+        converted = Converted(built.eval(), recipe, spec, layout)
+        candidates.append((converted, layout.live(state)))
+    # The layout whose keys agree best is the one that the file was meant to have.
+    converted, live = min(
+        candidates, key=lambda c: len(c[0].network.state_dict().keys() ^ c[1].keys())
     )
+    reason = _mismatch(live, converted.network.state_dict())
+    if reason is not None:
+        raise RlldError(
+            f"{where}: does not fit network {network!r} in its {converted.layout.name} layout: "
+            f"{reason}; give a checkpoint of that network, and --data if it is not of LLP"
+        )
+    converted.network.load_state_dict(live)
+    return converted
 
 
 def published_layouts(network: str) -> tuple[Layout, ...]:
@@ -132,7 +136,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     _check_magic(path)
     try:
-        with _random_state_globals():
+        with _random_state_globals(), warnings.catch_warnings():
+            # A warning about the pickle protocol says nothing that the refusal does not.
+            warnings.simplefilter("ignore")
             data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # Damaged or hostile bytes make the reader raise nearly anything; all of it is refusal.

@@ -1,0 +1,247 @@
+"""Published checkpoints: both layouts load, everything else is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rlld.data.spec import LLP_SPEC
+from rlld.errors import RlldError
+from rlld.networks.convert import convert_file, convert_state, published_layouts, read_checkpoint
+from rlld.networks.han import Config
+from rlld.registry import NETWORKS
+from rlld.training.run_folder import load_run
+
+CASES = Path(__file__).parents[1] / "golden" / "cases"
+
+
+def published(case: str) -> dict[str, Tensor]:
+    """A state dict of a published layout, with random weights."""
+    entries = json.loads((CASES / f"{case}.json").read_text())["parameters"]
+    generator = torch.Generator().manual_seed(0)
+    return {e["key"]: 0.05 * torch.randn(e["shape"], generator=generator) for e in entries}
+
+
+def jomold_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Writes what JoMoLD writes: model, optimizer, scheduler and the random states."""
+    state = published("jomold_forward_with_ca")
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.Adam([weight], lr=5e-4)
+    weight.sum().backward()
+    optimizer.step()
+    data = {
+        "model": state,
+        "optimizer": optimizer.state_dict(),
+        "scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 6, 0.25).state_dict(),
+        "epochs": 25,
+        "torch_rng": torch.get_rng_state(),
+        "cuda_rng": [torch.get_rng_state()],
+        "random_rng": random.getstate(),
+        "numpy_rng": np.random.get_state(),
+    }
+    torch.save(data, path)
+    return state
+
+
+def test_han_layout(tmp_path: Path) -> None:
+    state = published("han_forward")
+    assert len(state) == 74
+    torch.save(state, tmp_path / "MMIL_Net.pt")
+    found = convert_file(tmp_path / "MMIL_Net.pt")
+    assert found.layout.name == "HAN"
+    assert (found.recipe.gate.audio, found.recipe.gate.visual) == ("video", "video")
+    assert sum(p.numel() for p in found.network.parameters()) == 4_569_675
+    for key, value in found.network.state_dict().items():
+        assert value.equal(state[key]), key
+    assert found.facts["converted_from"] == "MMIL_Net.pt"
+
+
+def test_old_file_format_of_torch(tmp_path: Path) -> None:
+    state = published("han_forward")
+    torch.save(state, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert convert_file(tmp_path / "old.pt").layout.name == "HAN"
+
+
+def test_jomold_checkpoint_with_random_states(tmp_path: Path) -> None:
+    state = jomold_checkpoint(tmp_path / "JoMoLD.pt")
+    found = convert_file(tmp_path / "JoMoLD.pt")
+    assert found.layout.name == "JoMoLD"
+    assert (found.recipe.gate.audio, found.recipe.gate.visual) == ("modality", "modality")
+    assert found.recipe.network.config.chained
+    for key, value in found.network.state_dict().items():
+        assert value.equal(state[key]), key
+
+
+def test_numpy_random_state_of_numpy_1(tmp_path: Path) -> None:
+    # numpy 2 moved the module of the function that its pickles name.
+    jomold_checkpoint(tmp_path / "new.pt")
+    data = torch.load(tmp_path / "new.pt", weights_only=False)
+    torch.save(data, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    raw = (tmp_path / "old.pt").read_bytes()
+    name = b"numpy._core.multiarray\n"
+    assert raw.count(name) == 1
+    (tmp_path / "old.pt").write_bytes(raw.replace(name, b"numpy.core.multiarray\n"))
+    assert convert_file(tmp_path / "old.pt").layout.name == "JoMoLD"
+
+
+def test_ma_layout_and_number_of_layers() -> None:
+    assert convert_state(published("ma_step1_forward")).layout.name == "MA"
+    state = published("jomold_forward_with_ca")
+    prefix = "hat_encoder.layers."
+    second = {
+        key.replace(f"{prefix}0.", f"{prefix}1."): value.clone()
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
+    found = convert_state({**state, **second})
+    assert len(found.network.hat_encoder.layers) == 2  # type: ignore[union-attr, arg-type]
+
+
+def test_other_classes_and_widths_are_told_by_the_caller() -> None:
+    spec = replace(LLP_SPEC, classes=("a", "b", "c"))
+    state = Config(hidden=16).build(spec).state_dict()
+    found = convert_state(state, spec=spec, overrides={"network.hidden": 16})
+    assert found.network.state_dict()["fc_prob.weight"].shape == (3, 16)
+    with pytest.raises(
+        RlldError, match=r"'fc_a.weight' has shape \(16, 128\), expected \(512, 128\)"
+    ):
+        convert_state(state, spec=spec)
+
+
+class Evil:
+    """Runs a command when unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.mark}",)
+
+
+@pytest.mark.parametrize("place", ["state", "optimizer", "bare", "plain pickle"])
+def test_code_is_never_run(tmp_path: Path, place: str) -> None:
+    mark, file = tmp_path / "mark", tmp_path / "evil.pt"
+    state: dict[str, Any] = published("han_forward")
+    if place == "state":
+        torch.save({**state, "extra": Evil(mark)}, file)
+    elif place == "optimizer":
+        torch.save({"model": state, "optimizer": Evil(mark)}, file)
+    elif place == "bare":
+        torch.save(Evil(mark), file)
+    else:
+        file.write_bytes(pickle.dumps(Evil(mark)))
+    with pytest.raises(RlldError) as caught:
+        convert_file(file)
+    assert not mark.exists()
+    if place != "plain pickle":
+        assert "would run posix.system" in str(caught.value)
+
+
+def test_reading_changes_no_allow_list(tmp_path: Path) -> None:
+    before = torch.serialization.get_safe_globals()
+    jomold_checkpoint(tmp_path / "a.pt")
+    read_checkpoint(tmp_path / "a.pt")
+    assert torch.serialization.get_safe_globals() == before
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_truncated_files_are_refused(tmp_path: Path, old: bool) -> None:
+    whole, file = tmp_path / "whole.pt", tmp_path / "cut.pt"
+    torch.save(published("jomold_forward_with_ca"), whole, _use_new_zipfile_serialization=not old)
+    data = whole.read_bytes()
+    for share in (0.001, 0.3, 0.7, 0.999):
+        file.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(RlldError, match="damaged or no checkpoint"):
+            read_checkpoint(file)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.pt"
+    for content, reason in (
+        (b"", "is empty"),
+        (b"hello, this is text\n", "not a file of torch.save"),
+        (b"PK\x03\x04 no zip", "damaged"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(RlldError, match=reason):
+            read_checkpoint(file)
+    save_file({"fc_a.weight": torch.zeros(2, 2)}, file)
+    with pytest.raises(RlldError, match="looks like safetensors"):
+        read_checkpoint(file)
+    with pytest.raises(RlldError, match="a folder"):
+        read_checkpoint(tmp_path)
+    with pytest.raises(RlldError, match="not there"):
+        read_checkpoint(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: s | {"surprise.weight": torch.zeros(1)}, "unexpected tensor 'surprise.weight'"),
+        (lambda s: {k: v for k, v in s.items() if k != "fc_v.bias"}, "'fc_v.bias' is missing"),
+        (lambda s: s | {"fc_v.bias": torch.zeros(7)}, r"'fc_v.bias' has shape \(7,\)"),
+        (lambda s: s | {"fc_v.bias": torch.zeros(512).long()}, "'fc_v.bias' is torch.int64"),
+        (lambda s: s | {"fc_v.bias": torch.full((512,), torch.nan)}, "'fc_v.bias' holds NaN"),
+        (lambda s: s | {"fc_v.bias": 3.0}, "entry 'fc_v.bias' is float"),
+        (lambda s: {"model": s, "extra": 1}, "unknown entry 'extra'"),
+        (lambda s: {"model": 3}, "holds int, expected a non-empty state dict"),
+        (lambda s: [1, 2], "holds list"),
+        (lambda s: {}, "holds dict, expected a non-empty"),
+    ],
+)
+def test_wrong_contents_are_named(tmp_path: Path, change: Any, reason: str) -> None:
+    torch.save(change(published("jomold_forward_with_ca")), tmp_path / "x.pt")
+    with pytest.raises(RlldError, match=reason):
+        convert_file(tmp_path / "x.pt")
+
+
+def test_networks_without_published_checkpoints_say_so() -> None:
+    with pytest.raises(RlldError, match="unknown network 'ham'; did you mean 'han'"):
+        published_layouts("ham")
+    assert "published" not in NETWORKS.names()
+    assert "convert" not in NETWORKS.names()
+
+
+def rlld(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "rlld"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command_writes_a_run_that_loads(tmp_path: Path) -> None:
+    state = jomold_checkpoint(tmp_path / "a.pt")
+    out = tmp_path / "run"
+    done = rlld("convert", tmp_path / "a.pt", "--network", "han", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "JoMoLD layout" in done.stdout
+    run = load_run(out)
+    assert run.recipe.name == "jomold"
+    assert run.facts["layout"] == "JoMoLD"
+    streams = {n: torch.randn(3, 10, dim) for n, dim in run.spec.dims.items()}
+    again = convert_state(state).network(streams)
+    torch.testing.assert_close(run.predict(streams).segment, again.segment)
+    second = rlld("convert", tmp_path / "a.pt", "--out", out)
+    assert second.returncode == 2
+    assert "holds a run already" in second.stderr
+
+
+def test_command_refuses_in_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
+    torch.save(Evil(tmp_path / "mark"), tmp_path / "evil.pt")
+    done = rlld("convert", tmp_path / "evil.pt", "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rlld: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "mark").exists()
