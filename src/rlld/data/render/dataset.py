@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from rlld.console import progress
-from rlld.data.annotations import write_dense, write_weak
 from rlld.data.dataset import ANNOTATIONS
 from rlld.data.render.encode import ClipTask, render_clip
 from rlld.data.render.labels import draw_dataset, rendered_classes
 from rlld.data.render.pictures import PICTURES
 from rlld.data.render.scene import Scene
-from rlld.data.simulate.labels import SplitLabels
+from rlld.data.simulate.labels import write_annotations
 from rlld.data.spec import FILE_NAME, SPLITS, AnnotationFiles, DataSpec, StreamSpec, spec_text
 from rlld.errors import RlldError
 from rlld.files import write_text
@@ -111,22 +108,6 @@ def render(
     # The specification comes last: it makes the folder a data set.
     write_text(out / FILE_NAME, spec_text(spec))
     return spec
-
-
-def write_annotations(folder: Path, labels: Mapping[str, SplitLabels], spec: DataSpec) -> None:
-    """Writes the weak files, the dense files of validation and test, and the training truth."""
-    files = spec.annotations
-    weak = zip(SPLITS, (files.train, files.validation, files.test), strict=True)
-    for split, name in weak:
-        write_weak(folder / name, labels[split].ids, labels[split].weak, spec.taxonomy)
-    for names, splits in (
-        ((files.audio, files.visual), SPLITS[1:]),
-        ((files.truth_audio, files.truth_visual), SPLITS[:1]),
-    ):
-        ids = [video for split in splits for video in labels[split].ids]
-        events = np.concatenate([labels[split].events for split in splits])
-        for modality, name in enumerate(names):
-            write_dense(folder / name, ids, events[:, :, modality], spec)
 
 
 def _claim(out: Path, config: RenderConfig) -> None:

@@ -71,3 +71,20 @@ def copy_events(
     backwards = rng.random(len(weak)) < 0.5
     result[backwards] = result[backwards, ::-1]
     return result
+
+
+def copied_labels(
+    folder: Path, names: AnnotationFiles, spec: DataSpec, rng: np.random.Generator
+) -> dict[str, SplitLabels]:
+    """Reads all splits and gives the training videos the events of annotated ones.
+
+    Raises:
+        RlldError: If a file is missing or damaged.
+    """
+    labels = read_annotations(folder, names, spec)
+    annotated = [labels[split] for split in SPLITS[1:]]
+    weak = np.concatenate([split.weak for split in annotated])
+    events = np.concatenate([split.events for split in annotated])
+    train = labels["train"]
+    copied = copy_events(train.weak, weak, events, rng)
+    return {**labels, "train": SplitLabels(train.ids, train.weak, copied)}

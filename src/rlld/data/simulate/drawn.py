@@ -46,7 +46,7 @@ def draw_labels(
 def draw_events(
     statistics: Statistics, weak: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draws the events (N, T, 2, C) behind weak labels (N, C), noise and missing labels included."""
+    """Draws the events (N, T, 2, C) behind weak labels (N, C), missing labels included."""
     states = draw_states(statistics, weak, rng)
     _add_extra(statistics, weak, states, rng)
     codes = draw_masks(statistics, states, rng)
@@ -180,7 +180,7 @@ def _take_turns(
 def _exchange(
     events: NDArray[np.bool_], crowd: NDArray[np.int64], label: int, rng: np.random.Generator
 ) -> None:
-    """Offers some pairs of videos an exchange of one class; keeps ``crowd`` (N, T, 2) up to date."""
+    """Offers pairs of videos an exchange of one class; keeps ``crowd`` (N, T, 2) up to date."""
     perceived = events[..., label].any(1)
     for state in ((True, True), (True, False), (False, True)):
         videos = np.flatnonzero((perceived == state).all(1))
@@ -189,9 +189,7 @@ def _exchange(
         one, two = videos[:half], videos[half : 2 * half]
         gained = events[two, ..., label].astype(np.int64) - events[one, ..., label]
         # What the others take up in both videos; their own event counts in neither.
-        difference = (crowd[one] - events[one, ..., label]) - (
-            crowd[two] - events[two, ..., label]
-        )
+        difference = (crowd[one] - events[one, ..., label]) - (crowd[two] - events[two, ..., label])
         better = (gained * difference).sum((1, 2)) < 0
         one, two, gained = one[better], two[better], gained[better]
         events[one, ..., label] ^= gained != 0
@@ -200,7 +198,7 @@ def _exchange(
         crowd[two] -= gained
 
 
-def _pooled(counts: Sequence[masks.MaskCounts]) -> MaskCounts:
+def _pooled(counts: Sequence[masks.MaskCounts]) -> masks.MaskCounts:
     spans = np.sum([count.spans for count in counts], axis=0)
     chain = np.sum([count.chain for count in counts], axis=0)
     return masks.MaskCounts(

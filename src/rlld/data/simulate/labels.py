@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rlld.data.annotations import write_dense, write_weak
+from rlld.data.spec import SPLITS, DataSpec
 
 
 @dataclass(frozen=True)
@@ -36,3 +41,19 @@ def generator(seed: int, *place: int) -> np.random.Generator:
         place: Whole numbers that name the place, such as split and chunk.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=place)))
+
+
+def write_annotations(folder: Path, labels: Mapping[str, SplitLabels], spec: DataSpec) -> None:
+    """Writes the weak files, the dense files of validation and test, and the training truth."""
+    files = spec.annotations
+    weak = zip(SPLITS, (files.train, files.validation, files.test), strict=True)
+    for split, name in weak:
+        write_weak(folder / name, labels[split].ids, labels[split].weak, spec.taxonomy)
+    for names, splits in (
+        ((files.audio, files.visual), SPLITS[1:]),
+        ((files.truth_audio, files.truth_visual), SPLITS[:1]),
+    ):
+        ids = [video for split in splits for video in labels[split].ids]
+        events = np.concatenate([labels[split].events for split in splits])
+        for modality, name in enumerate(names):
+            write_dense(folder / name, ids, events[:, :, modality], spec)

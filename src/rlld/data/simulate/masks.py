@@ -122,12 +122,11 @@ def _related(relation: str, segments: int) -> NDArray[np.bool_]:
     all_masks = np.arange(1 << segments)
     visual, audio = all_masks[:, None], all_masks[None, :]
     common = visual & audio
-    both = (visual > 0) & (audio > 0)
-    if relation == "visual_contains":
-        return both & (common == audio) & (visual != audio)
-    if relation == "audio_contains":
-        return both & (common == visual) & (visual != audio)
-    return both & (common != audio) & (common != visual)
+    differ = (visual > 0) & (audio > 0) & (visual != audio)
+    within, around = common == audio, common == visual
+    kinds = {"visual_contains": within, "audio_contains": around, "crossing": ~(within | around)}
+    related: NDArray[np.bool_] = differ & kinds[relation]
+    return related
 
 
 def draw(rng: np.random.Generator, probabilities: Floats, number: int) -> Ints:

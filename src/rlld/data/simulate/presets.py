@@ -64,3 +64,60 @@ class Difficulty:
 
 AUDIO = Difficulty(0.8, 0.7, 0.5, 0.3, 1.25, 0.1, 0.1, 1.0, 1.0, 1.0, 1.5)
 VISUAL = Difficulty(0.6, 0.5, 0.5, 0.2, 0.75, 0.35, 0.3, 1.0, 0.6, 0.6, 0.75)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One feature stream.
+
+    Attributes:
+        modality: Whose segments it shows: 0 audio, 1 visual.
+        dim: Its dimensions; segments are lifted when they differ from the drawn ones.
+        gain: Factor of the lifted segments, so that features have a standard deviation near 0.8.
+        noise: Standard deviation of the white noise of a lifted segment.
+    """
+
+    modality: int
+    dim: int = DIMENSIONS
+    gain: float = 1.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A size of simulated data.
+
+    Attributes:
+        streams: Feature streams by name.
+        overrides: Recipe settings that the data need.
+        videos: Number of training, validation and test videos when nothing else is asked for.
+    """
+
+    streams: dict[str, Stream]
+    overrides: dict[str, Any] = field(default_factory=dict)
+    videos: tuple[int, int, int] = (10_000, 649, 1_200)
+
+
+# Eight frames with noise of 0.2 each are averaged when features are packed; the mean of their
+# noise is drawn at once.
+FRAME_NOISE = 0.2 / 8**0.5
+
+PRESETS: dict[Name, Preset] = {
+    "compact": Preset(
+        {"audio": Stream(0), "visual_2d": Stream(1)},
+        {
+            "network.hidden": 40,
+            "schedule.updates": 960,
+            "schedule.learning_rate": 2e-3,
+            "schedule.milestones": [0.4, 0.75],
+            "schedule.gamma": 0.3,
+        },
+    ),
+    "llp": Preset(
+        {
+            "audio": Stream(0, 128, 0.83),
+            "visual_2d": Stream(1, 2048, 5.5, FRAME_NOISE),
+            "visual_3d": Stream(1, 512, 2.75),
+        }
+    ),
+}

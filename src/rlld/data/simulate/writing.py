@@ -1,0 +1,198 @@
+"""Makes the folder of a simulated data set."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from rlld.console import Tick, progress
+from rlld.data.dataset import ANNOTATIONS
+from rlld.data.simulate.copied import copied_labels
+from rlld.data.simulate.drawn import draw_labels
+from rlld.data.simulate.features import (
+    Appearance,
+    Floats,
+    draw_appearance,
+    draw_lift,
+    draw_segments,
+    lift,
+)
+from rlld.data.simulate.labels import SplitLabels, generator, write_annotations
+from rlld.data.simulate.presets import AUDIO, CONFUSED, DIMENSIONS, PRESETS, VISUAL, Name, Preset
+from rlld.data.simulate.statistics import load_statistics
+from rlld.data.spec import (
+    FILE_NAME,
+    LLP_FILES,
+    LLP_SPEC,
+    SPLITS,
+    AnnotationFiles,
+    DataSpec,
+    StreamSpec,
+    spec_text,
+)
+from rlld.data.store import StoreWriter, store_path
+from rlld.errors import RlldError
+from rlld.files import write_text
+
+CHUNK = 256
+"""Videos drawn at once, each chunk from random numbers of its own."""
+
+LEVELS = (AUDIO, VISUAL)
+
+# Places of random numbers within a seed.
+LABELS, LOOKS, SEGMENTS, LIFTS, CHOICE = range(5)
+
+
+def simulate(
+    out: Path,
+    preset: Name,
+    *,
+    seed: int = 0,
+    annotations: Path | None = None,
+    videos: tuple[int, int, int] | None = None,
+    dtype: str = "float32",
+) -> DataSpec:
+    """Makes a simulated data set; the same arguments give the same bytes.
+
+    Args:
+        out: Data-set folder to be made; it may exist if it is empty.
+        preset: ``compact`` (two streams of 40 dimensions) or ``llp`` (the published ones).
+        seed: Of everything random.
+        annotations: Folder of LLP's annotation files to take labels from; drawn from the
+            statistics that the package ships when not given.
+        videos: Number of training, validation and test videos; LLP's by default.
+        dtype: Element type of the stores: ``float32``, ``float16`` or ``bfloat16``.
+
+    Returns:
+        The specification, also written to ``dataset.yaml``.
+
+    Raises:
+        RlldError: If ``out`` is in use or cannot be written, an argument is out of range, or an
+            annotation file is missing or damaged.
+    """
+    if seed < 0:
+        raise RlldError(f"seed: expected a whole number from 0, found {seed}")
+    if videos is not None and min(videos) < 1:
+        raise RlldError(f"videos: every split needs at least one, found {videos}")
+    spec = _spec(preset)
+    with _folder_aside(out) as aside:
+        labels = _labels(spec, annotations, videos or PRESETS[preset].videos, seed)
+        write_annotations(aside / ANNOTATIONS, labels, spec)
+        total = sum(len(split.ids) for split in labels.values())
+        with progress("simulating videos", total) as tick:
+            for number, split in enumerate(SPLITS):
+                provenance = f"rlld data simulate --preset {preset} --seed {seed}"
+                path = store_path(aside, split)
+                writer = StoreWriter(path, split, spec, dtype=dtype, provenance=provenance)
+                with writer:
+                    _write_split(writer, labels[split], PRESETS[preset], seed, number, tick)
+                    writer.finish(labels[split].ids)
+        write_text(aside / FILE_NAME, spec_text(spec))
+    return spec
+
+
+def _spec(preset: Name) -> DataSpec:
+    chosen = PRESETS[preset]
+    return DataSpec(
+        name=f"simulated-{preset}",
+        classes=LLP_SPEC.classes,
+        segments=LLP_SPEC.segments,
+        segment_seconds=LLP_SPEC.segment_seconds,
+        streams={name: StreamSpec(stream.dim) for name, stream in chosen.streams.items()},
+        annotations=AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv"),
+        features="simulated",
+        overrides=chosen.overrides,
+    )
+
+
+def _labels(
+    spec: DataSpec, annotations: Path | None, videos: tuple[int, int, int], seed: int
+) -> dict[str, SplitLabels]:
+    if annotations is not None:
+        labels = copied_labels(annotations, LLP_FILES, spec, generator(seed, LABELS))
+        return {
+            split: _some(labels[split], split, wanted, generator(seed, CHOICE, number))
+            for number, (split, wanted) in enumerate(zip(SPLITS, videos, strict=True))
+        }
+    statistics = load_statistics()
+    return {
+        split: draw_labels(
+            statistics,
+            statistics.train if split == "train" else statistics.evaluation,
+            tuple(f"{split}_{video:05d}" for video in range(wanted)),
+            generator(seed, LABELS, number),
+        )
+        for number, (split, wanted) in enumerate(zip(SPLITS, videos, strict=True))
+    }
+
+
+def _some(labels: SplitLabels, split: str, wanted: int, rng: np.random.Generator) -> SplitLabels:
+    """Chooses videos at random, in their order."""
+    if wanted > len(labels.ids):
+        raise RlldError(
+            f"videos: {wanted} {split} videos were asked for, the annotation files hold "
+            f"{len(labels.ids)}; ask for at most that many"
+        )
+    return labels.subset(np.sort(rng.permutation(len(labels.ids))[:wanted]))
+
+
+def _write_split(
+    writer: StoreWriter, labels: SplitLabels, preset: Preset, seed: int, place: int, tick: Tick
+) -> None:
+    looks = appearances(seed)
+    lifts = {
+        name: draw_lift(stream.dim, generator(seed, LIFTS, number))
+        for number, (name, stream) in enumerate(preset.streams.items())
+        if stream.dim != DIMENSIONS
+    }
+    for chunk, start in enumerate(range(0, len(labels.ids), CHUNK)):
+        rng = generator(seed, SEGMENTS, place, chunk)
+        part = slice(start, start + CHUNK)
+        segments = draw_segments(looks, LEVELS, labels.weak[part], labels.events[part], rng)
+        streams = _streams(segments, preset, lifts, rng)
+        for row, video in enumerate(labels.ids[part]):
+            writer.add(video, {name: value[row] for name, value in streams.items()})
+        tick(len(labels.ids[part]))
+
+
+def appearances(seed: int) -> list[Appearance]:
+    """Draws what audio and video of LLP's classes look like in the simulation of a seed."""
+    groups = [LLP_SPEC.taxonomy.indices(group) for group in CONFUSED]
+    return [
+        draw_appearance(level, len(LLP_SPEC.classes), groups, generator(seed, LOOKS, number))
+        for number, level in enumerate(LEVELS)
+    ]
+
+
+def _streams(
+    segments: Sequence[Floats], preset: Preset, lifts: dict[str, Floats], rng: np.random.Generator
+) -> dict[str, Floats]:
+    return {
+        name: lift(segments[stream.modality], lifts[name], stream.gain, stream.noise, rng)
+        if name in lifts
+        else segments[stream.modality]
+        for name, stream in preset.streams.items()
+    }
+
+
+@contextmanager
+def _folder_aside(out: Path) -> Iterator[Path]:
+    """Gives a new folder beside ``out`` and renames it there when the block succeeds."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RlldError(f"{out}: exists and is no empty folder; give another --out or remove it")
+    aside = out.with_name(f".{out.name}.part")
+    try:
+        # What a killed run left.
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        yield aside
+        aside.replace(out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RlldError(f"{out}: cannot be written ({reason}); choose another place") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
