@@ -30,12 +30,13 @@ def maps(seed: int, segments: int = 10) -> Tensor:
 
 def plain_counts(predicted: Tensor, truth: Tensor, level: str) -> np.ndarray:
     """(N, 4, C, 3) by the reference."""
-    count = reference.segment_counts if level == "segment" else reference.event_counts
     counts = np.array(
         [
             [
-                [count(p, g) for p, g in zip(ps, gs, strict=True)]
-                for ps, gs in zip(reference.tracks(pm), reference.tracks(gm), strict=True)
+                reference.segment_counts(p, g)
+                if level == "segment"
+                else [reference.event_counts(*rows) for rows in zip(p, g, strict=True)]
+                for p, g in zip(reference.tracks(pm), reference.tracks(gm), strict=True)
             ]
             for pm, gm in zip(predicted.numpy(), truth.numpy(), strict=True)
         ]

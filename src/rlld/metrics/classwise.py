@@ -32,7 +32,7 @@ def classwise_f(
         (4, C) percent, rows as in ``ROWS``: the mean over the videos in which the class is
         predicted or present in that row's sense, NaN where there is none.
     """
-    return 100 * class_f(Scorer(truth, iou).counts(predicted, level)).nanmean(0)
+    return 100 * class_f(Scorer(truth, iou).counts(predicted, level)).nanmean(1)
 
 
 def classwise_totals(
@@ -40,7 +40,7 @@ def classwise_totals(
 ) -> Tensor:
     """Returns TP, FP and FN of each class over all videos, (4, C, 3) int64, rows as in ``ROWS``."""
     counts = Scorer(truth, iou).counts(predicted, level)
-    totals = torch.stack([count.sum(0, dtype=torch.int64) for count in counts], -1)
+    totals = torch.stack([count.sum(1, dtype=torch.int64) for count in counts], -1)
     return torch.cat((totals, totals[:1] + totals[1:2]))
 
 

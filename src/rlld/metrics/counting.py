@@ -27,7 +27,7 @@ CELLS_PER_PIECE = 1 << 20
 
 
 class Counts(NamedTuple):
-    """Counts by video, modality (audio, visual, audio-visual) and class, each (N, 3, C), integer.
+    """Counts by modality (audio, visual, audio-visual), video and class, each (3, N, C), integer.
 
     Attributes:
         tp: Predicted segments that are true, or predicted events that match a true one.
@@ -84,16 +84,15 @@ def exact_threshold(iou: float) -> Fraction:
     return Fraction(iou).limit_denominator(10_000)
 
 
-def _modalities(maps: Tensor, dim: int, exclusive: bool) -> Tensor:
-    """Adds the audio-visual maps behind audio and visual along ``dim``.
+def _modalities(audio: Tensor, visual: Tensor, exclusive: bool) -> Tensor:
+    """Stacks the maps of audio, visual and audio-visual, (3, ...).
 
-    ``maps`` are bool, or bit codes: the logic is the same.
+    The arguments are bool maps or integer bit codes: the logic is the same.
     """
-    audio, visual = maps.unbind(dim)
     both = audio & visual
     if exclusive:
         audio, visual = audio ^ both, visual ^ both
-    return torch.stack((audio, visual, both), dim)
+    return torch.stack((audio, visual, both))
 
 
 class _TableCounter(Counter):
@@ -112,7 +111,8 @@ class _TableCounter(Counter):
         codes = predicted[:, 0].to(torch.int16)
         for segment in range(1, predicted.shape[1]):
             codes.add_(predicted[:, segment], alpha=1 << segment)
-        return _modalities(codes.int(), 1, self._exclusive)
+        audio, visual = codes.int().unbind(1)
+        return _modalities(audio, visual, self._exclusive)
 
     def segments(self, encoded: Tensor) -> Counts:
         tp = _look_up(self._sizes, encoded & self._truth)
@@ -171,7 +171,7 @@ def _match_table(iou: Fraction, device: torch.device) -> Tensor:
 
 
 class _RuleCounter(Counter):
-    """Applies the matching rule to maps of any length, time last: (N, 3, C, T), bool."""
+    """Applies the matching rule to maps of any length, time last: (3, N, C, T), bool."""
 
     def __init__(self, truth: Tensor, iou: Fraction, exclusive: bool) -> None:
         self._exclusive = exclusive
@@ -179,7 +179,8 @@ class _RuleCounter(Counter):
         self._truth = self.encode(truth)
 
     def encode(self, predicted: Tensor) -> Tensor:
-        return _modalities(predicted.permute(0, 2, 3, 1), 1, self._exclusive)
+        audio, visual = predicted.permute(2, 0, 3, 1).unbind()
+        return _modalities(audio, visual, self._exclusive)
 
     def segments(self, encoded: Tensor) -> Counts:
         return self._in_pieces(encoded, _count_segments)
@@ -188,12 +189,12 @@ class _RuleCounter(Counter):
         return self._in_pieces(encoded, lambda p, g: count_events(p, g, self._iou))
 
     def _in_pieces(self, encoded: Tensor, count: Callable[[Tensor, Tensor], Counts]) -> Counts:
-        videos = max(1, CELLS_PER_PIECE // encoded[0].numel())
+        videos = max(1, CELLS_PER_PIECE // encoded[:, 0].numel())
         pieces = [
-            count(encoded[first : first + videos], self._truth[first : first + videos])
-            for first in range(0, len(encoded), videos)
+            count(encoded[:, first : first + videos], self._truth[:, first : first + videos])
+            for first in range(0, encoded.shape[1], videos)
         ]
-        return Counts(*(torch.cat(parts) for parts in zip(*pieces, strict=True)))
+        return Counts(*(torch.cat(parts, 1) for parts in zip(*pieces, strict=True)))
 
 
 def _count_segments(predicted: Tensor, truth: Tensor) -> Counts:

@@ -99,8 +99,10 @@ def _reaches(probability: Tensor, threshold: Threshold) -> Tensor:
     """Compares (..., C) with one threshold or one per class."""
     if not isinstance(threshold, tuple):
         # Half-precision values are exact in float32, a threshold like 0.45 is not in half.
-        value = probability.to(torch.promote_types(probability.dtype, torch.float32))
-        return value >= threshold
+        wide = torch.promote_types(probability.dtype, torch.float32)
+        value = probability.detach().to(wide)
+        # On a CPU, comparing into floats is vectorised, comparing into bool is not.
+        return torch.ge(value, threshold, out=torch.empty_like(value)).bool()
     if len(threshold) != probability.shape[-1]:
         raise RlldError(
             f"gate: found {len(threshold)} thresholds for {probability.shape[-1]} classes; give "

@@ -29,10 +29,7 @@ def ten_from_rows(rows: list[list[float]]) -> list[float]:
 
 def video_scores(predicted: Map, truth: Map, iou: float = 0.5) -> list[float]:
     """Returns the eight values of one video: audio, visual, audio-visual, Event at both levels."""
-    segments = [
-        [segment_counts(p, g) for p, g in zip(ps, gs, strict=True)]
-        for ps, gs in zip(tracks(predicted), tracks(truth), strict=True)
-    ]
+    segments = [segment_counts(p, g) for p, g in zip(tracks(predicted), tracks(truth), strict=True)]
     events = video_event_counts(predicted, truth, iou)
     return _four_scores(segments) + _four_scores(events)
 
@@ -52,12 +49,13 @@ def tracks(maps: Map) -> list[Map]:
     return [audio, visual, audio & visual]
 
 
-def segment_counts(predicted: Map, truth: Map) -> Triple:
-    """Returns TP, FP and FN of the segments (T,) of one class."""
-    tp = int(np.sum(predicted & truth))
-    fp = int(np.sum(predicted & ~truth))
-    fn = int(np.sum(~predicted & truth))
-    return tp, fp, fn
+def segment_counts(predicted: Map, truth: Map) -> list[Triple]:
+    """Returns TP, FP and FN of the segments of each class, of maps (C, T)."""
+    p, g = predicted.astype(float), truth.astype(float)
+    tp = np.sum(p * g, axis=1).astype(int)
+    fp = np.sum(p * (1 - g), axis=1).astype(int)
+    fn = np.sum((1 - p) * g, axis=1).astype(int)
+    return list(zip(tp.tolist(), fp.tolist(), fn.tolist(), strict=True))
 
 
 def event_counts(predicted: Map, truth: Map, iou: float = 0.5) -> Triple:
@@ -68,23 +66,23 @@ def event_counts(predicted: Map, truth: Map, iou: float = 0.5) -> Triple:
     return tp, len(predicted_events) - tp, len(true_events) - found
 
 
-def runs(active: Map) -> list[set[int]]:
-    """Returns the maximal runs of active segments, each as the set of its segments."""
-    events: list[set[int]] = []
-    current: set[int] = set()
+def runs(active: Map) -> list[Map]:
+    """Returns the maximal runs of active segments, each as a map (T,) of its own."""
+    events: list[Map] = []
+    inside = False
     for segment, on in enumerate(active):
+        if on and not inside:
+            events.append(np.zeros(len(active), dtype=bool))
         if on:
-            current.add(segment)
-        elif current:
-            events.append(current)
-            current = set()
-    return [*events, current] if current else events
+            events[-1][segment] = True
+        inside = bool(on)
+    return events
 
 
-def match(first: set[int], second: set[int], iou: float) -> bool:
+def match(first: Map, second: Map, iou: float) -> bool:
     """Whether two events overlap enough; a tie matches."""
     # Division rounds correctly, so a fraction equal to the decimal threshold compares equal.
-    return len(first & second) / len(first | second) >= iou
+    return bool(np.sum(first & second) / np.sum(first | second) >= iou)
 
 
 def _four_scores(counts: list[list[Triple]]) -> list[float]:

@@ -111,7 +111,7 @@ class Scorer:
         self._counter = make_counter(truth, iou, exclusive)
 
     def counts(self, predicted: Tensor, level: str) -> Counts:
-        """Returns the counts (N, 3, C) of one level, ``segment`` or ``event``.
+        """Returns the counts (3, N, C) of one level, ``segment`` or ``event``.
 
         Raises:
             RlldError: If the maps do not fit the ground truth.
@@ -121,7 +121,7 @@ class Scorer:
     def per_video(self, predicted: Tensor) -> Tensor:
         """Returns the eight values of each video (N, 8), float64 fractions, as in ``COLUMNS``."""
         encoded = self._encode(predicted)
-        return torch.cat([mean_f(self._counts(encoded, level)) for level in LEVELS], 1)
+        return torch.cat([mean_f(self._counts(encoded, level)) for level in LEVELS]).T
 
     def __call__(self, predicted: Tensor, names: Sequence[str] = NAMES) -> dict[str, Tensor]:
         """Scores predictions.
@@ -142,7 +142,7 @@ class Scorer:
         values: dict[str, Tensor] = {}
         for level in LEVELS:
             if any(name.startswith(f"{level}_") for name in names):
-                means = mean_f(self._counts(encoded, level)).mean(0)
+                means = mean_f(self._counts(encoded, level)).mean(1)
                 values.update(_percentages(means, level))
         return {name: values[name] for name in names}
 
@@ -194,7 +194,7 @@ def per_video(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Tensor:
 def event_counts(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Tensor:
     """Returns event counts (N, 3, C, 3): modality, class, then TP, FP, FN; int64."""
     counts = Scorer(truth, iou).counts(predicted, "event")
-    return torch.stack(counts, -1).long()
+    return torch.stack(counts, -1).transpose(0, 1).long()
 
 
 def ten_scores(columns: Tensor) -> Tensor:
@@ -238,22 +238,22 @@ def mean_f(counts: Counts) -> Tensor:
     """Averages the F-scores of each video over the classes that are predicted or present.
 
     Args:
-        counts: Counts of audio, visual and audio-visual, (N, 3, C) each.
+        counts: Counts of audio, visual and audio-visual, (3, N, C) each.
 
     Returns:
-        (N, 4) float64 fractions: audio, visual, audio-visual, and Event, which is audio and visual
+        (4, N) float64 fractions: audio, visual, audio-visual, and Event, which is audio and visual
         counts added. A video in which nothing is predicted or present has 1.
     """
     twice = _with_pool(2 * counts.tp)
     total = twice + _with_pool(counts.fp + counts.fn)
     # Inactive classes are 0 / 1 here, so they add nothing.
-    summed = (twice.double() / total.clamp(min=1)).sum(-1)
-    active = total.clamp(max=1).double().sum(-1)
+    summed = twice.double().div_(total.clamp(min=1).double()).sum(-1)
+    active = total.clamp(max=1).float().sum(-1)
     return torch.where(active > 0, summed / active.clamp(min=1), 1)
 
 
 def class_f(counts: Counts) -> Tensor:
-    """Returns the F-score of each class (N, 4, C), float64, NaN where the class is not active.
+    """Returns the F-score of each class (4, N, C), float64, NaN where the class is not active.
 
     The rows are audio, visual, audio-visual and Event, which is audio and visual counts added.
     """
@@ -262,7 +262,7 @@ def class_f(counts: Counts) -> Tensor:
 
 
 def _with_pool(counts: Tensor) -> Tensor:
-    return torch.cat((counts, counts[:, :1] + counts[:, 1:2]), 1)
+    return torch.cat((counts, counts[:1] + counts[1:2]))
 
 
 def _percentages(means: Tensor, level: str) -> dict[str, Tensor]:
