@@ -107,6 +107,8 @@ PRESETS: dict[Name, Preset] = {
         {"audio": Stream(0), "visual_2d": Stream(1)},
         {
             "network.hidden": 40,
+            "denoiser.hidden": 40,
+            "schedule.batch_size": 128,
             "schedule.updates": 960,
             "schedule.learning_rate": 2e-3,
             "schedule.milestones": [0.4, 0.75],
