@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,8 +13,10 @@ import torch
 
 from rlld.data.spec import DataSpec
 from rlld.features import load_extractor
+from rlld.parsing.events import events_from
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import save_run
+from rlld.types import Parse
 
 RATE = 16_000
 CLASSES = ("Bell", "Dog_bark", "Rain", "Silence")
@@ -86,3 +90,24 @@ def make_run(folder: Path, features: str = "light", segments: int = 10) -> Path:
         network.fc_prob.bias.copy_(torch.tensor([3.0, 1.0, -3.0, -3.0]))
     save_run(folder, network.eval(), recipe, spec, {})
     return folder
+
+
+def make_parse(name: str = "clip.mp4", duration: float = 10.0, **changes: Any) -> Parse:
+    """Returns a parse with a bell from 6 s, a dog heard from 2 to 5 s and seen from 3 to 8 s."""
+    segments = math.ceil(duration)
+    probability = np.full((segments, 2, len(CLASSES)), 0.0625)
+    probability[6:, 0, 0] = 0.75
+    probability[2:5, 0, 1] = [0.875, 0.75, 0.625]
+    probability[3:8, 1, 1] = 0.9375
+    values = {
+        "name": name,
+        "duration": duration,
+        "segment_seconds": 1.0,
+        "classes": CLASSES,
+        "events": events_from(probability >= 0.5, probability, CLASSES, 1.0, duration),
+        "probabilities": tuple(tuple(tuple(row) for row in s) for s in probability.tolist()),
+        "gates": tuple(tuple(row) for row in probability.max(0).tolist()),
+        "model": "run-7: han trained by recipe rlld",
+        **changes,
+    }
+    return Parse(**values)

@@ -206,6 +206,5 @@ def _data(clip: Path, mime: str) -> str:
 
 
 def _relative(clip: Path, page: Path) -> str:
-    relative = Path(os.path.relpath(clip.resolve(), page.resolve().parent)).as_posix()
-    # "./" keeps a name such as "a:b.mp4" from reading as a scheme.
-    return quote(f"./{relative}")
+    relative = os.path.relpath(clip.resolve(), page.resolve().parent)
+    return quote(Path(relative).as_posix())

@@ -1,0 +1,294 @@
+"""``rlld parse`` as a user calls it: results, and bad input refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from parse_kit import CLASSES, make_clip, make_run
+from rlld.cli import main
+from rlld.data.store import StoreWriter
+from rlld.export import csv_events, json_events
+from rlld.training.run_folder import load_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a run and a clip of 3 s; tests only read it."""
+    folder = tmp_path_factory.mktemp("made")
+    make_run(folder / "run")
+    make_clip(folder / "clip.mp4", 3.0)
+    return folder
+
+
+@pytest.fixture
+def call(capsys, monkeypatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``rlld ARGS`` in this process: as ``run_cli``, without its seconds of start."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+            if cwd is not None:
+                patch.chdir(cwd)
+            main([str(arg) for arg in args])
+        said = capsys.readouterr()
+        status = end.value.code
+        return subprocess.CompletedProcess(args, int(status or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def copied_run(made, tmp_path) -> Path:
+    return Path(shutil.copytree(made / "run", tmp_path / "run"))
+
+
+def test_a_table_is_printed(run_cli, made) -> None:
+    result = run_cli("parse", made / "run", made / "clip.mp4")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("clip.mp4  3.0")
+    assert "Bell" in result.stdout and "Rain" not in result.stdout
+    assert result.stderr == ""
+
+
+def test_json_csv_and_text_agree(call, made, tmp_path) -> None:
+    printed = call("parse", made / "run", made / "clip.mp4", "--format", "json").stdout
+    parse = json_events.loads(printed, "stdout")
+    assert {event.label for event in parse.events} == set(CLASSES[:2])
+    assert parse.model == "run: han trained by recipe han"
+    table = tmp_path / "events.csv"
+    result = call("parse", made / "run", made / "clip.mp4", "--out", table)
+    assert result.stdout == f"written: {table}\n"
+    assert csv_events.loads(table.read_text(), "csv") == {"clip.mp4": parse.events}
+    text = tmp_path / "events.txt"
+    call("parse", made / "run", made / "clip.mp4", "--format", "text", "--out", text)
+    assert text.read_text().startswith("clip.mp4")
+
+
+def test_tags_restrict(call, made) -> None:
+    result = call("parse", made / "run", made / "clip.mp4", "--tags", "Dog_bark", "--format=json")
+    parse = json_events.loads(result.stdout, "stdout")
+    assert parse.tags == ("Dog_bark",)
+    assert {event.label for event in parse.events} == {"Dog_bark"}
+
+
+def test_the_page_is_written_to_the_current_folder(call, made, tmp_path) -> None:
+    result = call("parse", made / "run", made / "clip.mp4", "--format", "html", cwd=tmp_path)
+    assert result.stdout == "written: clip.html\n"
+    page = (tmp_path / "clip.html").read_text()
+    assert "data:video/mp4;base64," in page
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.html"]
+
+
+def test_a_linked_page_says_what_it_needs(call, made, tmp_path) -> None:
+    page = tmp_path / "page.html"
+    result = call("parse", made / "run", made / "clip.mp4", "--link-video", "--out", page)
+    assert result.returncode == 0
+    assert f"plays {made / 'clip.mp4'}" in result.stderr
+    assert "base64" not in page.read_text()
+
+
+def test_ground_truth_is_shown(call, made, tmp_path) -> None:
+    rows = "filename\tonset\toffset\tevent_labels\n"
+    (tmp_path / "audio.csv").write_text(f"{rows}clip\t0\t2\tBell\n")
+    (tmp_path / "visual.csv").write_text(f"{rows}other\t0\t2\tBell\n")
+    page = tmp_path / "page.html"
+    arguments = ("parse", made / "run", made / "clip.mp4", "--annotations", tmp_path)
+    result = call(*arguments, "--out", page)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert '"truth":[{"c":0,"m":"audio","s":0.0,"e":2.0,"p":1.0}]' in page.read_text()
+
+
+def test_a_folder_is_parsed_past_bad_clips(call, made, tmp_path) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    for name in ("-x.mp4", "b.mp4", "same.mp4", "same.mov"):
+        shutil.copy(made / "clip.mp4", clips / name)
+    (clips / "bad.mp4").write_text("text")
+    (clips / "notes.txt").write_text("not a clip")
+    result = call("parse", made / "run", clips, "--format", "json", "--out", out)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "bad.mp4: is no audio or video file" in result.stderr
+    assert "1 of 5 clips could not be parsed: bad.mp4" in result.stderr
+    names = ["-x.json", "b.json", "same.mov.json", "same.mp4.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    for name in names:
+        json_events.loads((out / name).read_text(), name)
+
+
+def test_several_clips_print_several_tables(call, made, tmp_path) -> None:
+    other = Path(shutil.copy(made / "clip.mp4", tmp_path / "other.mp4"))
+    result = call("parse", made / "run", made / "clip.mp4", other)
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines() if ".mp4" in line] == [
+        "clip.mp4",
+        "other.mp4",
+    ]
+
+
+def test_features_are_parsed_by_id(call, made, tmp_path) -> None:
+    import numpy as np
+
+    spec = load_run(made / "run").spec
+    rng = np.random.default_rng(0)
+    with StoreWriter(tmp_path / "s.safetensors", "test", spec, provenance="tests") as writer:
+        rows = {n: rng.normal(size=(spec.segments, d)).astype("f") for n, d in spec.dims.items()}
+        writer.add("-abc_0_10", rows)
+        writer.finish(["-abc_0_10"])
+    arguments = ("--features", tmp_path / "s.safetensors", "--id=-abc_0_10", "--format=json")
+    result = call("parse", made / "run", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["name"] == "-abc_0_10"
+
+
+def test_a_name_that_starts_with_a_dash(call, made, tmp_path) -> None:
+    shutil.copy(made / "clip.mp4", tmp_path / "-x.mp4")
+    for arguments in (("--", "-x.mp4"), ("./-x.mp4",), (tmp_path / "-x.mp4",)):
+        result = call("parse", made / "run", *arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith("-x.mp4")
+    bare = call("parse", made / "run", "-x.mp4", cwd=tmp_path)
+    assert bare.returncode == 2
+    assert "Traceback" not in bare.stderr
+
+
+def test_a_clip_without_sound_or_picture(call, made, tmp_path) -> None:
+    mute = make_clip(tmp_path / "mute.mp4", 2.0, sound=None)
+    result = call("parse", made / "run", mute)
+    assert result.returncode == 0
+    assert "no usable sound, so no audible events" in result.stdout
+    assert "visible" in result.stdout and "audio-visual" not in result.stdout
+    blind = make_clip(tmp_path / "blind.m4a", 2.0, picture=None)
+    result = call("parse", made / "run", blind)
+    assert result.returncode == 0
+    assert "no usable picture, so no visible events" in result.stdout
+
+
+# --- bad input ---------------------------------------------------------------------------------
+
+
+def cut(source: Path, target: Path) -> Path:
+    target.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    return target
+
+
+def test_an_mp4_cut_in_half(run_cli, fails_with, made, tmp_path) -> None:
+    clip = cut(made / "clip.mp4", tmp_path / "cut.mp4")
+    out = tmp_path / "out.json"
+    fails_with(run_cli("parse", made / "run", clip, "--out", out), "probably cut off")
+    assert not out.exists()
+
+
+def test_a_cut_clip_with_its_index_in_front_gives_what_is_left(call, made, tmp_path) -> None:
+    import av
+
+    whole = tmp_path / "whole.mp4"
+    with (
+        av.open(str(made / "clip.mp4")) as source,
+        av.open(str(whole), "w", options={"movflags": "faststart"}) as out,
+    ):
+        streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+    result = call("parse", made / "run", cut(whole, tmp_path / "cut.mp4"), "--format", "json")
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 0, result.stderr
+    parse = json_events.loads(result.stdout, "stdout")
+    assert 0 < parse.duration <= 3.1
+    assert all(event.end <= parse.duration for event in parse.events)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "is empty (0 bytes)"), (b"This is text.\n" * 50, "is no audio or video file")],
+)
+def test_files_that_are_no_clips(call, fails_with, made, tmp_path, content, words) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(content)
+    fails_with(call("parse", made / "run", clip), words)
+
+
+def test_paths_that_are_no_files(call, fails_with, made, tmp_path) -> None:
+    fails_with(call("parse", made / "run", tmp_path / "none.mp4"), "no such file")
+    fails_with(call("parse", made / "run", tmp_path), "a folder without media files")
+    fails_with(call("parse", made / "run"), "nothing to parse")
+
+
+def test_unknown_tags_and_formats(call, fails_with, made) -> None:
+    clip = made / "clip.mp4"
+    fails_with(call("parse", made / "run", clip, "--tags", "Dog_bork"), "mean 'Dog_bark'")
+    fails_with(call("parse", made / "run", clip, "--tags", ","), "at least one class")
+    fails_with(call("parse", made / "run", clip, "--format", "htm"), "did you mean 'html'")
+
+
+def test_places_that_cannot_be_written(call, fails_with, made, tmp_path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for form in ("json", "csv", "html", "text"):
+        out = tmp_path / "file" / f"out.{form}"
+        result = call("parse", made / "run", made / "clip.mp4", "--format", form, "--out", out)
+        fails_with(result, "cannot be written")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_arguments_that_contradict(call, fails_with, made) -> None:
+    run, clip = made / "run", made / "clip.mp4"
+    fails_with(call("parse", run, "--features", "x.safetensors"), "--id is missing")
+    fails_with(call("parse", run, "--id", "x"), "--id: names a video in --features")
+    fails_with(call("parse", run, clip, clip, "--format", "json"), "give --out FOLDER")
+    fails_with(call("parse", run, clip, clip, "--out", "x"), "two clips have this name")
+    missing = ("--features", "x.safetensors", "--id", "x")
+    fails_with(call("parse", run, *missing), "x.safetensors: no such store")
+
+
+def test_annotations_that_are_missing(call, fails_with, made, tmp_path) -> None:
+    page = tmp_path / "page.html"
+    arguments = ("parse", made / "run", made / "clip.mp4", "--out", page)
+    fails_with(call(*arguments, "--annotations", tmp_path / "none"), "no such folder")
+    assert not page.exists()
+
+
+def test_a_run_that_is_none(call, fails_with, made, tmp_path) -> None:
+    fails_with(call("parse", tmp_path, made / "clip.mp4"), "no run folder")
+
+
+def test_a_run_of_a_newer_version(call, fails_with, made, copied_run) -> None:
+    config = json.loads((copied_run / "config.json").read_text())
+    (copied_run / "config.json").write_text(json.dumps({**config, "format_version": 99}))
+    fails_with(call("parse", copied_run, made / "clip.mp4"), "update rlld")
+
+
+def test_a_tampered_run_and_a_pickle(call, fails_with, made, copied_run) -> None:
+    model = copied_run / "model.safetensors"
+    data = bytearray(model.read_bytes())
+    data[-1] ^= 1
+    model.write_bytes(bytes(data))
+    fails_with(call("parse", copied_run, made / "clip.mp4"), "SHA-256 differs")
+    marker = copied_run / "ran"
+    model.write_bytes(pickle.dumps(_Trap(str(marker))))
+    fails_with(call("parse", copied_run, made / "clip.mp4"), "not a readable safetensors")
+    assert not marker.exists()
+
+
+class _Trap:
+    """A pickle that would run a command."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.path}",))
+
+
+def test_a_run_on_published_features_asks_for_them(call, fails_with, made, tmp_path) -> None:
+    run = make_run(tmp_path / "run", features="published")
+    fails_with(call("parse", run, made / "clip.mp4"), "rlld parse RUN --features STORE --id ID")
