@@ -12,10 +12,11 @@ from rlld.data.render.scene import FPS, HEIGHT, WIDTH, Scene, frames_of, sound_o
 from rlld.data.render.sounds import RATE
 from rlld.files import written_aside
 
-X264 = {"preset": "veryfast", "crf": "25", "g": str(FPS), "threads": "1", "bf": "0"}
+X264 = {"preset": "superfast", "crf": "25", "g": str(FPS), "threads": "1", "bf": "0"}
 """One thread, so that the same pictures give the same bytes; a key picture every second, so that a
 player seeks at once."""
 
+AAC = {"aac_coder": "fast"}
 AUDIO_BITS = 64000
 
 
@@ -28,7 +29,7 @@ def write_clip(scene: Scene, path: Path) -> None:
         video = container.add_stream("libx264", rate=FPS, options=X264)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.time_base = Fraction(1, FPS)
-        audio = container.add_stream("aac", rate=RATE, layout="mono")
+        audio = container.add_stream("aac", rate=RATE, options=AAC, layout="mono")
         audio.bit_rate = AUDIO_BITS
         per_frame = RATE // FPS + 1
         for number, pixels in enumerate(frames_of(scene)):

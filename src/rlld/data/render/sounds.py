@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ VOWELS = (
     (570, 840, 2410),
 )
 """First three resonances of spoken vowels in Hz (Peterson and Barney 1952, men's averages)."""
+
+WIDTHS = np.array([[90.0], [120.0], [180.0]])
+KNOTS = 10
 
 SCALE = (0, 2, 4, 5, 7, 9, 11, 12, 14, 16)
 
@@ -111,14 +115,16 @@ def speech(rng: np.random.Generator, seconds: float, voice: Voice) -> Array:
         length = int(rng.uniform(0.14, 0.26) * RATE)
         first, last = (np.array(VOWELS[i]) for i in rng.integers(0, len(VOWELS), 2))
         pitch = base * (1 + 0.18 * drift(rng, length, 4.0)) * np.linspace(1.06, 0.94, length)
+        # Resonances move slowly: their gain is computed at a few points and interpolated.
+        places = np.linspace(0, length - 1, KNOTS)
+        knots = np.interp(places, np.arange(length), pitch)
+        centres = first[:, None] + (last - first)[:, None] * np.linspace(0, 1, KNOTS)
+        centres = centres * (0.9 + 0.3 * voice.pitch)
         vowel = np.zeros(length)
-        glide = np.linspace(0, 1, length)
         phase = 2 * np.pi * np.cumsum(pitch) / RATE
         for number in range(1, int(3600 / base)):
-            gain = np.zeros(length)
-            for start, end, width in zip(first, last, (90, 120, 180), strict=True):
-                centre = (start + (end - start) * glide) * (0.9 + 0.3 * voice.pitch)
-                gain += 1 / (1 + ((number * pitch - centre) / width) ** 2)
+            gain = (1 / (1 + ((number * knots - centres) / WIDTHS) ** 2)).sum(0)
+            gain = np.interp(np.arange(length), places, gain)
             vowel += gain * np.sin(number * phase) / number**0.5
         put(result, vowel * hump(length, 0.25), time)
         if rng.random() < 0.4:
@@ -223,20 +229,24 @@ def guitar(rng: np.random.Generator, seconds: float, voice: Voice) -> Array:
     result = np.zeros(round(seconds * RATE))
     base = voice.between(98, 165)
     chords = ((0, 4, 7, 12), (5, 9, 12, 17), (7, 11, 14, 19), (-3, 0, 4, 9))
-    length = int(0.9 * RATE)
-    t = np.arange(length) / RATE
     for number, time in enumerate(beats(rng, seconds, 1.4 + 0.7 * voice.tempo, 0.06)):
         chord = chords[number // 4 % len(chords)]
         strings = chord if number % 4 == 0 else (chord[rng.integers(len(chord))],)
         for order, step in enumerate(strings):
-            pitch = base * 2 ** (step / 12)
-            pluck = np.zeros(length)
-            for partial in range(1, min(18, int(7000 / pitch))):
-                decay = np.exp(-t * (2.2 + 0.9 * partial))
-                frequency = partial * pitch * np.sqrt(1 + 0.0002 * partial**2)
-                weight = abs(np.sin(partial * np.pi * 0.17)) / partial**0.8
-                pluck += weight * decay * np.sin(2 * np.pi * frequency * t)
-            put(result, pluck / len(strings) ** 0.5, time + 0.014 * order)
+            string = pluck(base * 2 ** (step / 12), 0.9)
+            put(result, string / len(strings) ** 0.5, time + 0.014 * order)
+    return result
+
+
+@lru_cache(maxsize=64)
+def pluck(pitch: float, seconds: float) -> Array:
+    """Returns one plucked string: partials that die away, the high ones first."""
+    t = clock(seconds)
+    result = np.zeros(len(t))
+    for partial in range(1, min(18, int(7000 / pitch))):
+        frequency = partial * pitch * np.sqrt(1 + 0.0002 * partial**2)
+        weight = abs(np.sin(partial * np.pi * 0.17)) / partial**0.8
+        result += weight * np.exp(-t * (2.2 + 0.9 * partial)) * np.sin(2 * np.pi * frequency * t)
     return result
 
 

@@ -1,0 +1,70 @@
+"""Writes small clips with known content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+def write_test_clip(
+    path: Path,
+    *,
+    sound: NDArray[np.float32] | None = None,
+    rate: int = 16000,
+    sound_start: float = 0.0,
+    pictures: Sequence[tuple[float, int]] | None = None,
+    size: tuple[int, int] = (64, 48),
+    codecs: tuple[str, str] = ("libx264", "aac"),
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Writes a clip of mono sound and even grey pictures given as (seconds, level)."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        video = audio = None
+        if pictures is not None:
+            video = container.add_stream(codecs[0], rate=1000, options={"bf": "0", "crf": "10"})
+            video.width, video.height, video.pix_fmt = *size, "yuv420p"
+            video.codec_context.time_base = Fraction(1, 1000)
+        if sound is not None:
+            audio = container.add_stream(codecs[1], rate=rate, layout="mono")
+        items = [(time, "picture", level) for time, level in pictures or ()]
+        if sound is not None:
+            items += [(sound_start + i / rate, "sound", i) for i in range(0, len(sound), rate // 4)]
+        for time, kind, value in sorted(items, key=lambda item: item[0]):
+            if kind == "picture":
+                pixels = np.full((size[1], size[0], 3), value, np.uint8)
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+                container.mux(video.encode(frame))
+                continue
+            part = sound[value : value + rate // 4][None]
+            if codecs[1].startswith("pcm"):
+                whole = np.round(part * 32767).astype(np.int16)
+                heard = av.AudioFrame.from_ndarray(whole, format="s16", layout="mono")
+            else:
+                plain = np.ascontiguousarray(part, np.float32)
+                heard = av.AudioFrame.from_ndarray(plain, format="fltp", layout="mono")
+            heard.sample_rate, heard.time_base = rate, Fraction(1, rate)
+            heard.pts = round(sound_start * rate) + value
+            container.mux(audio.encode(heard))
+        for stream in (video, audio):
+            if stream is not None:
+                container.mux(stream.encode(None))
+    return path
+
+
+def beep(seconds: float, start: float, end: float, rate: int = 16000) -> NDArray[np.float32]:
+    """Silence with a 1 kHz tone in [start, end)."""
+    time = np.arange(round(seconds * rate)) / rate
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * time)
+    return np.where((time >= start) & (time < end), tone, 0.0).astype(np.float32)
+
+
+def flashes(seconds: float, start: float, end: float, fps: int = 12) -> list[tuple[float, int]]:
+    """Dark pictures, bright ones in [start, end)."""
+    times = [k / fps for k in range(round(seconds * fps))]
+    return [(time, 220 if start <= time < end else 30) for time in times]
