@@ -148,9 +148,12 @@ class HAN(Network):
         for layer in layers:
             encoded = layer(encoded, cross)
         audio, visual = encoded.unbind(0)
-        heard = torch.stack([audio, self.visual_dropout(visual)], 2)
+        if self.training and self.config.visual_dropout:
+            encoded = torch.stack([audio, self.visual_dropout(visual)])
         heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
-        event_logits, time_logits, modality_logits = fused_heads(heads, heard)
+        # Logits are small: moving the modalities behind the segments here costs next to nothing.
+        logits = [head.permute(1, 2, 0, 3) for head in fused_heads(heads, encoded)]
+        event_logits, time_logits, modality_logits = logits
         segment = event_logits.sigmoid()
         pooled = mmil_pool(segment, time_logits, modality_logits)
         before = embedded.unbind(0)
