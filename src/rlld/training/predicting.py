@@ -27,8 +27,11 @@ def predict_split(network: Network, split: Split, batch_size: int = BATCH) -> Pr
     """
     training = network.training
     network.eval()
-    index = torch.arange(len(split), device=split.device)
-    parts = [network(split.batch(chunk).streams) for chunk in torch.split(index, batch_size)]
+    # Slices are views; a batch by index would copy every feature.
+    parts = [
+        network({name: value[start : start + batch_size] for name, value in split.streams.items()})
+        for start in range(0, len(split), batch_size)
+    ]
     network.train(training)
     return Prediction(
         segment=torch.cat([part.segment.float() for part in parts]),
