@@ -10,7 +10,7 @@ from parse_kit import CLASSES, make_clip, make_parse
 from rlld.errors import RlldError
 from rlld.report.clip import PageClip, inspect, page_clip
 from rlld.report.notebook import notebook_html
-from rlld.report.page import page_data, render_page, write_page
+from rlld.report.page import length_text, page_data, render_page, write_page
 from rlld.report.text import dumps, seconds
 from rlld.report.truth import known_events, overlap, union
 from rlld.types import Event
@@ -109,6 +109,14 @@ def test_the_notebook_draws_events_to_scale() -> None:
 )
 def test_seconds_have_no_needless_digits(value: float, text: str) -> None:
     assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(10.027, "10.03 s"), (119.5, "119.5 s"), (899.5, "15 min 0 s"), (10_812, "3 h 0 min 12 s")],
+)
+def test_lengths_are_read_at_a_glance(value: float, text: str) -> None:
+    assert length_text(value) == text
 
 
 # --- clips -------------------------------------------------------------------------------------

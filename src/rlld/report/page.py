@@ -61,6 +61,7 @@ def render_page(
     )
     environment.filters["seconds"] = seconds
     environment.filters["plain"] = plain
+    environment.filters["span"] = length_text
     assets = Path(__file__).parent / "assets"
     return environment.get_template("page.html.j2").render(
         parse=parse,
@@ -96,6 +97,15 @@ def page_data(parse: Parse, truth: Sequence[Event] | None) -> str:
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def length_text(value: float) -> str:
+    """Writes a length of time: ``10.03 s``, ``15 min 0 s``, ``3 h 0 min 12 s``."""
+    if value < 120:
+        return f"{seconds(value)} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"
 
 
 def plain(name: str) -> str:

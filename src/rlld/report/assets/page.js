@@ -222,7 +222,8 @@
   let shownSegment = -1;
   let follow = true;
   const draw = (t, force = false) => {
-    $("sheet").style.setProperty("--at", clamp(t / duration, 0, 1));
+    // Set on the head alone: on the sheet it would restyle every event of a long video.
+    $("head").style.setProperty("--at", clamp(t / duration, 0, 1));
     $("bubble").textContent = clock(t);
     $("time").textContent = clock(t);
     const k = segmentAt(t);
@@ -284,11 +285,12 @@
     end.style.left = "100%";
     $("ticks").append(end);
     const cell = (step / duration) * width >= 8 ? step : gap;
-    $("sheet").style.setProperty("--cell", `${(cell / duration) * width}px`);
+    const share = `${100 * cell / duration}%`;
+    if ($("sheet").style.getPropertyValue("--cell") !== share) $("sheet").style.setProperty("--cell", share);
   };
   const setZoom = (value) => {
     zoom = clamp(value, 1, deepest);
-    $("sheet").style.setProperty("--zoom", zoom);
+    $("sheet").style.width = `calc(var(--names) + (100% - var(--names)) * ${zoom})`;
     $("in").disabled = zoom >= deepest;
     $("out").disabled = $("fit").disabled = zoom <= 1;
     ticks();
