@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 SLACK = 0.1
-"""A rest shorter than this share of a segment makes no segment: codecs pad the end of a clip."""
+"""A rest shorter than this many seconds makes no segment: codecs pad the end of a clip."""
 
 JUMP = 0.1
 """Seconds by which the time stamps of sound may disagree with its samples before they win."""
@@ -76,7 +76,8 @@ class Segment:
 
 def segment_count(duration: float, segment_seconds: float) -> int:
     """Returns the segments of a clip: the last one may be partial, a tiny rest makes none."""
-    return max(1, math.ceil(duration / segment_seconds - SLACK))
+    rest = min(SLACK, segment_seconds / 2)
+    return max(1, math.ceil((duration - rest) / segment_seconds))
 
 
 def probe(path: Path | str) -> ClipInfo:

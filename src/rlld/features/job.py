@@ -157,6 +157,10 @@ def extract_files(
     _check_seconds(segment_seconds)
     maker = load_extractor(extractor)
     manifest = Manifest(out / MANIFEST, maker, segment_seconds)
+    for stale in (
+        file for folder in manifest.folders.values() for file in (out / folder).glob(".*.part")
+    ):
+        stale.unlink()
     tasks = [Task(video, path, extractor, segment_seconds) for video, path in clips.items()]
     waiting = [task for task in tasks if not manifest.has(task)]
     failed: dict[str, str] = {}

@@ -36,6 +36,14 @@ GRID = 4
 ORIENTATIONS = 8
 COLOURS = 4
 
+TILE = 8
+"""Pixels of the side of a tile, from 2 x 2 of which a visual word is read."""
+
+WORDS = 256
+LARGEST = 12
+STILL = 0.04
+"""Change of brightness below which a pixel counts as still: sensor noise."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -45,8 +53,8 @@ class Config:
         rate: Samples per second.
         bands: Mel bands, a multiple of 8.
         fps: Pictures per second.
-        width: Picture width in pixels, a multiple of 4.
-        height: Picture height in pixels, a multiple of 4.
+        width: Picture width in pixels, a multiple of 8.
+        height: Picture height in pixels, a multiple of 8.
     """
 
     rate: int = 16000
@@ -61,7 +69,7 @@ class Config:
 
 
 class Light(Extractor):
-    """The ``light`` extractor: 128 sound, 256 picture and 128 motion dimensions by default."""
+    """The ``light`` extractor: 128 sound, 512 picture and 209 motion dimensions by default."""
 
     name = "light"
 
@@ -77,8 +85,8 @@ class Light(Extractor):
         cells = GRID * GRID
         return {
             "audio": StreamSpec(2 * self.config.bands + BAND_GROUPS * len(MODULATIONS), "audio"),
-            "visual_2d": StreamSpec(cells * (4 + ORIENTATIONS) + COLOURS**3, "visual_2d"),
-            "visual_3d": StreamSpec(cells * (4 + len(RHYTHMS)), "visual_3d"),
+            "visual_2d": StreamSpec(cells * (4 + ORIENTATIONS) + COLOURS**3 + WORDS, "visual_2d"),
+            "visual_3d": StreamSpec(_motion_dim(), "visual_3d"),
         }
 
     def rows(self, clip: Clip, segment_seconds: float) -> Iterator[Rows]:
@@ -95,7 +103,7 @@ class Light(Extractor):
             if segment.frames is not None:
                 planes = ycc(segment.frames)
                 row["visual_2d"] = picture_row(segment.frames, planes)
-                row["visual_3d"] = motion_row(planes, segment_seconds)
+                row["visual_3d"] = motion_row(segment.frames, planes, segment_seconds)
             yield {name: value[None] for name, value in row.items()}
 
 
@@ -113,7 +121,8 @@ def audio_row(samples: Array, rate: int, bands: int) -> Array:
     samples = np.pad(samples, (0, max(0, FFT + HOP - len(samples))))
     windows = np.lib.stride_tricks.sliding_window_view(samples, FFT)[::HOP]
     spectrum = np.abs(np.fft.rfft(windows * np.hanning(FFT).astype(np.float32))) ** 2
-    mel = np.log10(spectrum @ mel_filters(rate, bands) + 1e-5)
+    # einsum sums in one order on every machine load; a threaded matrix product need not.
+    mel = np.log10(np.einsum("fk,kb->fb", spectrum, mel_filters(rate, bands)) + 1e-5)
     rhythm = _band_power(mel, HOP / rate, MODULATIONS)
     groups = rhythm.reshape(len(MODULATIONS), BAND_GROUPS, -1).mean(2)
     row = [mel.mean(0) / 2.0, mel.std(0) * 1.5, np.log10(groups + 1e-3).ravel() + 1.5]
@@ -150,7 +159,7 @@ def ycc(frames: NDArray[np.uint8]) -> Array:
 
 
 def picture_row(frames: NDArray[np.uint8], planes: Array) -> Array:
-    """Returns colour layout, colour histogram, edge orientations and texture.
+    """Returns colour layout, colour histogram, edge orientations, texture and visual words.
 
     Args:
         frames: (F, H, W, 3), RGB.
@@ -158,18 +167,62 @@ def picture_row(frames: NDArray[np.uint8], planes: Array) -> Array:
 
     Returns:
         Means over the pictures: colour per cell (3 x 16), histogram of 64 colours, edge
-        orientations per cell (16 x 8) and texture per cell (16), roughly in [-2, 2].
+        orientations per cell (16 x 8), texture per cell (16) and words (256), mostly in [-2, 2].
     """
     layout = np.stack([_cells(plane).mean(0) for plane in planes])
     layout = (layout - [[0.5], [0.0], [0.0]]) * [[3.0], [6.0], [6.0]]
-    levels = frames >> 6
-    code = (levels[..., 0] * COLOURS + levels[..., 1]) * COLOURS + levels[..., 2]
-    histogram = np.bincount(code.ravel(), minlength=COLOURS**3) / code.size
+    codes = _colours(frames)
+    histogram = np.bincount(codes.ravel(), minlength=COLOURS**3) / codes.size
     down, across = np.gradient(planes[0], axis=(1, 2))
     texture = _cells(np.abs(down) + np.abs(across)).mean(0)
-    edges = _orientations(down, across)
-    row = [layout.ravel(), np.sqrt(histogram) * 2.0, edges, np.log10(texture + 1e-3) + 1.5]
+    row = [
+        layout.ravel(),
+        np.sqrt(histogram) * 2.0,
+        _orientations(down, across),
+        np.log10(texture + 1e-3) + 1.5,
+        _words(planes[:, ::2], down[::2], across[::2]),
+    ]
     return _scaled(row)
+
+
+def _colours(frames: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Returns which of 64 colours each pixel has."""
+    red, green, blue = np.moveaxis((frames >> 6).astype(np.intp), 3, 0)
+    codes: NDArray[np.intp] = (red * COLOURS + green) * COLOURS + blue
+    return codes
+
+
+def _words(planes: Array, down: Array, across: Array) -> Array:
+    """Returns how strongly each visual word occurs anywhere in the picture, mean over pictures.
+
+    A word is a fixed random direction in the space of small patches (colour, contrast and edge
+    orientations of 2 x 2 tiles); taking the strongest patch makes it indifferent to place.
+    """
+    bins = np.arctan2(down, across) * (ORIENTATIONS / np.pi) % ORIENTATIONS
+    strength = np.hypot(down, across)
+    parts = []
+    for plane, centre, scale in zip(planes, (0.5, 0.0, 0.0), (2.0, 6.0, 6.0), strict=True):
+        mean = _tiles(plane)
+        spread = np.sqrt(np.maximum(_tiles(plane**2) - mean**2, 0.0))
+        parts += [(mean - centre) * scale, spread * 2.0 * scale]
+    for number in range(ORIENTATIONS):
+        chosen = bins.astype(np.intp) % ORIENTATIONS == number
+        parts.append(np.sqrt(_tiles(strength * chosen)) * 8.0)
+    tiles = np.stack(parts, axis=-1)
+    corners = (tiles[:, :-1, :-1], tiles[:, 1:, :-1], tiles[:, :-1, 1:], tiles[:, 1:, 1:])
+    patches = np.concatenate(corners, axis=-1)
+    directions, offsets = _vocabulary(patches.shape[-1])
+    found = np.einsum("fhwk,kn->fhwn", patches, directions) - offsets
+    strongest: Array = np.maximum(found.max((1, 2)), 0.0).mean(0) / 2.0
+    return strongest
+
+
+@lru_cache(maxsize=1)
+def _vocabulary(size: int) -> tuple[Array, Array]:
+    # RandomState promises the same numbers in every version of numpy.
+    random = np.random.RandomState(7)
+    directions = random.standard_normal((size, WORDS)) / np.sqrt(size / 4)
+    return directions.astype(np.float32), random.uniform(0.5, 3.0, WORDS).astype(np.float32)
 
 
 def _orientations(down: Array, across: Array) -> Array:
@@ -189,33 +242,64 @@ def _orientations(down: Array, across: Array) -> Array:
     return result
 
 
-def motion_row(planes: Array, segment_seconds: float) -> Array:
-    """Returns strength, unrest, direction and rhythm of motion per cell.
+def motion_row(frames: NDArray[np.uint8], planes: Array, segment_seconds: float) -> Array:
+    """Returns strength, unrest, direction and rhythm of motion, and the colours of what moves.
 
     Args:
-        planes: (3, F, H, W) as ``ycc`` gives it.
+        frames: (F, H, W, 3), RGB.
+        planes: The same as ``ycc`` gives it.
         segment_seconds: Time that the F pictures cover.
 
     Returns:
-        Strength (16), its spread over time (16), direction across and down (2 x 16) and rhythm
-        of the brightness (4 x 16), roughly in [-2, 2]; zeros for a single picture.
+        Per cell the strength (16), its spread over time (16), the direction across and down
+        (2 x 16) and the rhythm of the brightness (4 x 16); wherever it is in the picture the
+        colours of what moves (64), the strongest tiles (12), and the rhythm (4) and spread (1) of
+        all motion; roughly in [-2, 2]. Zeros for a single picture.
     """
     brightness = planes[0]
-    cells = GRID * GRID
     if len(brightness) < 2:
-        return np.zeros(cells * (4 + len(RHYTHMS)), np.float32)
+        return np.zeros(_motion_dim(), np.float32)
+    step = segment_seconds / len(brightness)
     change = np.diff(brightness, axis=0)
     strength = _cells(np.abs(change))
     down, across = np.gradient(brightness[:-1], axis=(1, 2))
     flow = np.stack([_cells(-change * across).mean(0), _cells(-change * down).mean(0)])
-    rhythm = _band_power(_cells(brightness), segment_seconds / len(brightness), RHYTHMS)
+    rhythm = _band_power(_cells(brightness), step, RHYTHMS)
+    tiles = _tiles(np.abs(change)).reshape(len(change), -1)
+    overall = tiles.sum(1, keepdims=True)
     row = [
         np.log10(strength.mean(0) + 1e-3) + 2.0,
         np.log10(strength.std(0) + 1e-3) + 2.0,
         (np.sign(flow) * np.sqrt(np.abs(flow)) * 20.0).ravel(),
         np.log10(rhythm + 1e-6).ravel() / 2.0 + 2.0,
+        _moving_colours(frames, np.maximum(np.abs(change) - STILL, 0.0)),
+        np.log10(np.sort(tiles.mean(0))[: -LARGEST - 1 : -1] + 1e-3) + 2.0,
+        np.log10(_band_power(overall, step, RHYTHMS).ravel() + 1e-4) / 2.0 + 1.0,
+        np.log10(overall.std(0) + 1e-3) + 1.0,
     ]
     return _scaled(row)
+
+
+def _motion_dim() -> int:
+    return GRID**2 * (4 + len(RHYTHMS)) + COLOURS**3 + LARGEST + len(RHYTHMS) + 1
+
+
+def _moving_colours(frames: NDArray[np.uint8], change: Array) -> Array:
+    """Returns the histogram of 64 colours before and after each change, weighted by it."""
+    codes = _colours(frames)
+    total = np.bincount(codes[1:].ravel(), change.ravel(), COLOURS**3)
+    total += np.bincount(codes[:-1].ravel(), change.ravel(), COLOURS**3)
+    # The constant keeps what little moves in a still picture from filling the histogram.
+    result: Array = (np.sqrt(total / (total.sum() + 5.0)) * 2.0).astype(np.float32)
+    return result
+
+
+def _tiles(planes: Array) -> Array:
+    """Returns means (F, H / 8, W / 8) of tiles of 8 x 8 pixels."""
+    count, height, width = planes.shape
+    tiles = planes.reshape(count, height // TILE, TILE, width // TILE, TILE)
+    means: Array = tiles.mean((2, 4))
+    return means
 
 
 def _cells(planes: Array) -> Array:

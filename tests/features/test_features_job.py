@@ -1,0 +1,214 @@
+"""Extraction jobs: the same bytes however they are run, and no clip lost to another's fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips_kit import beep, flashes, write_test_clip
+
+from rlld.errors import RlldError
+from rlld.features.job import extract_dataset, extract_files, find_clips, fitted
+from rlld.pool import each
+
+NAMES = ("aa", "bb", "-cc", "dd", "ee", "ff")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    for number, name in enumerate(NAMES):
+        sound = beep(2 + number % 2, 0.2 * number, 1.5) if name != "dd" else None
+        write_test_clip(folder / f"{name}.mp4", sound=sound, pictures=flashes(3, 0.3 * number, 2))
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def test_files_and_manifest(clips, tmp_path):
+    report = extract_files(find_clips([clips]), tmp_path / "out")
+    assert report.clips == 6 and not report.failed
+    assert report.notes == {"dd": ("no audio track",)}
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert list(manifest["clips"]) == sorted(NAMES)
+    assert manifest["extractor"] == "light" and manifest["segment_seconds"] == 1.0
+    for name in NAMES:
+        assert manifest["clips"][name]["segments"] == 3
+        for stream, facts in manifest["streams"].items():
+            value = np.load(tmp_path / "out" / facts["folder"] / f"{name}.npy")
+            assert value.shape == (3, facts["dim"]), stream
+
+
+def test_the_number_of_workers_changes_no_byte(clips, tmp_path):
+    for workers in (1, 3):
+        extract_files(find_clips([clips]), tmp_path / str(workers), workers=workers)
+    assert content(tmp_path / "1") == content(tmp_path / "3")
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_job_goes_on_to_the_same_bytes(clips, tmp_path, blow):
+    extract_files(find_clips([clips]), tmp_path / "whole")
+    script = Path(sys.executable).with_name("rlld")
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [script, "extract", clips, "--out", out, "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.glob("audio/*.npy")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, blow)
+    _, errors = process.communicate()
+    if blow == signal.SIGINT and process.returncode != 0:
+        assert (process.returncode, errors) == (130, "rlld: interrupted\n")
+        assert not list(out.rglob(".*"))
+    extract_files(find_clips([clips]), out, workers=2)
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_a_bad_clip_is_listed_and_the_others_are_kept(clips, tmp_path):
+    (tmp_path / "bad.mp4").write_text("no film")
+    sources = find_clips([clips, tmp_path / "bad.mp4"])
+    with pytest.raises(RlldError, match=r"1 clips failed: .*bad\.mp4: is no audio or video"):
+        extract_files(sources, tmp_path / "out", workers=2)
+    assert len(list((tmp_path / "out/audio").glob("*.npy"))) == 6
+    before = (tmp_path / "out/audio/aa.npy").stat().st_mtime_ns
+    report = extract_files(sources, tmp_path / "out", skip_failed=True)
+    assert report.clips == 6 and list(report.failed) == ["bad"]
+    assert (tmp_path / "out/audio/aa.npy").stat().st_mtime_ns == before
+    assert "bad.mp4" in (tmp_path / "out/failed.txt").read_text()
+
+
+def test_a_replaced_clip_is_extracted_again(clips, tmp_path):
+    clip = tmp_path / "aa.mp4"
+    clip.write_bytes((clips / "aa.mp4").read_bytes())
+    extract_files({"aa": clip}, tmp_path / "out")
+    first = np.load(tmp_path / "out/audio/aa.npy")
+    clip.write_bytes((clips / "ff.mp4").read_bytes())
+    extract_files({"aa": clip}, tmp_path / "out")
+    assert not np.array_equal(first, np.load(tmp_path / "out/audio/aa.npy"))
+
+
+def test_other_settings_are_refused(clips, tmp_path):
+    extract_files({"aa": clips / "aa.mp4"}, tmp_path)
+    with pytest.raises(RlldError, match="holds features of light"):
+        extract_files({"aa": clips / "aa.mp4"}, tmp_path, segment_seconds=0.5)
+
+
+def test_sources_are_checked(clips, tmp_path):
+    with pytest.raises(RlldError, match="no clips in it"):
+        find_clips([tmp_path])
+    with pytest.raises(RlldError, match="no such file"):
+        find_clips([tmp_path / "nothing"])
+    (tmp_path / "aa.webm").write_bytes(b"x")
+    with pytest.raises(RlldError, match="same id"):
+        find_clips([clips, tmp_path])
+
+
+def make_dataset(folder: Path, clips: Path) -> Path:
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "videos").mkdir()
+    splits = {"train": NAMES[:4], "validation": NAMES[4:5], "test": NAMES[5:]}
+    for split, names in splits.items():
+        rows = "".join(f"{name}\tDog\n" for name in names)
+        (folder / f"annotations/{split}.csv").write_text("filename\tevent_labels\n" + rows)
+    for name in ("audio", "visual"):
+        rows = "".join(f"{video}\t0\t1\tDog\n" for video in NAMES[4:])
+        text = "filename\tonset\toffset\tevent_labels\n" + rows
+        (folder / f"annotations/{name}.csv").write_text(text)
+    for name in NAMES:
+        (folder / f"videos/{name}.mp4").write_bytes((clips / f"{name}.mp4").read_bytes())
+    (folder / "dataset.yaml").write_text(
+        "name: own\nclasses: [Dog, Cat]\nsegments: 4\nsegment_seconds: 1.0\n"
+        "streams: {audio: {dim: 1}, visual_2d: {dim: 1}}\n"
+    )
+    return folder
+
+
+def test_a_dataset_folder_gets_stores_that_load(clips, tmp_path):
+    from rlld.data.dataset import load_data
+    from rlld.features import load_extractor
+
+    folder = make_dataset(tmp_path / "own", clips)
+    report = extract_dataset(folder, workers=2)
+    assert report.clips == 6
+    assert report.notes["aa"] == ("3 segments, the data set has 4",)
+    data = load_data(folder)
+    assert data.spec.features == "light" and data.spec.dims["audio"] == 128
+    assert data.train.ids == NAMES[:4] and data.test.ids == NAMES[5:]
+    alone = load_extractor("light").extract(clips / "bb.mp4")
+    for name, value in data.train.streams.items():
+        np.testing.assert_array_equal(value[1, :3].numpy(), alone.streams[name])
+        assert not value[1, 3].any()
+    before = content(folder)
+    extract_dataset(folder)
+    assert content(folder) == before
+
+
+def test_a_dataset_with_a_missing_clip_is_finished_later(clips, tmp_path):
+    whole = make_dataset(tmp_path / "whole", clips)
+    extract_dataset(whole)
+    folder = make_dataset(tmp_path / "own", clips)
+    clip = folder / "videos/bb.mp4"
+    kept = clip.rename(tmp_path / "kept.mp4")
+    with pytest.raises(RlldError, match=r"1 clips failed: no clip videos/bb\.mp4"):
+        extract_dataset(folder)
+    assert not (folder / "features/train.safetensors").exists()
+    kept.rename(clip)
+    extract_dataset(folder)
+    assert content(folder / "features") == content(whole / "features")
+
+
+def test_a_skipped_clip_of_a_dataset_is_zero(clips, tmp_path):
+    from rlld.data.dataset import load_data
+
+    folder = make_dataset(tmp_path / "own", clips)
+    (folder / "videos/bb.mp4").write_text("no film")
+    report = extract_dataset(folder, skip_failed=True)
+    assert report.clips == 5 and list(report.failed) == ["bb"]
+    assert not load_data(folder).train.streams["audio"][1].any()
+
+
+def test_fitted_cuts_and_fills():
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    np.testing.assert_array_equal(fitted(rows, 2), rows[:2])
+    np.testing.assert_array_equal(fitted(rows, 4), [[0, 1], [2, 3], [4, 5], [0, 0]])
+
+
+# The pool.
+
+
+def square_or_fail(task: int) -> int:
+    if task == 3:
+        raise RlldError("three is refused")
+    if task == 5:
+        os._exit(9)
+    if task == 7:
+        raise ValueError("a bug")
+    return task * task
+
+
+def test_pool_outlives_refusals_and_dying_workers():
+    results = dict(each(square_or_fail, [1, 2, 3, 4, 5, 6], 2))
+    assert {task: results[task] for task in (1, 2, 4, 6)} == {1: 1, 2: 4, 4: 16, 6: 36}
+    assert str(results[3]) == "three is refused"
+    assert isinstance(results[5], RlldError) and "died" in str(results[5])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pool_raises_bugs(workers):
+    with pytest.raises(ValueError, match="a bug"):
+        list(each(square_or_fail, [1, 7, 2], workers))
