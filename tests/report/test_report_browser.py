@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from parse_kit import make_clip, make_parse
+from rlld.data.render.encode import write_clip
+from rlld.data.render.scene import Scene
 from rlld.report.page import write_page
 from rlld.types import Event
 
@@ -98,6 +101,16 @@ def test_the_real_clip(shared_media, tmp_path, open_page, serve) -> None:
         page.wait_for_function(READY)
         page.get_by_role("button", name="Dog bark, visible").click()
         clip_reaches(page, 3)
+
+
+def test_a_rendered_clip(tmp_path, open_page, serve) -> None:
+    events = np.zeros((10, 2, 2), dtype=bool)
+    events[2:5, 0, 1] = events[3:8, 1, 1] = True
+    write_clip(Scene(("Speech", "Dog"), events, 1.0, (7,)), tmp_path / "clip.mp4")
+    write_page(make_parse(), tmp_path / "page.html", tmp_path / "clip.mp4")
+    goes_there(open_page((tmp_path / "page.html").as_uri()))
+    with serve(tmp_path) as (address, _):
+        goes_there(open_page(f"{address}/page.html"))
 
 
 def test_the_play_head_moves_with_the_clip(page_file, open_page) -> None:
