@@ -62,8 +62,11 @@ class Difficulty:
     sub_prototypes: int = 4
 
 
+WORLD = 0
+"""Seed of what all simulations share: how the classes look and sound, and the lifts."""
+
 AUDIO = Difficulty(0.8, 0.7, 0.5, 0.3, 1.25, 0.1, 0.1, 1.0, 1.0, 1.0, 1.5)
-VISUAL = Difficulty(0.6, 0.5, 0.5, 0.2, 0.75, 0.35, 0.3, 1.0, 0.6, 0.6, 0.75)
+VISUAL = Difficulty(0.6, 0.5, 0.5, 0.2, 0.6, 0.28, 0.2, 1.0, 0.6, 0.6, 0.6)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ PRESETS: dict[Name, Preset] = {
         {
             "network.hidden": 40,
             "denoiser.hidden": 40,
+            "schedule.batch_size": 128,
             "schedule.batch_size": 128,
             "schedule.updates": 960,
             "schedule.learning_rate": 2e-3,

@@ -22,7 +22,7 @@ from rlld.data.simulate.features import (
     lift,
 )
 from rlld.data.simulate.labels import SplitLabels, generator, write_annotations
-from rlld.data.simulate.presets import AUDIO, CONFUSED, DIMENSIONS, PRESETS, VISUAL, Name, Preset
+from rlld.data.simulate.presets import AUDIO, CONFUSED, DIMENSIONS, PRESETS, VISUAL, WORLD, Name, Preset
 from rlld.data.simulate.statistics import load_statistics
 from rlld.data.spec import (
     FILE_NAME,
@@ -143,9 +143,9 @@ def _some(labels: SplitLabels, split: str, wanted: int, rng: np.random.Generator
 def _write_split(
     writer: StoreWriter, labels: SplitLabels, preset: Preset, seed: int, place: int, tick: Tick
 ) -> None:
-    looks = appearances(seed)
+    looks = appearances()
     lifts = {
-        name: draw_lift(stream.dim, generator(seed, LIFTS, number))
+        name: draw_lift(stream.dim, generator(WORLD, LIFTS, number))
         for number, (name, stream) in enumerate(preset.streams.items())
         if stream.dim != DIMENSIONS
     }
@@ -159,11 +159,11 @@ def _write_split(
         tick(len(labels.ids[part]))
 
 
-def appearances(seed: int) -> list[Appearance]:
-    """Draws what audio and video of LLP's classes look like in the simulation of a seed."""
+def appearances() -> list[Appearance]:
+    """Draws what audio and video of LLP's classes look like, the same in all simulations."""
     groups = [LLP_SPEC.taxonomy.indices(group) for group in CONFUSED]
     return [
-        draw_appearance(level, len(LLP_SPEC.classes), groups, generator(seed, LOOKS, number))
+        draw_appearance(level, len(LLP_SPEC.classes), groups, generator(WORLD, LOOKS, number))
         for number, level in enumerate(LEVELS)
     ]
 
