@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
+from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
 from rlld.data.spec import SPLITS, DataSpec, read_spec
 from rlld.data.split import Split
 from rlld.data.store import Store, read_store, store_path
@@ -18,9 +19,6 @@ from rlld.errors import RlldError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-ANNOTATIONS = "annotations"
-"""Folder of the annotation files inside a data-set folder."""
 
 
 class DataSet:

@@ -15,6 +15,9 @@ from rlld.taxonomy import LLP, Taxonomy
 from rlld.types import STREAMS
 
 FILE_NAME = "dataset.yaml"
+ANNOTATIONS = "annotations"
+"""Folder of the annotation files inside a data-set folder."""
+
 SPLITS = ("train", "validation", "test")
 
 

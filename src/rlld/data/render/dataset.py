@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlld.console import progress
-from rlld.data.dataset import ANNOTATIONS
 from rlld.data.render.encode import ClipTask, render_clip
 from rlld.data.render.labels import draw_dataset, rendered_classes
 from rlld.data.render.pictures import PICTURES
 from rlld.data.render.scene import Scene
 from rlld.data.simulate.labels import write_annotations
-from rlld.data.spec import FILE_NAME, SPLITS, AnnotationFiles, DataSpec, StreamSpec, spec_text
+from rlld.data.spec import (
+    ANNOTATIONS,
+    FILE_NAME,
+    SPLITS,
+    AnnotationFiles,
+    DataSpec,
+    StreamSpec,
+    spec_text,
+)
 from rlld.errors import RlldError
 from rlld.files import write_text
 from rlld.pool import each
