@@ -104,12 +104,12 @@ def test_thresholds_out_of_range(bad: dict[str, object]) -> None:
         Gate(**bad)  # type: ignore[arg-type]
 
 
-def test_tags_switch_other_classes_off() -> None:
+def test_tags_stand_in_for_the_video_level_gate() -> None:
     given = prediction(seed=7)
     tags = torch.tensor([[1.0, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1]])
     without = Gate().apply(given)
     with_tags = Gate().apply(given, tags)
-    assert torch.equal(with_tags, without & (tags > 0)[:, None, None])
+    assert torch.equal(with_tags, (given.segment >= 0.5) & (tags > 0)[:, None, None])
     assert torch.equal(Gate().apply(given, tags.bool()), with_tags)
     assert without[2].any()
     with pytest.raises(RlldError, match="tags have shape"):

@@ -65,8 +65,9 @@ class Gate:
 
         Args:
             prediction: Probabilities of B videos.
-            tags: Known tags (B, C), bool or 0/1: a class that is not among the tags of a video
-                is off in it. None when nothing is known.
+            tags: Known tags (B, C), bool or 0/1, which stand in for the video-level gate: a
+                class that is not among the tags of a video is off in it, a tag is never dropped
+                for a low video-level probability. None when nothing is known.
 
         Returns:
             (B, T, 2, C), bool, on the device of the prediction.
@@ -74,14 +75,15 @@ class Gate:
         Raises:
             RlldError: If ``tags`` or thresholds per class do not fit the prediction.
         """
-        video = self.video_level(prediction)
-        if tags is not None:
-            if tags.shape != prediction.video.shape:
-                raise RlldError(
-                    f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
-                    f"column per class, {tuple(prediction.video.shape)}"
-                )
-            video = video & tags.bool()[:, None]
+        if tags is None:
+            video = self.video_level(prediction)
+        elif tags.shape == prediction.video.shape:
+            video = tags.bool()[:, None]
+        else:
+            raise RlldError(
+                f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
+                f"column per class, {tuple(prediction.video.shape)}"
+            )
         return _reaches(prediction.segment, self.segment_threshold) & video[:, None]
 
     def video_level(self, prediction: Prediction) -> Tensor:

@@ -165,8 +165,9 @@ def decide(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
 
 def above(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
     """Returns which segments pass the segment threshold alone, all gates open (S, 2, C)."""
-    ones = torch.ones_like(evidence.video)
-    return gate.apply(Prediction(evidence.segment[:, None], ones, ones, ones))[:, 0].numpy()
+    video = evidence.video
+    prediction = Prediction(evidence.segment[:, None], evidence.audio, evidence.visual, video)
+    return gate.apply(prediction, torch.ones_like(video, dtype=torch.bool))[:, 0].numpy()
 
 
 def keep_marked(active: NDArray[np.bool_], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
