@@ -112,7 +112,6 @@ PRESETS: dict[Name, Preset] = {
             "network.hidden": 40,
             "denoiser.hidden": 40,
             "schedule.batch_size": 128,
-            "schedule.batch_size": 128,
             "schedule.updates": 960,
             "schedule.learning_rate": 2e-3,
             "schedule.milestones": [0.4, 0.75],
