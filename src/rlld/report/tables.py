@@ -24,10 +24,12 @@ def score_table(rows: Mapping[str, Mapping[str, float]], title: str) -> Table:
         title: What was scored.
     """
     table = _table(f"F-scores, {title} split: segment level, then event level")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for level in ("seg", "ev"):
         for number, head in enumerate(KINDS.values()):
-            table.add_column(f"{level} {head}" if number == 0 else head, justify="right")
+            table.add_column(
+                f"{level} {head}" if number == 0 else head, justify="right", no_wrap=True
+            )
     for name, scores in rows.items():
         cells = [
             f"{scores[f'{level}_{kind}']:.1f}" for level in ("segment", "event") for kind in KINDS
@@ -79,6 +81,6 @@ def _table(title: str) -> Table:
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
-        padding=(0, 1),
+        padding=(0, 1, 0, 0),
         pad_edge=False,
     )
