@@ -117,7 +117,7 @@ def test_attention_dropout_has_the_expected_effect(plain: ModuleType, videos: in
     for parameter in ours.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     other.load_state_dict(ours.state_dict())
-    values, draws = inputs(videos), 1000 if videos < 10 else 300
+    values, draws = inputs(videos), 600 if videos < 10 else 150
     with torch.no_grad():
         mine = torch.stack([ours(streams(values)).video for _ in range(draws)])
         theirs = torch.stack([other(*values)[0] for _ in range(draws)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -27,11 +29,13 @@ def predict_split(network: Network, split: Split, batch_size: int = BATCH) -> Pr
     """
     training = network.training
     network.eval()
-    # Slices are views; a batch by index would copy every feature.
-    parts = [
-        network({name: value[start : start + batch_size] for name, value in split.streams.items()})
-        for start in range(0, len(split), batch_size)
-    ]
+    parts = []
+    for start in range(0, len(split), batch_size):
+        # Slices are views; a batch by index would copy every feature.
+        rows = slice(start, start + batch_size)
+        part = network({name: value[rows] for name, value in split.streams.items()})
+        # The embeddings of a whole training split would take more memory than its features.
+        parts.append(replace(part, extras={}))
     network.train(training)
     return Prediction(
         segment=torch.cat([part.segment.float() for part in parts]),
