@@ -20,7 +20,7 @@ from rlld.features.decode import Clip
 
 Array = NDArray[np.float32]
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the numbers change for the same parameters."""
 
 FFT = 512
@@ -213,7 +213,7 @@ def _words(planes: Array, down: Array, across: Array) -> Array:
     patches = np.concatenate(corners, axis=-1)
     directions, offsets = _vocabulary(patches.shape[-1])
     found = np.einsum("fhwk,kn->fhwn", patches, directions) - offsets
-    strongest: Array = np.maximum(found.max((1, 2)), 0.0).mean(0) / 2.0
+    strongest: Array = np.maximum(found.max((1, 2)), 0.0).mean(0)
     return strongest
 
 
@@ -222,7 +222,7 @@ def _vocabulary(size: int) -> tuple[Array, Array]:
     # RandomState promises the same numbers in every version of numpy.
     random = np.random.RandomState(7)
     directions = random.standard_normal((size, WORDS)) / np.sqrt(size / 4)
-    return directions.astype(np.float32), random.uniform(0.5, 3.0, WORDS).astype(np.float32)
+    return directions.astype(np.float32), random.uniform(0.2, 2.0, WORDS).astype(np.float32)
 
 
 def _orientations(down: Array, across: Array) -> Array:
