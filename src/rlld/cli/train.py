@@ -29,9 +29,9 @@ class Args:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 is several times faster where the processor has it."""
+    """bfloat16 is faster where the processor multiplies in it: GPUs, AMD Zen 4, Intel with AMX."""
     gemm: Literal["default", "onednn"] = "default"
-    """onednn multiplies float32 matrices about twice as fast on AMD processors."""
+    """onednn multiplies float32 matrices about twice as fast on AMD processors, not on Intel."""
     checkpoint_seconds: float = 20.0
     """Longest time between two states to resume from."""
     print_config: bool = False
