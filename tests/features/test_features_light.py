@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from clips_kit import beep, flashes
@@ -28,7 +30,7 @@ def grey(values):
 
 def test_registry_knows_it_and_names_the_nearest():
     assert "light" in EXTRACTORS.names()
-    assert not {"base", "decode", "job"} & set(EXTRACTORS.names())
+    assert not {"base", "container", "decode", "job"} & set(EXTRACTORS.names())
     with pytest.raises(RlldError, match="did you mean 'light'"):
         load_extractor("ligth")
 
@@ -143,9 +145,8 @@ def described(classes, seeds):
         for label in range(len(classes)):
             clip = scene(classes, label, seed)
             sounds.append(audio_row(sound_of(clip)[8000:24000], 16000, 48))
-            frames = np.stack(
-                [f for k, f in enumerate(frames_of(clip)) if 6 <= k < 18 and k % 3 < 2]
-            )
+            # The middle second, 8 of its 12 pictures.
+            frames = np.stack(list(islice(frames_of(clip), 6, 18)))[np.arange(12) % 3 < 2]
             frames = frames[:, 2::4, 2::5][:, :40]
             row = picture_row(frames, ycc(frames)), motion_row(frames, ycc(frames), 1.0)
             pictures.append(np.concatenate(row))
@@ -162,7 +163,7 @@ def nearest_mean_accuracy(train, train_labels, test, test_labels):
 
 def test_rendered_classes_can_be_told_apart():
     classes = rendered_classes(12)
-    train_sounds, train_pictures, train_labels = described(classes, range(5))
+    train_sounds, train_pictures, train_labels = described(classes, range(4))
     sounds, pictures, labels = described(classes, range(100, 102))
     # Chance is 1 in 12.
     assert nearest_mean_accuracy(train_sounds, train_labels, sounds, labels) > 0.7

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rlld.console import progress
-from rlld.features.decode import open_media, usable_track
+from rlld.features.container import open_media, usable_track
 from rlld.files import written_aside
 
 if TYPE_CHECKING:
