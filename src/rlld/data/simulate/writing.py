@@ -22,7 +22,16 @@ from rlld.data.simulate.features import (
     lift,
 )
 from rlld.data.simulate.labels import SplitLabels, generator, write_annotations
-from rlld.data.simulate.presets import AUDIO, CONFUSED, DIMENSIONS, PRESETS, VISUAL, WORLD, Name, Preset
+from rlld.data.simulate.presets import (
+    AUDIO,
+    CONFUSED,
+    DIMENSIONS,
+    PRESETS,
+    VISUAL,
+    WORLD,
+    Name,
+    Preset,
+)
 from rlld.data.simulate.statistics import load_statistics
 from rlld.data.spec import (
     FILE_NAME,
