@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +75,7 @@ def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
     )
     OUT.print(
         "Next: parse a clip of your own,\n"
-        f"  rlld parse {out / 'rlld'} CLIP.mp4 --format html\n"
+        f"  {_program()} parse {out / 'rlld'} CLIP.mp4 --format html\n"
         "or train on LLP or your own tagged videos: docs/data.md"
     )
     return page
@@ -140,6 +142,13 @@ def _telling(test: Split) -> str:
     one_only = truth[:, 0] ^ truth[:, 1]
     worth = 10 * one_only.sum(1) + truth.any(1).sum(1)
     return test.ids[int(torch.argmax(worth))]
+
+
+def _program() -> str:
+    """Returns how this program is called: by name where the shell finds it, else by its path."""
+    found = shutil.which("rlld")
+    here = Path(sys.argv[0])
+    return "rlld" if found and Path(found).resolve() == here.resolve() else str(here)
 
 
 @contextmanager
