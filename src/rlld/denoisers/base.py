@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,21 @@ from torch import Tensor, nn
 from rlld.data.split import Split
 from rlld.networks.base import Network
 from rlld.types import Batch, ModalityLabels, Prediction
+
+
+class Fit(Protocol):
+    """Trains a fresh task network of the recipe; validation has no part in it."""
+
+    def __call__(
+        self, labels: ModalityLabels, share: float = 1.0, videos: Tensor | None = None
+    ) -> Network:
+        """Trains and returns the network of the last step, in evaluation mode.
+
+        Args:
+            labels: Labels of the whole training split, (N, C) each, on the run's device.
+            share: Length of the training as a share of the recipe's updates, in (0, 1].
+            videos: Training videos to train on (n,), int64; all when None.
+        """
 
 
 @dataclass(frozen=True)
@@ -24,15 +39,15 @@ class Context:
         reward: The part of the validation split that may reward or teach the denoiser.
         seed: Seed of the run; a denoiser draws from its own generator.
         device: Where the tensors live.
-        fit: Trains a fresh task network on given labels of the whole training split, for
-            denoisers that need a trained network (exchange, estimator, state network).
+        fit: Trains a fresh task network, for denoisers that need one (exchange, estimator, state
+            network).
     """
 
     train: Split
     reward: Split
     seed: int
     device: torch.device
-    fit: Callable[[ModalityLabels], Network]
+    fit: Fit
 
 
 class Denoiser(ABC):

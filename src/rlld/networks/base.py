@@ -28,6 +28,17 @@ class Network(nn.Module, ABC):
             The prediction for the B videos.
         """
 
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts each modality from itself as far as the network can.
+
+        Cross-modal attention tells a modality what the other one perceives, which is what a judge
+        of modality labels must not see. Networks with such a path switch it off here.
+
+        Args:
+            streams: As in ``forward``.
+        """
+        return self(streams)
+
     def __call__(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts; see ``forward``."""
         prediction: Prediction = super().__call__(streams)

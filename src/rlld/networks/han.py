@@ -113,6 +113,10 @@ class HAN(Network):
         """
         return self.predict(self.embed(streams), cross_attention)
 
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts without cross-modal attention, as JoMoLD's noise estimator does."""
+        return self.predict(self.embed(streams), cross_attention=False)
+
     def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
         """Maps the features to the width of the model; nothing random happens here.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,7 +35,8 @@ class Trainer:
     Args:
         recipe: What to train.
         train: The training split.
-        validation: The validation split, with dense annotation.
+        validation: The validation split, with dense annotation; None trains the recipe's length
+            and keeps the last weights.
         seed: Seed of the run.
         compute: Device and precision.
         denoiser: Labels to train on instead of the recipe's denoiser.
@@ -54,7 +56,7 @@ class Trainer:
         self,
         recipe: Recipe,
         train: Split,
-        validation: Split,
+        validation: Split | None,
         seed: int,
         compute: Compute,
         denoiser: Denoiser | None = None,
@@ -62,18 +64,20 @@ class Trainer:
         self.recipe, self.seed, self.compute = recipe, seed, compute
         self._selection_score(dict.fromkeys(NAMES, 0.0))
         self.device = compute.torch_device
-        reward, selection = partition(validation, recipe.selection.reward_share, seed)
         device, dtype = self.device, compute.dtype
         self.train = train.to(device, dtype)
-        self.selection = selection.to(device, dtype)
-        self.reward = self.selection if reward is selection else reward.to(device, dtype)
-        self.selection_scorer = Scorer(self.selection.require_dense())
-        self.reward_scorer = Scorer(self.reward.require_dense())
+        self.selection, self.reward = None, None
+        if validation is not None:
+            reward, selection = partition(validation, recipe.selection.reward_share, seed)
+            self.selection = Validation(selection.to(device, dtype))
+            same = reward is selection
+            self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
         self.updates, self.totals, self.best = 0, _Totals(), Report()
         self._fresh_network(seed)
         self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
-        self.denoiser.prepare(Context(self.train, self.reward, seed, device, self.fit))
+        if self.reward is not None:
+            self.denoiser.prepare(Context(self.train, self.reward.split, seed, device, self.fit))
 
     @property
     def total_updates(self) -> int:
@@ -85,22 +89,20 @@ class Trainer:
         """The round of the next step, 0-based."""
         return self.updates // self.schedule.steps_per_round(self.videos)
 
-    def fit(self, labels: ModalityLabels) -> Network:
-        """Trains a fresh network of the same recipe on given labels of the training split.
-
-        Args:
-            labels: (N, C) each, on the run's device.
-
-        Returns:
-            The network with the weights that validation selected, in evaluation mode.
-        """
+    def fit(
+        self, labels: ModalityLabels, share: float = 1.0, videos: Tensor | None = None
+    ) -> Network:
+        """Trains a fresh network of the same recipe; see ``rlld.denoisers.base.Fit``."""
         before = random_state(self.device)
-        inner = Trainer(
-            self.recipe, self.train, self.selection, self.seed, self.compute, Given(labels)
-        )
+        train = self.train
+        if videos is not None:
+            train = train.subset(videos)
+            labels = ModalityLabels(*(part[videos] for part in _three(labels)))
+        updates = max(1, round(share * self.total_updates))
+        recipe = replace(self.recipe, schedule=replace(self.schedule, updates=updates))
+        inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
         for _ in inner.steps():
             pass
-        inner.restore_best()
         restore_random_state(before, self.device)
         return inner.network.eval()
 
@@ -187,20 +189,23 @@ class Trainer:
         self.optimizer.step()
         figures = {name: value.detach() for name, value in losses.items()}
         if self.denoiser.wants_feedback:
-            figures.update(self.denoiser.feedback(self._scores(self.reward, self.reward_scorer)))
+            figures.update(self.denoiser.feedback(self._scores(self.reward)))
         self.totals.add(figures)
 
-    def _scores(self, split: Split, scorer: Callable[[Tensor], dict[str, Tensor]]) -> Report:
+    def _scores(self, validation: Validation | None) -> dict[str, Tensor]:
+        if validation is None:
+            return {}
         with self.compute.autocast():
-            return scorer(predicted_map(self.network, split, self.recipe.gate))
+            maps = predicted_map(self.network, validation.split, self.recipe.gate)
+        return validation.scorer(maps)
 
     def _selection_score(self, scores: dict[str, float]) -> float:
         name = self.recipe.selection.score
-        return 0.0 if name == "last" else named_score(scores, name)
+        return 0.0 if name == "last" or not scores else named_score(scores, name)
 
     def _end_round(self, number: int) -> Report:
         figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
-        scores = _numbers(self._scores(self.selection, self.selection_scorer))
+        scores = _numbers(self._scores(self.selection))
         score = self._selection_score(scores)
         selected = self.recipe.selection.better(score, self.best.get("score"))
         if selected:
@@ -223,6 +228,18 @@ class Trainer:
         }
 
 
+class Validation:
+    """Validation videos and the scorer of their annotation.
+
+    Args:
+        split: The videos, on the run's device.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self.scorer = Scorer(split.require_dense())
+
+
 class _Totals:
     """Sums of the figures of a round, kept on the device so that no step waits for the host."""
 
@@ -238,6 +255,10 @@ class _Totals:
     def means(self) -> dict[str, float]:
         """Returns the mean of each figure over the steps of the round."""
         return {name: float(value) / self.count for name, value in self.sums.items()}
+
+
+def _three(labels: ModalityLabels) -> tuple[Tensor, Tensor, Tensor]:
+    return labels.audio, labels.visual, labels.video
 
 
 def _numbers(figures: dict[str, Tensor]) -> dict[str, float]:
