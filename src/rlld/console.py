@@ -24,6 +24,20 @@ ERR = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 """Progress and problems."""
 
 
+_shown = True
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Shows no progress bars within the block: a bar of many jobs stands for those of each."""
+    global _shown
+    before, _shown = _shown, False
+    try:
+        yield
+    finally:
+        _shown = before
+
+
 class Tick(Protocol):
     """Reports progress: ``tick(1)``, or ``tick(0, "segment type 57.1")`` for a new remark."""
 
@@ -49,7 +63,7 @@ def progress(title: str, total: int | None, done: int = 0) -> Iterator[Tick]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[remark]}"),
         console=ERR,
-        disable=not sys.stderr.isatty(),
+        disable=not (_shown and sys.stderr.isatty()),
     )
     with bar:
         task = bar.add_task(title, total=total, completed=done, remark="", rate="")

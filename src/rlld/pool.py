@@ -99,6 +99,8 @@ def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
             return
         try:
             result = _attempt(function, task)
+        except KeyboardInterrupt:  # how a training tells that it was asked to stop, and did
+            return
         except Exception as error:  # handed to the parent, which raises it
             result = error
         pipe.send(result)

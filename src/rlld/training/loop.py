@@ -130,6 +130,7 @@ def _facts(
     return {
         "data": str(data.folder.resolve()),
         "training_videos": trainer.videos,
+        "teaching_videos": len(trainer.reward.split) if trainer.reward else 0,
         "updates": trainer.updates,
         "selected_round": best["round"],
         "selected_updates": best["updates"],

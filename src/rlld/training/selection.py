@@ -22,18 +22,32 @@ class Selection:
         reward_share: Share of the validation videos that may reward or teach a denoiser. At 1
             the same videos reward and select, as in the paper; below 1 the rest selects and no
             video does both.
+        annotated: How many validation videos, drawn by the seed, count as annotated and may
+            reward or teach; all when None. What the others show is only watched, so that the
+            weights of the last round are kept.
 
     Raises:
-        RlldError: If ``reward_share`` is outside (0, 1].
+        RlldError: If a value is out of range, or ``annotated`` goes with a score that would look
+            at the other videos.
     """
 
     score: str = "segment_type"
     ties: Literal["earlier", "later"] = "later"
     reward_share: float = 1.0
+    annotated: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.reward_share <= 1:
             raise RlldError(f"selection.reward_share must lie in (0, 1], found {self.reward_share}")
+        if self.annotated is None:
+            return
+        if self.annotated < 0:
+            raise RlldError(f"selection.annotated must be 0 or more, found {self.annotated}")
+        if self.score != "last" or self.reward_share != 1:
+            raise RlldError(
+                "selection.annotated needs selection.score last and selection.reward_share 1: "
+                "choosing weights would look at videos that count as not annotated"
+            )
 
     def better(self, new: float, best: float | None) -> bool:
         """Says whether a round of score ``new`` replaces the kept one of score ``best``."""
@@ -61,16 +75,21 @@ def require_validation(split: Split, purpose: str) -> Split:
     return split
 
 
-def partition(split: Split, reward_share: float, seed: int) -> tuple[Split, Split]:
+def partition(
+    split: Split, reward_share: float, seed: int, annotated: int | None = None
+) -> tuple[Split, Split]:
     """Divides a validation split into a reward part and a selection part.
 
     Args:
         split: The validation split.
         reward_share: Share of its videos in the reward part, in (0, 1].
         seed: Seed of the division.
+        annotated: How many videos may be in the reward part, 0 included; see ``Selection``.
 
     Returns:
-        The reward and the selection part; the whole split twice when the share is 1.
+        The reward and the selection part; the whole split twice when the share is 1. With
+        ``annotated`` the second is the whole split, for watching. Fewer annotated videos of one
+        seed are among the more of it.
 
     Raises:
         RlldError: If a part would be empty, or the split may not steer training.
@@ -78,6 +97,13 @@ def partition(split: Split, reward_share: float, seed: int) -> tuple[Split, Spli
     import torch
 
     require_validation(split, "reward and selection")
+    if annotated is not None:
+        if annotated > len(split):
+            raise RlldError(
+                f"selection.annotated is {annotated}, but there are {len(split)} validation videos"
+            )
+        drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+        return split.subset(drawn[:annotated].sort().values), split
     if reward_share == 1:
         return split, split
     count = round(reward_share * len(split))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -68,7 +69,8 @@ class Trainer:
         self.train = train.to(device, dtype)
         self.selection, self.reward = None, None
         if validation is not None:
-            reward, selection = partition(validation, recipe.selection.reward_share, seed)
+            rule = recipe.selection
+            reward, selection = partition(validation, rule.reward_share, seed, rule.annotated)
             self.selection = Validation(selection.to(device, dtype))
             same = reward is selection
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
@@ -236,8 +238,13 @@ class Validation:
     """
 
     def __init__(self, split: Split) -> None:
+        split.require_dense()
         self.split = split
-        self.scorer = Scorer(split.require_dense())
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Made when first needed: no annotated video may be there to teach."""
+        return Scorer(self.split.require_dense())
 
 
 class _Totals:
