@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +20,11 @@ class Fit(Protocol):
     """Trains a fresh task network of the recipe; validation has no part in it."""
 
     def __call__(
-        self, labels: ModalityLabels, share: float = 1.0, videos: Tensor | None = None
+        self,
+        labels: ModalityLabels,
+        share: float = 1.0,
+        videos: Tensor | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> Network:
         """Trains and returns the network of the last step, in evaluation mode.
 
@@ -27,6 +32,26 @@ class Fit(Protocol):
             labels: Labels of the whole training split, (N, C) each, on the run's device.
             share: Length of the training as a share of the recipe's updates, in (0, 1].
             videos: Training videos to train on (n,), int64; all when None.
+            settings: Dotted settings of the recipe that differ in this training; those for which
+                its components have no option are passed over.
+        """
+
+
+class TaskStep(Protocol):
+    """The task network before a step of the loop, and what a denoiser may try on it."""
+
+    @property
+    def network(self) -> Network:
+        """The task network, in training mode; whoever changes it puts it back bit by bit."""
+
+    def predict(self, split: Split) -> Prediction:
+        """Predicts a split in evaluation mode, in the precision of the run, as float32."""
+
+    def trial(self, batch: Batch, labels: ModalityLabels) -> AbstractContextManager[None]:
+        """Takes the step that the loop would take on these labels, and takes it back at the end.
+
+        Weights, optimizer and random state are afterwards what they were, so that trials of one
+        step differ by their labels alone (dropout included), and from the loop's step too.
         """
 
 
@@ -59,14 +84,23 @@ class Denoiser(ABC):
     Attributes:
         wants_feedback: Whether the loop validates on the reward videos after every step and
             calls ``feedback``.
+        wants_prediction: Whether ``revise`` needs the network's prediction for the batch, made in
+            training mode before the step.
+        unimodal_prediction: Whether that prediction is ``Network.unimodal``.
+        learns_from_validation: Whether it learns from the annotation of the reward videos, so
+            that their scores measure nothing.
         fresh_network_each_round: Whether the task network starts anew at each epoch or episode.
     """
 
     wants_feedback: bool = False
+    learns_from_validation: bool = False
     fresh_network_each_round: bool = False
 
     def prepare(self, context: Context) -> None:
         """Prepares once, before the first step; keeps nothing of ``context.train.truth``."""
+
+    def before_step(self, task: TaskStep) -> None:
+        """Is told that a step begins; ``revise`` may try steps on the task network."""
 
     @abstractmethod
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
@@ -79,6 +113,11 @@ class Denoiser(ABC):
         """
 
     wants_prediction: bool = False
+    unimodal_prediction: bool = False
+
+    def after_step(self) -> dict[str, Tensor]:
+        """Is told that the task network took the step; returns figures for the log."""
+        return {}
 
     def feedback(self, scores: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
         """Takes the validation scores (percent) after the step and learns from them.

@@ -18,9 +18,13 @@ def clamped_bce(probability: Tensor, target: Tensor) -> Tensor:
         target: Values in [0, 1] of the same shape.
 
     Returns:
-        A scalar (``main_avvp.py: train`` of the released HAN).
+        A scalar (``main_avvp.py: train`` of the released HAN), NaN if a probability is NaN.
     """
     # Autocast refuses this function because a 16-bit probability is too coarse for it.
     with torch.autocast(probability.device.type, enabled=False):
         clamped = probability.clamp(EPSILON, 1 - EPSILON)
-        return functional.binary_cross_entropy(clamped, target.to(clamped.dtype))
+        # PyTorch stops at a NaN, on a GPU for the whole process, before anyone can say where.
+        unknown = clamped.isnan().any()
+        known = clamped.nan_to_num(nan=0.5)
+        loss = functional.binary_cross_entropy(known, target.to(clamped.dtype))
+        return loss.masked_fill(unknown, torch.nan)

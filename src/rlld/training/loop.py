@@ -16,6 +16,7 @@ from rlld.console import ERR, Tick, progress
 from rlld.data.dataset import DataSet
 from rlld.errors import RlldError
 from rlld.recipe import Recipe
+from rlld.training.finite import NotFiniteError
 from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
 from rlld.training.state import FILE, load_state, save_state
 from rlld.training.trainer import Report, Trainer
@@ -74,7 +75,10 @@ def train(
     log = _Log(out / METRICS, state["log_bytes"] if state else 0)
     if state is not None:
         trainer.load_state_dict(state["trainer"])
-    seconds = _run(trainer, log, out, identity, checkpoint_seconds)
+    try:
+        seconds = _run(trainer, log, out, identity, checkpoint_seconds)
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
     trainer.restore_best()
     facts = {"seed": seed, **_facts(trainer, data, seconds, record)}
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
@@ -90,6 +94,7 @@ def _run(
     title = f"training {trainer.recipe.name}"
 
     def save() -> None:
+        trainer.require_finite()
         state = {"trainer": trainer.state_dict(), "identity": identity, "log_bytes": log.bytes}
         save_state(out, state)
 

@@ -18,10 +18,12 @@ from rlld.metrics.scores import NAMES, Scorer, named_score
 from rlld.networks.base import Network
 from rlld.objectives.base import Objective
 from rlld.recipe import Recipe
+from rlld.training.finite import FiniteWatch, NotFiniteError, gradient_norm
 from rlld.training.predicting import predicted_map
 from rlld.training.schedule import round_batches
 from rlld.training.selection import partition
 from rlld.training.state import random_state, restore_random_state
+from rlld.training.task import TaskStep
 from rlld.types import ModalityLabels
 
 Report = dict[str, Any]
@@ -76,6 +78,7 @@ class Trainer:
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
         self.updates, self.totals, self.best = 0, _Totals(), Report()
+        self.watch = FiniteWatch()
         self._fresh_network(seed)
         self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
         if self.reward is not None:
@@ -132,6 +135,24 @@ class Trainer:
         for name, module in self.denoiser.networks().items():
             module.load_state_dict(self.best["denoiser"][name])
 
+    def require_finite(self) -> None:
+        """Waits for the device and looks at the steps since the last call.
+
+        Raises:
+            NotFiniteError: If a loss, a reward or a gradient was NaN or infinite.
+        """
+        broken = self.watch.first_broken()
+        if broken is None:
+            return
+        number, place = divmod(broken.step, self.schedule.steps_per_round(self.videos))
+        index = list(round_batches(self.schedule, self.videos, self.seed, number))[place]
+        ids = ", ".join(self.train.ids[i] for i in index.tolist())
+        raise NotFiniteError(
+            f"update {broken.step + 1} (round {number}, step {place}): not finite in "
+            f"{', '.join(broken.names)}; look at the features of its batch ('rlld data check'), or "
+            f"lower schedule.learning_rate or denoiser.lr; its videos: {ids}"
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """Returns everything that changes during a run, tensors and plain values only."""
         return {
@@ -179,20 +200,21 @@ class Trainer:
     def _step(self, index: Tensor) -> None:
         batch = self.train.batch(index)
         self.network.train()
+        task = TaskStep(self.network, self.objective, self.optimizer, self.compute)
+        self.denoiser.before_step(task)
         with self.compute.autocast():
             prediction = None
             if self.denoiser.wants_prediction:
                 with torch.no_grad():
                     prediction = self.network(batch.streams)
             labels = self.denoiser.revise(batch, prediction)
-            losses = self.objective(self.network(batch.streams), labels, batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        self.optimizer.step()
-        figures = {name: value.detach() for name, value in losses.items()}
+        figures = task.take(batch, labels)
+        figures.update(self.denoiser.after_step())
         if self.denoiser.wants_feedback:
             figures.update(self.denoiser.feedback(self._scores(self.reward)))
         self.totals.add(figures)
+        gradient = gradient_norm(self.network.parameters())
+        self.watch.see(self.updates, {**figures, "gradient": gradient})
 
     def _scores(self, validation: Validation | None) -> dict[str, Tensor]:
         if validation is None:
@@ -206,6 +228,7 @@ class Trainer:
         return 0.0 if name == "last" or not scores else named_score(scores, name)
 
     def _end_round(self, number: int) -> Report:
+        self.require_finite()
         figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
         scores = _numbers(self._scores(self.selection))
         score = self._selection_score(scores)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.denoisers.reinforced.options import EmptyRule
+from rlld.denoisers.reinforced.options import EmptyRule, VideoTarget
+from rlld.types import ModalityLabels
 
 
 class Revision(NamedTuple):
@@ -40,8 +41,8 @@ def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
     return draws < probability
 
 
-def log_probability(logits: Tensor, actions: Tensor, labels: Tensor) -> Tensor:
-    """Returns log pi of the actions per video and modality.
+def log_probabilities(logits: Tensor, actions: Tensor, labels: Tensor) -> Tensor:
+    """Returns log pi of the action on each label.
 
     Only present labels count: an action on an absent one changes nothing, so that its term would
     be noise alone.
@@ -52,10 +53,15 @@ def log_probability(logits: Tensor, actions: Tensor, labels: Tensor) -> Tensor:
         labels: Weak labels (B, C), 0 or 1.
 
     Returns:
-        (B, 2), not above 0.
+        (B, 2, C), not above 0, and 0 where a label is absent.
     """
     terms = functional.logsigmoid(torch.where(actions, logits, -logits))
-    return (terms * labels.to(terms.dtype).unsqueeze(1)).sum(-1)
+    return terms * labels.to(terms.dtype).unsqueeze(1)
+
+
+def log_probability(logits: Tensor, actions: Tensor, labels: Tensor) -> Tensor:
+    """Returns log pi of the actions per video and modality (B, 2); see ``log_probabilities``."""
+    return log_probabilities(logits, actions, labels).sum(-1)
 
 
 def entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -90,3 +96,17 @@ def revise(labels: Tensor, actions: Tensor, empty_rule: EmptyRule) -> Revision:
         return Revision(revised, torch.zeros_like(emptied))
     undone = emptied.all(1, keepdim=True).expand_as(emptied) if empty_rule == "both" else emptied
     return Revision(torch.where(undone.unsqueeze(-1), weak, revised), undone)
+
+
+def targets(revised: Tensor, labels: Tensor, video_target: VideoTarget) -> ModalityLabels:
+    """Returns what the task network is trained on (Eq. 6).
+
+    Args:
+        revised: Revised labels (B, 2, C).
+        labels: Weak labels (B, C).
+        video_target: What the fused probability shall be: the ``union`` of the revised labels or
+            the ``original`` ones.
+    """
+    audio, visual = revised.unbind(1)
+    video = torch.maximum(audio, visual) if video_target == "union" else labels
+    return ModalityLabels(audio, visual, video)

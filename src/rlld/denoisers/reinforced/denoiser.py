@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.denoisers.base import Context, Denoiser
+from rlld.denoisers.base import Context, Denoiser, TaskStep
 from rlld.denoisers.reinforced import actions
 from rlld.denoisers.reinforced.learner import Learner
 from rlld.denoisers.reinforced.options import Config
@@ -54,9 +54,17 @@ class Reinforced(Denoiser):
     def _learner(self, seed: int) -> Learner:
         return LEARNERS[self.config.credit](self.config, self.policy, seed + ACTION_SEED)
 
+    def before_step(self, task: TaskStep) -> None:
+        """Hands the task network to the learner."""
+        self.learner.before_step(task)
+
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns labels after sampled removals; the prediction is not looked at."""
-        return self._targets(self.learner.revise(batch), batch)
+        return actions.targets(self.learner.revise(batch), batch.labels, self.config.video_target)
+
+    def after_step(self) -> dict[str, Tensor]:
+        """Lets the policy learn from the task network after the step."""
+        return self.learner.after_step()
 
     def feedback(self, scores: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
         """Lets the policy learn from the validation scores after the step."""
@@ -87,13 +95,7 @@ class Reinforced(Denoiser):
         """
         kept = self.keep_probability(batch) >= threshold
         revision = actions.revise(batch.labels, kept, self.config.empty_rule)
-        return self._targets(revision.labels, batch)
-
-    def _targets(self, revised: Tensor, batch: Batch) -> ModalityLabels:
-        audio, visual = revised.unbind(1)
-        union = torch.maximum(audio, visual)
-        video = union if self.config.video_target == "union" else batch.labels
-        return ModalityLabels(audio, visual, video)
+        return actions.targets(revision.labels, batch.labels, self.config.video_target)
 
     def networks(self) -> dict[str, nn.Module]:
         """Returns the policy."""

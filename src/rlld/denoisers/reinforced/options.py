@@ -27,6 +27,7 @@ Score = Literal[
     "event_event",
 ]
 EmptyRule = Literal["both", "modality", "none"]
+VideoTarget = Literal["union", "original"]
 
 
 def _require(holds: bool, option: str, expected: str, found: object) -> None:
@@ -122,7 +123,7 @@ class Config:
     empty_rule: EmptyRule = "both"
     empty_reward: float = -1.0
     empty_replaces: bool = True
-    video_target: Literal["union", "original"] = "union"
+    video_target: VideoTarget = "union"
     baseline: Literal["none", "average"] = "none"
     baseline_decay: float = 0.9
     entropy: float = 0.0

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.denoisers.reinforced import actions, rewards
+from rlld.denoisers.reinforced import actions, figures, rewards
 from rlld.denoisers.reinforced.actions import Revision
-from rlld.denoisers.reinforced.learner import Learner
+from rlld.denoisers.reinforced.learner import Learner, moments, restore_moments
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import Policy
-from rlld.types import MODALITIES, Batch
+from rlld.types import Batch
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ class Reinforce(Learner):
         self._steps += 1
         if self.config.update == "step":
             self._update()
-        return _figures(decision, inter, terminal, total, spread, loss)
+        paid = {"reward": total.mean(0), "terminal": terminal, "inter": inter.mean(0)}
+        decided = figures.of_decision(labels, logits, decision.revision)
+        return {**figures.by_modality({**paid, **decided}), "policy_loss": loss.detach()}
 
     def end_of_round(self) -> dict[str, Tensor]:
         """Moves the policy by the mean gradient of the episode (Eq. 15) where it waits for it."""
@@ -136,13 +138,9 @@ class Reinforce(Learner):
             for name, parameter in self.policy.named_parameters()
             if parameter.grad is not None
         }
-        moments = {
-            number: {name: value.clone() for name, value in entry.items()}
-            for number, entry in self.optimizer.state_dict()["state"].items()
-        }
         average = {} if self._average is None else {"terminal": self._average.clone()}
         return {
-            "optimizer": moments,
+            "optimizer": moments(self.optimizer),
             "generator": self.generator.get_state(),
             "average": average,
             "steps": self._steps,
@@ -151,8 +149,7 @@ class Reinforce(Learner):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned; the policy's weights are restored before."""
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": groups})
+        restore_moments(self.optimizer, state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         device = self.generator.device
         average = state["average"].get("terminal")
@@ -162,34 +159,3 @@ class Reinforce(Learner):
         for name, parameter in self.policy.named_parameters():
             gradient = state["gradient"].get(name)
             parameter.grad = None if gradient is None else gradient.clone().to(device)
-
-
-@torch.no_grad()
-def _figures(
-    decision: Decision,
-    inter: Tensor,
-    terminal: Tensor,
-    total: Tensor,
-    spread: Tensor,
-    loss: Tensor,
-) -> dict[str, Tensor]:
-    """Returns the figures of a step that docs/methods/rlld.md explains."""
-    present = decision.labels.sum().clamp(min=1)
-    weak = decision.labels.unsqueeze(1)
-    keep = (decision.logits.sigmoid() * weak).sum((0, 2)) / present
-    removed = 1 - decision.revision.labels.sum((0, 2)) / present
-    by_modality = {
-        "reward": total.mean(0),
-        "terminal": terminal,
-        "inter": inter.mean(0),
-        "keep": keep,
-        "removed": removed,
-        "undone": decision.revision.undone.to(keep.dtype).mean(0),
-        "entropy": spread.sum(0) / present,
-    }
-    figures = {
-        f"{name}_{modality}": value[index]
-        for name, value in by_modality.items()
-        for index, modality in enumerate(MODALITIES)
-    }
-    return {**figures, "policy_loss": loss.detach()}

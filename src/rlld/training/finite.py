@@ -1,0 +1,57 @@
+"""Finds the first step whose numbers are not finite, without waiting for the device each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlld.errors import RlldError
+
+
+class NotFiniteError(RlldError):
+    """A loss, reward or gradient was NaN or infinite; training on would hide it in the weights."""
+
+
+class Broken(NamedTuple):
+    """A step whose numbers are not finite.
+
+    Attributes:
+        step: Number of the step, 0-based.
+        names: The figures that are not finite.
+    """
+
+    step: int
+    names: list[str]
+
+
+class FiniteWatch:
+    """Remembers per step, on the device, which figures were finite, until somebody asks."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[int, list[str]]] = []
+        self._finite: list[Tensor] = []
+
+    def see(self, step: int, figures: Mapping[str, Tensor]) -> None:
+        """Looks at the figures of a step, zero-dimensional tensors."""
+        self._steps.append((step, list(figures)))
+        self._finite.append(torch.stack([value.float() for value in figures.values()]).isfinite())
+
+    def first_broken(self) -> Broken | None:
+        """Returns the first step since the last call with a figure that is not finite."""
+        steps, finite = self._steps, self._finite
+        self._steps, self._finite = [], []
+        if not finite or torch.cat(finite).all():
+            return None
+        for (step, names), fine in zip(steps, finite, strict=True):
+            broken = [name for name, good in zip(names, fine.tolist(), strict=True) if not good]
+            if broken:
+                return Broken(step, broken)
+        return None
+
+
+def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
+    """Returns the norm of all gradients together, a scalar that one NaN or infinity spoils."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

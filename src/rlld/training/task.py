@@ -1,0 +1,72 @@
+"""The task network's step: taken by the loop, and tried by denoisers that reward through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rlld.compute import Compute
+from rlld.data.split import Split
+from rlld.networks.base import Network
+from rlld.objectives.base import Objective
+from rlld.training.predicting import predict_split
+from rlld.training.state import random_state, restore_random_state
+from rlld.types import Batch, ModalityLabels, Prediction
+
+
+@dataclass(frozen=True)
+class TaskStep:
+    """What one step needs; see ``rlld.denoisers.base.TaskStep``.
+
+    Attributes:
+        network: The task network.
+        objective: Its loss.
+        optimizer: What moves both.
+        compute: Device and precision.
+    """
+
+    network: Network
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    compute: Compute
+
+    def take(self, batch: Batch, labels: ModalityLabels) -> dict[str, Tensor]:
+        """Takes one step; returns the losses, whose gradients stay with the parameters."""
+        with torch.enable_grad():
+            with self.compute.autocast():
+                losses = self.objective(self.network(batch.streams), labels, batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+        self.optimizer.step()
+        return {name: value.detach() for name, value in losses.items()}
+
+    def predict(self, split: Split) -> Prediction:
+        """Predicts a split in evaluation mode, as float32."""
+        with self.compute.autocast():
+            return predict_split(self.network, split)
+
+    @contextmanager
+    def trial(self, batch: Batch, labels: ModalityLabels) -> Iterator[None]:
+        """Takes a step within the context and takes it back at its end, bit by bit."""
+        # The tensors of a state dict share the memory of the parameters and buffers.
+        live = [*self.network.state_dict().values(), *self.objective.state_dict().values()]
+        kept = [value.clone() for value in live]
+        moments = {
+            parameter: {name: value.clone() for name, value in entry.items()}
+            for parameter, entry in self.optimizer.state.items()
+        }
+        chance = random_state(self.compute.torch_device)
+        try:
+            self.take(batch, labels)
+            yield
+        finally:
+            for value, before in zip(live, kept, strict=True):
+                value.copy_(before)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.state.clear()
+            self.optimizer.state.update(moments)
+            restore_random_state(chance, self.compute.torch_device)
