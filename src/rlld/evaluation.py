@@ -151,6 +151,9 @@ def keep_probabilities(run: Run, videos: Split) -> Tensor:
         RlldError: If the run's denoiser learns no keep probabilities.
     """
     denoiser = load_denoiser(run)
+    used = denoiser.training_keep()
+    if videos.name == "train" and used is not None and len(used) == len(videos):
+        return used
     parts = []
     everyone = torch.arange(len(videos), device=videos.device)
     with torch.no_grad():

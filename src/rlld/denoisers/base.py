@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ class Fit(Protocol):
             labels: Labels of the whole training split, (N, C) each, on the run's device.
             share: Length of the training as a share of the recipe's updates, in (0, 1].
             videos: Training videos to train on (n,), int64; all when None.
+            unimodal: Whether to train ``Network.unimodal`` instead of the whole network.
             settings: Dotted settings of the recipe that differ in this training; those for which
                 its components have no option are passed over.
         """
@@ -96,6 +97,9 @@ class Denoiser(ABC):
     learns_from_validation: bool = False
     fresh_network_each_round: bool = False
 
+    def attach(self, build_network: Callable[[], Network]) -> None:
+        """Is told how to build a task network of the recipe, before ``prepare`` or ``networks``."""
+
     def prepare(self, context: Context) -> None:
         """Prepares once, before the first step; keeps nothing of ``context.train.truth``."""
 
@@ -134,6 +138,13 @@ class Denoiser(ABC):
         """Returns how probable it is that each label is kept (B, 2, C), None if undefined.
 
         Values where the weak label is 0 have no meaning.
+        """
+        return None
+
+    def training_keep(self) -> Tensor | None:
+        """Returns the keep probabilities (N, 2, C) that cleaned the training labels, in order.
+
+        None where ``keep_probability`` gives the same.
         """
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from rlld.types import Prediction
@@ -39,7 +40,35 @@ class Network(nn.Module, ABC):
         """
         return self(streams)
 
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts twice: as ``unimodal``, without gradient, then as ``forward``.
+
+        Networks compute only once what both passes share.
+
+        Args:
+            streams: As in ``forward``.
+        """
+        with torch.no_grad():
+            unimodal = self.unimodal(streams)
+        return unimodal, self(streams)
+
     def __call__(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts; see ``forward``."""
         prediction: Prediction = super().__call__(streams)
         return prediction
+
+
+class Unimodal(Network):
+    """A network whose ``forward`` is another network's ``unimodal``, with its parameters.
+
+    Args:
+        network: The other network.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts; see ``Network.unimodal``."""
+        return self.network.unimodal(streams)

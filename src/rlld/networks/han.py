@@ -117,6 +117,13 @@ class HAN(Network):
         """Predicts without cross-modal attention, as JoMoLD's noise estimator does."""
         return self.predict(self.embed(streams), cross_attention=False)
 
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
+        embedded = self.embed(streams)
+        with torch.no_grad():
+            unimodal = self.predict(embedded, cross_attention=False)
+        return unimodal, self.predict(embedded)
+
     def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
         """Maps the features to the width of the model; nothing random happens here.
 

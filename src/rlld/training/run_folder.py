@@ -150,6 +150,7 @@ def load_denoiser(run: Run) -> Denoiser:
         RlldError: If the run's denoiser has no network, so that it cannot judge labels.
     """
     denoiser: Denoiser = run.recipe.denoiser.config.build(run.spec)
+    denoiser.attach(lambda: run.recipe.network.config.build(run.spec))
     parts = denoiser.networks()
     if not parts:
         raise RlldError(

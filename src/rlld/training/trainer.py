@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +14,7 @@ from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.given import Given
 from rlld.metrics.scores import NAMES, Scorer, named_score
-from rlld.networks.base import Network
+from rlld.networks.base import Network, Unimodal
 from rlld.objectives.base import Objective
 from rlld.recipe import Recipe
 from rlld.training.finite import FiniteWatch, NotFiniteError, gradient_norm
@@ -24,7 +23,7 @@ from rlld.training.schedule import round_batches
 from rlld.training.selection import partition
 from rlld.training.state import random_state, restore_random_state
 from rlld.training.task import TaskStep
-from rlld.types import ModalityLabels
+from rlld.types import Batch, ModalityLabels, Prediction
 
 Report = dict[str, Any]
 
@@ -48,6 +47,7 @@ class Trainer:
         network: The task network.
         denoiser: The source of labels.
         updates: Steps done.
+        unimodal: Whether ``Network.unimodal`` is trained instead of the whole network.
         best: Kept round: ``score``, ``round``, ``scores`` and the ``weights`` of the network and
             the ``denoiser`` networks; empty before the first validation.
 
@@ -78,9 +78,11 @@ class Trainer:
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
         self.updates, self.totals, self.best = 0, _Totals(), Report()
+        self.unimodal = False
         self.watch = FiniteWatch()
         self._fresh_network(seed)
         self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
+        self.denoiser.attach(self._build_network)
         if self.reward is not None:
             self.denoiser.prepare(Context(self.train, self.reward.split, seed, device, self.fit))
 
@@ -95,7 +97,12 @@ class Trainer:
         return self.updates // self.schedule.steps_per_round(self.videos)
 
     def fit(
-        self, labels: ModalityLabels, share: float = 1.0, videos: Tensor | None = None
+        self,
+        labels: ModalityLabels,
+        share: float = 1.0,
+        videos: Tensor | None = None,
+        unimodal: bool = False,
+        settings: Mapping[str, Any] | None = None,
     ) -> Network:
         """Trains a fresh network of the same recipe; see ``rlld.denoisers.base.Fit``."""
         before = random_state(self.device)
@@ -104,8 +111,9 @@ class Trainer:
             train = train.subset(videos)
             labels = ModalityLabels(*(part[videos] for part in _three(labels)))
         updates = max(1, round(share * self.total_updates))
-        recipe = replace(self.recipe, schedule=replace(self.schedule, updates=updates))
+        recipe = self.recipe.varied({**(settings or {}), "schedule.updates": updates})
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
+        inner.unimodal = unimodal
         for _ in inner.steps():
             pass
         restore_random_state(before, self.device)
@@ -132,8 +140,9 @@ class Trainer:
     def restore_best(self) -> None:
         """Puts the selected weights into the network and the denoiser's networks."""
         self.network.load_state_dict(self.best["weights"])
-        for name, module in self.denoiser.networks().items():
-            module.load_state_dict(self.best["denoiser"][name])
+        modules = self.denoiser.networks()
+        for name, weights in self.best["denoiser"].items():
+            modules[name].load_state_dict(weights)
 
     def require_finite(self) -> None:
         """Waits for the device and looks at the steps since the last call.
@@ -178,11 +187,15 @@ class Trainer:
         self.best = state["best"]
         restore_random_state(state["random"], self.device)
 
+    def _build_network(self) -> Network:
+        network: Network = self.recipe.network.config.build(self.train.spec)
+        return network
+
     def _fresh_network(self, seed: int) -> None:
         torch.manual_seed(seed)
-        spec, device = self.train.spec, self.device
-        self.network: Network = self.recipe.network.config.build(spec).to(device)
-        self.objective: Objective = self.recipe.objective.config.build(spec).to(device)
+        self.network = self._build_network().to(self.device)
+        objective: Objective = self.recipe.objective.config.build(self.train.spec)
+        self.objective = objective.to(self.device)
         self.optimizer = torch.optim.Adam(
             [*self.network.parameters(), *self.objective.parameters()],
             lr=self.schedule.learning_rate,
@@ -200,21 +213,28 @@ class Trainer:
     def _step(self, index: Tensor) -> None:
         batch = self.train.batch(index)
         self.network.train()
-        task = TaskStep(self.network, self.objective, self.optimizer, self.compute)
+        network = Unimodal(self.network) if self.unimodal else self.network
+        task = TaskStep(network, self.objective, self.optimizer, self.compute)
         self.denoiser.before_step(task)
         with self.compute.autocast():
-            prediction = None
-            if self.denoiser.wants_prediction:
-                with torch.no_grad():
-                    prediction = self.network(batch.streams)
-            labels = self.denoiser.revise(batch, prediction)
-        figures = task.take(batch, labels)
+            seen, prediction = self._look(batch)
+            labels = self.denoiser.revise(batch, seen)
+        figures = task.take(batch, labels, prediction)
         figures.update(self.denoiser.after_step())
         if self.denoiser.wants_feedback:
             figures.update(self.denoiser.feedback(self._scores(self.reward)))
         self.totals.add(figures)
         gradient = gradient_norm(self.network.parameters())
         self.watch.see(self.updates, {**figures, "gradient": gradient})
+
+    def _look(self, batch: Batch) -> tuple[Prediction | None, Prediction | None]:
+        """Returns what the denoiser asked to see, and the step's prediction if that came along."""
+        if not self.denoiser.wants_prediction:
+            return None, None
+        if self.denoiser.unimodal_prediction:
+            return self.network.with_unimodal(batch.streams)
+        with torch.no_grad():
+            return self.network(batch.streams), None
 
     def _scores(self, validation: Validation | None) -> dict[str, Tensor]:
         if validation is None:
@@ -234,7 +254,9 @@ class Trainer:
         score = self._selection_score(scores)
         selected = self.recipe.selection.better(score, self.best.get("score"))
         if selected:
-            parts = self.denoiser.networks().items()
+            # Networks that no feedback changes need not be kept as they were in this round.
+            learning = self.denoiser.wants_feedback
+            parts = self.denoiser.networks().items() if learning else ()
             self.best = {
                 "score": score,
                 "round": number,
