@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from rlld.data.split import Split
-from rlld.metrics.denoising import removal
+from rlld.evaluation import keep_probabilities
+from rlld.metrics.denoising import THRESHOLD, DenoisingReport, denoising_report
+from rlld.training.held_out import load_held_out
+from rlld.training.loop import REWARD_NOTE
+from rlld.training.run_folder import Run, load_denoiser
+from rlld.training.selection import partition
 from rlld.types import MODALITIES
 
-THRESHOLD = 0.5
 HEADER = ("filename", "event_labels", "modality", "keep_probability", "decision")
 
 
@@ -27,34 +32,50 @@ class Verdict:
         label: Class name.
         modality: ``audio`` or ``visual``.
         keep: Probability that the label is kept.
+        present: Whether the event truly occurs in the modality; None where unknown.
     """
 
     video: str
     label: str
     modality: str
     keep: float
+    present: bool | None = None
 
     @property
     def decision(self) -> str:
         """``keep`` or ``remove``."""
         return "keep" if self.keep >= THRESHOLD else "remove"
 
+    @property
+    def right(self) -> bool | None:
+        """Whether the decision agrees with the true events; None where they are unknown."""
+        return None if self.present is None else self.present == (self.decision == "keep")
 
-def verdicts(videos: Split, keep: Tensor) -> Iterator[Verdict]:
-    """Yields a verdict for each weak label and modality, in the order of the videos.
+
+def verdicts(videos: Split, keep: Tensor) -> list[Verdict]:
+    """Returns a verdict for each weak label and modality, in the order of the videos.
 
     Args:
         videos: The videos.
         keep: Keep probabilities (N, 2, C).
     """
     values = keep.tolist()
-    for number, label in videos.labels.nonzero().tolist():
-        for index, modality in enumerate(MODALITIES):
-            name = videos.spec.classes[label]
-            yield Verdict(videos.ids[number], name, modality, values[number][index][label])
+    truth = true_events(videos)
+    present = None if truth is None else truth.any(1).tolist()
+    return [
+        Verdict(
+            videos.ids[number],
+            videos.spec.classes[label],
+            modality,
+            values[number][index][label],
+            None if present is None else present[number][index][label],
+        )
+        for number, label in videos.labels.nonzero().tolist()
+        for index, modality in enumerate(MODALITIES)
+    ]
 
 
-def verdict_text(rows: list[Verdict]) -> str:
+def verdict_text(rows: Sequence[Verdict]) -> str:
     """Returns the verdicts as tab-separated text with a header."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
@@ -64,18 +85,153 @@ def verdict_text(rows: list[Verdict]) -> str:
     return text.getvalue()
 
 
-def measure(videos: Split, keep: Tensor) -> dict[str, dict[str, float]] | None:
-    """Measures the decisions where the true events are known.
+@dataclass(frozen=True)
+class Suspect:
+    """A label that the denoiser would rather remove.
+
+    Attributes:
+        verdict: The label and its keep probability.
+        other: Keep probability of the same label in the other modality.
+        rank: Its place among the labels of its class and modality, 1 is the most suspect;
+            labels of one keep probability share the better place.
+        labels: Labels of its class.
+        removed: Labels of its class and modality that are removed.
+    """
+
+    verdict: Verdict
+    other: float
+    rank: int
+    labels: int
+    removed: int
+
+    @property
+    def reason(self) -> str:
+        """What speaks against the label, in one sentence."""
+        modality = self.verdict.modality
+        opposite = MODALITIES[1 - MODALITIES.index(modality)]
+        stays = "keeps" if self.other >= THRESHOLD else "doubts"
+        kind = f"{modality} {self.verdict.label} labels"
+        place = f"rank {self.rank} of {self.labels} {kind}, {self.removed} of which go"
+        if self.removed == self.labels:
+            place = f"all {self.labels} {kind} go"
+        return f"{opposite} {stays} it ({self.other:.2f}); {place}"
+
+
+def suspects(rows: Sequence[Verdict], count: int) -> list[Suspect]:
+    """Returns the most suspect labels, the lowest keep probability first.
+
+    Equal probabilities keep the order of the videos.
+
+    Args:
+        rows: All verdicts of a split.
+        count: How many to return at most.
+    """
+    keep = {(row.video, row.label, row.modality): row.keep for row in rows}
+    labels = Counter((row.label, row.modality) for row in rows)
+    removed = Counter((row.label, row.modality) for row in rows if row.decision == "remove")
+    seen: Counter[tuple[str, str]] = Counter()
+    places: dict[tuple[str, str, float], int] = {}
+    found = []
+    for row in sorted(rows, key=lambda row: row.keep)[:count]:
+        kind = (row.label, row.modality)
+        seen[kind] += 1
+        rank = places.setdefault((*kind, row.keep), seen[kind])
+        opposite = MODALITIES[1 - MODALITIES.index(row.modality)]
+        other = keep[row.video, row.label, opposite]
+        found.append(Suspect(row, other, rank, labels[kind], removed[kind]))
+    return found
+
+
+def true_events(videos: Split) -> Tensor | None:
+    """Returns the true events (N, T, 2, C): known of simulated training or annotated videos."""
+    return videos.truth if videos.truth is not None else videos.dense
+
+
+def label_report(videos: Split, keep: Tensor) -> DenoisingReport:
+    """Measures keep probabilities by modality and class.
+
+    Args:
+        videos: The videos; where their true events are unknown, only removals are counted.
+        keep: Keep probabilities (N, 2, C).
+    """
+    return denoising_report(keep, videos.labels, true_events(videos), videos.spec.classes)
+
+
+def measure(videos: Split, keep: Tensor) -> dict[str, dict[str, Any]] | None:
+    """Returns ``label_report`` by modality, JSON-ready; None where no true events are known.
 
     Args:
         videos: The videos; ``truth`` of training videos or ``dense`` of annotated ones is used.
         keep: Keep probabilities (N, 2, C).
-
-    Returns:
-        ``Removal.as_dict`` by modality, None where no true events are known.
     """
-    truth = videos.truth if videos.truth is not None else videos.dense
-    if truth is None:
-        return None
-    found: dict[str, Any] = removal(keep >= THRESHOLD, videos.labels, truth)
-    return {name: value.as_dict() for name, value in found.items()}
+    report = label_report(videos, keep)
+    return report.as_dict() if report.known else None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Keep probabilities of a split, and what to know of them.
+
+    Attributes:
+        keep: (N, 2, C); values without a weak label have no meaning.
+        notes: Whether these labels taught the policy, and the remarks of the run.
+    """
+
+    keep: Tensor
+    notes: tuple[str, ...]
+
+
+def judge(run: Run, videos: Split) -> Judged:
+    """Lets the denoiser of a run judge the labels of a split.
+
+    Validation videos that taught the policy are judged by policies that did not see their
+    annotation where the run keeps such probabilities (``held_out.safetensors``).
+
+    Args:
+        run: A run whose denoiser learns keep probabilities.
+        videos: The videos, on the run's device.
+
+    Raises:
+        RlldError: If the run's denoiser learns no keep probabilities.
+    """
+    keep = keep_probabilities(run, videos)
+    notes = [note for note in run.facts.get("notes", ()) if note != REWARD_NOTE]
+    taught = teachers(run, videos)
+    if not taught:
+        return Judged(keep, tuple(notes))
+    held_out = load_held_out(run)
+    crossed = [name for name in taught if name in held_out]
+    place = {name: number for number, name in enumerate(videos.ids)}
+    for name in crossed:
+        keep[place[name]] = held_out[name].to(keep)
+    return Judged(keep, (_teaching(len(taught), len(crossed), len(videos)), *notes))
+
+
+def teachers(run: Run, videos: Split) -> list[str]:
+    """Returns the ids of the videos whose dense annotation taught the policy of a run.
+
+    Args:
+        run: The run.
+        videos: A split; only of the validation split some may have taught.
+    """
+    denoiser = load_denoiser(run)
+    if videos.name != "validation" or videos.dense is None:
+        return []
+    if not (denoiser.learns_from_validation or denoiser.wants_feedback):
+        return []
+    rule = run.recipe.selection
+    reward, _ = partition(videos, rule.reward_share, run.facts["seed"], rule.annotated)
+    return list(reward.ids)
+
+
+def _teaching(taught: int, crossed: int, videos: int) -> str:
+    whom = f"{taught} of these {videos} videos" if taught < videos else "these videos"
+    if crossed == taught:
+        return (
+            f"the dense annotation of {whom} taught the policy; their labels were judged by "
+            "policies that did not see it (cross-validated), so the figures are a measurement"
+        )
+    return (
+        f"the dense annotation of {whom} taught the policy that judges their labels, so the "
+        "figures are a training signal, not a measurement; measure on the test split"
+    )

@@ -8,6 +8,9 @@ from typing import Literal
 
 import tyro
 
+REPORTED = 100
+"""Suspects in a report."""
+
 
 @dataclass(frozen=True)
 class Args:
@@ -21,6 +24,8 @@ class Args:
     """The videos whose labels are judged."""
     data: Path | None = None
     """Data-set folder; the one of the training when not given."""
+    report: Path | None = None
+    """Folder for a report: report.json, report.md and bars per class as PNG and SVG."""
     suspects: int = 10
     """How many of the most suspect labels to print."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -28,28 +33,48 @@ class Args:
 
 
 def run(args: Args) -> None:
-    """Writes the verdicts, prints a summary and the suspects."""
+    """Writes the verdicts and the report, prints a summary and the suspects."""
     from rlld.compute import Compute
     from rlld.console import OUT
-    from rlld.denoising import measure, verdict_text, verdicts
-    from rlld.evaluation import keep_probabilities, load_for
+    from rlld.denoising import judge, label_report, suspects, verdict_text, verdicts
+    from rlld.evaluation import load_for
     from rlld.files import write_text
+    from rlld.report.denoise import LabelReport, write_report
     from rlld.report.tables import removal_table
     from rlld.training.run_folder import load_run
 
     loaded = load_run(args.run, Compute(args.device).torch_device)
     videos = load_for(loaded, args.split, args.data, with_truth=True).to(loaded.device)
-    keep = keep_probabilities(loaded, videos)
-    rows = list(verdicts(videos, keep))
+    judged = judge(loaded, videos)
+    rows = verdicts(videos, judged.keep)
+    measured = label_report(videos, judged.keep)
     write_text(args.out, verdict_text(rows))
     removed = sum(row.decision == "remove" for row in rows)
     OUT.print(
         f"{args.split}: {len(videos)} videos, {len(rows)} labels counting each modality, "
         f"{removed} to remove"
     )
-    for row in sorted(rows, key=lambda row: row.keep)[: args.suspects]:
-        OUT.print(f"  {row.video}  {row.label}  {row.modality}  keep {row.keep:.3f}", markup=False)
-    measured = measure(videos, keep)
-    if measured is not None:
-        OUT.print(removal_table({loaded.recipe.name: measured}))
+    for entry in suspects(rows, args.suspects):
+        row = entry.verdict
+        OUT.print(
+            f"  {row.video}  {row.label}  {row.modality}  keep {row.keep:.3f}  {entry.reason}",
+            markup=False,
+        )
+    if measured.known:
+        OUT.print(removal_table({loaded.recipe.name: measured.as_dict()}))
+    for note in judged.notes:
+        OUT.print(f"note: {note}", markup=False)
     OUT.print(f"written: {args.out}")
+    if args.report is not None:
+        facts = {
+            "run": str(args.run),
+            "recipe": loaded.recipe.name,
+            "denoiser": loaded.recipe.denoiser.name,
+            "seed": loaded.facts.get("seed"),
+            "dataset": videos.spec.name,
+            "split": args.split,
+            "videos": len(videos),
+        }
+        report = LabelReport(facts, judged.notes, measured, suspects(rows, REPORTED))
+        for path in write_report(args.report, report):
+            OUT.print(f"written: {path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -14,6 +15,17 @@ KINDS = {
     "type": "Type",
     "event": "Event",
 }
+REMOVAL = {
+    "labels": "labels",
+    "noisy": "noisy",
+    "removed": "removed",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "auc": "AUC",
+    "within_class_auc": "AUC within class",
+}
+"""Heads of the measures of noise detection: counts, then percentages."""
 
 
 def score_table(rows: Mapping[str, Mapping[str, float]], title: str) -> Table:
@@ -56,23 +68,36 @@ def class_table(classes: Mapping[str, Mapping[str, float | None]]) -> Table:
     return table
 
 
-def removal_table(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
-    """Returns a table of noise detection.
+def removal_table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """Returns a table of noise detection; figures that are unknown or undefined are dashes.
 
     Args:
-        rows: ``Removal.as_dict`` by modality, by row title.
+        rows: ``DenoisingReport.as_dict``: measures by modality, by row title.
     """
     table = _table("Noisy labels found")
-    table.add_column("")
-    table.add_column("modality")
-    for head in ("labels", "noisy", "removed", "precision", "recall", "F1"):
+    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for head in REMOVAL.values():
         table.add_column(head, justify="right")
     for name, modalities in rows.items():
         for modality, values in modalities.items():
-            counts = [f"{values[key]:.0f}" for key in ("labels", "noisy", "removed")]
-            scores = [f"{values[key]:.1f}" for key in ("precision", "recall", "f1")]
-            table.add_row(name, modality, *counts, *scores)
+            table.add_row(name, modality, *removal_cells(values))
     return table
+
+
+def removal_cells(values: Mapping[str, Any]) -> list[str]:
+    """Returns the measures of ``REMOVAL`` as text: counts whole, percentages with one digit.
+
+    Args:
+        values: Measures by name; those that are missing or None become dashes.
+    """
+    counts = ("labels", "noisy", "removed")
+    return [number(values.get(key), 0 if key in counts else 1) for key in REMOVAL]
+
+
+def number(value: float | None, digits: int) -> str:
+    """Returns a figure as text, a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _table(title: str) -> Table:
