@@ -1,0 +1,1 @@
+"""Recipes side by side: cached runs on equal terms, tables and learning curves."""

@@ -1,0 +1,188 @@
+"""Methods side by side: means, spreads and paired differences of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlld.bench.runs import Failure, Result, Terms
+from rlld.bench.statistics import Estimate, estimate, paired_difference
+from rlld.config import read_yaml
+from rlld.metrics.scores import NAMES
+from rlld.types import MODALITIES
+
+Pair = tuple[str, int]
+"""Data-set fingerprint and seed: what two methods have in common when they are compared."""
+
+DENOISING = ("f1", "auc", "within_class_auc")
+MEASURES = (*NAMES, *(f"{modality}_{name}" for name in DENOISING for modality in MODALITIES))
+"""The ten scores, then the measures of removal on the training labels by modality."""
+HEADLINES = ("segment_type", "event_type")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method and its runs.
+
+    Attributes:
+        method: Its title.
+        values: Percentages by measure and pair; a measure that is not known is left out.
+        commands: The commands that train its runs by hand; none for the bare tags.
+        failures: Why runs of it came to nothing.
+    """
+
+    method: str
+    values: dict[str, dict[Pair, float]]
+    commands: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> int:
+        """Trainings that were measured."""
+        return len(self.values.get(NAMES[0], {})) if self.commands else 0
+
+    def estimate(self, measure: str) -> Estimate | None:
+        """Returns the mean of a measure, None where it is not known."""
+        values = self.values.get(measure)
+        return estimate(list(values.values())) if values else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table.
+
+    Attributes:
+        title: What is compared.
+        rows: The methods.
+        baseline: The row that differences refer to.
+        terms: What all rows have in common.
+        data: Data-set folders with their fingerprints.
+        seeds: Seeds of the runs.
+        command: What made the table.
+        notes: What the reader has to know besides.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    baseline: str
+    terms: Terms
+    data: dict[str, str]
+    seeds: tuple[int, ...]
+    command: str
+    notes: tuple[str, ...] = ()
+    published: dict[str, Published] = field(default_factory=dict)
+
+    def difference(self, row: Row, measure: str) -> Estimate | None:
+        """Returns row minus baseline over the pairs that both have; None for the baseline."""
+        base = next((each for each in self.rows if each.method == self.baseline), None)
+        if base is None or row is base:
+            return None
+        return paired_difference(row.values.get(measure, {}), base.values.get(measure, {}))
+
+    @property
+    def failures(self) -> list[str]:
+        """Why runs came to nothing."""
+        return [reason for row in self.rows for reason in row.failures]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns everything JSON-ready, each run included."""
+        return {
+            "title": self.title,
+            "command": self.command,
+            "terms": asdict(self.terms),
+            "data": self.data,
+            "seeds": list(self.seeds),
+            "baseline": self.baseline,
+            "notes": list(self.notes),
+            "rows": [self._row(row) for row in self.rows],
+        }
+
+    def _row(self, row: Row) -> dict[str, Any]:
+        published = self.published.get(row.method)
+        measures = {}
+        for name in row.values:
+            found, difference = row.estimate(name), self.difference(row, name)
+            measures[name] = {
+                **(asdict(found) if found else {}),
+                "difference": asdict(difference) if difference else None,
+                "by_run": [
+                    {"data": data, "seed": seed, "value": value}
+                    for (data, seed), value in row.values[name].items()
+                ],
+            }
+        return {
+            "method": row.method,
+            "runs": row.runs,
+            "measures": measures,
+            "published": asdict(published) if published else None,
+            "commands": list(row.commands),
+            "failures": list(row.failures),
+        }
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published scores on LLP.
+
+    Attributes:
+        source: Where they are printed.
+        scores: The ten scores by name.
+    """
+
+    source: str
+    scores: dict[str, float]
+
+
+def published_scores() -> dict[str, Published]:
+    """Returns published scores on LLP by recipe."""
+    known = read_yaml(Path(__file__).with_name("published.yaml"))
+    return {
+        name: Published(entry["source"], dict(zip(NAMES, entry["scores"], strict=True)))
+        for name, entry in known.items()
+    }
+
+
+def rows_of(outcomes: Iterable[Result | Failure]) -> list[Row]:
+    """Gathers runs by method, in the order in which methods appear."""
+    grouped: dict[str, list[Result | Failure]] = {}
+    for outcome in outcomes:
+        grouped.setdefault(outcome.job.method, []).append(outcome)
+    return [_row_of(method, group) for method, group in grouped.items()]
+
+
+def tags_row(title: str, scores: Mapping[str, Mapping[str, float]], seeds: Sequence[int]) -> Row:
+    """Returns the row of a method that trains nothing, so that every seed shares its scores.
+
+    Args:
+        title: Its title.
+        scores: The ten scores by data-set fingerprint.
+        seeds: Seeds of the other rows.
+    """
+    values = {
+        name: {(data, seed): found[name] for data, found in scores.items() for seed in seeds}
+        for name in NAMES
+    }
+    return Row(title, values)
+
+
+def _row_of(method: str, group: Sequence[Result | Failure]) -> Row:
+    values: dict[str, dict[Pair, float]] = {}
+    for outcome in group:
+        if isinstance(outcome, Failure):
+            continue
+        pair = (outcome.job.fingerprint, outcome.job.seed)
+        for name, value in {**outcome.scores, **_denoising(outcome)}.items():
+            values.setdefault(name, {})[pair] = value
+    failures = tuple(outcome.reason for outcome in group if isinstance(outcome, Failure))
+    return Row(method, values, tuple(outcome.job.command for outcome in group), failures)
+
+
+def _denoising(result: Result) -> dict[str, float]:
+    found = {
+        f"{modality}_{name}": (result.denoising or {}).get(modality, {}).get(name)
+        for modality in MODALITIES
+        for name in DENOISING
+    }
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,306 @@
+"""Runs of a benchmark: each is trained and measured once, by many processes, and found again."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
+from rlld.compute import Compute
+from rlld.console import ERR, progress, quiet
+from rlld.data.dataset import load_data
+from rlld.denoising import measure
+from rlld.errors import RlldError
+from rlld.evaluation import evaluate, keep_probabilities
+from rlld.files import write_text
+from rlld.pool import each
+from rlld.recipe import Recipe, load_recipe
+from rlld.training.loop import train
+from rlld.training.run_folder import Run
+
+SCORES, ERROR = "scores.json", "error.txt"
+MEASURES_VERSION = 1
+"""Part of every key; raised when ``_measured`` measures something else."""
+
+UPDATES, SELECTION = "schedule.updates", "selection.score"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every row of a table has in common.
+
+    Attributes:
+        updates: Updates of the task network.
+        selection: The validation score that picks the kept weights.
+    """
+
+    updates: int
+    selection: str
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings that enforce them, by dotted path."""
+        return {UPDATES: self.updates, SELECTION: self.selection}
+
+    def __str__(self) -> str:
+        chosen = "weights of the last round kept"
+        if self.selection != "last":
+            chosen = f"weights selected by validation {self.selection}"
+        return f"equal terms: {self.updates} updates of the task network, {chosen}"
+
+
+def common_terms(folders: Sequence[Path], updates: int | None, selection: str) -> Terms:
+    """Finds the terms of a table.
+
+    Args:
+        folders: Data-set folders.
+        updates: Updates of the task network; those that the data sets ask for when None.
+        selection: The validation score that picks the kept weights.
+
+    Raises:
+        RlldError: If no number of updates is given or the data sets ask for different ones.
+    """
+    if updates is not None:
+        return Terms(updates, selection)
+    asked = {folder: load_data(folder).spec.overrides.get(UPDATES) for folder in folders}
+    found = set(asked.values())
+    if len(found) > 1 or None in found:
+        told = ", ".join(f"{folder}: {value}" for folder, value in asked.items())
+        raise RlldError(
+            f"rows compare at the same number of updates only, and dataset.yaml asks for {told}; "
+            "give --updates"
+        )
+    return Terms(int(str(found.pop())), selection)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and what is measured after it.
+
+    Attributes:
+        method: Title of its row.
+        recipe: What is trained, all overrides applied.
+        data: Data-set folder.
+        fingerprint: Hash of the data set, see ``dataset_fingerprint``.
+        seed: Seed of the run.
+        device: Where to compute.
+        settings: The overrides that made the recipe, for the command of the row.
+    """
+
+    method: str
+    recipe: Recipe
+    data: Path
+    fingerprint: str
+    seed: int
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that its result depends on, JSON-ready."""
+        return {
+            "recipe": self.recipe.as_dict(),
+            "data": self.fingerprint,
+            "seed": self.seed,
+            "device": Compute(self.device).torch_device.type,
+            "rlld": version("rlld"),
+            "source": source_fingerprint(),
+            "torch": torch.__version__,
+            "measures": MEASURES_VERSION,
+        }
+
+    @property
+    def key(self) -> str:
+        """The name of its folder in the cache."""
+        return short_hash(self.identity)
+
+    @property
+    def command(self) -> str:
+        """The command that trains the same by hand."""
+        settings = " ".join(f"--{name} {value}" for name, value in self.settings.items())
+        paths = f"--data {self.data} --out RUN --seed {self.seed}"
+        return f"rlld train {self.recipe.name} {paths} {settings}".rstrip()
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.data.name}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measured run.
+
+    Attributes:
+        job: What was run.
+        scores: The ten test scores by name, in percent.
+        denoising: What ``rlld.denoising.measure`` says of the training labels, None where the
+            truth is unknown or the method judges no labels.
+        facts: Seconds, updates, selected round and notes of the run.
+    """
+
+    job: Job
+    scores: dict[str, float]
+    denoising: dict[str, Any] | None
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that came to nothing.
+
+    Attributes:
+        job: What was to be run.
+        reason: Why it failed, one sentence.
+    """
+
+    job: Job
+    reason: str
+
+
+def plan(
+    methods: Mapping[str, tuple[str, Mapping[str, Any]]],
+    folders: Sequence[Path],
+    seeds: Iterable[int],
+    terms: Terms,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> list[Job]:
+    """Returns the jobs of a table, seed by seed, so that early results cover every method.
+
+    Args:
+        methods: Recipe and own overrides by row title; the terms win over the overrides.
+        folders: Data-set folders.
+        seeds: Seeds of the runs.
+        terms: What every row has in common.
+        device: Where to compute.
+
+    Raises:
+        RlldError: If a recipe is unknown, a setting does not fit, or a data set is damaged.
+    """
+    prints = {folder: dataset_fingerprint(folder) for folder in folders}
+    recipes = {}
+    for folder in folders:
+        defaults = load_data(folder).spec.overrides
+        for method, (name, own) in methods.items():
+            settings = {**own, **terms.overrides}
+            recipes[folder, method] = (load_recipe(name, settings, defaults), settings)
+    return [
+        Job(method, recipe, folder, prints[folder], seed, device, settings)
+        for seed in seeds
+        for (folder, method), (recipe, settings) in recipes.items()
+    ]
+
+
+def run_all(jobs: Sequence[Job], cache: Path, workers: int = 1) -> list[Result | Failure]:
+    """Trains and measures what the cache does not hold yet.
+
+    A run that fails costs only itself; an interrupted one goes on where it stopped.
+
+    Args:
+        jobs: The runs.
+        cache: Folder of the runs; each has a folder named by its key.
+        workers: Processes, each with one thread.
+
+    Returns:
+        What became of each job, in their order.
+    """
+    tasks = {job.key: _Task(job, cache / job.key) for job in jobs}
+    waiting = [task for task in tasks.values() if not (task.folder / SCORES).is_file()]
+    failures = _run_waiting(waiting, len(tasks), workers)
+    outcomes: list[Result | Failure] = []
+    for job in jobs:
+        key = job.key
+        if key in failures:
+            outcomes.append(Failure(job, str(failures[key])))
+        else:
+            outcomes.append(_read(job, tasks[key].folder))
+    return outcomes
+
+
+@dataclass(frozen=True)
+class _Task:
+    job: Job
+    folder: Path
+
+    def __str__(self) -> str:
+        return str(self.job)
+
+
+def _run_waiting(waiting: Sequence[_Task], total: int, workers: int) -> dict[str, RlldError]:
+    done, failures = total - len(waiting), {}
+    if done:
+        ERR.print(f"{done} of {total} runs are in the cache")
+    started = time.monotonic()
+    with progress("runs", total, done) as tick:
+        for number, (task, outcome) in enumerate(each(_execute, waiting, workers), start=1):
+            left = (time.monotonic() - started) / number * (len(waiting) - number)
+            told = outcome
+            if isinstance(outcome, RlldError):
+                failures[task.job.key] = outcome
+                told = "failed"
+            remark = f"{task}: {told} ({done + number} of {total}, {_minutes(left)} left)"
+            ERR.print(remark, markup=False)
+            tick(1)
+    return failures
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _execute(task: _Task) -> str:
+    """Trains and measures one run in a worker process; returns its score for the log."""
+    job, folder = task.job, task.folder
+    try:
+        with quiet():
+            report = _measured(job, folder)
+    except RlldError:
+        raise
+    except Exception as error:
+        # Whatever is wrong with one method must not cost the hours of the others.
+        write_text(folder / ERROR, traceback.format_exc())
+        kind = type(error).__name__
+        raise RlldError(f"{job}: failed with {kind} ({error}); see {folder / ERROR}") from None
+    write_text(folder / SCORES, json.dumps(report, indent=1) + "\n")
+    scores = report["scores"]
+    return f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
+
+
+def _measured(job: Job, folder: Path) -> dict[str, Any]:
+    truth = bool(getattr(job.recipe.denoiser.config, "uses_truth", False))
+    data = load_data(job.data, with_truth=truth)
+    compute = Compute(job.device, threads=1)
+    run = train(job.recipe, data, folder, seed=job.seed, compute=compute, resume=folder.exists())
+    kept = ("seconds", "updates", "selected_round", "selected_updates", "teaching_videos", "notes")
+    return {
+        "identity": job.identity,
+        "scores": evaluate(run, "test", job.data).scores.as_dict(),
+        "denoising": _denoising(run, job.data),
+        "facts": {name: run.facts[name] for name in kept if name in run.facts},
+    }
+
+
+def _denoising(run: Run, folder: Path) -> dict[str, Any] | None:
+    files = run.spec.annotations
+    known = files.truth_audio and files.truth_visual
+    if not known or not run.recipe.denoiser.config.build(run.spec).networks():
+        return None
+    videos = load_data(folder, with_truth=True).train.to(run.device, torch.float32)
+    return measure(videos, keep_probabilities(run, videos))
+
+
+def _read(job: Job, folder: Path) -> Result:
+    path = folder / SCORES
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return Result(job, report["scores"], report["denoising"], report["facts"])
+    except (OSError, ValueError, KeyError) as error:
+        raise RlldError(
+            f"{path}: not the scores of a run ({error}); remove the folder to train it again"
+        ) from None

@@ -1,0 +1,260 @@
+"""A comparison as text: for the terminal, Markdown, LaTeX, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, Published, Row
+from rlld.bench.statistics import Estimate
+from rlld.console import OUT
+from rlld.errors import RlldError
+from rlld.files import write_text
+from rlld.metrics.scores import NAMES
+from rlld.report.tables import KINDS
+from rlld.types import MODALITIES
+
+NOTHING = "-"
+SCORE_HEADS = tuple(
+    f"{level} {head}" if number == 0 else head
+    for level in ("seg", "ev")
+    for number, head in enumerate(KINDS.values())
+)
+REMOVAL = {
+    f"{modality}_{name}": f"{modality[0]} {head}"
+    for name, head in (("f1", "F1"), ("auc", "AUC"), ("within_class_auc", "in-class AUC"))
+    for modality in MODALITIES
+}
+"""Heads of the measures of noise detection; the last AUC is the mean over classes."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One rectangle of text.
+
+    Attributes:
+        title: What stands above it.
+        heads: Column titles; the first column is text, the others are numbers.
+        rows: Its cells.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def blocks(comparison: Comparison) -> list[Block]:
+    """Returns what every readable form shows; blocks without rows are left out."""
+    parts = (_scores, _differences, _removal, _published)
+    return [block for block in (part(comparison) for part in parts) if block.rows]
+
+
+def terminal(comparison: Comparison) -> list[Table]:
+    """Returns the tables for the terminal."""
+    tables = []
+    for block in blocks(comparison):
+        table = Table(
+            title=block.title,
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        for number, head in enumerate(block.heads):
+            table.add_column(head, justify="right" if number else "left", no_wrap=True)
+        for row in block.rows:
+            table.add_row(*row)
+        tables.append(table)
+    return tables
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """Returns the sentences under the tables."""
+    data = ", ".join(f"{folder} ({code})" for folder, code in comparison.data.items())
+    seeds = ", ".join(map(str, comparison.seeds))
+    return [
+        f"{comparison.terms}.",
+        f"Data: {data}; seeds {seeds}; test split.",
+        "Intervals: 95 %, paired bootstrap over data sets and seeds.",
+        *comparison.notes,
+        *(f"Published, {name}: {known.source}." for name, known in _known(comparison).items()),
+        *(f"Failed: {reason}" for reason in comparison.failures),
+    ]
+
+
+def markdown(comparison: Comparison) -> str:
+    """Returns the comparison as Markdown."""
+    parts = [f"# {comparison.title}", f"```\n{comparison.command}\n```"]
+    for block in blocks(comparison):
+        lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
+        parts.append(f"## {block.title}\n\n" + "\n".join(lines + [_bar(r) for r in block.rows]))
+    parts.append("\n".join(f"- {remark}" for remark in remarks(comparison)))
+    commands = [command for row in comparison.rows for command in row.commands]
+    parts.append("Each run by hand:\n\n```\n" + "\n".join(commands) + "\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(comparison: Comparison) -> str:
+    """Returns the tables as LaTeX (package booktabs)."""
+    parts = [f"% {comparison.command}", *(f"% {remark}" for remark in remarks(comparison))]
+    for block in blocks(comparison):
+        body = [_ampersand(row) for row in block.rows]
+        parts += [
+            f"% {block.title}",
+            rf"\begin{{tabular}}{{l{'r' * (len(block.heads) - 1)}}}",
+            rf"\toprule {_ampersand(block.heads)}",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def csv_text(comparison: Comparison) -> str:
+    """Returns one line per method and measure with all figures."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    ends = ("mean", "low", "high")
+    heads = ["method", "measure", "runs", *ends, "sd", *(f"difference_{end}" for end in ends)]
+    writer.writerow([*heads, "published", "source", "updates", "selection", "data", "seeds"])
+    common = [
+        comparison.terms.updates,
+        comparison.terms.selection,
+        " ".join(comparison.data),
+        " ".join(map(str, comparison.seeds)),
+    ]
+    for row in comparison.rows:
+        known = comparison.published.get(row.method)
+        for measure in MEASURES:
+            found, difference = row.estimate(measure), comparison.difference(row, measure)
+            if found is None:
+                continue
+            figures = [found.mean, found.low, found.high, found.sd, *_ends(difference)]
+            published = [known.scores.get(measure, ""), known.source] if known else ["", ""]
+            cells = [f"{value:.4f}" if value is not None else "" for value in figures]
+            writer.writerow([row.method, measure, row.runs, *cells, *published, *common])
+    return text.getvalue()
+
+
+def json_text(comparison: Comparison) -> str:
+    """Returns everything as JSON, each run included."""
+    return json.dumps(comparison.as_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Comparison], str]] = {
+    "md": markdown,
+    "csv": csv_text,
+    "json": json_text,
+    "tex": latex,
+}
+
+
+def write_tables(comparison: Comparison, out: Path, stem: str) -> list[Path]:
+    """Writes a comparison in every format and returns the files."""
+    paths = []
+    for suffix, form in FORMATS.items():
+        paths.append(out / f"{stem}.{suffix}")
+        write_text(paths[-1], form(comparison))
+    return paths
+
+
+def show(comparison: Comparison, out: Path, stem: str) -> None:
+    """Prints a comparison and writes it in every format.
+
+    Raises:
+        RlldError: If runs failed, after everything else was shown and written.
+    """
+    paths = write_tables(comparison, out, stem)
+    for table in terminal(comparison):
+        OUT.print(table)
+    for remark in remarks(comparison):
+        OUT.print(remark, markup=False)
+    OUT.print(f"written: {', '.join(map(str, paths))}", markup=False)
+    count = len(comparison.failures)
+    if count:
+        raise RlldError(
+            f"{count} runs failed, the first with: {comparison.failures[0]}; the others are in "
+            "the table, and the same command tries again"
+        )
+
+
+def _scores(comparison: Comparison) -> Block:
+    rows = tuple((row.method, *(_mean(row, name) for name in NAMES)) for row in comparison.rows)
+    title = "F-scores, mean over runs: segment level, then event level"
+    return Block(title, ("method", *SCORE_HEADS), rows)
+
+
+def _differences(comparison: Comparison) -> Block:
+    heads = ["method"]
+    for name in HEADLINES:
+        level, kind = name.split("_")
+        heads += [f"{level} {kind.title()}", "difference"]
+    rows = []
+    for row in comparison.rows:
+        cells = [row.method]
+        for name in HEADLINES:
+            found = row.estimate(name)
+            cells.append(f"{found.mean:.1f} ± {found.sd:.1f}" if found else NOTHING)
+            cells.append(_interval(comparison.difference(row, name)))
+        rows.append((*cells, str(row.runs)))
+    title = f"Mean and standard deviation; difference to {comparison.baseline}"
+    return Block(title, (*heads, "runs"), tuple(rows))
+
+
+def _removal(comparison: Comparison) -> Block:
+    rows = tuple(
+        (row.method, *(_mean(row, name) for name in REMOVAL))
+        for row in comparison.rows
+        if any(name in row.values for name in REMOVAL)
+    )
+    return Block("Noise found among the training labels", ("method", *REMOVAL.values()), rows)
+
+
+def _published(comparison: Comparison) -> Block:
+    rows = tuple(
+        (name, *(f"{known.scores[score]:.1f}" for score in NAMES))
+        for name, known in _known(comparison).items()
+    )
+    heads = ("method", *SCORE_HEADS)
+    return Block("Published on LLP with its standard features", heads, rows)
+
+
+def _known(comparison: Comparison) -> dict[str, Published]:
+    return {
+        row.method: comparison.published[row.method]
+        for row in comparison.rows
+        if row.method in comparison.published
+    }
+
+
+def _mean(row: Row, measure: str) -> str:
+    found = row.estimate(measure)
+    return f"{found.mean:.1f}" if found else NOTHING
+
+
+def _interval(found: Estimate | None) -> str:
+    if found is None:
+        return NOTHING
+    return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+
+
+def _ends(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    return (found.mean, found.low, found.high) if found else (None, None, None)
+
+
+def _bar(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _ampersand(cells: Sequence[str]) -> str:
+    marks = {"_": r"\_", "±": r"$\pm$", "&": r"\&", "%": r"\%"}
+    text = " & ".join("".join(marks.get(mark, mark) for mark in cell) for cell in cells)
+    return text + r" \\"
