@@ -11,14 +11,21 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.denoisers.base import Context, Denoiser, TaskStep
 from rlld.denoisers.reinforced import actions
+from rlld.denoisers.reinforced.counterfactual import Counterfactual
+from rlld.denoisers.reinforced.first_order import FirstOrder
 from rlld.denoisers.reinforced.learner import Learner
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import initialised
 from rlld.denoisers.reinforced.reinforce import Reinforce
+from rlld.denoisers.reinforced.task_learner import TaskLearner
 from rlld.errors import RlldError
 from rlld.types import Batch, ModalityLabels, Prediction
 
-LEARNERS = {"paper": Reinforce}
+LEARNERS: dict[str, type[Reinforce | TaskLearner]] = {
+    "paper": Reinforce,
+    "counterfactual": Counterfactual,
+    "first_order": FirstOrder,
+}
 """Learners by the value of ``credit``."""
 
 POLICY_SEED, ACTION_SEED = 0x5EED_0001, 0x5EED_0002

@@ -78,11 +78,55 @@ class TerminalReward:
 
 
 @dataclass(frozen=True)
+class Counterfactual:
+    """Credit by comparing several action samples of the same step.
+
+    Attributes:
+        samples: Action samples per step, at least 2; each takes a task step of its own.
+        reward: One number per modality ``branch``, or one per ``class`` of it.
+    """
+
+    samples: int = 4
+    reward: Literal["branch", "class"] = "branch"
+
+    def __post_init__(self) -> None:
+        _require(self.samples >= 2, "counterfactual.samples", "be 2 or more", self.samples)
+
+
+@dataclass(frozen=True)
+class FirstOrder:
+    """Credit by the gradient of the validation loss.
+
+    Attributes:
+        form: Whether the policy ascends the ``expected`` credit, or that of ``sampled`` actions
+            (REINFORCE).
+        step: Length of the move in weight space that reads the credit.
+        videos: Annotated videos per step; all where there are fewer.
+        clip: Largest credit, in units of its moving mean size.
+        warm_up: Task steps on the unrevised labels before the policy starts to act and to learn.
+    """
+
+    form: Literal["expected", "sampled"] = "expected"
+    step: float = 0.01
+    videos: int = 128
+    clip: float = 3.0
+    warm_up: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("step", "videos", "clip"):
+            value = getattr(self, name)
+            _require(value > 0, f"first_order.{name}", "be positive", value)
+        _require(self.warm_up >= 0, "first_order.warm_up", "not be negative", self.warm_up)
+
+
+@dataclass(frozen=True)
 class Config:
     """Options of RLLD.
 
     Attributes:
-        credit: How the policy is taught; ``paper`` is REINFORCE on the rewards of section 3.
+        credit: How the policy is taught; ``paper`` is REINFORCE on the rewards of section 3,
+            ``counterfactual`` compares action samples of one step by the validation loss,
+            ``first_order`` credits every label by the gradient of that loss.
         mode: ``joint`` keeps one task network through the run (Table 1); ``one_epoch`` starts a
             fresh one each episode (section 4.5).
         update: The policy moves after every ``step`` (Algorithm 1) or once per ``episode``, by the
@@ -101,16 +145,19 @@ class Config:
         video_target: Target of the fused probability: ``union`` of the revised labels (Eq. 6), or
             the ``original`` weak labels.
         baseline: What is subtracted from the reward: nothing (``none``), or a moving ``average``.
-        baseline_decay: Decay of that average per step, in [0, 1).
+        baseline_decay: Decay of that average per step, in [0, 1); also of the mean size by which
+            ``counterfactual`` and ``first_order`` divide.
         entropy: Weight of an entropy bonus, in nats per video.
         inter: The soft inter-reward.
         terminal: The validation-based reward.
+        counterfactual: Options of that credit.
+        first_order: Options of that credit.
 
     Raises:
         RlldError: If a value is out of range.
     """
 
-    credit: Literal["paper"] = "paper"
+    credit: Literal["paper", "counterfactual", "first_order"] = "paper"
     mode: Literal["joint", "one_epoch"] = "joint"
     update: Literal["step", "episode"] = "step"
     lr: float = 1e-4
@@ -129,6 +176,8 @@ class Config:
     entropy: float = 0.0
     inter: InterReward = field(default_factory=InterReward)
     terminal: TerminalReward = field(default_factory=TerminalReward)
+    counterfactual: Counterfactual = field(default_factory=Counterfactual)
+    first_order: FirstOrder = field(default_factory=FirstOrder)
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, "lr", "be positive", self.lr)

@@ -1,0 +1,198 @@
+"""The policy of the labelwise learner: evidence, and features where there is enough to learn from.
+
+``logit keep = h_m(c) + u_m s_m(c) + w_m s_o(c) + b_m(c)``: h is the paper's policy network on
+features and labels, s the logits of the states for the modality and for the other one, b an offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rlld.data.spec import DataSpec
+from rlld.data.split import Split
+from rlld.denoisers.reinforced.options import Config
+from rlld.denoisers.reinforced.policy import Policy
+
+FEATURE_SCALE = 0.3
+"""Factor of the first output weights of h, so that evidence speaks first."""
+
+
+class Judge(nn.Module):
+    """One policy.
+
+    Args:
+        config: Options of the policy network.
+        spec: The data set.
+        features: Whether it has the network h.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec, features: bool) -> None:
+        super().__init__()
+        classes = len(spec.classes)
+        self.features = Policy(config, spec) if features else None
+        if self.features is not None:
+            with torch.no_grad():
+                self.features.head.weight.mul_(FEATURE_SCALE)
+                self.features.head.bias.zero_()
+        self.own = nn.Parameter(torch.full((2, 1), 0.5))
+        self.other = nn.Parameter(torch.zeros(2, 1))
+        self.offset = nn.Parameter(torch.full((2, classes), config.initial_bias))
+
+    def forward(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
+        """Judges every label.
+
+        Args:
+            streams: Features by stream name, each (B, T, D of that stream).
+            labels: Weak labels (B, C).
+            states: Logits of the states (B, 2, C).
+
+        Returns:
+            Logits of keeping (B, 2, C); those of absent labels have no meaning.
+        """
+        logits = self.own * states + self.other * states.flip(1) + self.offset
+        if self.features is None:
+            return logits
+        return logits + self.features(streams, labels)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Annotated videos to learn from.
+
+    Attributes:
+        videos: The videos.
+        states: Logits of the states (n, 2, C).
+        present: Whether an event is perceived in a modality (n, 2, C), bool.
+    """
+
+    videos: Split
+    states: Tensor
+    present: Tensor
+
+    def at(self, index: Tensor) -> Lesson:
+        """Returns some of the videos."""
+        return Lesson(self.videos.subset(index), self.states[index], self.present[index])
+
+    @property
+    def labelled(self) -> Tensor:
+        """Which (video, modality, class) carry a label (n, 2, C), bool."""
+        return self.videos.labels.bool().unsqueeze(1).expand_as(self.present)
+
+
+def teach_features(judge: Judge, lesson: Lesson, config: Config, seed: int) -> None:
+    """Teaches a judge that reads features, by reinforcement or supervised, in small batches.
+
+    By reinforcement an action on a label is rewarded 1 if it agrees with the annotation of that
+    modality and -1 if not, and compared with the moving average of its class and modality: credit
+    per label, not per split.
+
+    Args:
+        judge: The judge, on the device of the lesson; changed in place.
+        lesson: The annotated videos.
+        config: Options.
+        seed: Seed of batches, actions and feature noise.
+    """
+    options = config.labelwise
+    device = lesson.states.device
+    generator = torch.Generator(device).manual_seed(seed)
+    optimizer = torch.optim.AdamW(
+        judge.parameters(), lr=options.lr, weight_decay=options.weight_decay
+    )
+    average = torch.zeros(lesson.states.shape[1:], device=device)
+    count, size = len(lesson.videos), min(options.batch_size, len(lesson.videos))
+    judge.train()
+    for _ in range(options.length):
+        index = torch.randperm(count, generator=generator, device=device)[:size]
+        part = lesson.at(index)
+        streams = {
+            name: value + options.noise * _spread(value) * _normal(value, generator)
+            for name, value in part.videos.streams.items()
+        }
+        logits = judge(streams, part.videos.labels, part.states)
+        if options.learning == "supervised":
+            losses = _cross_entropy(logits, part.present)
+        else:
+            losses, average = _reinforce(logits, part, average, generator)
+        labelled = part.labelled
+        loss = losses[labelled].mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    judge.eval()
+
+
+def _cross_entropy(logits: Tensor, present: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, present.float(), reduction="none")
+
+
+BASELINE_DECAY = 0.9
+
+
+def _reinforce(
+    logits: Tensor, part: Lesson, average: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Returns minus log pi times advantage (n, 2, C), and the moved baseline (2, C)."""
+    draws = torch.rand(logits.shape, generator=generator, device=logits.device)
+    keep = draws < logits.detach().sigmoid()
+    reward = torch.where(keep == part.present, 1.0, -1.0)
+    log_pi = -functional.binary_cross_entropy_with_logits(logits, keep.float(), reduction="none")
+    losses = -(reward - average) * log_pi
+    labelled = part.labelled
+    seen = labelled.sum(0)
+    mean = (reward * labelled).sum(0) / seen.clamp(min=1)
+    moved = BASELINE_DECAY * average + (1 - BASELINE_DECAY) * mean
+    return losses, torch.where(seen > 0, moved, average)
+
+
+def _spread(value: Tensor) -> Tensor:
+    return value.float().std()
+
+
+def _normal(value: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(value.shape, generator=generator, device=value.device)
+
+
+def teach_offsets(judge: Judge, lesson: Lesson, ridge: float, steps: int = 100) -> None:
+    """Fits a judge without features to few videos: logistic regression, offsets shrunk.
+
+    Offsets of the classes are drawn to the offset of their modality by a ridge, so that a class
+    seen twice follows the others and a class seen often goes its own way.
+
+    Args:
+        judge: The judge; changed in place.
+        lesson: The annotated videos.
+        ridge: Weight of the squared distance of a class's offset to the common one, per label.
+        steps: Most iterations of L-BFGS.
+    """
+    common = torch.zeros(2, 1, device=lesson.states.device, requires_grad=True)
+    own = torch.zeros_like(judge.offset, requires_grad=True)
+    free = [judge.own, judge.other, common, own]
+    optimizer = torch.optim.LBFGS(free, max_iter=steps, line_search_fn="strong_wolfe")
+    labelled, target = lesson.labelled, lesson.present
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        logits = judge.own * lesson.states + judge.other * lesson.states.flip(1) + common + own
+        losses = _cross_entropy(logits, target)[labelled]
+        weights = ridge * (own.square().sum() + judge.other.square().sum())
+        loss = losses.sum() + weights + 0.1 * (judge.own - 0.5).square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        judge.offset.copy_(common + own)
+    judge.eval()
+
+
+@torch.no_grad()
+def log_loss(judges: list[Judge], lesson: Lesson) -> float:
+    """Returns the mean cross-entropy of the mean logits of judges on annotated labels."""
+    streams, labels = lesson.videos.streams, lesson.videos.labels
+    logits = torch.stack([judge(streams, labels, lesson.states) for judge in judges]).mean(0)
+    return float(_cross_entropy(logits, lesson.present)[lesson.labelled].mean())

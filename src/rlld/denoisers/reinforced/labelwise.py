@@ -1,0 +1,200 @@
+"""RLLD with credit per label: the policy acts on annotated videos and is rewarded label by label.
+
+A global validation score says too little about four hundred actions at once. Here the agent also
+acts on the annotated validation videos, where every single action can be rewarded, and the labels
+that it then leaves to the training videos train the task network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rlld.console import ERR
+from rlld.data.spec import DataSpec
+from rlld.data.split import Split
+from rlld.denoisers.base import Context, Denoiser
+from rlld.denoisers.reinforced import actions
+from rlld.denoisers.reinforced.judge import Judge, Lesson, log_loss, teach_features, teach_offsets
+from rlld.denoisers.reinforced.options import Config
+from rlld.denoisers.reinforced.priors import prior_keep
+from rlld.denoisers.reinforced.states import CHUNK, States
+from rlld.errors import RlldError
+from rlld.networks.base import Network
+from rlld.types import Batch, ModalityLabels, Prediction
+
+SEED = 0x5EED_0003
+THRESHOLD = 0.5
+
+
+class Labelwise(Denoiser):
+    """Cleans the training labels once, before the first step.
+
+    1. Task networks are trained on the bare tags, without cross-modal attention, each on all but
+       one fold of the training videos (``States``).
+    2. Policies (``Judge``) are taught on the annotated videos: with features where
+       cross-validation says that there are enough videos for it, else logistic in the evidence
+       with shrunken offsets per class.
+    3. Labels that the mean policy would rather remove than keep are removed. Without any annotated
+       video, the rates of ``priors`` decide how many.
+
+    Args:
+        config: Options.
+        spec: The data set.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        self.config, self.spec, self.options = config, spec, config.labelwise
+        self._parts = nn.ModuleDict()
+        self._context: Context | None = None
+        self._keep: Tensor | None = None
+
+    def attach(self, build_network: Callable[[], Network]) -> None:
+        """Builds the parts that a run folder keeps."""
+        with torch.random.fork_rng(devices=[]):
+            states = States(build_network, self.options.folds)
+            judges = nn.ModuleList(self._judge(n, features=True) for n in range(self._count))
+            plain = self._judge(0, features=False)
+        self._parts = nn.ModuleDict({"states": states, "judges": judges, "plain": plain})
+        self._parts.register_buffer("uses_features", torch.zeros(1))
+        self._parts.register_buffer("cutoffs", torch.zeros(2, len(self.spec.classes)))
+
+    @property
+    def _count(self) -> int:
+        return self.options.judges
+
+    def prepare(self, context: Context) -> None:
+        """Remembers what to learn from; learning starts with the first step."""
+        self._context = context
+        self._parts.to(context.device)
+
+    def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
+        """Returns the cleaned labels of training videos."""
+        if self._keep is None:
+            self._keep = self._learn()
+        kept = self._keep[batch.index] >= THRESHOLD
+        revision = actions.revise(batch.labels, kept, self.config.empty_rule)
+        return actions.targets(revision.labels, batch.labels, self.config.video_target)
+
+    def keep_probability(self, batch: Batch) -> Tensor:
+        """Returns how probable it is that each label is kept (B, 2, C)."""
+        parts = []
+        for index in torch.split(torch.arange(len(batch.labels)), CHUNK):
+            streams = {name: value[index] for name, value in batch.streams.items()}
+            states = self._states(streams)
+            parts.append(self._probability(streams, batch.labels[index], states))
+        return torch.cat(parts)
+
+    def training_keep(self) -> Tensor | None:
+        """Returns the keep probabilities that cleaned the training labels (N, 2, C)."""
+        if self._keep is None and "keep" in dict(self._parts.named_buffers()):
+            return self._parts.get_buffer("keep")
+        return self._keep
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Returns states and policies, and the decisions on the training labels."""
+        if self._keep is not None:
+            self._parts.register_buffer("keep", self._keep)
+        return {"labelwise": self._parts}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything learned; nothing before the first step."""
+        if self._keep is None:
+            return {}
+        return {"parts": self._parts.state_dict(), "keep": self._keep}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        if state:
+            self._keep = state["keep"]
+            self.networks()
+            self._parts.load_state_dict(state["parts"])
+
+    def _judge(self, number: int, features: bool) -> Judge:
+        torch.default_generator.manual_seed(SEED + number)
+        return Judge(self.config, self.spec, features)
+
+    def _states(self, streams: Mapping[str, Tensor]) -> Tensor:
+        states: Tensor = self._parts["states"](streams)
+        return states
+
+    @torch.no_grad()
+    def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
+        cutoffs = self._parts.get_buffer("cutoffs")
+        if self._parts.get_buffer("uses_features"):
+            judges = [judge for judge in self._parts["judges"]]
+        else:
+            judges = [self._parts["plain"]]
+        logits = torch.stack([judge(streams, labels, states) for judge in judges]).mean(0)
+        return (logits - cutoffs).sigmoid()
+
+    def _learn(self) -> Tensor:
+        context = self._context
+        if context is None:
+            raise RuntimeError("revise came before prepare")
+        states: States = self._parts["states"]  # type: ignore[assignment]
+        train = context.train
+        logits = states.learn(context, self.options.state_share)
+        if len(context.reward):
+            self._teach(context)
+        else:
+            self._suppose(train, logits)
+        parts = []
+        for index in torch.split(torch.arange(len(train), device=train.device), CHUNK):
+            batch = train.batch(index)
+            parts.append(self._probability(batch.streams, batch.labels, logits[index]))
+        return torch.cat(parts)
+
+    def _teach(self, context: Context) -> None:
+        states: States = self._parts["states"]  # type: ignore[assignment]
+        reward = context.reward
+        lesson = Lesson(reward, states.of(reward), reward.require_dense().any(1))
+        if not bool(lesson.labelled.any()):
+            raise RlldError("the annotated videos have no weak label; annotate tagged videos")
+        plain: Judge = self._parts["plain"]  # type: ignore[assignment]
+        teach_offsets(plain, lesson, self.options.ridge)
+        chosen = self._features_win(lesson, context.seed)
+        self._parts.get_buffer("uses_features").fill_(float(chosen))
+        if chosen:
+            for number, judge in enumerate(self._parts["judges"]):
+                teach_features(judge, lesson, self.config, context.seed + SEED + number)
+
+    def _features_win(self, lesson: Lesson, seed: int) -> bool:
+        """Says by cross-validation whether policies that read features predict better."""
+        count, folds = len(lesson.videos), self.options.cross_validation
+        if self.options.judge != "auto":
+            return self.options.judge == "features"
+        if count < 2 * folds:
+            return False
+        generator = torch.Generator().manual_seed(seed)
+        fold = (torch.randperm(count, generator=generator) % folds).to(lesson.states.device)
+        losses = torch.zeros(2)
+        for number in range(folds):
+            taught = lesson.at((fold != number).nonzero()[:, 0])
+            tested = lesson.at((fold == number).nonzero()[:, 0])
+            if not (taught.labelled.any() and tested.labelled.any()):
+                return False
+            with torch.random.fork_rng(devices=[]):
+                rich = self._judge(number, features=True).to(lesson.states.device)
+                poor = self._judge(number, features=False).to(lesson.states.device)
+            teach_features(rich, taught, self.config, seed + SEED + number)
+            teach_offsets(poor, taught, self.options.ridge)
+            losses += torch.tensor([log_loss([rich], tested), log_loss([poor], tested)])
+        return bool(losses[0] < losses[1])
+
+    def _suppose(self, train: Split, logits: Tensor) -> None:
+        """Without annotation: removes the least credible share that the priors give a class."""
+        ERR.print(
+            "no annotated video: labels are cleaned by priors alone; 25 annotated videos would "
+            "tell the rates of the classes (docs/methods/rlld.md)"
+        )
+        plain: Judge = self._parts["plain"]  # type: ignore[assignment]
+        with torch.no_grad():
+            plain.own.fill_(1.0)
+            plain.other.zero_()
+            plain.offset.zero_()
+        cutoffs = prior_keep(logits, train.labels, self.spec)
+        self._parts.get_buffer("cutoffs").copy_(cutoffs)

@@ -1,0 +1,81 @@
+"""Without any annotated video: how many labels of a class are wrong, and which.
+
+Evidence ranks the labels of a class well without any annotation, but does not tell how many are
+wrong. A person who knows the classes does, roughly: ``priors`` of ``dataset.yaml``. Where there are
+none, a class whose tag is hard to predict from a modality is taken to be often absent from it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rlld.data.spec import DataSpec
+from rlld.types import AUDIO, MODALITIES, VISUAL
+
+EASY = 0.9
+"""Quantile over the classes of the AUC that a class without noise is taken to reach."""
+
+LEAST = 20
+"""A class with fewer tagged or untagged videos is left alone."""
+
+
+def prior_keep(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
+    """Returns the logit of each class and modality below which a label is removed (2, C).
+
+    Args:
+        logits: Evidence for the event in the modality (N, 2, C), out of fold.
+        labels: Weak labels (N, C).
+        spec: The data set, with ``priors``.
+    """
+    rates = prior_rates(logits, labels, spec)
+    cutoffs = torch.full_like(rates, -torch.inf)
+    for modality, label in rates.nonzero().tolist():
+        tagged = logits[labels[:, label] > 0, modality, label]
+        removed = int(torch.floor(rates[modality, label] * len(tagged)))
+        if removed:
+            ordered = tagged.sort().values
+            upper = ordered[min(removed, len(ordered) - 1)]
+            cutoffs[modality, label] = (ordered[removed - 1] + upper) / 2
+    return cutoffs.clamp(min=-1e4)
+
+
+def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
+    """Returns the share of each class's labels that is taken to be wrong (2, C).
+
+    The rates of ``spec.priors`` where there are any; otherwise, for the visual track alone, from
+    how well the tag can be predicted (findings: audio evidence says how hard a class is, not how
+    noisy its tag).
+    """
+    rates = torch.zeros(2, labels.shape[1], device=logits.device)
+    given = {name: rate for name in MODALITIES for rate in [getattr(spec.priors, name)] if rate}
+    if not given:
+        rates[VISUAL] = predictability_rates(logits[:, VISUAL], labels)
+        return rates
+    for modality, name in ((AUDIO, "audio"), (VISUAL, "visual")):
+        for label, rate in given.get(name, {}).items():
+            rates[modality, spec.taxonomy.index(label)] = rate
+    return rates
+
+
+def predictability_rates(logits: Tensor, labels: Tensor) -> Tensor:
+    """Returns (A90 - A) / (A90 - 1/2) per class (C,), A the AUC of tagged against untagged videos.
+
+    A90 is the 90th percentile of A over the classes.
+
+    Args:
+        logits: Evidence in one modality (N, C), out of fold.
+        labels: Weak labels (N, C).
+    """
+    tagged = labels.bool()
+    ranks = logits.argsort(0).argsort(0).double() + 1
+    positives = tagged.sum(0).double()
+    negatives = len(labels) - positives
+    total = (ranks * tagged).sum(0)
+    area = (total - positives * (positives + 1) / 2) / (positives * negatives).clamp(min=1)
+    known = (positives >= LEAST) & (negatives >= LEAST)
+    if not bool(known.any()):
+        return torch.zeros(labels.shape[1], device=logits.device)
+    easy = torch.quantile(area[known], EASY)
+    rates = ((easy - area) / (easy - 0.5).clamp(min=1e-6)).clamp(0, 1)
+    return torch.where(known, rates, 0.0).float()

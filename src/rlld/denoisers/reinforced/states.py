@@ -1,0 +1,87 @@
+"""Evidence for a label: what networks trained on the bare tags say of its modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.split import Split
+from rlld.denoisers.base import Context
+from rlld.networks.base import Network
+from rlld.types import ModalityLabels
+
+CLIP = 1e-3
+"""Probabilities are clipped here before they become logits."""
+
+CHUNK = 1024
+"""Videos predicted at once, so that a whole training split passes in flat memory."""
+
+
+class States(nn.Module):
+    """Frozen task networks, trained on the bare tags without cross-modal attention.
+
+    A network that attends across modalities learns what the other one perceives, and its
+    probabilities tell the label instead of the modality. Each network is trained on all but one
+    fold of the training videos, so that a label can be judged by one that has not learned it.
+
+    Args:
+        build: Builds a task network.
+        folds: Number of networks.
+    """
+
+    def __init__(self, build: Callable[[], Network], folds: int) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(build() for _ in range(folds))
+        self.requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> States:
+        """Stays in evaluation mode: the networks are frozen."""
+        return super().train(mode=False)
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Returns the mean logits of all networks (B, 2, C), for videos none was trained on."""
+        return torch.stack([_logits(network, streams) for network in self.networks]).mean(0)
+
+    def learn(self, context: Context, share: float) -> Tensor:
+        """Trains the networks.
+
+        Args:
+            context: What the loop hands over.
+            share: Length of each training as a share of the run's, for the whole split.
+
+        Returns:
+            Logits of the training videos (N, 2, C), each by the network that did not see it.
+        """
+        train = context.train
+        folds = len(self.networks)
+        fold = torch.arange(len(train), device=train.device) % folds
+        logits = torch.zeros(len(train), 2, train.labels.shape[1], device=train.device)
+        tags = ModalityLabels(train.labels, train.labels, train.labels)
+        for number, network in enumerate(self.networks):
+            others, own = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
+            if folds == 1:
+                others = own
+            length = share * len(others) / len(train)
+            trained = context.fit(tags, share=length, videos=others, unimodal=True)
+            network.load_state_dict(trained.state_dict())
+            network.to(train.device)
+            for index in torch.split(own, CHUNK):
+                logits[index] = _logits(network, train.batch(index).streams)
+        return logits
+
+    def of(self, split: Split) -> Tensor:
+        """Returns the mean logits of a whole split (N, 2, C)."""
+        everyone = torch.arange(len(split), device=split.device)
+        parts = [self(split.batch(index).streams) for index in torch.split(everyone, CHUNK)]
+        return torch.cat(parts) if parts else split.labels.new_zeros(0, 2, split.labels.shape[1])
+
+
+@torch.no_grad()
+def _logits(network: nn.Module, streams: Mapping[str, Tensor]) -> Tensor:
+    assert isinstance(network, Network)  # noqa: S101  (ModuleList forgets it)
+    network.eval()
+    prediction = network.unimodal({name: value.float() for name, value in streams.items()})
+    probability = torch.stack([prediction.audio, prediction.visual], 1)
+    return probability.clamp(CLIP, 1 - CLIP).logit()
