@@ -14,12 +14,19 @@ from rlld.metrics.gates import Gate
 from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
 from rlld.training.schedule import Schedule
 from rlld.training.selection import Selection
+from rlld.training.supervision import Supervision
 
 RECIPES = Path(__file__).parent / "recipes"
 COMPONENTS: dict[str, Registry] = {
     "network": NETWORKS,
     "denoiser": DENOISERS,
     "objective": OBJECTIVES,
+}
+SETTINGS: dict[str, type[Any]] = {
+    "schedule": Schedule,
+    "selection": Selection,
+    "gate": Gate,
+    "supervision": Supervision,
 }
 
 
@@ -48,6 +55,7 @@ class Recipe:
         schedule: Length, order and learning rate.
         selection: Which validation score picks the kept weights.
         gate: How probabilities become 0/1 predictions when scoring and parsing.
+        supervision: How much the reward videos teach the task network directly.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Recipe:
     schedule: Schedule
     selection: Selection
     gate: Gate
+    supervision: Supervision
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the recipe as plain data; ``recipe_from`` reads it back."""
@@ -64,9 +73,17 @@ class Recipe:
         for section in COMPONENTS:
             component: Component = getattr(self, section)
             data[section] = {"name": component.name, **to_dict(component.config)}
-        for section in ("schedule", "selection", "gate"):
+        for section in SETTINGS:
             data[section] = to_dict(getattr(self, section))
         return data
+
+    def varied(self, settings: Mapping[str, Any]) -> Recipe:
+        """Returns the recipe with other dotted settings.
+
+        Those for which its components have no option are passed over.
+        """
+        data, where = self.as_dict(), f"recipe {self.name}"
+        return recipe_from(apply_overrides(data, _applicable(data, settings, where)), where)
 
 
 def recipe_names() -> list[str]:
@@ -114,7 +131,7 @@ def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
             raise RlldError(f"{where}: section {section!r} is missing or no mapping")
         config = registry.config(value, f"{where}: {section}")
         parts[section] = Component(value["name"], config)
-    for section, kind in (("schedule", Schedule), ("selection", Selection), ("gate", Gate)):
+    for section, kind in SETTINGS.items():
         parts[section] = from_dict(kind, data.get(section, {}), f"{where}: {section}")
     return Recipe(**parts)
 
@@ -125,9 +142,10 @@ def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str
         section, _, option = path.partition(".")
         if section in COMPONENTS:
             component = COMPONENTS[section].config_type(data[section]["name"])
-            if option not in {field.name for field in dataclasses.fields(component)}:
+            known = {field.name for field in dataclasses.fields(component)}
+            if option.partition(".")[0] not in known:
                 continue
-        elif section not in ("schedule", "selection", "gate"):
+        elif section not in SETTINGS:
             raise RlldError(f"{where}: the data set overrides {path!r}, which no recipe has")
         usable[path] = value
     return usable

@@ -24,6 +24,7 @@ class Fit(Protocol):
         labels: ModalityLabels,
         share: float = 1.0,
         videos: Tensor | None = None,
+        unimodal: bool = False,
         settings: Mapping[str, Any] | None = None,
     ) -> Network:
         """Trains and returns the network of the last step, in evaluation mode.

@@ -13,7 +13,7 @@ from typing import Any
 from rlld.compute import Compute
 from rlld.config import to_dict
 from rlld.console import ERR, Tick, progress
-from rlld.data.dataset import DataSet
+from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
@@ -26,6 +26,14 @@ CHECKPOINT_SECONDS = 20.0
 REWARD_NOTE = (
     "validation labels rewarded the denoiser, so validation scores of this run are a training "
     "signal, not a measurement"
+)
+LEARNT_NOTE = (
+    "the denoiser was fitted to validation labels, so validation scores of this run are not a "
+    "measurement"
+)
+SUPERVISION_NOTE = (
+    "the task network was trained on validation labels too, so validation scores of this run are "
+    "not a measurement"
 )
 
 
@@ -59,6 +67,8 @@ def train(
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
     compute = compute or Compute()
+    if getattr(recipe.denoiser.config, "uses_truth", False):
+        data = load_data(data.folder, with_truth=True)
     identity = {"recipe": recipe.as_dict(), "seed": seed, "dataset": to_dict(data.spec)}
     if (out / CONFIG).is_file():
         return _finished(out, identity, resume)
@@ -142,8 +152,19 @@ def _facts(
         "validation": best["scores"],
         "seconds": seconds,
         "compute": dict(record),
-        "notes": [REWARD_NOTE] if trainer.denoiser.wants_feedback else [],
+        "notes": _notes(trainer),
     }
+
+
+def _notes(trainer: Trainer) -> list[str]:
+    notes = []
+    if trainer.denoiser.wants_feedback:
+        notes.append(REWARD_NOTE)
+    elif trainer.denoiser.learns_from_validation:
+        notes.append(LEARNT_NOTE)
+    if trainer.recipe.supervision.weight:
+        notes.append(SUPERVISION_NOTE)
+    return notes
 
 
 def _finished(out: Path, identity: Mapping[str, Any], resume: bool) -> Run:

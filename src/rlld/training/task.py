@@ -15,6 +15,7 @@ from rlld.networks.base import Network
 from rlld.objectives.base import Objective
 from rlld.training.predicting import predict_split
 from rlld.training.state import random_state, restore_random_state
+from rlld.training.supervision import Lesson
 from rlld.types import Batch, ModalityLabels, Prediction
 
 
@@ -27,18 +28,34 @@ class TaskStep:
         objective: Its loss.
         optimizer: What moves both.
         compute: Device and precision.
+        lesson: What annotated videos teach in this step.
     """
 
     network: Network
     objective: Objective
     optimizer: torch.optim.Optimizer
     compute: Compute
+    lesson: Lesson | None = None
 
-    def take(self, batch: Batch, labels: ModalityLabels) -> dict[str, Tensor]:
-        """Takes one step; returns the losses, whose gradients stay with the parameters."""
+    def take(
+        self, batch: Batch, labels: ModalityLabels, prediction: Prediction | None = None
+    ) -> dict[str, Tensor]:
+        """Takes one step.
+
+        Args:
+            batch: The videos.
+            labels: Their targets.
+            prediction: What the network says of them, with gradient, if it was asked already.
+
+        Returns:
+            The losses, whose gradients stay with the parameters.
+        """
         with torch.enable_grad():
             with self.compute.autocast():
-                losses = self.objective(self.network(batch.streams), labels, batch)
+                found = prediction or self.network(batch.streams)
+                losses = self.objective(found, labels, batch)
+                if self.lesson is not None:
+                    losses = self.lesson.added(losses, self.network)
             self.optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()
         self.optimizer.step()

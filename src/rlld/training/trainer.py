@@ -214,7 +214,9 @@ class Trainer:
         batch = self.train.batch(index)
         self.network.train()
         network = Unimodal(self.network) if self.unimodal else self.network
-        task = TaskStep(network, self.objective, self.optimizer, self.compute)
+        videos = self.reward.split if self.reward else None
+        lesson = self.recipe.supervision.lesson(videos, self.seed, self.updates)
+        task = TaskStep(network, self.objective, self.optimizer, self.compute, lesson)
         self.denoiser.before_step(task)
         with self.compute.autocast():
             seen, prediction = self._look(batch)
