@@ -6,7 +6,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +15,11 @@ import torch
 
 from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
 from rlld.compute import Compute
+from rlld.config import to_dict
 from rlld.console import ERR, progress, quiet
 from rlld.data.dataset import load_data
+from rlld.data.spec import Priors
+from rlld.denoisers.base import Denoiser
 from rlld.denoising import measure
 from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
@@ -93,6 +96,7 @@ class Job:
         seed: Seed of the run.
         device: Where to compute.
         settings: The overrides that made the recipe, for the command of the row.
+        priors: Rates of wrong tags in place of those of ``dataset.yaml``; those when None.
     """
 
     method: str
@@ -102,6 +106,7 @@ class Job:
     seed: int
     device: Literal["auto", "cpu", "cuda"] = "auto"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    priors: Priors | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -109,6 +114,7 @@ class Job:
         return {
             "recipe": self.recipe.as_dict(),
             "data": self.fingerprint,
+            "priors": to_dict(self.priors),
             "seed": self.seed,
             "device": Compute(self.device).torch_device.type,
             "rlld": version("rlld"),
@@ -273,8 +279,9 @@ def _execute(task: _Task) -> str:
 
 
 def _measured(job: Job, folder: Path) -> dict[str, Any]:
-    truth = bool(getattr(job.recipe.denoiser.config, "uses_truth", False))
-    data = load_data(job.data, with_truth=truth)
+    data = load_data(job.data)
+    if job.priors is not None:
+        data.spec = replace(data.spec, priors=job.priors)
     compute = Compute(job.device, threads=1)
     run = train(job.recipe, data, folder, seed=job.seed, compute=compute, resume=folder.exists())
     kept = ("seconds", "updates", "selected_round", "selected_updates", "teaching_videos", "notes")
@@ -288,8 +295,9 @@ def _measured(job: Job, folder: Path) -> dict[str, Any]:
 
 def _denoising(run: Run, folder: Path) -> dict[str, Any] | None:
     files = run.spec.annotations
-    known = files.truth_audio and files.truth_visual
-    if not known or not run.recipe.denoiser.config.build(run.spec).networks():
+    kind = type(run.recipe.denoiser.config.build(run.spec))
+    judges = kind.keep_probability is not Denoiser.keep_probability
+    if not judges or not (files.truth_audio and files.truth_visual):
         return None
     videos = load_data(folder, with_truth=True).train.to(run.device, torch.float32)
     return measure(videos, keep_probabilities(run, videos))

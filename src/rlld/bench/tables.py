@@ -96,8 +96,8 @@ def markdown(comparison: Comparison) -> str:
         lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
         parts.append(f"## {block.title}\n\n" + "\n".join(lines + [_bar(r) for r in block.rows]))
     parts.append("\n".join(f"- {remark}" for remark in remarks(comparison)))
-    commands = [command for row in comparison.rows for command in row.commands]
-    parts.append("Each run by hand:\n\n```\n" + "\n".join(commands) + "\n```")
+    commands = [row.commands[0] for row in comparison.rows if row.commands]
+    parts.append("The first run of each row, by hand:\n\n```\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts) + "\n"
 
 
@@ -194,9 +194,8 @@ def _scores(comparison: Comparison) -> Block:
 
 def _differences(comparison: Comparison) -> Block:
     heads = ["method"]
-    for name in HEADLINES:
-        level, kind = name.split("_")
-        heads += [f"{level} {kind.title()}", "difference"]
+    for name in ("seg Type", "ev Type"):
+        heads += [name, "difference"]
     rows = []
     for row in comparison.rows:
         cells = [row.method]
@@ -243,7 +242,7 @@ def _mean(row: Row, measure: str) -> str:
 def _interval(found: Estimate | None) -> str:
     if found is None:
         return NOTHING
-    return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+    return f"{found.mean:+.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
 def _ends(found: Estimate | None) -> tuple[float | None, float | None, float | None]:

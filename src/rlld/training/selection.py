@@ -22,9 +22,9 @@ class Selection:
         reward_share: Share of the validation videos that may reward or teach a denoiser. At 1
             the same videos reward and select, as in the paper; below 1 the rest selects and no
             video does both.
-        annotated: How many validation videos, drawn by the seed, count as annotated and may
-            reward or teach; all when None. What the others show is only watched, so that the
-            weights of the last round are kept.
+        annotated: Which validation videos count as annotated and may reward or teach: how many,
+            drawn by the seed, or their ids; all when None. What the others show is only watched,
+            so that the weights of the last round are kept.
 
     Raises:
         RlldError: If a value is out of range, or ``annotated`` goes with a score that would look
@@ -34,14 +34,14 @@ class Selection:
     score: str = "segment_type"
     ties: Literal["earlier", "later"] = "later"
     reward_share: float = 1.0
-    annotated: int | None = None
+    annotated: int | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.reward_share <= 1:
             raise RlldError(f"selection.reward_share must lie in (0, 1], found {self.reward_share}")
         if self.annotated is None:
             return
-        if self.annotated < 0:
+        if isinstance(self.annotated, int) and self.annotated < 0:
             raise RlldError(f"selection.annotated must be 0 or more, found {self.annotated}")
         if self.score != "last" or self.reward_share != 1:
             raise RlldError(
@@ -76,7 +76,7 @@ def require_validation(split: Split, purpose: str) -> Split:
 
 
 def partition(
-    split: Split, reward_share: float, seed: int, annotated: int | None = None
+    split: Split, reward_share: float, seed: int, annotated: int | tuple[str, ...] | None = None
 ) -> tuple[Split, Split]:
     """Divides a validation split into a reward part and a selection part.
 
@@ -84,7 +84,8 @@ def partition(
         split: The validation split.
         reward_share: Share of its videos in the reward part, in (0, 1].
         seed: Seed of the division.
-        annotated: How many videos may be in the reward part, 0 included; see ``Selection``.
+        annotated: How many or which videos are in the reward part, none of them too; see
+            ``Selection``.
 
     Returns:
         The reward and the selection part; the whole split twice when the share is 1. With
@@ -98,12 +99,13 @@ def partition(
 
     require_validation(split, "reward and selection")
     if annotated is not None:
-        if annotated > len(split):
-            raise RlldError(
-                f"selection.annotated is {annotated}, but there are {len(split)} validation videos"
-            )
-        drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
-        return split.subset(drawn[:annotated].sort().values), split
+        chosen = drawn(split, annotated, seed) if isinstance(annotated, int) else annotated
+        place = {name: number for number, name in enumerate(split.ids)}
+        for name in chosen:
+            if name not in place:
+                raise RlldError(f"selection.annotated: {name!r} is no validation video")
+        index = torch.tensor(sorted(place[name] for name in chosen), dtype=torch.int64)
+        return split.subset(index), split
     if reward_share == 1:
         return split, split
     count = round(reward_share * len(split))
@@ -115,3 +117,19 @@ def partition(
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
     reward, rest = order[:count].sort().values, order[count:].sort().values
     return split.subset(reward), split.subset(rest)
+
+
+def drawn(split: Split, count: int, seed: int) -> tuple[str, ...]:
+    """Returns the ids of some videos of a split, drawn by a seed; fewer are among more.
+
+    Raises:
+        RlldError: If there are not so many.
+    """
+    import torch
+
+    if count > len(split):
+        raise RlldError(
+            f"selection.annotated is {count}, but there are {len(split)} validation videos"
+        )
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+    return tuple(split.ids[number] for number in order[:count].tolist())

@@ -1,0 +1,51 @@
+"""Say which videos to annotate next: those whose labels the denoiser is least sure of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld suggest``."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder of a recipe whose denoiser learns (rlld-labelwise)."""
+    data: Path | None = None
+    """Data-set folder; the one of the training when not given."""
+    split: Literal["train", "validation"] = "train"
+    """The videos to choose from."""
+    count: int = 25
+    """How many to suggest."""
+    out: Path | None = None
+    """Tab-separated file to write; RUN/suggest-SPLIT.csv when not given."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+
+def run(args: Args) -> None:
+    """Prints the suggestions with their reasons and writes them."""
+    from rlld.compute import Compute
+    from rlld.console import OUT
+    from rlld.denoising import judge, teachers
+    from rlld.errors import RlldError
+    from rlld.evaluation import load_for
+    from rlld.files import write_text
+    from rlld.suggesting import suggest, suggestion_text
+    from rlld.training.run_folder import load_run
+
+    loaded = load_run(args.run, Compute(args.device).torch_device)
+    videos = load_for(loaded, args.split, args.data).to(loaded.device)
+    taught = teachers(loaded, videos)
+    found = suggest(videos, judge(loaded, videos).keep, args.count, taught)
+    if not found:
+        raise RlldError(f"{args.run}: every {args.split} video taught it; choose --split train")
+    out = args.out or args.run / f"suggest-{args.split}.csv"
+    write_text(out, suggestion_text(found))
+    for each in found:
+        OUT.print(f"{each.video}  {each.bits:.2f} bits  {each.reason}", markup=False)
+    OUT.print(f"{len(found)} of {len(videos)} {args.split} videos; written: {out}")
