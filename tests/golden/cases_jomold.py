@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import cases_han
 import common
 import numpy as np
+import torch
 from common import Case, Expected, Runner
 from torch import Tensor
 
+from rlld.data.spec import DataSpec, StreamSpec
+from rlld.data.split import Split
+from rlld.denoisers import jomold
+from rlld.denoisers.base import Context
+from rlld.networks.base import Network
 from rlld.objectives import mil
 from rlld.objectives.contrastive import Contrastive, matching_loss, similarity
-from rlld.types import Prediction
+from rlld.types import Batch, ModalityLabels, Prediction
 
 
 def contrast(case: Case, weight: float = 1.0) -> Contrastive:
@@ -85,10 +92,115 @@ def square(rows: Tensor) -> Tensor:
     return rows.view(-1, rows.shape[-1], rows.shape[-1])
 
 
+def prepared(values: dict[str, Tensor], videos: int, **options: object) -> jomold.JoMoLD:
+    """JoMoLD with the noise ratios of a case, read from a file as published ones are."""
+    classes = values["label"].shape[1]
+    names = ("noise_ratio_audio", "noise_ratio_visual")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "noise_ratios.npz"
+        jomold.write_ratios(path, jomold.Ratios(*(values[name].double() for name in names)))
+        denoiser = jomold.JoMoLD(jomold.Config(ratios=path, **options), classes)
+        streams = {"audio": StreamSpec(1), "visual_2d": StreamSpec(1)}
+        spec = DataSpec("golden", tuple(map(str, range(classes))), 1, 1.0, streams)
+        train = Split("train", spec, ("",) * videos, {}, torch.zeros(videos, classes))
+        denoiser.prepare(Context(train, train, 0, torch.device("cpu"), never))
+    return denoiser
+
+
+def never(*_: object, **__: object) -> Network:
+    """Stands where an estimator would be trained."""
+    raise AssertionError("ratios were given, no estimator is needed")
+
+
+def denoised(denoiser: jomold.JoMoLD, values: dict[str, Tensor]) -> ModalityLabels:
+    """The targets of a step whose network predicts the given probabilities."""
+    batch = common.batch(values["label"])
+    found = {**values, "global_prob": torch.zeros_like(values["label"])}
+    return denoiser.revise(batch, common.prediction(found))
+
+
+def removed(targets: ModalityLabels, labels: Tensor) -> dict[str, Tensor]:
+    """Which labels a step removed, by the names of the cases."""
+    return {
+        f"removed_{name}": ((getattr(targets, name) == 0) & labels.bool()).float()
+        for name in ("audio", "visual")
+    }
+
+
+def removal(case: Case, expected: Expected, _: Path) -> None:
+    """The targets of one step with the full ratios."""
+    values, options = common.inputs(case), case["options"]
+    smoothing = {"audio_smoothing": options["a_smooth"], "visual_smoothing": options["v_smooth"]}
+    denoiser = prepared(values, len(values["label"]), warm_up="none", **smoothing)
+    targets = denoised(denoiser, values)
+    common.close("target_audio", targets.audio, expected["target_audio"])
+    common.close("target_visual", targets.visual, expected["target_visual"])
+    for name, value in removed(targets, values["label"]).items():
+        common.close(name, value, expected[name], 0)
+
+
+def ramp(case: Case, expected: Expected, _: Path) -> None:
+    """Three epochs of steps with the released warm-up."""
+    values, options = common.inputs(case), case["options"]
+    size, epoch = options["batch"], options["batches"] * options["batch"]
+    denoiser = prepared(values, epoch, warm_up_epochs=options["warm_up_epoch"])
+    found: dict[str, list[Tensor]] = {"removed_audio": [], "removed_visual": []}
+    for start in range(0, epoch * options["epochs"], size):
+        rows = slice(start, start + size)
+        step = {name: values[name][rows] for name in ("a_prob", "v_prob", "label")}
+        for name, value in removed(denoised(denoiser, step), step["label"]).items():
+            found[name].append(value)
+    for name, steps in found.items():
+        common.close(name, torch.cat(steps), expected[name], 0)
+        counts = torch.stack([step.sum() for step in steps])
+        common.close(f"{name}_per_step", counts, expected[f"{name}_per_step"], 0)
+    assert float(denoiser.end_of_round()["removed_visual"]) == expected["removed_visual"].sum()
+
+
+def ratios(case: Case, expected: Expected, _: Path) -> None:
+    """The noise ratios of given estimator probabilities."""
+    values, options = common.inputs(case), case["options"]
+    estimator = jomold.Estimator(
+        audio_threshold=options["a_thres"],
+        visual_threshold=options["v_thres"],
+        batch_size=options["batch"],
+    )
+    probability = torch.stack([values["a_prob"], values["v_prob"]])
+    targets = jomold.JoMoLD(jomold.Config(), 25).targets(values["label"])
+    audio, visual = jomold.noise_ratios(probability, targets, estimator)
+    common.close("audio", audio, expected["audio"])
+    common.close("visual", visual, expected["visual"])
+
+
+def denoising_gradient(case: Case, expected: Expected, _: Path) -> None:
+    """One denoising step: removals by the network without cross-modal attention, then its loss.
+
+    Dropout is off, so that the two predictions of the training step are those of the case.
+    """
+    network, values = common.network(case), common.inputs(case)
+    labels = values["label"]
+    denoiser = prepared(values, len(labels), warm_up="none")
+    batch = Batch(common.streams(values), labels, torch.arange(len(labels)))
+    unimodal, found = network.with_unimodal(batch.streams)
+    targets = denoiser.revise(batch, unimodal)
+    common.close("target_audio", targets.audio, expected["target_audio"])
+    common.close("target_visual", targets.visual, expected["target_visual"])
+    objective = mil.MILObjective(mil.Config(2, 1, 1, contrast(case)))
+    losses = objective(found, targets, batch)
+    cases_han.parts(losses, expected)
+    common.close("loss_nce", losses["contrastive"], expected["loss_nce"])
+    losses["loss"].backward()
+    common.gradients(network, expected)
+
+
 RUNNERS: dict[str, Runner] = {
     "jomold_forward": forward,
     "jomold_estimator_gradient": gradient,
     "jomold_loss": loss,
+    "jomold_removal": removal,
+    "jomold_warmup": ramp,
+    "jomold_noise_ratio": ratios,
+    "jomold_denoising_gradient": denoising_gradient,
     "ma_step1_forward": forward,
     "ma_step3_forward": forward,
     "ma_gradient": gradient,
