@@ -111,7 +111,7 @@ class Suspect:
         opposite = MODALITIES[1 - MODALITIES.index(modality)]
         stays = "keeps" if self.other >= THRESHOLD else "doubts"
         kind = f"{modality} {self.verdict.label} labels"
-        place = f"rank {self.rank} of {self.labels} {kind}, {self.removed} of which go"
+        place = f"rank {self.rank} of {self.labels} {kind}, {self.removed or 'none'} of which go"
         if self.removed == self.labels:
             place = f"all {self.labels} {kind} go"
         return f"{opposite} {stays} it ({self.other:.2f}); {place}"

@@ -7,6 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+
+from rlld.data.dataset import load_split
+from rlld.training.held_out import save_held_out
 
 QUICK = ("--device", "cpu", "--schedule.rounds", "2")
 
@@ -115,6 +119,61 @@ def test_denoise_judges_every_label(trained, run_cli, tmp_path):
         _, _, modality, keep, decision = line.split("\t")
         assert modality in ("audio", "visual")
         assert decision == ("keep" if float(keep) >= 0.5 else "remove")
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_denoise_reports_every_split(trained, run_cli, tmp_path, split):
+    file, folder = tmp_path / "labels.csv", tmp_path / "report"
+    result = run_cli("denoise", trained, "--split", split, "--out", file, "--report", folder)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((folder / "report.json").read_text())
+    assert {path.name for path in folder.iterdir()} == {
+        "report.json",
+        "report.md",
+        *(f"{name}.{kind}" for name in ("removed", "found") for kind in ("png", "svg")),
+    }
+    keep = [float(line.split("\t")[3]) for line in file.read_text().splitlines()[1:]]
+    ranked = [entry["keep"] for entry in report["suspects"]]
+    assert ranked == pytest.approx(sorted(keep)[: len(ranked)], abs=1e-6)
+    assert report["modalities"]["audio"]["labels"] == len(keep) / 2
+    told = "taught the policy"
+    taught = split == "validation"
+    assert (told in result.stdout) is (told in " ".join(report["notes"])) is taught
+    assert (told in (folder / "report.md").read_text()) is taught
+
+
+def test_denoise_says_which_validation_videos_were_cross_validated(
+    trained, tiny_data, run_cli, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    videos = load_split(tiny_data, "validation")
+    keep = torch.full((len(videos), 2, 4), 0.25)
+    save_held_out(run, videos.ids, keep)
+    file = tmp_path / "labels.csv"
+    result = run_cli("denoise", run, "--split", "validation", "--out", file)
+    assert "cross-validated" in result.stdout
+    assert {line.split("\t")[3] for line in file.read_text().splitlines()[1:]} == {"0.250000"}
+    save_held_out(run, videos.ids[:5], keep[:5])
+    result = run_cli("denoise", run, "--split", "validation", "--out", file)
+    assert "training signal" in result.stdout
+    assert "cross-validated" not in result.stdout
+
+
+def test_denoise_refuses_broken_held_out_probabilities(trained, run_cli, fails_with, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "held_out.safetensors").write_bytes(b"nothing")
+    file = tmp_path / "labels.csv"
+    fails_with(run_cli("denoise", run, "--split", "validation", "--out", file), "held_out")
+    assert not file.exists()
+
+
+def test_denoise_refuses_a_report_where_it_cannot_write(trained, run_cli, fails_with, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    file = tmp_path / "labels.csv"
+    fails_with(run_cli("denoise", trained, "--out", file, "--report", taken), "cannot be written")
 
 
 def test_denoise_refuses_a_run_that_cannot_judge(tiny_data, run_cli, fails_with, tmp_path):

@@ -75,6 +75,7 @@ def removal_table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
         rows: ``DenoisingReport.as_dict``: measures by modality, by row title.
     """
     table = _table("Noisy labels found")
+    table.padding = (0, 0, 0, 0)  # ten columns beside a long name, within 80 characters
     table.add_column("", no_wrap=True)
     table.add_column("", no_wrap=True)
     for head in REMOVAL.values():
