@@ -42,6 +42,8 @@ class Reinforced(Denoiser):
         learner: What teaches it.
     """
 
+    learns_from_validation = True
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         self.config = config
         self.spec = spec
