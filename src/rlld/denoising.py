@@ -15,11 +15,13 @@ from rlld.data.split import Split
 from rlld.evaluation import keep_probabilities
 from rlld.metrics.denoising import THRESHOLD, DenoisingReport, denoising_report
 from rlld.training.held_out import load_held_out
-from rlld.training.loop import REWARD_NOTE
+from rlld.training.loop import LEARNT_NOTE, REWARD_NOTE, SUPERVISION_NOTE
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.training.selection import partition
 from rlld.types import MODALITIES
 
+SCORE_NOTES = (REWARD_NOTE, LEARNT_NOTE, SUPERVISION_NOTE)
+"""Remarks on validation scores, not on labels."""
 HEADER = ("filename", "event_labels", "modality", "keep_probability", "decision")
 
 
@@ -195,7 +197,7 @@ def judge(run: Run, videos: Split) -> Judged:
         RlldError: If the run's denoiser learns no keep probabilities.
     """
     keep = keep_probabilities(run, videos)
-    notes = [note for note in run.facts.get("notes", ()) if note != REWARD_NOTE]
+    notes = [note for note in run.facts.get("notes", ()) if note not in SCORE_NOTES]
     taught = teachers(run, videos)
     if not taught:
         return Judged(keep, tuple(notes))
