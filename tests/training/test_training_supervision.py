@@ -1,0 +1,112 @@
+"""The dense loss of annotated videos: its value, its draws, and resuming."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import rlld
+from rlld.compute import Compute
+from rlld.data.dataset import load_data
+from rlld.errors import RlldError
+from rlld.recipe import load_recipe
+from rlld.training.supervision import Supervision, dense_loss
+from rlld.training.trainer import Trainer
+from rlld.types import Prediction
+
+COMPUTE = Compute(device="cpu", threads=1)
+
+
+def test_dense_loss_by_hand():
+    """One video, two segments, one class: heard in the second segment, never seen."""
+    segment = torch.tensor([[[[0.2], [0.3]], [[0.6], [0.1]]]])
+    audio, visual, video = torch.tensor([[0.7]]), torch.tensor([[0.4]]), torch.tensor([[0.5]])
+    dense = torch.zeros(1, 2, 2, 1, dtype=torch.bool)
+    dense[0, 1, 0, 0] = True
+    segments = -(math.log(0.8) + math.log(0.7) + math.log(0.6) + math.log(0.9)) / 4
+    expected = segments - math.log(0.7) - math.log(0.6) - math.log(0.5)
+    found = dense_loss(Prediction(segment, audio, visual, video), dense)
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+
+
+def test_draws_depend_on_seed_and_step_alone():
+    rule = Supervision(1.0, 8)
+    draws = [rule.draw(20, seed, update).tolist() for seed in range(3) for update in range(30)]
+    assert all(len(set(draw)) == 8 and max(draw) < 20 for draw in draws)
+    assert len({tuple(draw) for draw in draws}) == len(draws)
+    assert rule.draw(20, 2, 29).tolist() == draws[-1]
+    assert {video for draw in draws for video in draw} == set(range(20))
+    assert sorted(rule.draw(5, 0, 0).tolist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("options", [{"weight": -1.0}, {"batch_size": 0}])
+def test_values_out_of_range(options):
+    with pytest.raises(RlldError, match="supervision: weight must not be negative"):
+        Supervision(**options)
+
+
+def trainer(data, seed=7, **settings) -> Trainer:
+    recipe = load_recipe("supervised", {"schedule.rounds": 2, **settings}, data.spec.overrides)
+    return Trainer(recipe, data.train, data.validation, seed, COMPUTE)
+
+
+def test_weight_zero_is_plain_training(tiny_data):
+    data = load_data(tiny_data)
+    off = list(trainer(data, **{"supervision.weight": 0}).steps())
+    plain = load_recipe("weak", {"schedule.rounds": 2}, data.spec.overrides)
+    assert off == list(Trainer(plain, data.train, data.validation, 7, COMPUTE).steps())
+
+
+def test_the_loss_is_mixed_in_with_its_weight(tiny_data):
+    report = next(r for r in trainer(load_data(tiny_data)).steps() if r is not None)
+    plain = 2 * report["audio"] + report["visual"] + report["video"]
+    assert report["loss"] == pytest.approx(plain + report["supervision"], rel=1e-5)
+    settings = {"supervision.weight": 0.25}
+    report = next(r for r in trainer(load_data(tiny_data), **settings).steps() if r is not None)
+    plain = 2 * report["audio"] + report["visual"] + report["video"]
+    assert report["loss"] == pytest.approx(plain + 0.25 * report["supervision"], rel=1e-5)
+
+
+def test_only_reward_videos_teach(tiny_data):
+    """Annotation of the selecting part changes nothing that was trained."""
+    data = load_data(tiny_data)
+    settings = {"selection.reward_share": 0.5, "selection.score": "last"}
+    first = trainer(data, **settings)
+    list(first.steps())
+    kept = set(first.selection.split.ids)
+    validation = data.validation
+    other = torch.tensor([name in kept for name in validation.ids])
+    validation.dense[other] = ~validation.dense[other]
+    second = trainer(data, **settings)
+    list(second.steps())
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name])
+
+
+def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path):
+    data = load_data(tiny_data)
+    whole = trainer(data)
+    reports = [report for report in whole.steps() if report is not None]
+    for stop in range(1, whole.total_updates):
+        first = trainer(data)
+        steps = first.steps()
+        for _ in range(stop):
+            next(steps)
+        torch.save(first.state_dict(), tmp_path / "state.pt")
+        second = trainer(data)
+        second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+        rest = [report for report in second.steps() if report is not None]
+        assert rest == reports[len(reports) - len(rest) :]
+        for name, value in whole.network.state_dict().items():
+            assert torch.equal(value, second.network.state_dict()[name]), (stop, name)
+
+
+def test_a_supervised_run_says_so(tiny_data, tmp_path):
+    run = rlld.train(
+        "supervised", tiny_data, tmp_path / "run", compute=COMPUTE, overrides={"schedule.rounds": 1}
+    )
+    assert any("trained on validation labels" in note for note in run.facts["notes"])
+    assert rlld.evaluate(run, "validation").facts["notes"] == run.facts["notes"]
+    assert rlld.evaluate(run, "test").facts["notes"] == []
