@@ -403,6 +403,13 @@ def test_feedback_without_a_revision_is_a_mistake_of_the_caller() -> None:
             prepared(credit).after_step()
 
 
+@pytest.mark.parametrize("credit", ["counterfactual", "first_order"])
+def test_without_annotated_videos_there_is_nothing_to_learn_from(credit: Any) -> None:
+    context = Context(split(4), split(0), 0, torch.device("cpu"), None)  # type: ignore[arg-type]
+    with pytest.raises(RlldError, match=f"credit {credit} needs annotated validation videos"):
+        Config(credit=credit, hidden=4).build(SPEC).prepare(context)
+
+
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(RlldError, match=r"counterfactual\.samples must be 2 or more, found 1"):
         CounterfactualOptions(samples=1)

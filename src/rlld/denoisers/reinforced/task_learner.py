@@ -15,6 +15,7 @@ from rlld.denoisers.reinforced.actions import Revision
 from rlld.denoisers.reinforced.learner import Learner, moments, restore_moments
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import Policy
+from rlld.errors import RlldError
 from rlld.types import Batch
 
 SMALLEST = 1e-12
@@ -48,7 +49,17 @@ class TaskLearner(Learner):
         self._scale: Tensor | None = None
 
     def prepare(self, context: Context) -> None:
-        """Takes the reward videos."""
+        """Takes the reward videos.
+
+        Raises:
+            RlldError: If there are none.
+        """
+        context.reward.require_dense()
+        if not len(context.reward):
+            raise RlldError(
+                f"denoiser reinforced: credit {self.config.credit} needs annotated validation "
+                "videos, found none; annotate some, or use credit labelwise, which can do without"
+            )
         self.validation = context.reward
 
     def before_step(self, task: TaskStep) -> None:
