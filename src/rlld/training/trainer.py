@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rlld.compute import Compute
+from rlld.console import progress
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.given import Given
@@ -114,8 +115,9 @@ class Trainer:
         recipe = self.recipe.varied({**(settings or {}), "schedule.updates": updates})
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
         inner.unimodal = unimodal
-        for _ in inner.steps():
-            pass
+        with progress("training a network for the denoiser", inner.total_updates) as tick:
+            for _ in inner.steps():
+                tick()
         restore_random_state(before, self.device)
         return inner.network.eval()
 
