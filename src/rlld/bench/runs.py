@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -131,12 +132,17 @@ class Job:
     @property
     def command(self) -> str:
         """The command that trains the same by hand."""
-        settings = " ".join(f"--{name} {value}" for name, value in self.settings.items())
+        settings = " ".join(f"--{name} {_typed(value)}" for name, value in self.settings.items())
         paths = f"--data {self.data} --out RUN --seed {self.seed}"
         return f"rlld train {self.recipe.name} {paths} {settings}".rstrip()
 
     def __str__(self) -> str:
         return f"{self.method}, {self.data.name}, seed {self.seed}"
+
+
+def _typed(value: Any) -> str:
+    """Returns a setting as it is typed in a shell."""
+    return shlex.quote(json.dumps(value) if isinstance(value, tuple | list) else str(value))
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,13 @@ def remarks(comparison: Comparison) -> list[str]:
     """Returns the sentences under the tables."""
     data = ", ".join(f"{folder} ({code})" for folder, code in comparison.data.items())
     seeds = ", ".join(map(str, comparison.seeds))
+    incomplete = [row for row in comparison.rows if row.failures]
     return [
         f"{comparison.terms}.",
         f"Data: {data}; seeds {seeds}; test split.",
         "Intervals: 95 %, paired bootstrap over data sets and seeds.",
         *comparison.notes,
+        *(f"{row.method}: {row.runs} of {len(row.commands)} runs." for row in incomplete),
         *(f"Published, {name}: {known.source}." for name, known in _known(comparison).items()),
         *(f"Failed: {reason}" for reason in comparison.failures),
     ]
@@ -174,7 +176,7 @@ def show(comparison: Comparison, out: Path, stem: str) -> None:
     """
     paths = write_tables(comparison, out, stem)
     for table in terminal(comparison):
-        OUT.print(table)
+        OUT.print(table, soft_wrap=False)
     for remark in remarks(comparison):
         OUT.print(remark, markup=False)
     OUT.print(f"written: {', '.join(map(str, paths))}", markup=False)
@@ -203,9 +205,9 @@ def _differences(comparison: Comparison) -> Block:
             found = row.estimate(name)
             cells.append(f"{found.mean:.1f} ± {found.sd:.1f}" if found else NOTHING)
             cells.append(_interval(comparison.difference(row, name)))
-        rows.append((*cells, str(row.runs)))
+        rows.append(tuple(cells))
     title = f"Mean and standard deviation; difference to {comparison.baseline}"
-    return Block(title, (*heads, "runs"), tuple(rows))
+    return Block(title, tuple(heads), tuple(rows))
 
 
 def _removal(comparison: Comparison) -> Block:
