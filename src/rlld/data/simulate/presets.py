@@ -110,7 +110,7 @@ PRESETS: dict[Name, Preset] = {
         {"audio": Stream(0), "visual_2d": Stream(1)},
         {
             "network.hidden": 40,
-            # JoMoLD's 0.5 is for a width of 512; at 40 it costs every recipe 3 to 5 points of Type.
+            # JoMoLD's 0.5 is for a width of 512; at 40 it costs every recipe 2 to 5 points of Type.
             "network.visual_dropout": 0.0,
             "denoiser.hidden": 40,
             "schedule.batch_size": 128,
