@@ -25,6 +25,7 @@ from rlld.denoising import measure
 from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
 from rlld.files import write_text
+from rlld.metrics.scores import NAMES, named_score
 from rlld.pool import each
 from rlld.recipe import Recipe, load_recipe
 from rlld.training.loop import train
@@ -44,10 +45,17 @@ class Terms:
     Attributes:
         updates: Updates of the task network.
         selection: The validation score that picks the kept weights.
+
+    Raises:
+        RlldError: If there is no such score.
     """
 
     updates: int
     selection: str
+
+    def __post_init__(self) -> None:
+        if self.selection != "last":
+            named_score(dict.fromkeys(NAMES, 0.0), self.selection)
 
     @property
     def overrides(self) -> dict[str, Any]:

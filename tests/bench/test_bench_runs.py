@@ -1,0 +1,184 @@
+"""Runs: one key each, trained once, on equal terms, whatever fails or interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import rlld
+from rlld.bench import runs
+from rlld.bench.denoising import Settings, denoising
+from rlld.bench.keys import dataset_fingerprint
+from rlld.bench.runs import SCORES, Failure, Terms, common_terms, plan, run_all
+from rlld.data.spec import Priors
+from rlld.errors import RlldError
+from rlld.recipe import recipe_names
+
+TERMS = Terms(6, "segment_type")
+
+
+def jobs_of(data: Path, *names: str, seeds: int = 1, terms: Terms = TERMS) -> list[runs.Job]:
+    return plan({name: (name, {}) for name in names}, [data], range(seeds), terms, "cpu")
+
+
+def test_a_finished_run_is_never_repeated(tiny_data, tmp_path, monkeypatch):
+    jobs = jobs_of(tiny_data, "han", "weak", seeds=2)
+    first = run_all(jobs, tmp_path)
+    assert len({job.key for job in jobs}) == 4
+
+    def trains(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(runs, "train", trains)
+    assert run_all(jobs, tmp_path) == first
+    shutil.rmtree(tmp_path / jobs[0].key)
+    again = run_all(jobs, tmp_path)
+    assert isinstance(again[0], Failure)
+    assert "trained again" in again[0].reason
+    assert again[1:] == first[1:]
+
+
+def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path):
+    (job,) = jobs_of(tiny_data, "weak")
+    (result,) = run_all([job], tmp_path / "cache")
+    settings = {"schedule.updates": 6, "selection.score": "segment_type"}
+    compute = rlld.compute.Compute("cpu", threads=1)
+    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
+    assert result.scores == rlld.evaluate(run, "test").scores.as_dict()
+    assert "--schedule.updates 6" in job.command
+
+
+def test_processes_change_nothing(tiny_data, tmp_path):
+    jobs = jobs_of(tiny_data, "han", "constant")
+    one = run_all(jobs, tmp_path / "one")
+    two = run_all(jobs, tmp_path / "two", workers=2)
+    assert [r.scores for r in one] == [r.scores for r in two]
+    assert [r.denoising for r in one] == [r.denoising for r in two]
+    assert one[0].denoising is None
+    assert 0 <= one[1].denoising["visual"]["f1"] <= 100
+
+
+def test_keys_know_what_a_result_depends_on(tiny_data, tmp_path):
+    (job,) = jobs_of(tiny_data, "weak")
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_data, moved)
+    assert jobs_of(moved, "weak")[0].key == job.key
+    others = [
+        replace(job, seed=1),
+        replace(job, priors=Priors(visual={"Bell": 0.5})),
+        jobs_of(tiny_data, "han")[0],
+        jobs_of(tiny_data, "weak", terms=Terms(7, "segment_type"))[0],
+        jobs_of(tiny_data, "weak", terms=Terms(6, "last"))[0],
+    ]
+    dense = moved / "annotations" / "visual.csv"
+    dense.write_text(dense.read_text().replace("Bell", "Drum", 1))
+    others.append(jobs_of(moved, "weak")[0])
+    assert len({job.key, *(other.key for other in others)}) == len(others) + 1
+
+
+def test_the_fingerprint_covers_the_features(tiny_data, tmp_path):
+    from tiny import make_tiny
+
+    same, other = make_tiny(tmp_path / "same"), make_tiny(tmp_path / "other", seed=1)
+    assert dataset_fingerprint(same) == dataset_fingerprint(tiny_data)
+    store = Path("features") / "test.safetensors"
+    shutil.copy(other / store, same / store)
+    assert dataset_fingerprint(same) != dataset_fingerprint(tiny_data)
+
+
+def test_every_row_has_equal_terms(tiny_data):
+    jobs = jobs_of(tiny_data, *recipe_names())
+    assert {job.recipe.schedule.updates for job in jobs} == {6}
+    assert {job.recipe.selection.score for job in jobs} == {"segment_type"}
+
+
+def test_terms_are_those_of_the_data_or_given(tiny_data, tmp_path):
+    with pytest.raises(RlldError, match="give --updates"):
+        common_terms([tiny_data], None, "last")
+    folders = []
+    for updates in (8, 9):
+        folder = tmp_path / str(updates)
+        shutil.copytree(tiny_data, folder)
+        spec = folder / "dataset.yaml"
+        text = spec.read_text().replace(
+            "overrides:\n", f"overrides:\n  schedule.updates: {updates}\n"
+        )
+        spec.write_text(text)
+        folders.append(folder)
+    assert common_terms(folders[:1], None, "last") == Terms(8, "last")
+    assert common_terms(folders, 5, "last").updates == 5
+    with pytest.raises(RlldError, match="same number of updates"):
+        common_terms(folders, None, "last")
+
+
+@pytest.mark.parametrize(
+    ("recipes", "more", "words"),
+    [
+        (["weak", "rlldd"], {}, "did you mean 'rlld'"),
+        (["han"], {}, "--baseline 'weak' is no row"),
+        (["weak"], {"selection": "type"}, "unknown score 'type'"),
+    ],
+)
+def test_a_wrong_table_is_refused_before_anything_runs(tiny_data, tmp_path, recipes, more, words):
+    settings = Settings((tiny_data,), tmp_path / "out", updates=4)
+    with pytest.raises(RlldError, match=words):
+        denoising(settings, recipes, **more)
+    assert not (tmp_path / "out").exists()
+    for wrong in ({"seeds": 0}, {"workers": 0}, {"data": ()}):
+        with pytest.raises(RlldError, match=next(iter(wrong))):
+            replace(settings, **wrong)
+
+
+def test_a_failing_row_costs_only_itself(tiny_data, tmp_path):
+    """True labels are not known of a copy that names no truth files."""
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    spec = data / "dataset.yaml"
+    text = spec.read_text().replace("truth_audio.csv", "''").replace("truth_visual.csv", "''")
+    spec.write_text(text)
+    settings = Settings((data,), tmp_path / "out", seeds=2, updates=4, workers=1, device="cpu")
+    found = denoising(settings, ["true-labels", "weak"])
+    rows = {row.method: row for row in found.rows}
+    assert rows["weak"].runs == 2
+    assert rows["weak"].estimate("segment_type") is not None
+    assert rows["true-labels"].runs == 0
+    assert len(found.failures) == 2
+    assert "not known" in found.failures[0]
+
+
+def test_a_killed_benchmark_goes_on_to_the_same_table(tiny_data, tmp_path):
+    script = Path(sys.executable).with_name("rlld")
+    options = ("--seeds", "1", "--updates", "90", "--recipes", "han,weak", "--workers", "1")
+
+    def command(out: Path) -> list[str]:
+        paths = ("--data", str(tiny_data), "--out", str(out), "--device", "cpu")
+        return [str(script), "bench", "denoising", *paths, *options]
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(killed), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not list(killed.glob(f"runs/*/{SCORES}")) or not list(killed.glob("runs/*/resume")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    before = {path: path.stat().st_mtime_ns for path in killed.glob(f"runs/*/{SCORES}")}
+    assert len(before) == 1
+    tables = []
+    for out in (killed, tmp_path / "whole"):
+        subprocess.run(command(out), check=True, capture_output=True, env=environment)
+        table = json.loads((out / "denoising.json").read_text())
+        tables.append([row["measures"] for row in table["rows"]])
+    assert tables[0] == tables[1]
+    assert all(path.stat().st_mtime_ns == written for path, written in before.items())

@@ -1,0 +1,126 @@
+"""The verbs of the benchmarks through the installed command: once right, once wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from rlld.cli import bench_annotations
+from rlld.errors import RlldError
+
+QUICK = ("--updates", "4", "--device", "cpu", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def table(tiny_data, run_cli, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench")
+    options = ("--seeds", "2", "--recipes", "weak,constant,rlld", *QUICK)
+    result = run_cli("bench", "denoising", "--data", tiny_data, "--out", out, *options)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_denoising_prints_and_writes_the_table(table):
+    out, result = table
+    assert "4 updates" in result.stdout
+    assert "segment_type+event_type" in result.stdout
+    assert "bare tags" in result.stdout
+    report = json.loads((out / "denoising.json").read_text())
+    rows = {row["method"]: row for row in report["rows"]}
+    assert list(rows) == ["bare tags", "weak", "constant", "rlld"]
+    assert rows["rlld"]["published"]["scores"]["segment_type"] == 61.5
+    for row in rows.values():
+        values = row["measures"]["event_type"]
+        runs = [run["value"] for run in values["by_run"]]
+        assert values["mean"] == pytest.approx(sum(runs) / 2)
+    found = rows["constant"]["measures"]["segment_type"]
+    base = rows["weak"]["measures"]["segment_type"]
+    assert found["difference"]["mean"] == pytest.approx(found["mean"] - base["mean"])
+    assert "visual_f1" in rows["constant"]["measures"]
+    lines = list(csv.DictReader((out / "denoising.csv").open()))
+    line = next(x for x in lines if (x["method"], x["measure"]) == ("constant", "segment_type"))
+    assert float(line["mean"]) == pytest.approx(found["mean"], abs=1e-4)
+    text = (out / "denoising.md").read_text()
+    assert f"| {found['mean']:.1f} ± {found['sd']:.1f} |" in text
+    assert "rlld train constant" in text
+    assert r"\toprule" in (out / "denoising.tex").read_text()
+
+
+def test_a_second_call_finds_every_run(table, tiny_data, run_cli):
+    out, first = table
+    options = ("--seeds", "2", "--recipes", "weak,constant,rlld", *QUICK)
+    result = run_cli("bench", "denoising", "--data", tiny_data, "--out", out, *options)
+    assert "6 of 6 runs are in the cache" in result.stderr
+    assert result.stdout == first.stdout
+
+
+def test_a_failed_row_is_told_after_the_table(tiny_data, run_cli, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    spec = data / "dataset.yaml"
+    text = spec.read_text().replace("truth_audio.csv", "''").replace("truth_visual.csv", "''")
+    spec.write_text(text)
+    options = ("--seeds", "1", "--recipes", "weak,true-labels", *QUICK)
+    result = run_cli("bench", "denoising", "--data", data, "--out", tmp_path / "out", *options)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "rlld: 1 runs failed" in result.stderr
+    assert "not known" in result.stderr
+    assert (tmp_path / "out" / "denoising.md").is_file()
+    assert "weak" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--recipes", "weak,rlldd", *QUICK), "did you mean 'rlld'"),
+        (("--recipes", "weak"), "give --updates"),
+    ],
+)
+def test_denoising_refuses(tiny_data, run_cli, fails_with, tmp_path, options, words):
+    out = tmp_path / "out"
+    fails_with(run_cli("bench", "denoising", "--data", tiny_data, "--out", out, *options), words)
+    assert not out.exists()
+
+
+def test_suggest_names_videos_and_writes_them(table, run_cli, tmp_path):
+    runs = (path.parent for path in table[0].glob("runs/*/config.json"))
+    run = next(r for r in runs if '"name": "rlld"' in (r / "config.json").read_text())
+    file = tmp_path / "next.csv"
+    result = run_cli("suggest", run, "--count", "3", "--out", file)
+    assert result.returncode == 0, result.stderr
+    lines = file.read_text().splitlines()
+    assert len(lines) == 4
+    assert all(line.split("\t")[0] in result.stdout for line in lines[1:])
+    assert "3 of 48 train videos" in result.stdout
+
+
+def test_suggest_refuses(table, run_cli, fails_with, tmp_path):
+    runs = [path.parent for path in table[0].glob("runs/*/config.json")]
+    weak = next(
+        r
+        for r in runs
+        if '"name": "reinforced"' not in (r / "config.json").read_text()
+        and '"name": "constant"' not in (r / "config.json").read_text()
+    )
+    fails_with(run_cli("suggest", weak), "no keep probabilities")
+    fails_with(run_cli("suggest", tmp_path), "no run folder")
+    learned = next(r for r in runs if '"name": "reinforced"' in (r / "config.json").read_text())
+    fails_with(run_cli("suggest", learned, "--split", "validation"), "choose --split train")
+
+
+def test_annotations_refuses(tiny_data, run_cli, fails_with, tmp_path):
+    paths = ("--data", tiny_data, "--out", tmp_path / "out")
+    fails_with(run_cli("bench", "annotations", *paths, "--priors", "Bel=0.5", *QUICK), "'Bell'")
+    for wrong, words in (
+        ({"counts": "5,x"}, "--counts"),
+        ({"counts": "-5,10", "updates": 4}, "--counts"),
+        ({"priors": "Bell=2"}, "--priors"),
+        ({"priors": "Bell"}, "--priors"),
+    ):
+        with pytest.raises(RlldError, match=words):
+            bench_annotations.run(bench_annotations.Args((tiny_data,), tmp_path / "out", **wrong))
+    assert not (tmp_path / "out").exists()
