@@ -177,7 +177,8 @@ def test_a_killed_benchmark_goes_on_to_the_same_table(tiny_data, tmp_path):
     assert len(before) == 1
     tables = []
     for out in (killed, tmp_path / "whole"):
-        subprocess.run(command(out), check=True, capture_output=True, env=environment)
+        again = subprocess.run(command(out), capture_output=True, text=True, env=environment)
+        assert again.returncode == 0, again.stderr
         table = json.loads((out / "denoising.json").read_text())
         tables.append([row["measures"] for row in table["rows"]])
     assert tables[0] == tables[1]

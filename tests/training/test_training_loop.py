@@ -118,6 +118,14 @@ def test_a_killed_run_resumes_to_identical_results(tiny_data, tmp_path):
     assert not (interrupted / "resume").exists()
 
 
+def test_half_a_state_of_a_killed_run_is_no_obstacle(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    (out / "resume").mkdir(parents=True)
+    (out / "resume" / ".state.pt.7.part").write_bytes(b"half")
+    rlld.train("han", tiny_data, out, compute=COMPUTE, overrides={"schedule.updates": 2})
+    assert not (out / "resume").exists()
+
+
 def test_ctrl_c_saves_and_says_how_to_go_on(tiny_data, tmp_path):
     out = tmp_path / "run"
     process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -92,8 +93,8 @@ def train(
     trainer.restore_best()
     facts = {"seed": seed, **_facts(trainer, data, seconds, record)}
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
-    (out / FILE).unlink(missing_ok=True)
-    (out / FILE).parent.rmdir()
+    # A writer that was killed may have left half a state beside the whole one.
+    shutil.rmtree((out / FILE).parent)
     return load_run(out, compute.torch_device)
 
 
