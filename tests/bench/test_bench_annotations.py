@@ -42,6 +42,7 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     for n in (4, 20):
         assert rows[f"suggested {n}"].values == rows[f"{quick} {n}"].values
     assert table.terms.selection == "last"
+    assert table.command.endswith("--counts 0,4,8,400 --priors Bell=0.5")
     assert sorted(path.suffix for path in figures) == [".png", ".png", ".svg", ".svg"]
     assert all(path.stat().st_size for path in figures)
     (command,) = rows["suggested 8"].commands

@@ -98,7 +98,7 @@ def learning_curves(
         terms=terms,
         data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
         seeds=tuple(range(settings.seeds)),
-        command=f"rlld bench annotations {settings.command}",
+        command=_command(settings, counts, priors, suggested),
         notes=(
             "Annotated videos are drawn from the validation split by the seed; nothing looks at "
             "the annotation of the others, and the weights of the last round are kept.",
@@ -107,6 +107,15 @@ def learning_curves(
         ),
     )
     return comparison, _figures(rows, settings.out)
+
+
+def _command(
+    settings: Settings, counts: Sequence[int], priors: Priors | None, suggested: bool
+) -> str:
+    text = f"rlld bench annotations {settings.command} --counts {','.join(map(str, counts))}"
+    if priors is not None:
+        text += " --priors " + ",".join(f"{name}={rate}" for name, rate in priors.visual.items())
+    return text if suggested else f"{text} --no-suggested"
 
 
 def _random(settings: Settings, steps: Sequence[int], terms: Terms) -> list[Job]:
