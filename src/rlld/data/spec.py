@@ -60,6 +60,19 @@ class AnnotationFiles:
     truth_visual: str = ""
 
 
+@dataclass(frozen=True)
+class Priors:
+    """What a person who knows the classes says about tags that are wrong for a modality.
+
+    Attributes:
+        audio: Share of a class's tags whose event is not heard, in [0, 1], by class name.
+        visual: Share of a class's tags whose event is not seen (off screen).
+    """
+
+    audio: dict[str, float] = field(default_factory=dict)
+    visual: dict[str, float] = field(default_factory=dict)
+
+
 LLP_FILES = AnnotationFiles(
     "AVVP_train.csv",
     "AVVP_val_pd.csv",
@@ -85,6 +98,7 @@ class DataSpec:
             ``published`` for features made elsewhere, ``simulated``.
         overrides: Dotted recipe settings that this data set needs (a smaller network, another
             learning rate); applied to every recipe before the user's own overrides.
+        priors: Rough shares of wrong tags, for cleaning labels without annotated videos.
 
     Raises:
         RlldError: If a value is out of range or a needed stream is missing.
@@ -98,6 +112,7 @@ class DataSpec:
     annotations: AnnotationFiles = field(default_factory=AnnotationFiles)
     features: str = "published"
     overrides: dict[str, Any] = field(default_factory=dict)
+    priors: Priors = field(default_factory=Priors)
 
     def __post_init__(self) -> None:
         Taxonomy(self.classes)
@@ -117,6 +132,14 @@ class DataSpec:
                     f"data set {self.name!r}: stream {stream!r} needs positive dim and frames, "
                     f"found {spec.dim} and {spec.frames}"
                 )
+        for modality, rates in (("audio", self.priors.audio), ("visual", self.priors.visual)):
+            for label, rate in rates.items():
+                self.taxonomy.index(label)
+                if not 0 <= rate <= 1:
+                    raise RlldError(
+                        f"data set {self.name!r}: priors.{modality}.{label} must lie in [0, 1], "
+                        f"found {rate}"
+                    )
         for stream in STREAMS[:2]:
             if stream not in self.streams:
                 raise RlldError(f"data set {self.name!r}: stream {stream!r} is missing")

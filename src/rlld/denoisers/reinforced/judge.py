@@ -57,7 +57,8 @@ class Judge(nn.Module):
         logits = self.own * states + self.other * states.flip(1) + self.offset
         if self.features is None:
             return logits
-        return logits + self.features(streams, labels)
+        features: Tensor = self.features(streams, labels)
+        return logits + features
 
 
 @dataclass(frozen=True)
@@ -105,23 +106,24 @@ def teach_features(judge: Judge, lesson: Lesson, config: Config, seed: int) -> N
     )
     average = torch.zeros(lesson.states.shape[1:], device=device)
     count, size = len(lesson.videos), min(options.batch_size, len(lesson.videos))
+    spread = {name: float(value.float().std()) for name, value in lesson.videos.streams.items()}
     judge.train()
     for _ in range(options.length):
         index = torch.randperm(count, generator=generator, device=device)[:size]
-        part = lesson.at(index)
+        batch = lesson.videos.batch(index)
         streams = {
-            name: value + options.noise * _spread(value) * _normal(value, generator)
-            for name, value in part.videos.streams.items()
+            name: value + options.noise * spread[name] * _normal(value, generator)
+            for name, value in batch.streams.items()
         }
-        logits = judge(streams, part.videos.labels, part.states)
+        logits = judge(streams, batch.labels, lesson.states[index])
+        present, labelled = lesson.present[index], lesson.labelled[index]
         if options.learning == "supervised":
-            losses = _cross_entropy(logits, part.present)
+            losses = _cross_entropy(logits, present)
         else:
-            losses, average = _reinforce(logits, part, average, generator)
-        labelled = part.labelled
+            losses, average = _reinforce(logits, present, labelled, average, generator)
         loss = losses[labelled].mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     judge.eval()
 
@@ -134,23 +136,22 @@ BASELINE_DECAY = 0.9
 
 
 def _reinforce(
-    logits: Tensor, part: Lesson, average: Tensor, generator: torch.Generator
+    logits: Tensor,
+    present: Tensor,
+    labelled: Tensor,
+    average: Tensor,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Returns minus log pi times advantage (n, 2, C), and the moved baseline (2, C)."""
     draws = torch.rand(logits.shape, generator=generator, device=logits.device)
     keep = draws < logits.detach().sigmoid()
-    reward = torch.where(keep == part.present, 1.0, -1.0)
+    reward = torch.where(keep == present, 1.0, -1.0)
     log_pi = -functional.binary_cross_entropy_with_logits(logits, keep.float(), reduction="none")
     losses = -(reward - average) * log_pi
-    labelled = part.labelled
     seen = labelled.sum(0)
     mean = (reward * labelled).sum(0) / seen.clamp(min=1)
     moved = BASELINE_DECAY * average + (1 - BASELINE_DECAY) * mean
     return losses, torch.where(seen > 0, moved, average)
-
-
-def _spread(value: Tensor) -> Tensor:
-    return value.float().std()
 
 
 def _normal(value: Tensor, generator: torch.Generator) -> Tensor:
@@ -191,8 +192,9 @@ def teach_offsets(judge: Judge, lesson: Lesson, ridge: float, steps: int = 100) 
 
 
 @torch.no_grad()
-def log_loss(judges: list[Judge], lesson: Lesson) -> float:
-    """Returns the mean cross-entropy of the mean logits of judges on annotated labels."""
+def agreement(judges: list[Judge], lesson: Lesson) -> float:
+    """Returns how often the decisions of judges agree with the annotation, in [0, 1]."""
     streams, labels = lesson.videos.streams, lesson.videos.labels
     logits = torch.stack([judge(streams, labels, lesson.states) for judge in judges]).mean(0)
-    return float(_cross_entropy(logits, lesson.present)[lesson.labelled].mean())
+    right = (logits >= 0) == lesson.present
+    return float(right[lesson.labelled].float().mean())

@@ -7,7 +7,7 @@ that it then leaves to the training videos train the task network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.reinforced import actions
-from rlld.denoisers.reinforced.judge import Judge, Lesson, log_loss, teach_features, teach_offsets
+from rlld.denoisers.reinforced.judge import Judge, Lesson, agreement, teach_features, teach_offsets
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.priors import prior_keep
 from rlld.denoisers.reinforced.states import CHUNK, States
@@ -30,7 +30,7 @@ SEED = 0x5EED_0003
 THRESHOLD = 0.5
 
 
-class Labelwise(Denoiser):
+class LabelwiseDenoiser(Denoiser):
     """Cleans the training labels once, before the first step.
 
     1. Task networks are trained on the bare tags, without cross-modal attention, each on all but
@@ -48,34 +48,28 @@ class Labelwise(Denoiser):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         self.config, self.spec, self.options = config, spec, config.labelwise
-        self._parts = nn.ModuleDict()
         self._context: Context | None = None
-        self._keep: Tensor | None = None
+        self._parts: _Parts
 
     def attach(self, build_network: Callable[[], Network]) -> None:
         """Builds the parts that a run folder keeps."""
         with torch.random.fork_rng(devices=[]):
             states = States(build_network, self.options.folds)
-            judges = nn.ModuleList(self._judge(n, features=True) for n in range(self._count))
+            judges = [self._judge(number, features=True) for number in range(self.options.judges)]
             plain = self._judge(0, features=False)
-        self._parts = nn.ModuleDict({"states": states, "judges": judges, "plain": plain})
-        self._parts.register_buffer("uses_features", torch.zeros(1))
-        self._parts.register_buffer("cutoffs", torch.zeros(2, len(self.spec.classes)))
-
-    @property
-    def _count(self) -> int:
-        return self.options.judges
+        self._parts = _Parts(states, judges, plain, len(self.spec.classes))
 
     def prepare(self, context: Context) -> None:
         """Remembers what to learn from; learning starts with the first step."""
         self._context = context
         self._parts.to(context.device)
+        self.learns_from_validation = bool(len(context.reward))
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns the cleaned labels of training videos."""
-        if self._keep is None:
-            self._keep = self._learn()
-        kept = self._keep[batch.index] >= THRESHOLD
+        if not len(self._parts.keep):
+            self._parts.keep = self._learn()
+        kept = self._parts.keep[batch.index] >= THRESHOLD
         revision = actions.revise(batch.labels, kept, self.config.empty_rule)
         return actions.targets(revision.labels, batch.labels, self.config.video_target)
 
@@ -90,27 +84,19 @@ class Labelwise(Denoiser):
 
     def training_keep(self) -> Tensor | None:
         """Returns the keep probabilities that cleaned the training labels (N, 2, C)."""
-        if self._keep is None and "keep" in dict(self._parts.named_buffers()):
-            return self._parts.get_buffer("keep")
-        return self._keep
+        return self._parts.keep if len(self._parts.keep) else None
 
     def networks(self) -> dict[str, nn.Module]:
         """Returns states and policies, and the decisions on the training labels."""
-        if self._keep is not None:
-            self._parts.register_buffer("keep", self._keep)
         return {"labelwise": self._parts}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything learned; nothing before the first step."""
-        if self._keep is None:
-            return {}
-        return {"parts": self._parts.state_dict(), "keep": self._keep}
+        return {"parts": self._parts.state_dict()} if len(self._parts.keep) else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
         if state:
-            self._keep = state["keep"]
-            self.networks()
             self._parts.load_state_dict(state["parts"])
 
     def _judge(self, number: int, features: bool) -> Judge:
@@ -118,26 +104,30 @@ class Labelwise(Denoiser):
         return Judge(self.config, self.spec, features)
 
     def _states(self, streams: Mapping[str, Tensor]) -> Tensor:
-        states: Tensor = self._parts["states"](streams)
+        states: Tensor = self._parts.states(streams)
         return states
 
     @torch.no_grad()
     def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
-        cutoffs = self._parts.get_buffer("cutoffs")
-        if self._parts.get_buffer("uses_features"):
-            judges = [judge for judge in self._parts["judges"]]
-        else:
-            judges = [self._parts["plain"]]
+        rich = bool(self._parts.uses_features)
+        judges = self._parts.policies if rich else [self._parts.plain]
         logits = torch.stack([judge(streams, labels, states) for judge in judges]).mean(0)
-        return (logits - cutoffs).sigmoid()
+        return (logits - self._parts.cutoffs).sigmoid()
 
     def _learn(self) -> Tensor:
         context = self._context
         if context is None:
             raise RuntimeError("revise came before prepare")
-        states: States = self._parts["states"]  # type: ignore[assignment]
+        # What is learned here must not move the chance of the task network's dropout.
+        before = torch.get_rng_state()
+        torch.default_generator.manual_seed(context.seed + SEED)
+        keep = self._judge_training_labels(context)
+        torch.set_rng_state(before)
+        return keep
+
+    def _judge_training_labels(self, context: Context) -> Tensor:
         train = context.train
-        logits = states.learn(context, self.options.state_share)
+        logits = self._parts.states.learn(context, self.options.state_share)
         if len(context.reward):
             self._teach(context)
         else:
@@ -149,17 +139,15 @@ class Labelwise(Denoiser):
         return torch.cat(parts)
 
     def _teach(self, context: Context) -> None:
-        states: States = self._parts["states"]  # type: ignore[assignment]
         reward = context.reward
-        lesson = Lesson(reward, states.of(reward), reward.require_dense().any(1))
+        lesson = Lesson(reward, self._parts.states.of(reward), reward.require_dense().any(1))
         if not bool(lesson.labelled.any()):
             raise RlldError("the annotated videos have no weak label; annotate tagged videos")
-        plain: Judge = self._parts["plain"]  # type: ignore[assignment]
-        teach_offsets(plain, lesson, self.options.ridge)
+        teach_offsets(self._parts.plain, lesson, self.options.ridge)
         chosen = self._features_win(lesson, context.seed)
-        self._parts.get_buffer("uses_features").fill_(float(chosen))
+        self._parts.uses_features.fill_(float(chosen))
         if chosen:
-            for number, judge in enumerate(self._parts["judges"]):
+            for number, judge in enumerate(self._parts.policies):
                 teach_features(judge, lesson, self.config, context.seed + SEED + number)
 
     def _features_win(self, lesson: Lesson, seed: int) -> bool:
@@ -171,7 +159,7 @@ class Labelwise(Denoiser):
             return False
         generator = torch.Generator().manual_seed(seed)
         fold = (torch.randperm(count, generator=generator) % folds).to(lesson.states.device)
-        losses = torch.zeros(2)
+        right = torch.zeros(2)
         for number in range(folds):
             taught = lesson.at((fold != number).nonzero()[:, 0])
             tested = lesson.at((fold == number).nonzero()[:, 0])
@@ -182,8 +170,9 @@ class Labelwise(Denoiser):
                 poor = self._judge(number, features=False).to(lesson.states.device)
             teach_features(rich, taught, self.config, seed + SEED + number)
             teach_offsets(poor, taught, self.options.ridge)
-            losses += torch.tensor([log_loss([rich], tested), log_loss([poor], tested)])
-        return bool(losses[0] < losses[1])
+            share = len(tested.videos) / count
+            right += share * torch.tensor([agreement([rich], tested), agreement([poor], tested)])
+        return bool(right[0] > right[1])
 
     def _suppose(self, train: Split, logits: Tensor) -> None:
         """Without annotation: removes the least credible share that the priors give a class."""
@@ -191,10 +180,49 @@ class Labelwise(Denoiser):
             "no annotated video: labels are cleaned by priors alone; 25 annotated videos would "
             "tell the rates of the classes (docs/methods/rlld.md)"
         )
-        plain: Judge = self._parts["plain"]  # type: ignore[assignment]
+        plain = self._parts.plain
         with torch.no_grad():
             plain.own.fill_(1.0)
             plain.other.zero_()
             plain.offset.zero_()
         cutoffs = prior_keep(logits, train.labels, self.spec)
-        self._parts.get_buffer("cutoffs").copy_(cutoffs)
+        self._parts.cutoffs.copy_(cutoffs)
+
+
+class _Parts(nn.Module):
+    """Everything that a run folder keeps.
+
+    Attributes:
+        states: Networks trained on the bare tags.
+        judges: Policies that read features.
+        plain: The policy that reads evidence alone.
+        uses_features: Whether ``judges`` decide, else ``plain``.
+        cutoffs: Logits below which a label is removed (2, C), zero unless priors set them.
+        keep: Keep probabilities of the training labels (N, 2, C), empty before they are known.
+    """
+
+    uses_features: Tensor
+    cutoffs: Tensor
+    keep: Tensor
+
+    def __init__(self, states: States, judges: Sequence[Judge], plain: Judge, classes: int) -> None:
+        super().__init__()
+        self.states, self.plain = states, plain
+        self.judges = nn.ModuleList(judges)
+        self.register_buffer("uses_features", torch.zeros(1))
+        self.register_buffer("cutoffs", torch.zeros(2, classes))
+        self.register_buffer("keep", torch.zeros(0, 2, classes))
+
+    @property
+    def policies(self) -> list[Judge]:
+        """The policies that read features."""
+        return [judge for judge in self.judges if isinstance(judge, Judge)]
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # The number of training videos is known only now.
+        keep = state_dict.get(f"{prefix}keep")
+        if keep is not None:
+            self.keep = self.keep.new_empty(keep.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -13,6 +13,7 @@ from rlld.errors import RlldError
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec
     from rlld.denoisers.reinforced.denoiser import Reinforced
+    from rlld.denoisers.reinforced.labelwise import LabelwiseDenoiser
 
 Score = Literal[
     "segment_audio",
@@ -120,13 +121,64 @@ class FirstOrder:
 
 
 @dataclass(frozen=True)
+class Labelwise:
+    """Credit per label, on annotated videos.
+
+    Attributes:
+        folds: Networks trained on the bare tags; each label is judged by one that did not see it.
+        state_share: Length of their training, as a share of the run's updates.
+        judge: Whether policies read ``features``, or the evidence of the networks alone
+            (``evidence``); ``auto`` decides by cross-validation on the annotated videos.
+        cross_validation: Folds of that decision.
+        judges: Policies that read features; their logits are averaged.
+        learning: ``reinforce`` rewards sampled actions, ``supervised`` is cross-entropy.
+        steps: Policy updates of ``reinforce``.
+        supervised_steps: Policy updates of ``supervised``.
+        batch_size: Annotated videos per update.
+        lr: Learning rate of the policies (AdamW).
+        weight_decay: Its weight decay.
+        noise: Gaussian noise on the features, in units of their standard deviation.
+        ridge: How strongly offsets of classes are drawn to the common one, without features.
+    """
+
+    folds: int = 4
+    state_share: float = 1.0
+    judge: Literal["auto", "features", "evidence"] = "auto"
+    cross_validation: int = 3
+    judges: int = 3
+    learning: Literal["reinforce", "supervised"] = "reinforce"
+    steps: int = 300
+    supervised_steps: int = 100
+    batch_size: int = 128
+    lr: float = 2e-3
+    weight_decay: float = 1e-3
+    noise: float = 0.3
+    ridge: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("folds", "judges", "steps", "supervised_steps", "batch_size", "lr", "ridge"):
+            value = getattr(self, name)
+            _require(value > 0, f"labelwise.{name}", "be positive", value)
+        _require(0 < self.state_share <= 1, "state_share", "lie in (0, 1]", self.state_share)
+        _require(
+            self.cross_validation > 1, "cross_validation", "be 2 or more", self.cross_validation
+        )
+
+    @property
+    def length(self) -> int:
+        """Policy updates."""
+        return self.steps if self.learning == "reinforce" else self.supervised_steps
+
+
+@dataclass(frozen=True)
 class Config:
     """Options of RLLD.
 
     Attributes:
         credit: How the policy is taught; ``paper`` is REINFORCE on the rewards of section 3,
             ``counterfactual`` compares action samples of one step by the validation loss,
-            ``first_order`` credits every label by the gradient of that loss.
+            ``first_order`` credits every label by the gradient of that loss, ``labelwise``
+            rewards every action on annotated videos by itself.
         mode: ``joint`` keeps one task network through the run (Table 1); ``one_epoch`` starts a
             fresh one each episode (section 4.5).
         update: The policy moves after every ``step`` (Algorithm 1) or once per ``episode``, by the
@@ -150,6 +202,7 @@ class Config:
         entropy: Weight of an entropy bonus, in nats per video.
         inter: The soft inter-reward.
         terminal: The validation-based reward.
+        labelwise: Options of that credit.
         counterfactual: Options of that credit.
         first_order: Options of that credit.
 
@@ -157,7 +210,7 @@ class Config:
         RlldError: If a value is out of range.
     """
 
-    credit: Literal["paper", "counterfactual", "first_order"] = "paper"
+    credit: Literal["paper", "labelwise", "counterfactual", "first_order"] = "paper"
     mode: Literal["joint", "one_epoch"] = "joint"
     update: Literal["step", "episode"] = "step"
     lr: float = 1e-4
@@ -176,6 +229,7 @@ class Config:
     entropy: float = 0.0
     inter: InterReward = field(default_factory=InterReward)
     terminal: TerminalReward = field(default_factory=TerminalReward)
+    labelwise: Labelwise = field(default_factory=Labelwise)
     counterfactual: Counterfactual = field(default_factory=Counterfactual)
     first_order: FirstOrder = field(default_factory=FirstOrder)
 
@@ -187,8 +241,10 @@ class Config:
         _require(0 <= decay < 1, "baseline_decay", "lie in [0, 1)", decay)
         _require(self.entropy >= 0, "entropy", "not be negative", self.entropy)
 
-    def build(self, spec: DataSpec) -> Reinforced:
+    def build(self, spec: DataSpec) -> Reinforced | LabelwiseDenoiser:
         """Builds the denoiser for a data set."""
         from rlld.denoisers.reinforced.denoiser import Reinforced
+        from rlld.denoisers.reinforced.labelwise import LabelwiseDenoiser
 
-        return Reinforced(self, spec)
+        kind = LabelwiseDenoiser if self.credit == "labelwise" else Reinforced
+        return kind(self, spec)

@@ -29,7 +29,9 @@ def prior_keep(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
         spec: The data set, with ``priors``.
     """
     rates = prior_rates(logits, labels, spec)
-    cutoffs = torch.full_like(rates, -torch.inf)
+    # Below every label of the class: nothing is removed, and the evidence still ranks.
+    tagged_logits = torch.where(labels.bool()[:, None], logits, torch.inf)
+    cutoffs = tagged_logits.amin(0).nan_to_num(posinf=0.0) - 1
     for modality, label in rates.nonzero().tolist():
         tagged = logits[labels[:, label] > 0, modality, label]
         removed = int(torch.floor(rates[modality, label] * len(tagged)))
@@ -37,7 +39,7 @@ def prior_keep(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
             ordered = tagged.sort().values
             upper = ordered[min(removed, len(ordered) - 1)]
             cutoffs[modality, label] = (ordered[removed - 1] + upper) / 2
-    return cutoffs.clamp(min=-1e4)
+    return cutoffs
 
 
 def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:

@@ -1,0 +1,196 @@
+"""The labelwise learner: what it learns from, what it decides, what a run keeps of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import rlld
+from rlld.compute import Compute
+from rlld.data.dataset import load_data, load_split
+from rlld.data.spec import Priors
+from rlld.denoisers.reinforced.judge import Judge, Lesson, agreement, teach_features, teach_offsets
+from rlld.denoisers.reinforced.options import Config, Labelwise
+from rlld.denoisers.reinforced.priors import predictability_rates, prior_keep, prior_rates
+from rlld.errors import RlldError
+from rlld.evaluation import keep_probabilities
+from rlld.recipe import load_recipe
+from rlld.training.run_folder import load_run
+from rlld.training.trainer import Trainer
+from scipy_free import slow_auc, slow_logistic
+
+COMPUTE = Compute(device="cpu", threads=1)
+QUICK = {
+    "schedule.rounds": 3,
+    "denoiser.labelwise.folds": 2,
+    "denoiser.labelwise.judges": 2,
+    "denoiser.labelwise.steps": 12,
+}
+
+
+def trainer(folder, **more) -> Trainer:
+    data = load_data(folder)
+    recipe = load_recipe("rlld-labelwise", {**QUICK, **more}, data.spec.overrides)
+    return Trainer(recipe, data.train, data.validation, 0, COMPUTE)
+
+
+def lesson(folder, seed: int = 0) -> Lesson:
+    """Annotated videos whose evidence tells presence, but with an offset of each class."""
+    split = load_split(folder, "validation")
+    present = split.require_dense().any(1)
+    generator = torch.Generator().manual_seed(seed)
+    states = 2.0 * present.float() - 1 + torch.randn(present.shape, generator=generator)
+    return Lesson(split, states, present)
+
+
+def test_every_training_label_is_judged_by_a_network_that_did_not_see_it(tiny_data, monkeypatch):
+    run = trainer(tiny_data)
+    seen = []
+    fit = run.fit
+
+    def watched(labels, **options):
+        seen.append(set(options["videos"].tolist()))
+        assert options["unimodal"]
+        return fit(labels, **options)
+
+    object.__setattr__(run.denoiser._context, "fit", watched)
+    next(run.steps())
+    assert len(seen) == 2
+    assert seen[0] | seen[1] == set(range(48))
+    assert not seen[0] & seen[1]
+
+
+def test_labels_are_removed_by_the_kept_probabilities_alone(tiny_data):
+    run = trainer(tiny_data)
+    next(run.steps())
+    keep = run.denoiser.training_keep()
+    batch = run.train.batch(torch.arange(48))
+    labels = run.denoiser.revise(batch, None)
+    expected = batch.labels[:, None] * (keep >= 0.5)
+    assert torch.equal(torch.stack([labels.audio, labels.visual], 1), expected)
+    assert torch.equal(labels.video, expected.amax(1))
+
+
+def test_a_run_keeps_what_judged_its_labels(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    rlld.train("rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides=QUICK)
+    run = load_run(out)
+    fresh = trainer(tiny_data)
+    next(fresh.steps())
+    kept = keep_probabilities(run, load_split(tiny_data, "train"))
+    assert torch.equal(kept, fresh.denoiser.training_keep())
+    test = load_split(tiny_data, "test")
+    first, second = keep_probabilities(run, test), keep_probabilities(load_run(out), test)
+    assert torch.equal(first, second)
+    assert first.shape == (12, 2, 4)
+
+
+def test_resuming_does_not_learn_again(tiny_data, monkeypatch):
+    whole = trainer(tiny_data)
+    for _ in whole.steps():
+        pass
+    first = trainer(tiny_data)
+    next(first.steps())
+    second = trainer(tiny_data)
+    second.load_state_dict(first.state_dict())
+    monkeypatch.setattr(second.denoiser, "_learn", None)
+    for _ in second.steps():
+        pass
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("learning", ["reinforce", "supervised"])
+def test_reward_per_label_teaches_to_use_the_evidence(tiny_data, learning):
+    taught = lesson(tiny_data)
+    options = Labelwise(learning=learning, steps=400, supervised_steps=150, noise=0.1)
+    config = Config(credit="labelwise", hidden=8, labelwise=options)
+    torch.manual_seed(0)
+    judge = Judge(config, taught.videos.spec, features=True)
+    before = agreement([judge], taught)
+    teach_features(judge, taught, config, 0)
+    assert agreement([judge], taught) > max(0.85, before + 0.1)
+
+
+def test_the_small_form_is_ridge_logistic_regression(tiny_data):
+    taught = lesson(tiny_data)
+    judge = Judge(Config(credit="labelwise"), taught.videos.spec, features=False)
+    teach_offsets(judge, taught, ridge=0.5, steps=500)
+    own, other, offset = slow_logistic(
+        taught.states.double().numpy(),
+        taught.labelled.numpy(),
+        taught.present.numpy(),
+        ridge=0.5,
+    )
+    assert judge.own[:, 0].tolist() == pytest.approx(own, abs=2e-3)
+    assert judge.other[:, 0].tolist() == pytest.approx(other, abs=2e-3)
+    np.testing.assert_allclose(judge.offset.detach().numpy(), offset, atol=5e-3)
+
+
+def test_a_strong_ridge_gives_every_class_the_common_offset(tiny_data):
+    taught = lesson(tiny_data)
+    judge = Judge(Config(credit="labelwise"), taught.videos.spec, features=False)
+    teach_offsets(judge, taught, ridge=1e5, steps=500)
+    assert float(judge.offset.detach().std(1).max()) < 1e-3
+
+
+def test_priors_remove_the_least_credible_share(tiny_data):
+    split = load_split(tiny_data, "train")
+    from dataclasses import replace
+
+    spec = replace(split.spec, priors=Priors(visual={"Drum": 0.5}, audio={"Rain": 0.25}))
+    logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
+    keep = logits >= prior_keep(logits, split.labels, spec)
+    removed = (split.labels.bool()[:, None] & ~keep).sum(0)
+    tagged = split.labels.sum(0)
+    assert removed[1].tolist() == [0, int(tagged[1] * 0.5), 0, 0]
+    assert removed[0].tolist() == [0, 0, 0, int(tagged[3] * 0.25)]
+    drums = logits[split.labels[:, 1] > 0, 1, 1]
+    gone = drums[~keep[split.labels[:, 1] > 0, 1, 1]]
+    assert gone.max() < drums[keep[split.labels[:, 1] > 0, 1, 1]].min()
+
+
+def test_without_priors_tags_that_a_track_cannot_predict_are_doubted():
+    generator = torch.Generator().manual_seed(1)
+    labels = (torch.rand(400, 5, generator=generator) < 0.4).float()
+    strength = torch.tensor([3.0, 3.0, 2.0, 1.0, 0.0])
+    logits = labels * strength + torch.randn(400, 5, generator=generator)
+    areas = [slow_auc(logits[:, c].numpy(), labels[:, c].bool().numpy()) for c in range(5)]
+    easy = np.quantile(areas, 0.9)
+    expected = np.clip((easy - np.array(areas)) / (easy - 0.5), 0, 1)
+    np.testing.assert_allclose(predictability_rates(logits, labels).numpy(), expected, atol=1e-6)
+
+
+def test_predictability_leaves_audio_and_rare_classes_alone(tiny_data):
+    split = load_split(tiny_data, "train")
+    logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
+    rates = prior_rates(logits, split.labels, split.spec)
+    assert rates[0].tolist() == [0, 0, 0, 0]
+
+
+def test_no_annotated_video_falls_back_to_priors_and_says_so(tiny_data, capsys):
+    run = trainer(tiny_data, **{"selection.annotated": 0, "selection.score": "last"})
+    for _ in run.steps():
+        pass
+    assert "priors" in capsys.readouterr().err
+
+
+def test_impossible_priors_are_refused(tiny_data):
+    from dataclasses import replace
+
+    spec = load_data(tiny_data).spec
+    with pytest.raises(RlldError, match=r"priors\.visual\.Drum must lie in \[0, 1\]"):
+        replace(spec, priors=Priors(visual={"Drum": 1.5}))
+    with pytest.raises(RlldError, match="did you mean 'Drum'"):
+        replace(spec, priors=Priors(audio={"Drums": 0.5}))
+
+
+def test_the_policy_is_recorded_in_the_configuration(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    rlld.train("rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides=QUICK)
+    config = json.loads((out / "config.json").read_text())
+    assert config["recipe"]["denoiser"]["credit"] == "labelwise"
+    assert any("validation" in note for note in config["facts"]["notes"])
