@@ -30,6 +30,12 @@ QUICK = {
     "denoiser.labelwise.steps": 12,
 }
 
+NOBODY = {
+    "selection.annotated": 0,
+    "selection.score": "last",
+    "selection.reward_share": 1.0,
+}
+
 
 def trainer(folder, **more) -> Trainer:
     data = load_data(folder)
@@ -88,14 +94,15 @@ def test_a_run_keeps_what_judged_its_labels(tiny_data, tmp_path):
     assert first.shape == (12, 2, 4)
 
 
-def test_resuming_does_not_learn_again(tiny_data, monkeypatch):
+def test_resuming_does_not_learn_again(tiny_data, tmp_path, monkeypatch):
     whole = trainer(tiny_data)
     for _ in whole.steps():
         pass
     first = trainer(tiny_data)
     next(first.steps())
+    torch.save(first.state_dict(), tmp_path / "state.pt")
     second = trainer(tiny_data)
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     monkeypatch.setattr(second.denoiser, "_learn", None)
     for _ in second.steps():
         pass
@@ -172,7 +179,7 @@ def test_predictability_leaves_audio_and_rare_classes_alone(tiny_data):
 
 
 def test_no_annotated_video_falls_back_to_priors_and_says_so(tiny_data, capsys):
-    run = trainer(tiny_data, **{"selection.annotated": 0, "selection.score": "last"})
+    run = trainer(tiny_data, **NOBODY)
     for _ in run.steps():
         pass
     assert "priors" in capsys.readouterr().err
