@@ -203,7 +203,7 @@ def _differences(comparison: Comparison) -> Block:
         cells = [row.method]
         for name in HEADLINES:
             found = row.estimate(name)
-            cells.append(f"{found.mean:.1f} ± {found.sd:.1f}" if found else NOTHING)
+            cells.append(_spread(found))
             cells.append(_interval(comparison.difference(row, name)))
         rows.append(tuple(cells))
     title = f"Mean and standard deviation; difference to {comparison.baseline}"
@@ -241,9 +241,18 @@ def _mean(row: Row, measure: str) -> str:
     return f"{found.mean:.1f}" if found else NOTHING
 
 
+def _spread(found: Estimate | None) -> str:
+    """A single run has no spread, which is not a spread of 0."""
+    if found is None:
+        return NOTHING
+    return f"{found.mean:.1f}" + (f" ± {found.sd:.1f}" if found.runs > 1 else "")
+
+
 def _interval(found: Estimate | None) -> str:
     if found is None:
         return NOTHING
+    if found.runs == 1:
+        return f"{found.mean:+.1f}"
     return f"{found.mean:+.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
