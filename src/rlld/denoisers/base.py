@@ -92,10 +92,12 @@ class Denoiser(ABC):
         learns_from_validation: Whether it learns from the annotation of the reward videos, so
             that their scores measure nothing.
         fresh_network_each_round: Whether the task network starts anew at each epoch or episode.
+        networks_are_fixed: Whether ``networks`` stay as they are once the training has begun.
     """
 
     wants_feedback: bool = False
     learns_from_validation: bool = False
+    networks_are_fixed: bool = False
     fresh_network_each_round: bool = False
 
     def attach(self, build_network: Callable[[], Network]) -> None:

@@ -258,9 +258,9 @@ class Trainer:
         score = self._selection_score(scores)
         selected = self.recipe.selection.better(score, self.best.get("score"))
         if selected:
-            # Networks that no feedback changes need not be kept as they were in this round.
-            learning = self.denoiser.wants_feedback
-            parts = self.denoiser.networks().items() if learning else ()
+            # Networks that stay as they are need not be kept as they were in this round.
+            fixed = self.denoiser.networks_are_fixed
+            parts = () if fixed else self.denoiser.networks().items()
             self.best = {
                 "score": score,
                 "round": number,

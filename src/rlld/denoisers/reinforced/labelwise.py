@@ -46,6 +46,8 @@ class LabelwiseDenoiser(Denoiser):
         spec: The data set.
     """
 
+    networks_are_fixed = True
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         self.config, self.spec, self.options = config, spec, config.labelwise
         self._context: Context | None = None
