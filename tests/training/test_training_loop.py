@@ -147,6 +147,18 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny_data, tmp_path):
     assert state["trainer"]["updates"] > 0
 
 
+def test_a_second_signal_interrupts_at_once():
+    from rlld.training.loop import _stop_requested
+
+    before = signal.getsignal(signal.SIGTERM)
+    with _stop_requested() as received:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert received == [signal.SIGTERM]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_selected_weights_give_the_recorded_scores(tiny_data, tmp_path):
     run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE)
     again = rlld.evaluate(run, "validation").scores.as_dict()

@@ -208,15 +208,24 @@ class _Log:
 def _stop_requested() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM, so that a step is never left half done.
 
+    A second signal interrupts at once, whatever is being done; the run then resumes from its last
+    state.
+
     Yields:
         A list that is empty until a signal came. Outside the main thread, where Python delivers
         no signals, it stays empty.
     """
     received: list[int] = []
     previous = {}
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
-            previous[number] = signal.signal(number, lambda got, _: received.append(got))
+            previous[number] = signal.signal(number, note)
         except ValueError:
             break
     try:
