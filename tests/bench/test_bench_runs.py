@@ -50,7 +50,11 @@ def test_a_finished_run_is_never_repeated(tiny_data, tmp_path, monkeypatch):
 def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path):
     (job,) = jobs_of(tiny_data, "weak")
     (result,) = run_all([job], tmp_path / "cache")
-    settings = {"schedule.updates": 6, "selection.score": "segment_type"}
+    settings = {
+        "schedule.updates": 6,
+        "selection.score": "segment_type",
+        "selection.reward_share": 0.667,
+    }
     compute = rlld.compute.Compute("cpu", threads=1)
     run = rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
     assert result.scores == rlld.evaluate(run, "test").scores.as_dict()

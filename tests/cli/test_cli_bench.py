@@ -98,7 +98,7 @@ def test_suggest_names_videos_and_writes_them(table, run_cli, tmp_path):
     assert "3 of 48 train videos" in result.stdout
 
 
-def test_suggest_refuses(table, run_cli, fails_with, tmp_path):
+def test_suggest_refuses(table, tiny_data, run_cli, fails_with, tmp_path):
     runs = [path.parent for path in table[0].glob("runs/*/config.json")]
     weak = next(
         r
@@ -108,7 +108,9 @@ def test_suggest_refuses(table, run_cli, fails_with, tmp_path):
     )
     fails_with(run_cli("suggest", weak), "no keep probabilities")
     fails_with(run_cli("suggest", tmp_path), "no run folder")
-    learned = next(r for r in runs if '"name": "reinforced"' in (r / "config.json").read_text())
+    learned = tmp_path / "learned"
+    paths = ("--data", tiny_data, "--out", learned)
+    assert run_cli("train", "constant", *paths, "--schedule.updates", "4").returncode == 0
     fails_with(run_cli("suggest", learned, "--split", "validation"), "choose --split train")
 
 

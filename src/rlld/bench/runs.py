@@ -36,6 +36,9 @@ MEASURES_VERSION = 1
 """Part of every key; raised when ``_measured`` measures something else."""
 
 UPDATES, SELECTION = "schedule.updates", "selection.score"
+REWARD_SHARE = "selection.reward_share"
+TEACHING = 0.667
+"""Share of the validation videos that may teach, in every row; the others select the weights."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,16 @@ class Terms:
     @property
     def overrides(self) -> dict[str, Any]:
         """The settings that enforce them, by dotted path."""
-        return {UPDATES: self.updates, SELECTION: self.selection}
+        share = 1.0 if self.selection == "last" else TEACHING
+        return {UPDATES: self.updates, SELECTION: self.selection, REWARD_SHARE: share}
 
     def __str__(self) -> str:
         chosen = "weights of the last round kept"
         if self.selection != "last":
-            chosen = f"weights selected by validation {self.selection}"
+            chosen = (
+                f"weights selected by {self.selection} on a third of the validation videos, of "
+                "which none teaches"
+            )
         return f"equal terms: {self.updates} updates of the task network, {chosen}"
 
 
