@@ -24,8 +24,9 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/rlld demo --out $(DEMO) --size $(SIZE)
 
+# One thread per process: the networks of the tests are small, and the processes fill the cores.
 test: $(READY) browser
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(READY) browser
 	$(BIN)/python -m pytest -m slow
