@@ -12,7 +12,14 @@ import rlld
 from rlld.compute import Compute
 from rlld.data.dataset import load_data, load_split
 from rlld.data.spec import Priors
-from rlld.denoisers.reinforced.judge import Judge, Lesson, agreement, teach_features, teach_offsets
+from rlld.denoisers.reinforced.judge import (
+    Judge,
+    Lesson,
+    mixed,
+    right,
+    teach_features,
+    teach_offsets,
+)
 from rlld.denoisers.reinforced.options import Config, Labelwise
 from rlld.denoisers.reinforced.priors import predictability_rates, prior_keep, prior_rates
 from rlld.errors import RlldError
@@ -117,9 +124,9 @@ def test_reward_per_label_teaches_to_use_the_evidence(tiny_data, learning):
     config = Config(credit="labelwise", hidden=8, labelwise=options)
     torch.manual_seed(0)
     judge = Judge(config, taught.videos.spec, features=True)
-    before = agreement([judge], taught)
+    before = float(right(taught, [], judge).mean())
     teach_features(judge, taught, config, 0)
-    assert agreement([judge], taught) > max(0.85, before + 0.1)
+    assert float(right(taught, [], judge).mean()) > max(0.85, before + 0.1)
 
 
 def test_the_small_form_is_ridge_logistic_regression(tiny_data):
@@ -135,6 +142,28 @@ def test_the_small_form_is_ridge_logistic_regression(tiny_data):
     assert judge.own[:, 0].tolist() == pytest.approx(own, abs=2e-3)
     assert judge.other[:, 0].tolist() == pytest.approx(other, abs=2e-3)
     np.testing.assert_allclose(judge.offset.detach().numpy(), offset, atol=5e-3)
+
+
+def test_both_kinds_of_policy_weigh_the_same(tiny_data):
+    taught = lesson(tiny_data)
+    streams, labels = taught.videos.streams, taught.videos.labels
+    config = Config(credit="labelwise", hidden=8)
+    judges = [Judge(config, taught.videos.spec, features) for features in (True, True, False)]
+    first, second, plain = (judge(streams, labels, taught.states) for judge in judges)
+    expected = plain / 2 + first / 4 + second / 4
+    found = mixed(judges[:2], judges[2], streams, labels, taught.states)
+    assert torch.allclose(found, expected, atol=1e-6)
+    alone = mixed([], judges[2], streams, labels, taught.states)
+    assert torch.equal(alone, plain)
+
+
+@pytest.mark.parametrize(("least", "judge"), [(0, "features"), (0, "auto"), (150, "auto")])
+def test_few_videos_leave_features_out(tiny_data, least, judge):
+    settings = {"denoiser.labelwise.least_videos": least, "denoiser.labelwise.judge": judge}
+    run = trainer(tiny_data, **settings)
+    next(run.steps())
+    used = bool(run.denoiser.networks()["labelwise"].uses_features)
+    assert used == (judge == "features") or (judge == "auto" and least == 0)
 
 
 def test_a_strong_ridge_gives_every_class_the_common_offset(tiny_data):

@@ -6,7 +6,7 @@ features and labels, s the logits of the states for the modality and for the oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -191,10 +191,32 @@ def teach_offsets(judge: Judge, lesson: Lesson, ridge: float, steps: int = 100) 
     judge.eval()
 
 
+def mixed(
+    rich: Sequence[Judge],
+    plain: Judge,
+    streams: Mapping[str, Tensor],
+    labels: Tensor,
+    states: Tensor,
+) -> Tensor:
+    """Returns the mean of the logits with features (their own mean) and without (B, 2, C).
+
+    Args:
+        rich: Judges that read features; none leaves the evidence alone.
+        plain: The judge of the evidence alone.
+        streams: Features by stream name, each (B, T, D of that stream).
+        labels: Weak labels (B, C).
+        states: Logits of the states (B, 2, C).
+    """
+    logits: Tensor = plain(streams, labels, states)
+    if not rich:
+        return logits
+    others = torch.stack([judge(streams, labels, states) for judge in rich]).mean(0)
+    return (logits + others) / 2
+
+
 @torch.no_grad()
-def agreement(judges: list[Judge], lesson: Lesson) -> float:
-    """Returns how often the decisions of judges agree with the annotation, in [0, 1]."""
-    streams, labels = lesson.videos.streams, lesson.videos.labels
-    logits = torch.stack([judge(streams, labels, lesson.states) for judge in judges]).mean(0)
-    right = (logits >= 0) == lesson.present
-    return float(right[lesson.labelled].float().mean())
+def right(lesson: Lesson, rich: Sequence[Judge], plain: Judge) -> Tensor:
+    """Returns which decisions on annotated labels agree with the annotation, 1 or 0, in order."""
+    videos = lesson.videos
+    logits = mixed(rich, plain, videos.streams, videos.labels, lesson.states)
+    return ((logits >= 0) == lesson.present)[lesson.labelled].float()

@@ -18,7 +18,14 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.reinforced import actions
-from rlld.denoisers.reinforced.judge import Judge, Lesson, agreement, teach_features, teach_offsets
+from rlld.denoisers.reinforced.judge import (
+    Judge,
+    Lesson,
+    mixed,
+    right,
+    teach_features,
+    teach_offsets,
+)
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.priors import prior_keep
 from rlld.denoisers.reinforced.states import CHUNK, States
@@ -35,9 +42,9 @@ class LabelwiseDenoiser(Denoiser):
 
     1. Task networks are trained on the bare tags, without cross-modal attention, each on all but
        one fold of the training videos (``States``).
-    2. Policies (``Judge``) are taught on the annotated videos: with features where
-       cross-validation says that there are enough videos for it, else logistic in the evidence
-       with shrunken offsets per class.
+    2. Policies (``Judge``) are taught on the annotated videos: one that is logistic in the
+       evidence, with shrunken offsets per class, and, where cross-validation says that there are
+       enough videos for it, some that read features; both kinds are averaged.
     3. Labels that the mean policy would rather remove than keep are removed. Without any annotated
        video, the rates of ``priors`` decide how many.
 
@@ -111,9 +118,8 @@ class LabelwiseDenoiser(Denoiser):
 
     @torch.no_grad()
     def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
-        rich = bool(self._parts.uses_features)
-        judges = self._parts.policies if rich else [self._parts.plain]
-        logits = torch.stack([judge(streams, labels, states) for judge in judges]).mean(0)
+        rich = self._parts.policies if self._parts.uses_features else []
+        logits = mixed(rich, self._parts.plain, streams, labels, states)
         return (logits - self._parts.cutoffs).sigmoid()
 
     def _learn(self) -> Tensor:
@@ -153,28 +159,30 @@ class LabelwiseDenoiser(Denoiser):
                 teach_features(judge, lesson, self.config, context.seed + SEED + number)
 
     def _features_win(self, lesson: Lesson, seed: int) -> bool:
-        """Says by cross-validation whether policies that read features predict better."""
+        """Says by cross-validation whether policies that read features are as good, or better.
+
+        They go on gaining with the number of videos, and each fold has a third less; so they are
+        taken unless evidence alone agrees more often by more than one standard error.
+        """
         count, folds = len(lesson.videos), self.options.cross_validation
         if self.options.judge != "auto":
             return self.options.judge == "features"
-        if count < 2 * folds:
+        if count < self.options.least_videos:
             return False
         generator = torch.Generator().manual_seed(seed)
         fold = (torch.randperm(count, generator=generator) % folds).to(lesson.states.device)
-        right = torch.zeros(2)
+        gains = []
         for number in range(folds):
             taught = lesson.at((fold != number).nonzero()[:, 0])
             tested = lesson.at((fold == number).nonzero()[:, 0])
-            if not (taught.labelled.any() and tested.labelled.any()):
-                return False
             with torch.random.fork_rng(devices=[]):
                 rich = self._judge(number, features=True).to(lesson.states.device)
-                poor = self._judge(number, features=False).to(lesson.states.device)
+                plain = self._judge(number, features=False).to(lesson.states.device)
             teach_features(rich, taught, self.config, seed + SEED + number)
-            teach_offsets(poor, taught, self.options.ridge)
-            share = len(tested.videos) / count
-            right += share * torch.tensor([agreement([rich], tested), agreement([poor], tested)])
-        return bool(right[0] > right[1])
+            teach_offsets(plain, taught, self.options.ridge)
+            gains.append(right(tested, [rich], plain) - right(tested, [], plain))
+        gain = torch.cat(gains)
+        return bool(gain.sum() >= -gain.square().sum().sqrt())
 
     def _suppose(self, train: Split, logits: Tensor) -> None:
         """Without annotation: removes the least credible share that the priors give a class."""

@@ -127,9 +127,11 @@ class Labelwise:
     Attributes:
         folds: Networks trained on the bare tags; each label is judged by one that did not see it.
         state_share: Length of their training, as a share of the run's updates.
-        judge: Whether policies read ``features``, or the evidence of the networks alone
-            (``evidence``); ``auto`` decides by cross-validation on the annotated videos.
+        judge: Whether policies that read ``features`` join the one that reads the evidence of the
+            networks alone (``evidence``); ``auto`` decides by cross-validation on the annotated
+            videos.
         cross_validation: Folds of that decision.
+        least_videos: With fewer annotated videos ``auto`` leaves features out.
         judges: Policies that read features; their logits are averaged.
         learning: ``reinforce`` rewards sampled actions, ``supervised`` is cross-entropy.
         steps: Policy updates of ``reinforce``.
@@ -145,6 +147,7 @@ class Labelwise:
     state_share: float = 1.0
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: int = 3
+    least_videos: int = 150
     judges: int = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
     steps: int = 300
