@@ -36,7 +36,7 @@ def score_table(rows: Mapping[str, Mapping[str, float]], title: str) -> Table:
         title: What was scored.
     """
     table = _table(f"F-scores, {title} split: segment level, then event level")
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     for level in ("seg", "ev"):
         for number, head in enumerate(KINDS.values()):
             table.add_column(
