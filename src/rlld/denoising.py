@@ -216,9 +216,9 @@ def teachers(run: Run, videos: Split) -> list[str]:
         run: The run.
         videos: A split; only of the validation split some may have taught.
     """
-    denoiser = load_denoiser(run)
     if videos.name != "validation" or videos.dense is None:
         return []
+    denoiser = load_denoiser(run)
     if not (denoiser.learns_from_validation or denoiser.wants_feedback):
         return []
     rule = run.recipe.selection

@@ -22,10 +22,12 @@ from rlld.denoisers.reinforced.judge import (
 )
 from rlld.denoisers.reinforced.options import Config, Labelwise
 from rlld.denoisers.reinforced.priors import predictability_rates, prior_keep, prior_rates
+from rlld.denoising import teachers
 from rlld.errors import RlldError
 from rlld.evaluation import keep_probabilities
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import load_run
+from rlld.training.selection import partition
 from rlld.training.trainer import Trainer
 from scipy_free import slow_auc, slow_logistic
 
@@ -99,6 +101,17 @@ def test_a_run_keeps_what_judged_its_labels(tiny_data, tmp_path):
     first, second = keep_probabilities(run, test), keep_probabilities(load_run(out), test)
     assert torch.equal(first, second)
     assert first.shape == (12, 2, 4)
+
+
+def test_a_run_knows_which_videos_taught_it(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    rlld.train("rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides=QUICK)
+    run = load_run(out)
+    validation = load_split(tiny_data, "validation")
+    reward, selection = partition(validation, run.recipe.selection.reward_share, 0)
+    assert teachers(run, validation) == list(reward.ids)
+    assert not set(teachers(run, validation)) & set(selection.ids)
+    assert teachers(run, load_split(tiny_data, "test")) == []
 
 
 def test_resuming_does_not_learn_again(tiny_data, tmp_path, monkeypatch):

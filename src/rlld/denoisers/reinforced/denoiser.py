@@ -17,6 +17,7 @@ from rlld.denoisers.reinforced.learner import Learner
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import initialised
 from rlld.denoisers.reinforced.reinforce import Reinforce
+from rlld.denoisers.reinforced.states import CHUNK
 from rlld.denoisers.reinforced.task_learner import TaskLearner
 from rlld.errors import RlldError
 from rlld.types import Batch, ModalityLabels, Prediction
@@ -29,8 +30,6 @@ LEARNERS: dict[str, type[Reinforce | TaskLearner]] = {
 """Learners by the value of ``credit``."""
 
 POLICY_SEED, ACTION_SEED = 0x5EED_0001, 0x5EED_0002
-CHUNK = 1024
-"""Videos judged at once, so that a whole training split passes in flat memory."""
 
 
 class Reinforced(Denoiser):

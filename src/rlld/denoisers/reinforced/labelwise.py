@@ -53,6 +53,7 @@ class LabelwiseDenoiser(Denoiser):
         spec: The data set.
     """
 
+    learns_from_validation = True
     networks_are_fixed = True
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
@@ -84,12 +85,8 @@ class LabelwiseDenoiser(Denoiser):
 
     def keep_probability(self, batch: Batch) -> Tensor:
         """Returns how probable it is that each label is kept (B, 2, C)."""
-        parts = []
-        for index in torch.split(torch.arange(len(batch.labels)), CHUNK):
-            streams = {name: value[index] for name, value in batch.streams.items()}
-            states = self._states(streams)
-            parts.append(self._probability(streams, batch.labels[index], states))
-        return torch.cat(parts)
+        states = self._parts.states(batch.streams)
+        return self._probability(batch.streams, batch.labels, states)
 
     def training_keep(self) -> Tensor | None:
         """Returns the keep probabilities that cleaned the training labels (N, 2, C)."""
@@ -111,10 +108,6 @@ class LabelwiseDenoiser(Denoiser):
     def _judge(self, number: int, features: bool) -> Judge:
         torch.default_generator.manual_seed(SEED + number)
         return Judge(self.config, self.spec, features)
-
-    def _states(self, streams: Mapping[str, Tensor]) -> Tensor:
-        states: Tensor = self._parts.states(streams)
-        return states
 
     @torch.no_grad()
     def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
