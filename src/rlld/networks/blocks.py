@@ -1,14 +1,16 @@
-"""What task networks truly share: pooling of frames, dropout, hybrid attention, MMIL pooling."""
+"""What task networks truly share: input layers, dropout, hybrid attention, pooling."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.networks.base import Network
 
 DRAWS = 1 << 16
 """A CPU dropout mask takes 16 random bits per element."""
@@ -73,6 +75,50 @@ def two_linear(
         return functional.linear(inner(features), weight, bias)
     shift = functional.linear(inner.bias, weight, bias)
     return functional.linear(features, weight @ inner.weight, shift)
+
+
+class StreamEmbedding(Network):
+    """A network with HAN's input layers, which map the feature streams to the width of the model.
+
+    The keys of its state dict are the published ones. Without ``visual_3d`` there are neither
+    ``fc_st`` nor ``fc_fusion``.
+
+    Args:
+        hidden: Width of the model.
+        spec: The data set.
+    """
+
+    def __init__(self, hidden: int, spec: DataSpec) -> None:
+        super().__init__()
+        dims = spec.dims
+        self.fc_a = nn.Linear(dims["audio"], hidden)
+        self.fc_v = nn.Linear(dims["visual_2d"], hidden)
+        self.has_motion = "visual_3d" in dims
+        if self.has_motion:
+            self.fc_st = nn.Linear(dims["visual_3d"], hidden)
+            self.fc_fusion = nn.Linear(2 * hidden, hidden)
+
+    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Maps the features to the width of the model; nothing random happens here.
+
+        Args:
+            streams: Features by stream name, each (B, T, D); a visual stream may also come as
+                (B, T * frames, D), its frames are averaged first.
+
+        Returns:
+            Audio and visual embeddings, stacked (2, B, T, hidden).
+        """
+        segments = streams["audio"].shape[1]
+        audio = self.fc_a(stored(streams["audio"], self.fc_a))
+        pictures = stored(pool_frames(streams["visual_2d"], segments), self.fc_v)
+        if not self.has_motion:
+            return torch.stack([audio, self.fc_v(pictures)])
+        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
+        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
+        halves = self.fc_fusion.weight.chunk(2, 1)
+        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
+        visual = visual + two_linear(motion, self.fc_st, halves[1])
+        return torch.stack([audio, visual])
 
 
 def full_precision(value: Tensor) -> Tensor:

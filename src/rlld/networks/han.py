@@ -13,16 +13,13 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.base import Network
 from rlld.networks.blocks import (
     Dropout,
     HybridAttentionLayer,
+    StreamEmbedding,
     full_precision,
     fused_heads,
     mmil_pool,
-    pool_frames,
-    stored,
-    two_linear,
 )
 from rlld.networks.published import Layout, State
 from rlld.types import Prediction
@@ -73,7 +70,7 @@ class _Encoder(nn.Module):
         )
 
 
-class HAN(Network):
+class HAN(StreamEmbedding):
     """The hybrid attention network; its state dict has the keys of the published one.
 
     Attributes:
@@ -81,15 +78,9 @@ class HAN(Network):
     """
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        super().__init__()
+        super().__init__(config.hidden, spec)
         self.config = config
-        hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
-        self.fc_a = nn.Linear(dims["audio"], hidden)
-        self.fc_v = nn.Linear(dims["visual_2d"], hidden)
-        self.has_motion = "visual_3d" in dims
-        if self.has_motion:
-            self.fc_st = nn.Linear(dims["visual_3d"], hidden)
-            self.fc_fusion = nn.Linear(2 * hidden, hidden)
+        hidden, classes = config.hidden, len(spec.classes)
         self.hat_encoder = _Encoder(config)
         self.fc_prob = nn.Linear(hidden, classes)
         self.fc_frame_att = nn.Linear(hidden, classes)
@@ -123,27 +114,6 @@ class HAN(Network):
         with torch.no_grad():
             unimodal = self.predict(embedded, cross_attention=False)
         return unimodal, self.predict(embedded)
-
-    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
-        """Maps the features to the width of the model; nothing random happens here.
-
-        Args:
-            streams: As in ``forward``.
-
-        Returns:
-            Audio and visual embeddings, stacked (2, B, T, hidden).
-        """
-        segments = streams["audio"].shape[1]
-        audio = self.fc_a(stored(streams["audio"], self.fc_a))
-        pictures = stored(pool_frames(streams["visual_2d"], segments), self.fc_v)
-        if not self.has_motion:
-            return torch.stack([audio, self.fc_v(pictures)])
-        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
-        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
-        halves = self.fc_fusion.weight.chunk(2, 1)
-        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
-        visual = visual + two_linear(motion, self.fc_st, halves[1])
-        return torch.stack([audio, visual])
 
     def predict(self, embedded: Tensor, cross_attention: bool | None = None) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.
