@@ -85,3 +85,48 @@ def test_updates_replace_rounds():
 def test_impossible_values_are_refused(field):
     with pytest.raises(RlldError, match=next(iter(field))):
         Schedule(**field)
+
+
+def test_the_published_warm_up_and_cosine():
+    schedule = Schedule(
+        rounds=60, learning_rate=1e-4, decay="cosine", warm_up=1 / 6, final_rate=0.01
+    )
+    rates = [schedule.rate(number, 10_000) for number in range(60)]
+    assert rates[:10] == pytest.approx([1e-5 * epoch for epoch in range(1, 11)])
+    assert rates[34] == pytest.approx((1e-4 + 1e-6) / 2)
+    assert rates[59] == pytest.approx(1e-6)
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[9:]))
+
+
+def test_a_warm_up_goes_before_steps_too():
+    schedule = Schedule(rounds=10, learning_rate=1.0, warm_up=0.2, milestones=(0.5,), gamma=0.1)
+    rates = [schedule.rate(number, 100) for number in range(10)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+@pytest.mark.parametrize("clip_norm", [None, 0.5])
+def test_the_optimizer_is_the_plain_one_on_a_clipped_gradient(kind, clip_norm):
+    schedule = Schedule(optimizer=kind, betas=(0.5, 0.9), weight_decay=0.1, clip_norm=clip_norm)
+    ours, plain = (torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5])) for _ in range(2))
+    optimizer = schedule.build_optimizer([ours])
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    other = kinds[kind]([plain], lr=5e-4, betas=(0.5, 0.9), weight_decay=0.1)
+    for step in range(5):
+        gradient = torch.tensor([3.0, -0.1, 0.4]) * 10.0**-step
+        ours.grad = gradient.clone()
+        norm = gradient.norm()
+        short = clip_norm is None or norm <= clip_norm
+        plain.grad = gradient if short else gradient * clip_norm / norm
+        optimizer.step()
+        other.step()
+    torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"final_rate": 2.0}, {"warm_up": 1.0}, {"betas": (0.5, 1.0)}, {"clip_norm": 0.0}],
+)
+def test_wrong_values_are_named(wrong):
+    with pytest.raises(RlldError, match=f"schedule.{next(iter(wrong))}"):
+        Schedule(**wrong)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlld.errors import RlldError
 
@@ -28,11 +28,19 @@ class Schedule:
         batch_size: Videos per batch; the last batch of an epoch may be smaller.
         steps: Batches per episode (RLLD section 4.5).
         carry: Share of a batch that the next batch of the episode keeps (RLLD section 4.1).
-        learning_rate: Adam's learning rate at the start.
+        learning_rate: The largest learning rate.
+        decay: How the rate falls: in ``steps`` at the milestones, or along half a ``cosine`` from
+            the end of the warm-up to ``final_rate`` in the last round.
         milestones: Shares of the run in (0, 1) after which the rate is multiplied by ``gamma``;
             applied at the end of the round in which they fall.
         gamma: Factor of the learning rate at each milestone.
-        weight_decay: Adam's weight decay.
+        final_rate: Rate of the last round of a cosine, as a share of ``learning_rate``.
+        warm_up: Share of the run in [0, 1) over which the rate rises to ``learning_rate`` in equal
+            steps, one per round.
+        optimizer: ``adam``, whose weight decay is part of the gradient, or ``adamw``, whose is not.
+        betas: Decay of the optimizer's two running means, each in [0, 1).
+        weight_decay: The optimizer's weight decay.
+        clip_norm: Largest norm of the whole gradient; a larger one is scaled down to it.
 
     Raises:
         RlldError: If a value is out of range.
@@ -45,9 +53,15 @@ class Schedule:
     steps: int = 32
     carry: float = 0.25
     learning_rate: float = 5e-4
+    decay: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.24, 0.48, 0.72, 0.96)
     gamma: float = 0.25
+    final_rate: float = 0.0
+    warm_up: float = 0.0
+    optimizer: Literal["adam", "adamw"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("rounds", "batch_size", "steps", "learning_rate", "gamma"):
@@ -59,6 +73,14 @@ class Schedule:
             raise RlldError(f"schedule.carry must lie in [0, 1), found {self.carry}")
         if any(not 0 < share < 1 for share in self.milestones):
             raise RlldError(f"schedule.milestones must lie in (0, 1), found {self.milestones}")
+        if not 0 <= self.final_rate <= 1:
+            raise RlldError(f"schedule.final_rate must lie in [0, 1], found {self.final_rate}")
+        if not 0 <= self.warm_up < 1:
+            raise RlldError(f"schedule.warm_up must lie in [0, 1), found {self.warm_up}")
+        if any(not 0 <= beta < 1 for beta in self.betas):
+            raise RlldError(f"schedule.betas must lie in [0, 1), found {self.betas}")
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise RlldError(f"schedule.clip_norm must be positive, found {self.clip_norm}")
 
     def steps_per_round(self, videos: int) -> int:
         """Returns the batches of one round over a training split of that many videos."""
@@ -77,11 +99,38 @@ class Schedule:
     def rate(self, round_number: int, videos: int) -> float:
         """Returns the learning rate of a round (0-based)."""
         rounds = self.total_rounds(videos)
+        rising = round(self.warm_up * rounds)
+        if round_number + 1 < rising:
+            return self.learning_rate * (round_number + 1) / rising
+        if self.decay == "cosine":
+            passed = (round_number + 1 - rising) / max(rounds - rising, 1)
+            share = (1 + math.cos(math.pi * passed)) / 2
+            return self.learning_rate * (self.final_rate + (1 - self.final_rate) * share)
         # Rounding first: 0.24 of 25 epochs is 6, whatever the last bit of the product.
-        passed = sum(
+        reached = sum(
             round_number >= math.ceil(round(share * rounds, 6)) for share in self.milestones
         )
-        return self.learning_rate * self.gamma**passed
+        return self.learning_rate * self.gamma**reached
+
+    def build_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Makes the optimizer; each of its steps clips the gradient first if that is asked for."""
+        kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
+        trained = list(parameters)
+        made = kind(
+            trained,
+            lr=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+        if self.clip_norm is not None:
+            limit = self.clip_norm
+
+            def clip(*_: Any) -> None:
+                nn.utils.clip_grad_norm_(trained, limit)
+
+            made.register_step_pre_hook(clip)
+        return made
 
 
 def round_batches(schedule: Schedule, videos: int, seed: int, number: int) -> Iterator[Tensor]:

@@ -198,11 +198,8 @@ class Trainer:
         self.network = self._build_network().to(self.device)
         objective: Objective = self.recipe.objective.config.build(self.train.spec)
         self.objective = objective.to(self.device)
-        self.optimizer = torch.optim.Adam(
-            [*self.network.parameters(), *self.objective.parameters()],
-            lr=self.schedule.learning_rate,
-            weight_decay=self.schedule.weight_decay,
-            fused=True,
+        self.optimizer = self.schedule.build_optimizer(
+            [*self.network.parameters(), *self.objective.parameters()]
         )
 
     def _start_round(self, number: int) -> None:
