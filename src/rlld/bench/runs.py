@@ -32,6 +32,8 @@ from rlld.training.loop import train
 from rlld.training.run_folder import Run
 
 SCORES, ERROR = "scores.json", "error.txt"
+NETWORKS = "networks"
+"""Where the cache keeps the state networks that its runs share, by source."""
 MEASURES_VERSION = 1
 """Part of every key; raised when ``_measured`` measures something else."""
 
@@ -304,7 +306,15 @@ def _measured(job: Job, folder: Path) -> dict[str, Any]:
     if job.priors is not None:
         data.spec = replace(data.spec, priors=job.priors)
     compute = Compute(job.device, threads=1)
-    run = train(job.recipe, data, folder, seed=job.seed, compute=compute, resume=folder.exists())
+    run = train(
+        job.recipe,
+        data,
+        folder,
+        seed=job.seed,
+        compute=compute,
+        resume=folder.exists(),
+        networks=folder.parent / NETWORKS / source_fingerprint(),
+    )
     kept = ("seconds", "updates", "selected_round", "selected_updates", "teaching_videos", "notes")
     return {
         "identity": job.identity,

@@ -47,6 +47,7 @@ def train(
     compute: Compute | None = None,
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    networks: Path | None = None,
 ) -> Run:
     """Trains a recipe on a data set.
 
@@ -59,6 +60,8 @@ def train(
         resume: Go on with the unfinished run in ``out``; a finished one is returned as it is,
             and where nothing was saved yet the run starts from the beginning.
         checkpoint_seconds: Longest time between two resume states.
+        networks: Folder where networks that are trained for the denoiser are kept, for other runs
+            that would train the same; kept nowhere when None.
 
     Returns:
         The run with its selected weights.
@@ -82,7 +85,7 @@ def train(
     elif (out / FILE).is_file():
         raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
     record = compute.setup()
-    trainer = Trainer(recipe, data.train, data.validation, seed, compute)
+    trainer = Trainer(recipe, data.train, data.validation, seed, compute, networks=networks)
     log = _Log(out / METRICS, state["log_bytes"] if state else 0)
     if state is not None:
         trainer.load_state_dict(state["trainer"])

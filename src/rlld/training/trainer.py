@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from rlld.metrics.scores import NAMES, Scorer, named_score
 from rlld.networks.base import Network, Unimodal
 from rlld.objectives.base import Objective
 from rlld.recipe import Recipe
+from rlld.training import shelf
 from rlld.training.finite import FiniteWatch, NotFiniteError, gradient_norm
 from rlld.training.predicting import predicted_map
 from rlld.training.schedule import round_batches
@@ -43,6 +45,7 @@ class Trainer:
         seed: Seed of the run.
         compute: Device and precision.
         denoiser: Labels to train on instead of the recipe's denoiser.
+        networks: Folder where networks that are trained for the denoiser are kept for other runs.
 
     Attributes:
         network: The task network.
@@ -64,8 +67,10 @@ class Trainer:
         seed: int,
         compute: Compute,
         denoiser: Denoiser | None = None,
+        networks: Path | None = None,
     ) -> None:
         self.recipe, self.seed, self.compute = recipe, seed, compute
+        self._networks = networks
         self._selection_score(dict.fromkeys(NAMES, 0.0))
         self.device = compute.torch_device
         device, dtype = self.device, compute.dtype
@@ -115,11 +120,21 @@ class Trainer:
         recipe = self.recipe.varied({**(settings or {}), "schedule.updates": updates})
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
         inner.unimodal = unimodal
-        with progress("training a network for the denoiser", inner.total_updates) as tick:
-            for _ in inner.steps():
-                tick()
+        if self._networks is None:
+            inner.finish()
+        else:
+            key = shelf.training_key(recipe, train, labels, self.seed, unimodal=unimodal)
+            if not shelf.take(self._networks, key, inner.network):
+                inner.finish()
+                shelf.keep(self._networks, key, inner.network)
         restore_random_state(before, self.device)
         return inner.network.eval()
+
+    def finish(self) -> None:
+        """Runs all steps that are left, for a denoiser that waits for the network."""
+        with progress("training a network for the denoiser", self.total_updates) as tick:
+            for _ in self.steps():
+                tick()
 
     def steps(self) -> Iterator[Report | None]:
         """Runs the steps that are left.

@@ -1,0 +1,82 @@
+"""Networks that were trained for a denoiser, kept for runs that would train the very same.
+
+State networks depend on the data, the seed and the task settings, not on how many videos are
+annotated or how the policy learns; runs that differ in these alone share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rlld.data.split import Split
+from rlld.errors import RlldError
+from rlld.files import written_aside
+from rlld.recipe import Recipe
+from rlld.types import ModalityLabels
+
+PARTS = ("network", "objective", "schedule")
+"""Sections of a recipe that a training on given labels depends on."""
+
+
+def training_key(
+    recipe: Recipe, train: Split, labels: ModalityLabels, seed: int, *, unimodal: bool
+) -> str:
+    """Returns a name for what training a network on fixed labels gives on one machine.
+
+    Args:
+        recipe: What is trained; its denoiser, selection and supervision have no part in it.
+        train: The videos, on their device and in their precision.
+        labels: Their labels.
+        seed: Seed of the training.
+        unimodal: Whether ``Network.unimodal`` is trained.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    settings = {part: recipe.as_dict()[part] for part in PARTS}
+    where = [str(train.device), torch.__version__, seed, unimodal]
+    digest = hashlib.blake2b(json.dumps([settings, where], sort_keys=True).encode(), digest_size=16)
+    for name, value in {**train.streams, **_given(labels)}.items():
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def take(folder: Path, key: str, network: nn.Module) -> bool:
+    """Puts kept weights into a network and says whether there were any.
+
+    Raises:
+        RlldError: If the file is damaged or does not fit.
+    """
+    path = _path(folder, key)
+    if not path.is_file():
+        return False
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise RlldError(f"{path}: not the weights of a network ({reason}); delete it") from None
+    return True
+
+
+def keep(folder: Path, key: str, network: nn.Module) -> None:
+    """Keeps the weights of a network."""
+    with written_aside(_path(folder, key)) as aside:
+        weights = network.state_dict().items()
+        save_file({name: value.detach().cpu().contiguous() for name, value in weights}, aside)
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}.safetensors"
+
+
+def _given(labels: ModalityLabels) -> dict[str, Tensor]:
+    parts = {name: getattr(labels, name) for name in ("audio", "visual", "video", "segment")}
+    return {f"{name} labels": part for name, part in parts.items() if part is not None}

@@ -1,0 +1,79 @@
+"""Networks trained for denoisers: shared by runs that would train the same, and by no others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rlld.compute import Compute
+from rlld.data.dataset import load_data
+from rlld.errors import RlldError
+from rlld.recipe import load_recipe
+from rlld.training import shelf
+from rlld.training.loop import train
+from rlld.training.trainer import Trainer
+from rlld.types import ModalityLabels
+
+CPU = Compute("cpu", threads=1)
+SMALL = {
+    "schedule.updates": 4,
+    "selection.score": "last",
+    "selection.reward_share": 1.0,
+    "denoiser.labelwise.folds": 2,
+    "denoiser.labelwise.judge": "evidence",
+}
+
+
+def labelwise(**more: object):
+    return load_recipe("rlld-labelwise", {**SMALL, **more}, {"network.hidden": 8})
+
+
+def test_a_shared_run_equals_one_by_itself(tiny_data, tmp_path, monkeypatch):
+    data, networks = load_data(tiny_data), tmp_path / "networks"
+    few, many = ({"selection.annotated": count} for count in (6, 12))
+    train(labelwise(**few), data, tmp_path / "few", compute=CPU, networks=networks)
+    assert len(list(networks.iterdir())) == 2
+    alone = train(labelwise(**many), data, tmp_path / "alone", compute=CPU)
+
+    def trains(_: Trainer) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Trainer, "finish", trains)
+    shared = train(labelwise(**many), data, tmp_path / "shared", compute=CPU, networks=networks)
+    for name, value in alone.network.state_dict().items():
+        assert torch.equal(value, shared.network.state_dict()[name]), name
+    for file in ("denoiser.safetensors", "model.safetensors"):
+        assert (tmp_path / "alone" / file).read_bytes() == (tmp_path / "shared" / file).read_bytes()
+
+
+def test_keys_know_what_a_training_depends_on(tiny_data):
+    split = load_data(tiny_data).train
+    labels = ModalityLabels(split.labels, split.labels, split.labels)
+    recipe = labelwise()
+
+    def key(recipe=recipe, split=split, labels=labels, seed=0, unimodal=True) -> str:
+        return shelf.training_key(recipe, split, labels, seed, unimodal=unimodal)
+
+    assert key() == key(labelwise(**{"selection.annotated": 3, "denoiser.labelwise.steps": 9}))
+    other = split.labels.clone()
+    other[0, 0] = 1 - other[0, 0]
+    streams = {**split.streams, "audio": split.streams["audio"] + 1e-3}
+    others = [
+        key(seed=1),
+        key(unimodal=False),
+        key(labelwise(**{"schedule.updates": 5})),
+        key(labelwise(**{"network.hidden": 16})),
+        key(labels=ModalityLabels(split.labels, other, split.labels)),
+        key(split=replace(split, streams=streams)),
+    ]
+    assert len({key(), *others}) == len(others) + 1
+
+
+def test_damaged_weights_are_named(tiny_data, tmp_path):
+    network = labelwise().network.config.build(load_data(tiny_data).spec)
+    assert not shelf.take(tmp_path, "key", network)
+    (tmp_path / "key.safetensors").write_bytes(b"nothing")
+    with pytest.raises(RlldError, match=r"key\.safetensors: not the weights of a network"):
+        shelf.take(tmp_path, "key", network)
