@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -238,14 +239,19 @@ class HybridAttentionLayer(nn.Module):
     Both modalities pass through the same weights (Tian et al., ECCV 2020, section 4.2; the
     released layer has one head, layer norms and a feed-forward block as wide as the model).
     They are stacked into one batch.
+
+    Args:
+        hidden: Width of the model.
+        dropout: Dropout of the attention weights and after each part.
+        feedforward: Width inside the feed-forward block; that of the model when None.
     """
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    def __init__(self, hidden: int, dropout: float, feedforward: int | None = None) -> None:
         super().__init__()
         self.self_attn = Attention(hidden, dropout)
         self.cm_attn = Attention(hidden, dropout)
-        self.linear1 = nn.Linear(hidden, hidden)
-        self.linear2 = nn.Linear(hidden, hidden)
+        self.linear1 = nn.Linear(hidden, feedforward or hidden)
+        self.linear2 = nn.Linear(feedforward or hidden, hidden)
         self.norm1 = nn.LayerNorm(hidden)
         self.norm2 = nn.LayerNorm(hidden)
         self.dropout = Dropout(dropout)
@@ -266,6 +272,26 @@ class HybridAttentionLayer(nn.Module):
         hidden = self.norm1(hidden)
         inner = self.dropout(functional.relu(self.linear1(hidden)))
         out: Tensor = self.norm2(hidden + self.dropout(self.linear2(inner)))
+        return out
+
+
+def recur(layer: nn.LSTM, rows: Tensor) -> Tensor:
+    """Runs an LSTM from zero states, in full precision.
+
+    Args:
+        layer: The LSTM, with ``batch_first``.
+        rows: (B, T, D).
+
+    Returns:
+        (B, T, H), both directions side by side if there are two.
+    """
+    # cuDNN refuses gradients in evaluation mode, where first-order credit asks for them.
+    plain = rows.is_cuda and torch.is_grad_enabled() and not layer.training
+    with (
+        torch.autocast(rows.device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=False) if plain else nullcontext(),
+    ):
+        out: Tensor = layer(full_precision(rows))[0]
         return out
 
 

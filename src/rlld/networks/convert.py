@@ -219,8 +219,9 @@ def _mismatch(live: State, expected: State) -> str | None:
         if live[key].shape != value.shape:
             found, wanted = tuple(live[key].shape), tuple(value.shape)
             return f"tensor {key!r} has shape {found}, expected {wanted}"
-        if not live[key].is_floating_point():
-            return f"tensor {key!r} is {live[key].dtype}, expected floating point"
+        if live[key].is_floating_point() != value.is_floating_point():
+            wanted_kind = "floating point" if value.is_floating_point() else "whole numbers"
+            return f"tensor {key!r} is {live[key].dtype}, expected {wanted_kind}"
     return None
 
 
