@@ -25,7 +25,7 @@ def quick(tmp_path, monkeypatch) -> str:
     path = tmp_path / "quick.yaml"
     path.write_text(yaml.safe_dump(recipe))
     monkeypatch.setattr(annotations, "LEARNER", str(path))
-    lines = ("weak", "priors", str(path), "suggested", *annotations.BASELINES)
+    lines = ("han", "weak", "priors", str(path), "suggested", *annotations.BASELINES)
     monkeypatch.setattr(annotations, "LINES", lines)
     return str(path)
 
@@ -38,7 +38,7 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     rows = {row.method: row for row in table.rows}
     points = {(quick, n) for n in (0, 4, 8, 20)} | {("suggested", n) for n in (4, 8, 20)}
     points |= {(line, n) for line in ("supervised", "constant") for n in (4, 8, 20)}
-    assert set(rows) == {Point(*p).title for p in points | {("weak", 0), ("priors", 0)}}
+    assert set(rows) == {Point(*p).title for p in points | {("han", 0), ("weak", 0), ("priors", 0)}}
     for n in (4, 20):
         assert rows[f"suggested {n}"].values == rows[f"{quick} {n}"].values
     assert table.terms.selection == "last"

@@ -23,12 +23,13 @@ from rlld.training.selection import drawn
 
 COUNTS = (0, 10, 25, 50, 100, 200, 400)
 """Annotated videos; all of them come last by themselves."""
-LEARNER, BASELINES, KEEP_ALL = "rlld-labelwise", ("supervised", "constant"), "weak"
+LEARNER, BASELINES = "rlld-labelwise", ("supervised", "constant")
 """The baselines need annotation; without any they are training on all labels."""
+KEEP_ALL, PUBLISHED = "weak", "han"
 ANNOTATED = "selection.annotated"
 PRIORS, SUGGESTED = "priors", "suggested"
 """The learner without annotation but with rates of wrong tags; on videos that it asked for."""
-LINES = (KEEP_ALL, PRIORS, LEARNER, SUGGESTED, *BASELINES)
+LINES = (PUBLISHED, KEEP_ALL, PRIORS, LEARNER, SUGGESTED, *BASELINES)
 FIGURES = {"segment_type": "Segment-level Type (%)", "event_type": "Event-level Type (%)"}
 
 Outcomes = list[Result | Failure]
@@ -94,7 +95,7 @@ def learning_curves(
     comparison = Comparison(
         title="What annotated videos are worth",
         rows=tuple(rows),
-        baseline=Point(KEEP_ALL, 0).title,
+        baseline=Point(PUBLISHED, 0).title,
         terms=terms,
         data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
         seeds=tuple(range(settings.seeds)),
@@ -120,7 +121,8 @@ def _command(
 
 def _random(settings: Settings, steps: Sequence[int], terms: Terms) -> list[Job]:
     """Returns the jobs on randomly drawn videos, the whole of each line."""
-    methods = {Point(KEEP_ALL, 0).title: (KEEP_ALL, {ANNOTATED: 0})}
+    bare = (PUBLISHED, KEEP_ALL)
+    methods = {Point(line, 0).title: (line, {ANNOTATED: 0}) for line in bare}
     for count in (count for count in steps if count):
         for line in (LEARNER, *BASELINES):
             methods[Point(line, count).title] = (line, {ANNOTATED: count})
@@ -188,7 +190,7 @@ def _figures(rows: Sequence[Row], out: Path) -> list[Path]:
     paths = []
     for measure, label in FIGURES.items():
         series = {}
-        for line in (LEARNER, SUGGESTED, PRIORS, *BASELINES):
+        for line in (LEARNER, SUGGESTED, PRIORS, *BASELINES, PUBLISHED):
             curve = _curve(line, rows, measure)
             if curve is not None:
                 series[line] = curve
