@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,14 @@ class DataSet:
     def validation(self) -> Split:
         """The validation split."""
         return self._load("validation")
+
+    @cached_property
+    def steering(self) -> Split:
+        """The validation split, or one without videos where the data set has none."""
+        if "validation" in weak_files(self.spec):
+            return self.validation
+        nobody = self.train.subset(torch.empty(0, dtype=torch.int64))
+        return replace(nobody, name="validation", truth=None)
 
     @cached_property
     def test(self) -> Split:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -91,12 +91,14 @@ class Denoiser(ABC):
         unimodal_prediction: Whether that prediction is ``Network.unimodal``.
         learns_from_validation: Whether it learns from the annotation of the reward videos, so
             that their scores measure nothing.
+        needs_dense: Whether it cannot do without dense annotation of the reward videos.
         fresh_network_each_round: Whether the task network starts anew at each epoch or episode.
         networks_are_fixed: Whether ``networks`` stay as they are once the training has begun.
     """
 
     wants_feedback: bool = False
     learns_from_validation: bool = False
+    needs_dense: bool = False
     networks_are_fixed: bool = False
     fresh_network_each_round: bool = False
 
@@ -150,6 +152,17 @@ class Denoiser(ABC):
         None where ``keep_probability`` gives the same.
         """
         return None
+
+    def held_out(self) -> tuple[Sequence[str], Tensor] | None:
+        """Returns ids of videos that taught it, and honest keep probabilities (n, 2, C) of them.
+
+        Each is judged by a policy that did not see its annotation. None where there are none.
+        """
+        return None
+
+    def notes(self) -> list[str]:
+        """Returns what a reader of the run must know of its labels, a sentence each."""
+        return []
 
     def end_of_round(self) -> dict[str, Tensor]:
         """Is told that an epoch or episode ended; returns figures for the log."""

@@ -62,7 +62,7 @@ class Constant(Denoiser):
         table: How often each tag is true of each modality.
     """
 
-    learns_from_validation = True
+    learns_from_validation = needs_dense = True
 
     def __init__(self, config: Config, classes: int) -> None:
         self.config = config

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from rlld.errors import RlldError
+from rlld.metrics.tags import TAGS
 
 if TYPE_CHECKING:
     from rlld.data.split import Split
@@ -17,7 +18,8 @@ class Selection:
 
     Attributes:
         score: A score by name (``segment_type``), several joined by ``+``, ``mean`` of the ten,
-            or ``last`` to keep the weights of the last round.
+            or ``last`` to keep the weights of the last round. Without dense annotation see
+            ``possible``.
         ties: Whether the earlier or the later of equal rounds is kept.
         reward_share: Share of the validation videos that may reward or teach a denoiser. At 1
             the same videos reward and select, as in the paper; below 1 the rest selects and no
@@ -71,8 +73,18 @@ def require_validation(split: Split, purpose: str) -> Split:
             f"the test split must not be used for {purpose}: scores on it would be chosen, not "
             "measured; use the validation split"
         )
-    split.require_dense()
     return split
+
+
+def possible(rule: Selection, split: Split) -> Selection:
+    """Returns the rule that a validation split allows.
+
+    Without dense annotation the tags of the videos select (``tags``, their mean average precision),
+    without any video the last round is kept.
+    """
+    if split.dense is not None or rule.score == "last":
+        return rule
+    return replace(rule, score=TAGS if len(split) else "last")
 
 
 def partition(
@@ -88,7 +100,8 @@ def partition(
             ``Selection``.
 
     Returns:
-        The reward and the selection part; the whole split twice when the share is 1. With
+        The reward and the selection part; the whole split twice when the share is 1, or when
+        there is no dense annotation that both could look at (tags select then). With
         ``annotated`` the second is the whole split, for watching. Fewer annotated videos of one
         seed are among the more of it.
 
@@ -106,7 +119,7 @@ def partition(
                 raise RlldError(f"selection.annotated: {name!r} is no validation video")
         index = torch.tensor(sorted(place[name] for name in chosen), dtype=torch.int64)
         return split.subset(index), split
-    if reward_share == 1:
+    if reward_share == 1 or split.dense is None:
         return split, split
     count = round(reward_share * len(split))
     if not 0 < count < len(split):

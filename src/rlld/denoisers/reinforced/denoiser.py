@@ -41,7 +41,7 @@ class Reinforced(Denoiser):
         learner: What teaches it.
     """
 
-    learns_from_validation = True
+    learns_from_validation = needs_dense = True
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         self.config = config
