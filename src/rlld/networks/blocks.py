@@ -78,11 +78,8 @@ def two_linear(
     return functional.linear(features, weight @ inner.weight, shift)
 
 
-class StreamEmbedding(Network):
-    """A network with HAN's input layers, which map the feature streams to the width of the model.
-
-    The keys of its state dict are the published ones. Without ``visual_3d`` there are neither
-    ``fc_st`` nor ``fc_fusion``.
+class VisualEmbedding(nn.Module):
+    """HAN's input layers of the visual streams; without ``visual_3d`` there is only ``fc_v``.
 
     Args:
         hidden: Width of the model.
@@ -91,13 +88,50 @@ class StreamEmbedding(Network):
 
     def __init__(self, hidden: int, spec: DataSpec) -> None:
         super().__init__()
+        self.add_visual_layers(hidden, spec)
+
+    def add_visual_layers(self, hidden: int, spec: DataSpec) -> None:
+        """Makes the layers, under their published names."""
         dims = spec.dims
-        self.fc_a = nn.Linear(dims["audio"], hidden)
         self.fc_v = nn.Linear(dims["visual_2d"], hidden)
         self.has_motion = "visual_3d" in dims
         if self.has_motion:
             self.fc_st = nn.Linear(dims["visual_3d"], hidden)
             self.fc_fusion = nn.Linear(2 * hidden, hidden)
+
+    def embed_visual(self, streams: Mapping[str, Tensor], segments: int) -> Tensor:
+        """Maps pictures and motion to one embedding (B, T, hidden).
+
+        Args:
+            streams: Features by stream name, each (B, T, D), or (B, T * frames, D) whose frames
+                are averaged first.
+            segments: T.
+        """
+        pictures = stored(pool_frames(streams["visual_2d"], segments), self.fc_v)
+        if not self.has_motion:
+            alone: Tensor = self.fc_v(pictures)
+            return alone
+        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
+        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
+        halves = self.fc_fusion.weight.chunk(2, 1)
+        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
+        return visual + two_linear(motion, self.fc_st, halves[1])
+
+
+class StreamEmbedding(VisualEmbedding, Network):
+    """A network with HAN's input layers, which map the feature streams to the width of the model.
+
+    The keys of its state dict are the published ones.
+
+    Args:
+        hidden: Width of the model.
+        spec: The data set.
+    """
+
+    def __init__(self, hidden: int, spec: DataSpec) -> None:
+        nn.Module.__init__(self)
+        self.fc_a = nn.Linear(spec.dims["audio"], hidden)
+        self.add_visual_layers(hidden, spec)
 
     def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
         """Maps the features to the width of the model; nothing random happens here.
@@ -109,17 +143,8 @@ class StreamEmbedding(Network):
         Returns:
             Audio and visual embeddings, stacked (2, B, T, hidden).
         """
-        segments = streams["audio"].shape[1]
         audio = self.fc_a(stored(streams["audio"], self.fc_a))
-        pictures = stored(pool_frames(streams["visual_2d"], segments), self.fc_v)
-        if not self.has_motion:
-            return torch.stack([audio, self.fc_v(pictures)])
-        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
-        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
-        halves = self.fc_fusion.weight.chunk(2, 1)
-        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
-        visual = visual + two_linear(motion, self.fc_st, halves[1])
-        return torch.stack([audio, visual])
+        return torch.stack([audio, self.embed_visual(streams, audio.shape[1])])
 
 
 def full_precision(value: Tensor) -> Tensor:
