@@ -43,6 +43,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.compute import Compute
     from rlld.console import OUT
     from rlld.data.dataset import load_data
+    from rlld.metrics.tags import TAGS
     from rlld.recipe import load_recipe
     from rlld.report.tables import score_table
     from rlld.training.loop import train
@@ -65,7 +66,11 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         checkpoint_seconds=args.checkpoint_seconds,
     )
     facts = result.facts
-    OUT.print(score_table({recipe.name: facts["validation"]}, "validation"))
+    scores = facts["validation"]
+    if TAGS in scores:
+        OUT.print(f"tags of the validation videos: mean average precision {scores[TAGS]:.1f}")
+    elif scores:
+        OUT.print(score_table({recipe.name: scores}, "validation"))
     for note in facts["notes"]:
         OUT.print(f"note: {note}")
     OUT.print(

@@ -84,6 +84,10 @@ class Denoiser(ABC):
     ``build(spec: DataSpec) -> Denoiser``.
 
     Attributes:
+        replayable: Whether ``before_step``, ``revise``, ``after_step`` and ``feedback`` do the same
+            operations in every step but the first, on tensors that they change in place, so that a
+            GPU can record a step and replay it without Python. What differs from step to step is
+            set in ``advance``.
         wants_feedback: Whether the loop validates on the reward videos after every step and
             calls ``feedback``.
         wants_prediction: Whether ``revise`` needs the network's prediction for the batch, made in
@@ -96,6 +100,7 @@ class Denoiser(ABC):
         networks_are_fixed: Whether ``networks`` stay as they are once the training has begun.
     """
 
+    replayable: bool = False
     wants_feedback: bool = False
     learns_from_validation: bool = False
     needs_dense: bool = False
@@ -107,6 +112,13 @@ class Denoiser(ABC):
 
     def prepare(self, context: Context) -> None:
         """Prepares once, before the first step; keeps nothing of ``context.train.truth``."""
+
+    def generators(self) -> list[torch.Generator]:
+        """Returns what its steps draw from, besides torch's own generator."""
+        return []
+
+    def advance(self, videos: int) -> None:
+        """Is told, also where the step itself is replayed, that one of so many videos follows."""
 
     def before_step(self, task: TaskStep) -> None:
         """Is told that a step begins; ``revise`` may try steps on the task network."""

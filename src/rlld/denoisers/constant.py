@@ -62,6 +62,7 @@ class Constant(Denoiser):
         table: How often each tag is true of each modality.
     """
 
+    replayable = True
     learns_from_validation = needs_dense = True
 
     def __init__(self, config: Config, classes: int) -> None:

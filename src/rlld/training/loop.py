@@ -16,13 +16,14 @@ from rlld.config import to_dict
 from rlld.console import ERR, Tick, progress
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
+from rlld.metrics.tags import TAGS
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
 from rlld.training.state import FILE, load_state, save_state
 from rlld.training.trainer import Report, Trainer
 
-METRICS = "metrics.jsonl"
+METRICS, NETWORKS = "metrics.jsonl", "networks"
 CHECKPOINT_SECONDS = 20.0
 REWARD_NOTE = (
     "validation labels rewarded the denoiser, so validation scores of this run are a training "
@@ -36,6 +37,11 @@ SUPERVISION_NOTE = (
     "the task network was trained on validation labels too, so validation scores of this run are "
     "not a measurement"
 )
+TAGS_NOTE = (
+    "the validation split has no dense annotation, so weights were selected by its tags (mean "
+    "average precision)"
+)
+LAST_NOTE = "there is no validation split, so the weights of the last update were kept"
 
 
 def train(
@@ -85,7 +91,9 @@ def train(
     elif (out / FILE).is_file():
         raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
     record = compute.setup()
-    trainer = Trainer(recipe, data.train, data.validation, seed, compute, networks=networks)
+    # A run that is killed while networks are trained for its denoiser finds them again.
+    kept = networks or (out / FILE).parent / NETWORKS
+    trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
     log = _Log(out / METRICS, state["log_bytes"] if state else 0)
     if state is not None:
         trainer.load_state_dict(state["trainer"])
@@ -138,7 +146,10 @@ def _show(report: Report | None, tick: Tick) -> None:
     remark = ""
     if report is not None:
         scores = report["validation"]
-        remark = f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
+        if TAGS in scores:
+            remark = f"tags {scores[TAGS]:.1f}"
+        elif scores:
+            remark = f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
     tick(1, remark)
 
 
@@ -168,7 +179,9 @@ def _notes(trainer: Trainer) -> list[str]:
         notes.append(LEARNT_NOTE)
     if trainer.recipe.supervision.weight:
         notes.append(SUPERVISION_NOTE)
-    return notes
+    if trainer.rule != trainer.recipe.selection:
+        notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)
+    return [*notes, *trainer.denoiser.notes()]
 
 
 def _finished(out: Path, identity: Mapping[str, Any], resume: bool) -> Run:

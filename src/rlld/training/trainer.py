@@ -10,24 +10,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.compute import Compute
+from rlld.compute import Compute, make_recordable, set_rate
 from rlld.console import progress
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.given import Given
+from rlld.errors import RlldError
+from rlld.metrics.gates import Gate
 from rlld.metrics.scores import NAMES, Scorer, named_score
+from rlld.metrics.tags import TAGS, tag_score
 from rlld.networks.base import Network, Unimodal
 from rlld.objectives.base import Objective
 from rlld.recipe import Recipe
 from rlld.training import shelf
+from rlld.training.captured import Captured
 from rlld.training.finite import FiniteWatch, NotFiniteError, gradient_norm
-from rlld.training.predicting import predicted_map
+from rlld.training.predicting import predict_split
 from rlld.training.schedule import round_batches
-from rlld.training.selection import partition
+from rlld.training.selection import partition, possible
 from rlld.training.state import random_state, restore_random_state
 from rlld.training.task import TaskStep
 from rlld.types import Batch, ModalityLabels, Prediction
 
+Steps = Iterator[tuple[Tensor, ...]]
 Report = dict[str, Any]
 
 
@@ -40,8 +45,8 @@ class Trainer:
     Args:
         recipe: What to train.
         train: The training split.
-        validation: The validation split, with dense annotation; None trains the recipe's length
-            and keeps the last weights.
+        validation: The validation split; without dense annotation its tags select, without any
+            video the last weights are kept. None trains for a denoiser: nothing is validated.
         seed: Seed of the run.
         compute: Device and precision.
         denoiser: Labels to train on instead of the recipe's denoiser.
@@ -56,7 +61,8 @@ class Trainer:
             the ``denoiser`` networks; empty before the first validation.
 
     Raises:
-        RlldError: If the validation split is the test split or has no dense annotation.
+        RlldError: If the validation split is the test split, or has no dense annotation where
+            the recipe needs it.
     """
 
     def __init__(
@@ -71,13 +77,14 @@ class Trainer:
     ) -> None:
         self.recipe, self.seed, self.compute = recipe, seed, compute
         self._networks = networks
+        self.rule = recipe.selection
         self._selection_score(dict.fromkeys(NAMES, 0.0))
         self.device = compute.torch_device
         device, dtype = self.device, compute.dtype
         self.train = train.to(device, dtype)
         self.selection, self.reward = None, None
         if validation is not None:
-            rule = recipe.selection
+            self.rule = rule = possible(recipe.selection, validation)
             reward, selection = partition(validation, rule.reward_share, seed, rule.annotated)
             self.selection = Validation(selection.to(device, dtype))
             same = reward is selection
@@ -89,8 +96,10 @@ class Trainer:
         self._fresh_network(seed)
         self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
         self.denoiser.attach(self._build_network)
+        self._require_dense()
         if self.reward is not None:
             self.denoiser.prepare(Context(self.train, self.reward.split, seed, device, self.fit))
+        self._forget_recordings()
 
     @property
     def total_updates(self) -> int:
@@ -147,10 +156,10 @@ class Trainer:
             done = self.updates - number * self.schedule.steps_per_round(self.videos)
             if done == 0:
                 self._start_round(number)
-            batches = list(round_batches(self.schedule, self.videos, self.seed, number))
-            left = batches[done : done + self.total_updates - self.updates]
-            for position, index in enumerate(left, start=1):
-                self._step(index.to(self.device))
+            set_rate(self.optimizer, self.schedule.rate(number, self.videos))
+            left = self._inputs(number, done)
+            for position, inputs in enumerate(left, start=1):
+                self._step(*inputs)
                 self.updates += 1
                 yield self._end_round(number) if position == len(left) else None
 
@@ -198,11 +207,15 @@ class Trainer:
         self.updates = state["updates"]
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(state["objective"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # Settings stay those of this device; the state may come from another one.
+        groups = self.optimizer.state_dict()["param_groups"]
+        moments = state["optimizer"]["state"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.denoiser.load_state_dict(state["denoiser"])
         self.totals = _Totals(state["totals"], state["count"])
         self.best = state["best"]
         restore_random_state(state["random"], self.device)
+        self._forget_recordings()
 
     def _build_network(self) -> Network:
         network: Network = self.recipe.network.config.build(self.train.spec)
@@ -216,20 +229,59 @@ class Trainer:
         self.optimizer = self.schedule.build_optimizer(
             [*self.network.parameters(), *self.objective.parameters()]
         )
+        make_recordable(self.optimizer)
+
+    def _forget_recordings(self) -> None:
+        """Records anew from here: what the recordings read and change was replaced."""
+        parts = (self.denoiser, self.network, self.objective)
+        graphs = self.compute.records and all(part.replayable for part in parts)
+        drawn = self.denoiser.generators()
+        title = f"training {self.recipe.name}"
+        self._full_step = Captured(self._take, title, graphs, drawn)
+        title = f"validating {self.recipe.name}"
+        self._validated = Captured(self._selected_scores, title, graphs, (), self._full_step)
+
+    def _inputs(self, number: int, done: int) -> list[tuple[Tensor, ...]]:
+        """Returns the inputs of each step of a round: videos, and annotated ones that teach."""
+        batches = list(round_batches(self.schedule, self.videos, self.seed, number))
+        left = batches[done : done + self.total_updates - self.updates]
+        drawn = [_on_device(left, self.device)]
+        supervision, teachers = self.recipe.supervision, self.reward.split if self.reward else ()
+        if supervision.weight and len(teachers):
+            updates = range(self.updates, self.updates + len(left))
+            lessons = [supervision.draw(len(teachers), self.seed, update) for update in updates]
+            drawn.append(_on_device(lessons, self.device))
+        return list(zip(*drawn, strict=True))
 
     def _start_round(self, number: int) -> None:
         if self.denoiser.fresh_network_each_round and number > 0:
             self._fresh_network(self.seed * 1_000_003 + number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(number, self.videos)
+            self._forget_recordings()
         self.totals = _Totals()
 
-    def _step(self, index: Tensor) -> None:
-        batch = self.train.batch(index)
+    def _step(self, index: Tensor, *annotated: Tensor) -> None:
         self.network.train()
+        self.denoiser.advance(len(index))
+        full = len(index) == min(self.schedule.batch_size, self.videos)
+        values = (self._full_step if full else self._take)(index, *annotated)
+        self.totals.add(self._names, values)
+        self.watch.see(self.updates, self._names, values)
+
+    def _take(self, index: Tensor, *annotated: Tensor) -> Tensor:
+        """Takes a step without waiting for the device; a GPU may record and replay it.
+
+        Args:
+            index: The videos (B,).
+            annotated: Validation videos that teach in this step, if any (b,).
+
+        Returns:
+            Its figures, float64; their names go to ``_names``.
+        """
+        batch = self.train.batch(index)
         network = Unimodal(self.network) if self.unimodal else self.network
-        videos = self.reward.split if self.reward else None
-        lesson = self.recipe.supervision.lesson(videos, self.seed, self.updates)
+        lesson = None
+        if annotated and self.reward is not None:
+            lesson = self.recipe.supervision.lesson(self.reward.split, *annotated)
         task = TaskStep(network, self.objective, self.optimizer, self.compute, lesson)
         self.denoiser.before_step(task)
         with self.compute.autocast():
@@ -239,9 +291,9 @@ class Trainer:
         figures.update(self.denoiser.after_step())
         if self.denoiser.wants_feedback:
             figures.update(self.denoiser.feedback(self._scores(self.reward)))
-        self.totals.add(figures)
-        gradient = gradient_norm(self.network.parameters())
-        self.watch.see(self.updates, {**figures, "gradient": gradient})
+        figures["gradient"] = gradient_norm(self.network.parameters())
+        self._names = tuple(figures)
+        return torch.stack([value.double() for value in figures.values()])
 
     def _look(self, batch: Batch) -> tuple[Prediction | None, Prediction | None]:
         """Returns what the denoiser asked to see, and the step's prediction if that came along."""
@@ -256,19 +308,40 @@ class Trainer:
         if validation is None:
             return {}
         with self.compute.autocast():
-            maps = predicted_map(self.network, validation.split, self.recipe.gate)
-        return validation.scorer(maps)
+            prediction = predict_split(self.network, validation.split)
+        return validation.scores(prediction, self.recipe.gate)
+
+    def _selected_scores(self) -> Tensor:
+        return torch.stack(list(self._scores(self.selection).values()))
 
     def _selection_score(self, scores: dict[str, float]) -> float:
-        name = self.recipe.selection.score
+        name = self.rule.score
+        if name == TAGS:
+            return scores[TAGS]
         return 0.0 if name == "last" or not scores else named_score(scores, name)
+
+    def _require_dense(self) -> None:
+        """Refuses a recipe that dense annotation has to steer where there is none."""
+        if self.reward is None or self.reward.split.dense is not None:
+            return
+        name = self.recipe.denoiser.name
+        needs = [f"denoiser {name}"] * self.denoiser.needs_dense
+        needs += ["supervision"] * (self.recipe.supervision.weight > 0)
+        if needs:
+            raise RlldError(
+                f"recipe {self.recipe.name}: {' and '.join(needs)} learns from dense annotation of "
+                f"validation videos, and data set {self.train.spec.name!r} has none; train "
+                "rlld-labelwise, which can do without, or annotate some (docs/data.md)"
+            )
 
     def _end_round(self, number: int) -> Report:
         self.require_finite()
         figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
-        scores = _numbers(self._scores(self.selection))
+        scores = {}
+        if self.selection is not None:
+            scores = dict(zip(NAMES, self._validated().tolist(), strict=True))
         score = self._selection_score(scores)
-        selected = self.recipe.selection.better(score, self.best.get("score"))
+        selected = self.rule.better(score, self.best.get("score"))
         if selected:
             # Networks that stay as they are need not be kept as they were in this round.
             fixed = self.denoiser.networks_are_fixed
@@ -292,15 +365,22 @@ class Trainer:
 
 
 class Validation:
-    """Validation videos and the scorer of their annotation.
+    """Validation videos, and what can be measured on them.
 
     Args:
         split: The videos, on the run's device.
     """
 
     def __init__(self, split: Split) -> None:
-        split.require_dense()
         self.split = split
+
+    def scores(self, prediction: Prediction, gate: Gate) -> dict[str, Tensor]:
+        """Returns the ten scores, without dense annotation ``tags``, without videos nothing."""
+        if not len(self.split):
+            return {}
+        if self.split.dense is None:
+            return {TAGS: tag_score(prediction.video, self.split.labels)}
+        return self.scorer(gate.apply(prediction))
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -314,19 +394,28 @@ class _Totals:
     def __init__(self, sums: dict[str, Tensor] | None = None, count: int = 0) -> None:
         self.sums, self.count = sums or {}, count
 
-    def add(self, figures: dict[str, Tensor]) -> None:
-        """Adds the figures of one step."""
-        for name, value in figures.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+    def add(self, names: tuple[str, ...], values: Tensor) -> None:
+        """Adds the figures of one step; steps that report other ones are summed apart."""
+        key = " ".join(names)
+        self.sums[key] = self.sums[key] + values if key in self.sums else values
         self.count += 1
 
     def means(self) -> dict[str, float]:
         """Returns the mean of each figure over the steps of the round."""
-        return {name: float(value) / self.count for name, value in self.sums.items()}
+        total: dict[str, float] = {}
+        for key, values in self.sums.items():
+            for name, value in zip(key.split(), values.tolist(), strict=True):
+                total[name] = total.get(name, 0.0) + value
+        return {name: value / self.count for name, value in total.items()}
 
 
 def _three(labels: ModalityLabels) -> tuple[Tensor, Tensor, Tensor]:
     return labels.audio, labels.visual, labels.video
+
+
+def _on_device(drawn: list[Tensor], device: torch.device) -> tuple[Tensor, ...]:
+    """Copies index tensors at once, so that no step waits for a copy."""
+    return torch.cat(drawn).to(device).split([len(each) for each in drawn])
 
 
 def _numbers(figures: dict[str, Tensor]) -> dict[str, float]:

@@ -50,6 +50,7 @@ class Reinforced(Denoiser):
         self.policy = initialised(config, spec, POLICY_SEED)
         self.learner: Learner = self._learner(0)
         self.wants_feedback = self.learner.wants_feedback
+        self.replayable = self.learner.replayable
 
     def prepare(self, context: Context) -> None:
         """Starts policy and learner anew from the seed of the run, on its device."""
@@ -61,6 +62,10 @@ class Reinforced(Denoiser):
 
     def _learner(self, seed: int) -> Learner:
         return LEARNERS[self.config.credit](self.config, self.policy, seed + ACTION_SEED)
+
+    def generators(self) -> list[torch.Generator]:
+        """Returns the generator of the actions."""
+        return [self.learner.generator]
 
     def before_step(self, task: TaskStep) -> None:
         """Hands the task network to the learner."""
