@@ -30,6 +30,7 @@ class Compute:
         gemm: ``onednn`` computes float32 products on a CPU by oneDNN, which is up to twice as
             fast as PyTorch's default on AMD; refused where that would cost precision.
         threads: CPU threads; 0 leaves PyTorch's number.
+        graphs: Whether a GPU records steps as CUDA graphs and replays them.
 
     Raises:
         RlldError: If ``threads`` is negative.
@@ -39,6 +40,7 @@ class Compute:
     precision: Literal["float32", "bfloat16"] = "float32"
     gemm: Literal["default", "onednn"] = "default"
     threads: int = 0
+    graphs: bool = True
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -60,6 +62,11 @@ class Compute:
     def dtype(self) -> torch.dtype:
         """Type in which features are best kept on the device."""
         return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    @property
+    def records(self) -> bool:
+        """Whether steps are recorded as CUDA graphs."""
+        return self.graphs and self.torch_device.type == "cuda"
 
     def autocast(self) -> torch.autocast:
         """Returns a new context for forward passes; it does nothing in float32."""
@@ -90,8 +97,34 @@ class Compute:
             "gemm": self.gemm,
             "gemm_error": gemm_error(device),
             "threads": torch.get_num_threads(),
+            "graphs": self.records,
             "torch": torch.__version__,
         }
+
+
+def make_recordable(optimizer: torch.optim.Optimizer) -> None:
+    """Keeps all that changes in a fused Adam on the device, where a recorded step reads it.
+
+    That is the learning rate, besides what is there anyway. Nothing changes on a CPU.
+    """
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        if device.type == "cuda":
+            group["capturable"] = True
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate, in place where a recording reads it.
+
+    Groups of parameters may have a factor of it (``Network.rate_factors``).
+    """
+    for group in optimizer.param_groups:
+        own = rate * group["factor"]
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(own)
+        else:
+            group["lr"] = own
 
 
 def seed_everything(seed: int) -> None:

@@ -111,11 +111,11 @@ def test_a_gradient_that_is_no_number_is_seen_where_the_loss_is_fine(tiny_data):
 
 
 def test_the_watch_names_the_first_broken_step_and_forgets():
-    watch, good, bad = FiniteWatch(), torch.tensor(1.0), torch.tensor(torch.inf)
+    watch = FiniteWatch()
     assert watch.first_broken() is None
-    watch.see(7, {"loss": good})
-    watch.see(8, {"loss": good, "reward": bad, "double": good.double()})
-    watch.see(9, {"loss": bad})
+    watch.see(7, ("loss",), torch.tensor([1.0]))
+    watch.see(8, ("loss", "reward", "double"), torch.tensor([1.0, torch.inf, 1.0]).double())
+    watch.see(9, ("loss",), torch.tensor([torch.nan]))
     assert watch.first_broken() == (8, ["reward"])
     assert watch.first_broken() is None
 

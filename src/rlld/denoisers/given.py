@@ -13,6 +13,8 @@ class Given(Denoiser):
         labels: Labels of the whole training split, (N, C) each.
     """
 
+    replayable = True
+
     def __init__(self, labels: ModalityLabels) -> None:
         self.labels = labels
 

@@ -114,6 +114,7 @@ class JoMoLD(Denoiser):
         ratios: Largest share of the labels of a class to remove.
     """
 
+    replayable = True
     wants_prediction = True
     unimodal_prediction = True
 
@@ -122,12 +123,14 @@ class JoMoLD(Denoiser):
         zeros = torch.zeros(classes, dtype=torch.float64)
         self.ratios = Ratios(zeros, zeros.clone())
         self._videos = self._step = self._epoch = 0
+        self._share = torch.ones((), dtype=torch.float64)
         self._removed = torch.zeros(2)
 
     def prepare(self, context: Context) -> None:
         """Reads the noise ratios, or trains the estimator and derives them."""
         self._videos = len(context.train)
         self._step = self._epoch = 0
+        self._share = torch.ones((), dtype=torch.float64, device=context.device)
         self._removed = torch.zeros(2, device=context.device)
         classes = context.train.spec.classes
         if self.config.ratios is None:
@@ -136,6 +139,14 @@ class JoMoLD(Denoiser):
             found = read_ratios(self.config.ratios, len(classes))
         self.ratios.load_state_dict(found.state_dict())
         self.ratios.to(context.device)
+
+    def advance(self, videos: int) -> None:
+        """Sets how much of the noise ratios applies in the step."""
+        # The first batch is a full one and says how many fill an epoch.
+        self._epoch = self._epoch or -(-self._videos // videos)
+        length = self.config.warm_up_epochs
+        self._share.fill_(warm_up(self.config.warm_up, self._step, self._epoch, length))
+        self._step += 1
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns smoothed labels after removals.
@@ -148,8 +159,7 @@ class JoMoLD(Denoiser):
         if prediction is None:
             raise RuntimeError("JoMoLD judges by the network's prediction")
         targets = self.targets(batch.labels)
-        share = self._warm_up(len(batch.labels))
-        noise = torch.stack([self.ratios.audio, self.ratios.visual]) * share
+        noise = torch.stack([self.ratios.audio, self.ratios.visual]) * self._share
         wrong = removals(targets, torch.stack([prediction.audio, prediction.visual]), noise)
         self._removed += wrong.sum((1, 2))
         audio, visual = targets.masked_fill(wrong, 0)
@@ -164,7 +174,8 @@ class JoMoLD(Denoiser):
 
     def end_of_round(self) -> dict[str, Tensor]:
         """Returns how many labels were removed in the round."""
-        counts, self._removed = self._removed, torch.zeros_like(self._removed)
+        counts = self._removed.clone()
+        self._removed.zero_()
         return {f"removed_{name}": count for name, count in zip(MODALITIES, counts, strict=True)}
 
     def networks(self) -> dict[str, nn.Module]:
@@ -185,14 +196,7 @@ class JoMoLD(Denoiser):
         """Restores what ``state_dict`` returned."""
         self.ratios.load_state_dict(state["ratios"])
         self._step, self._epoch = state["step"], state["epoch"]
-        self._removed = state["removed"].clone()
-
-    def _warm_up(self, videos: int) -> float:
-        # The first batch is a full one and says how many fill an epoch.
-        self._epoch = self._epoch or -(-self._videos // videos)
-        share = warm_up(self.config.warm_up, self._step, self._epoch, self.config.warm_up_epochs)
-        self._step += 1
-        return share
+        self._removed.copy_(state["removed"])
 
     def _estimated(self, context: Context) -> Ratios:
         options = self.config.estimator

@@ -31,6 +31,8 @@ class Config:
 class TrueLabels(Denoiser):
     """Gives each modality the tags that are true of it; the fused target stays the weak label."""
 
+    replayable = True
+
     def __init__(self) -> None:
         self._keep: Tensor | None = None
 

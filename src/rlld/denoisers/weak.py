@@ -42,6 +42,8 @@ class WeakLabels(Denoiser):
         config: The smoothing.
     """
 
+    replayable = True
+
     def __init__(self, config: Config) -> None:
         self.config = config
 

@@ -16,7 +16,13 @@ class Network(nn.Module, ABC):
 
     Its module ``rlld.networks.NAME`` holds a frozen dataclass ``Config`` with the options and
     ``build(spec: DataSpec) -> Network``.
+
+    Attributes:
+        replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
+            record a step and replay it without Python.
     """
+
+    replayable: bool = True
 
     @abstractmethod
     def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
@@ -51,6 +57,10 @@ class Network(nn.Module, ABC):
         with torch.no_grad():
             unimodal = self.unimodal(streams)
         return unimodal, self(streams)
+
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        """Returns factors of the learning rate of parameters that have one; 1 for the others."""
+        return {}
 
     def __call__(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts; see ``forward``."""

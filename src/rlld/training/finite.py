@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,13 +31,13 @@ class FiniteWatch:
     """Remembers per step, on the device, which figures were finite, until somebody asks."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[int, list[str]]] = []
+        self._steps: list[tuple[int, Sequence[str]]] = []
         self._finite: list[Tensor] = []
 
-    def see(self, step: int, figures: Mapping[str, Tensor]) -> None:
-        """Looks at the figures of a step, zero-dimensional tensors."""
-        self._steps.append((step, list(figures)))
-        self._finite.append(torch.stack([value.float() for value in figures.values()]).isfinite())
+    def see(self, step: int, names: Sequence[str], values: Tensor) -> None:
+        """Looks at the figures of a step, named, as one tensor."""
+        self._steps.append((step, names))
+        self._finite.append(values.isfinite())
 
     def first_broken(self) -> Broken | None:
         """Returns the first step since the last call with a figure that is not finite."""

@@ -39,18 +39,13 @@ class Supervision:
                 f"{self.weight} and {self.batch_size}"
             )
 
-    def lesson(self, videos: Split | None, seed: int, update: int) -> Lesson | None:
-        """Returns what the annotated videos teach in a step, None if nothing.
+    def lesson(self, videos: Split, index: Tensor) -> Lesson:
+        """Returns what annotated videos teach in a step.
 
         Args:
-            videos: The annotated videos, on the network's device; None or empty where there are
-                none.
-            seed: Seed of the run.
-            update: The step.
+            videos: All annotated videos, on the network's device.
+            index: Those of the step (b,), as ``draw`` drew them, on that device.
         """
-        if not self.weight or videos is None or not len(videos):
-            return None
-        index = self.draw(len(videos), seed, update).to(videos.device)
         return Lesson(self.weight, videos.batch(index), videos.require_dense()[index])
 
     def draw(self, videos: int, seed: int, update: int) -> Tensor:

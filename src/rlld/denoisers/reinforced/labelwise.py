@@ -53,11 +53,13 @@ class LabelwiseDenoiser(Denoiser):
         spec: The data set.
     """
 
+    replayable = True
     learns_from_validation = True
     networks_are_fixed = True
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         self.config, self.spec, self.options = config, spec, config.labelwise
+        self.fresh_network_each_round = config.mode == "one_epoch"
         self._context: Context | None = None
         self._parts: _Parts
 

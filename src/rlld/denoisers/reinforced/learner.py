@@ -18,7 +18,12 @@ class Learner(ABC):
 
     Attributes:
         wants_feedback: Whether it needs validation scores after every step.
+        replayable: Whether a GPU can record its steps; see ``rlld.denoisers.base.Denoiser``.
+        generator: What it draws from.
     """
+
+    replayable: bool = False
+    generator: torch.Generator
 
     wants_feedback: bool = True
 

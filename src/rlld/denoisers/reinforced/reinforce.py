@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlld.compute import make_recordable
 from rlld.denoisers.reinforced import actions, figures, rewards
 from rlld.denoisers.reinforced.actions import Revision
 from rlld.denoisers.reinforced.learner import Learner, moments, restore_moments
@@ -61,6 +62,9 @@ class Reinforce(Learner):
         self.policy = policy
         device = next(policy.parameters()).device
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.lr, fused=True)
+        make_recordable(self.optimizer)
+        # The gradient that an episode gathers has no place of its own in a recording.
+        self.replayable = config.update == "step"
         self.generator = torch.Generator(device).manual_seed(seed)
         self._decision: Decision | None = None
         self._steps = 0
@@ -123,10 +127,11 @@ class Reinforce(Learner):
         """Returns what is subtracted from the rewards (2,), known before this step's score."""
         if self.config.baseline == "none":
             return torch.zeros_like(terminal)
-        before = terminal if self._average is None else self._average
-        decay = self.config.baseline_decay
-        self._average = decay * before + (1 - decay) * terminal
-        return before + inter.mean(0)
+        if self._average is None:
+            self._average = terminal.clone()
+        decay, known = self.config.baseline_decay, self._average + inter.mean(0)
+        self._average.copy_(decay * self._average + (1 - decay) * terminal)
+        return known
 
     def state_dict(self) -> dict[str, Any]:
         """Returns optimizer, generator, baseline and the gradient that the episode gathered.

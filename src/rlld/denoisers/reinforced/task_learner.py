@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlld.compute import make_recordable
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, TaskStep
 from rlld.denoisers.reinforced import actions, figures
@@ -44,6 +45,7 @@ class TaskLearner(Learner):
         self.policy = policy
         device = next(policy.parameters()).device
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.lr, fused=True)
+        make_recordable(self.optimizer)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.steps = 0
         self._scale: Tensor | None = None

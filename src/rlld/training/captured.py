@@ -1,0 +1,106 @@
+"""A step of fixed shapes, recorded once as a CUDA graph and replayed.
+
+A GPU runs the few hundred small kernels of a step faster than Python can launch them. A graph
+launches them all at once. The same function runs with and without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from rlld.console import ERR
+from rlld.training.waits import WatchWaits
+
+WARM_UP = 3
+"""Calls before the recording: they make what is made once (moments, tables, work spaces)."""
+
+
+class Captured:
+    """Calls a function; on a GPU it is recorded at the fourth call and replayed from then on.
+
+    The first calls run as they are, and count like any other. In the last of them every operation
+    is looked at: if one makes the host wait, nothing is recorded and a line says why.
+
+    What the function changes it has to change in place, and what it reads besides its arguments
+    has to stay where it is; Python in it runs when it is recorded, not when it is replayed.
+
+    Args:
+        function: Takes tensors on the device and returns one; the shapes never change.
+        title: What it does, for the line.
+        enabled: Whether to record at all.
+        generators: What the function draws from, besides torch's own generator.
+        pool: A recording that never runs at the same time; both share memory for intermediates.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        title: str,
+        enabled: bool,
+        generators: Sequence[torch.Generator] = (),
+        pool: Captured | None = None,
+    ) -> None:
+        self.function, self.title, self.enabled = function, title, enabled
+        self.generators, self.pool = tuple(generators), pool
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: list[Tensor] = []
+        self._output: Tensor | None = None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether calls are replayed."""
+        return self._graph is not None
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Returns the function's value, a tensor that later calls leave alone."""
+        if not self.enabled:
+            return self.function(*inputs)
+        if self._calls < WARM_UP:
+            self._calls += 1
+            return self._warm_up(inputs)
+        if self._graph is None:
+            self._record(inputs)
+        return self._replay(inputs)
+
+    def _warm_up(self, inputs: Sequence[Tensor]) -> Tensor:
+        # A recording may not use the default stream, and what autograd keeps between calls
+        # belongs to the stream on which it was made.
+        current, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
+            output = self._watched(inputs) if self._calls == WARM_UP else self.function(*inputs)
+        current.wait_stream(side)
+        output.record_stream(current)
+        return output
+
+    def _watched(self, inputs: Sequence[Tensor]) -> Tensor:
+        with WatchWaits() as watch:
+            output = self.function(*inputs)
+        if watch.found:
+            self.enabled = False
+            reason = ", ".join(dict.fromkeys(watch.found))
+            ERR.print(f"{self.title}: not recorded as a CUDA graph, the host waits in {reason}")
+        return output
+
+    def _record(self, inputs: Sequence[Tensor]) -> None:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            graph.register_generator_state(generator)
+        self._inputs = [value.clone() for value in inputs]
+        shared = self.pool._graph if self.pool else None
+        with torch.cuda.graph(graph, pool=shared.pool() if shared else None):
+            self._output = self.function(*self._inputs)
+        self._graph = graph
+
+    def _replay(self, inputs: Sequence[Tensor]) -> Tensor:
+        assert self._graph is not None
+        assert self._output is not None
+        for static, value in zip(self._inputs, inputs, strict=True):
+            static.copy_(value)
+        self._graph.replay()
+        # The next replay writes into the same place.
+        return self._output.clone()
