@@ -15,7 +15,13 @@ class Objective(nn.Module, ABC):
     Its module ``rlld.objectives.NAME`` holds a frozen dataclass ``Config`` with the options and
     ``build(spec: DataSpec) -> Objective``. It is a module because some objectives learn
     parameters of their own.
+
+    Attributes:
+        replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
+            record a step and replay it without Python.
     """
+
+    replayable: bool = True
 
     @abstractmethod
     def forward(
@@ -30,4 +36,11 @@ class Objective(nn.Module, ABC):
 
         Returns:
             Scalars by name: ``loss`` is minimised, the others are its parts, for the log.
+        """
+
+    def start_round(self, number: int) -> None:
+        """Is told which round the next steps belong to, 0-based; also after a resume.
+
+        What changes from round to round is kept in buffers and changed in place, where a recorded
+        step reads it.
         """
