@@ -129,14 +129,37 @@ def learning_curve(
         _x_axis(axis, positions)
         for number, curve in enumerate(series.values()):
             _line(axis, curve, number)
-        axis.grid(axis="y", color=GRID, linewidth=0.8)
-        axis.set_axisbelow(True)
-        axis.set_xlabel(x_label)
-        axis.set_ylabel(y_label)
-        axis.set_title(title, loc="left")
-        figure.canvas.draw()
-        _label_ends(axis, series)
-        return _save(figure, path_stem)
+        return _finish_lines(figure, axis, series, path_stem, (x_label, y_label, title))
+
+
+def training_curves(
+    path_stem: Path, series: Mapping[str, Curve], x_label: str, y_label: str, title: str
+) -> list[Path]:
+    """Draws one line for each method over the course of its training, with its band.
+
+    Args:
+        path_stem: Path without suffix.
+        series: Curves by the name of the method.
+        x_label: What the x axis counts.
+        y_label: What the y axis measures.
+        title: Title of the figure.
+
+    Returns:
+        The PNG and the SVG.
+
+    Raises:
+        ValueError: If there is no curve.
+    """
+    if not series:
+        raise ValueError("training curves need at least one series")
+    with _figure(8.2, 4.8) as figure:
+        axis = figure.subplots()
+        for number, curve in enumerate(series.values()):
+            colour, style = _colour(number)
+            axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
+            axis.plot(curve.x, curve.mean, style, color=colour)
+        axis.margins(x=0.01)
+        return _finish_lines(figure, axis, series, path_stem, (x_label, y_label, title))
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -214,9 +237,31 @@ def _x_axis(axis: Axes, positions: Sequence[float]) -> None:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+def _finish_lines(
+    figure: Figure,
+    axis: Axes,
+    series: Mapping[str, Curve],
+    path_stem: Path,
+    labels: tuple[str, str, str],
+) -> list[Path]:
+    x_label, y_label, title = labels
+    axis.grid(axis="y", color=GRID, linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    axis.set_title(title, loc="left")
+    figure.canvas.draw()
+    _label_ends(axis, series)
+    return _save(figure, path_stem)
+
+
+def _colour(number: int) -> tuple[str, str]:
+    """Returns the colour of a line and, once the colours are used up, another style."""
+    return COLOURS[number % len(COLOURS)], "-" if number < len(COLOURS) else "--"
+
+
 def _line(axis: Axes, curve: Curve, number: int) -> None:
-    colour = COLOURS[number % len(COLOURS)]
-    style = "-" if number < len(COLOURS) else "--"
+    colour, style = _colour(number)
     marker = MARKERS[number % len(MARKERS)]
     if len(curve.x) == 1:
         reach = [[curve.mean[0] - curve.low[0]], [curve.high[0] - curve.mean[0]]]

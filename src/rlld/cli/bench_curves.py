@@ -1,0 +1,64 @@
+"""Draw Figures 6 to 11 of the paper from the same runs, and how many labels the policy keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld bench curves``, and of ``figure6`` to ``figure11``."""
+
+    data: tuple[Path, ...]
+    """Data-set folders; every run of every one is a run of the mean."""
+    out: Path
+    """Folder of the figures: figure6.png, .svg, .csv and so on."""
+    seeds: int = 5
+    """Runs of each line on each data set: seeds 0, 1, ..."""
+    episodes: int = 100
+    """Length of each run in episodes of 32 steps."""
+    workers: int = 2
+    """Processes, each with one thread."""
+    cache: Path | None = None
+    """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+
+def run(args: Args) -> None:
+    """Trains what the cache does not hold and draws everything."""
+    draw_figures(args, range(6, 12), keeping=True)
+
+
+def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -> None:
+    """Trains what the cache does not hold and draws some figures.
+
+    Args:
+        args: Options.
+        numbers: Numbers of the paper.
+        keeping: Whether to draw the keep probabilities too.
+    """
+    from rlld.bench.curves import FIGURES, KEPT, SMOOTHING, draw, record
+    from rlld.bench.denoising import Settings
+    from rlld.console import OUT
+
+    settings = Settings(
+        args.data, args.out, args.seeds, None, args.cache, args.workers, args.device
+    )
+    recorded, terms = record(settings, args.episodes)
+    paths = []
+    for number in numbers:
+        name = FIGURES[number]
+        title = f"Figure {number}: {name.replace('_', '-level ')} on validation"
+        paths += draw(recorded, name, args.out / f"figure{number}", title)
+    for name, labels in KEPT.items() if keeping else ():
+        paths += draw(recorded, name, args.out / name.replace("_", "-"), f"Kept: {labels}")
+    OUT.print(
+        f"{terms}; validation videos that rewarded nothing; mean and standard deviation of "
+        f"{args.seeds * len(args.data)} runs, exponentially smoothed ({SMOOTHING}).",
+        markup=False,
+    )
+    OUT.print(f"written: {', '.join(map(str, paths))}", markup=False)
