@@ -63,6 +63,8 @@ class Registry:
         return from_dict(self.config_type(name), options, where)
 
 
-NETWORKS = Registry("network", "rlld.networks", helpers=("blocks", "convert", "published"))
+NETWORKS = Registry(
+    "network", "rlld.networks", helpers=("blocks", "convert", "published", "recurrent")
+)
 OBJECTIVES = Registry("objective", "rlld.objectives", helpers=("bce", "contrastive"))
-DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("given",))
+DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("exchange_file", "given"))

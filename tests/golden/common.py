@@ -44,13 +44,17 @@ def streams(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {ours: values[published] for published, ours in NAMES.items()}
 
 
-def network(case: Case, name: str = "han", **settings: Any) -> Network:
-    """Builds the network of a case through the converter of published checkpoints."""
-    state = {
+def state(case: Case) -> dict[str, Tensor]:
+    """Returns the published state dict of a case."""
+    return {
         entry["key"]: torch.from_numpy(parameter(entry["key"], tuple(entry["shape"]), case["seed"]))
         for entry in case["parameters"]
     }
-    return convert_state(state, name, overrides=settings, where=case["case"]).network
+
+
+def network(case: Case, name: str = "han", **settings: Any) -> Network:
+    """Builds the network of a case through the converter of published checkpoints."""
+    return convert_state(state(case), name, overrides=settings, where=case["case"]).network
 
 
 def prediction(values: Mapping[str, Tensor], **extras: Tensor) -> Prediction:

@@ -22,6 +22,7 @@ class Layout:
         dead: Prefixes of keys that the published forward pass never uses.
         renames: Prefixes of ours by published prefix, where they differ.
         infer: Reads dotted settings off the published state dict (the number of layers).
+        tidy: Rewrites a published state dict before anything else, where prefixes do not do.
     """
 
     name: str
@@ -30,12 +31,13 @@ class Layout:
     dead: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
     infer: Callable[[State], dict[str, Any]] = lambda state: {}
+    tidy: Callable[[State], State] = lambda state: state
 
     def live(self, state: State) -> dict[str, Tensor]:
         """Returns the tensors that the forward pass uses, under our names."""
         return {
             self._renamed(key): value
-            for key, value in state.items()
+            for key, value in self.tidy(state).items()
             if not key.startswith(self.dead)
         }
 
@@ -44,3 +46,22 @@ class Layout:
             if key.startswith(published):
                 return ours + key.removeprefix(published)
         return key
+
+
+def sizes(state: State, **places: tuple[str, int]) -> dict[str, Any]:
+    """Returns network settings that are sizes of tensors; those of absent tensors are left out.
+
+    Args:
+        state: A published state dict, perhaps of another network.
+        places: Key and axis by the name of a network option.
+    """
+    return {
+        f"network.{option}": state[key].shape[axis]
+        for option, (key, axis) in places.items()
+        if key in state and axis < state[key].ndim
+    }
+
+
+def numbered(state: State, prefix: str) -> int:
+    """Returns how many numbered parts a state dict has: ``prefix0.x``, ``prefix1.x`` are two."""
+    return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})
