@@ -112,3 +112,27 @@ def test_check_lists_errors_and_fails(
 
 def test_check_needs_a_data_set(tmp_path: Path, run_cli: Callable, fails_with: Callable) -> None:
     fails_with(run_cli("data", "check", tmp_path), "holds neither dataset.yaml nor")
+
+
+def test_a_collection_of_tags_alone_and_its_answers(birds: Path, run_cli: Callable) -> None:
+    """No dense annotation, no validation split: packed, checked and answered all the same."""
+    bare = 'annotations: {validation: "", test: "", audio: "", visual: ""}'
+    spec = SPEC.replace('annotations: {test: ""}', bare)
+    (birds / "spec.yaml").write_text(spec)
+    for name in ("validation", "audio", "visual"):
+        (birds / "annotations" / f"{name}.csv").unlink()
+    (birds / "mine.csv").write_text("video,class,modality,present\nb,Crow,visual,no\n")
+    result = run_cli(*PACK, "--spec", "spec.yaml", "--answers", "mine.csv", cwd=birds)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "packed 2 train videos into D" in result.stdout
+    assert "answers: 1" in result.stdout
+    (birds / "more.csv").write_text("video,class,modality,present\nb,Owl,audio,1\n-a,Owl,audio,\n")
+    added = run_cli("data", "answers", "D", "more.csv", cwd=birds)
+    assert (added.returncode, added.stderr) == (0, "")
+    assert "1 answers added, 2 in all" in added.stdout
+    checked = run_cli("data", "check", "D", cwd=birds)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    row = next(line for line in checked.stdout.splitlines() if "bare answers" in line)
+    assert row.split("│")[-2].strip() == "2"
+    text = (birds / "D" / "annotations" / "answers.csv").read_text()
+    assert text == ("video\tclass\tmodality\tpresent\nb\tCrow\tvisual\tno\nb\tOwl\taudio\tyes\n")

@@ -243,7 +243,8 @@ def test_check_reports_every_line(raw: Path, spec: DataSpec) -> None:
         "seem to be separated by commas; separate them by tabs",
         f"{annotations / 'audio.csv'}:4: event from 0 to 9 s lies outside the video (0 to 2 s); "
         "correct it",
-        f"{annotations / 'visual.csv'}: no such annotation file; add it",
+        f'{annotations / "visual.csv"}: no such annotation file; add it, or write visual: "" under '
+        "annotations in dataset.yaml if there is none",
     ]
     warnings = _texts(report, "warning")
     assert warnings[0].startswith(f"{path}:1: the file starts with a byte order mark")

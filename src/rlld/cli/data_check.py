@@ -71,8 +71,11 @@ def _show(report: CheckReport) -> None:
         ("videos without visible event", "invisible"),
         ("weak labels without any event", "wrong"),
         ("classes missing from weak labels", "missing"),
+        ("bare answers", "answers"),
     ):
         values = [getattr(split, name) for split in report.splits]
+        if name == "answers" and not any(values):
+            continue
         table.add_row(title, *("-" if value is None else str(value) for value in values))
     OUT.print(table)
     if report.audio_version:

@@ -23,6 +23,8 @@ class Args:
     """Element type of the stores; float32 is exact, the others take half the space."""
     audio_file: str | None = None
     """Another name for the file of audible events (LLP's AVVP_eval_audio.csv has two versions)."""
+    answers: Path | None = None
+    """A file of bare answers: columns video, class, modality, present (yes or no)."""
     skip_missing: bool = False
     """Leave out videos whose features are missing or damaged, and list them in skipped.txt."""
 
@@ -43,9 +45,12 @@ def run(args: Args) -> None:
         dtype=args.dtype,
         audio_file=args.audio_file,
         skip_missing=args.skip_missing,
+        answers=args.answers,
     )
     counts = ", ".join(f"{count} {split}" for split, count in report.videos.items())
     OUT.print(f"packed {counts} videos into {args.out}", markup=False)
+    if report.answers:
+        OUT.print(f"answers: {report.answers}")
     if report.skipped:
         OUT.print(f"left out {report.skipped}: {args.out / SKIPPED_FILE}", markup=False)
     if report.audio_version:

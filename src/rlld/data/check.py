@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,11 +20,20 @@ from rlld.data.annotations import (
     read_dense,
     read_weak,
 )
+from rlld.data.answers import Answer, read_answers
 from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, weak_files
 from rlld.data.problems import Grade, Problem
-from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, read_spec
+from rlld.data.spec import (
+    FILE_NAME,
+    LLP_FILES,
+    LLP_SPEC,
+    AnnotationFiles,
+    DataSpec,
+    read_spec,
+)
 from rlld.data.store import read_store, store_path, verify_store
 from rlld.errors import RlldError
+from rlld.types import MODALITIES
 
 MOST_TYPING_ERRORS = 50
 
@@ -46,6 +55,7 @@ class SplitCounts:
         invisible: Videos without any visible event.
         wrong: Weak labels that are neither audible nor visible.
         missing: Classes of the dense annotation that the weak label lacks.
+        answers: Bare answers that are used; None where the data set has none.
     """
 
     name: str
@@ -60,6 +70,7 @@ class SplitCounts:
     invisible: int | None = None
     wrong: int | None = None
     missing: int | None = None
+    answers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +139,14 @@ class _Checker:
         weak = {split: self._weak(file) for split, file in weak_files(self.spec).items()}
         self._shared_videos(weak)
         dense = self._dense(weak)
+        answers = self._answers(weak, dense)
         counts = tuple(
-            _counts(split, labels, [dense.get(file, []) for file in self._files(split)], self.spec)
+            replace(
+                _counts(
+                    split, labels, [dense.get(file, []) for file in self._files(split)], self.spec
+                ),
+                answers=answers.get(split),
+            )
             for split, labels in weak.items()
         )
         if self.folder != self.annotations and not store_path(self.folder, "").parent.is_dir():
@@ -149,7 +166,7 @@ class _Checker:
         path = self.annotations / file
         if path.is_file():
             return read_weak(path, self.spec.taxonomy, self.problems.append)
-        self._add(path, 0, "error", "no such annotation file; add it")
+        self._add(path, 0, "error", self._missing(file))
         return WeakLabels((), np.zeros((0, len(self.spec.classes)), dtype=np.uint8))
 
     def _shared_videos(self, weak: dict[str, WeakLabels]) -> None:
@@ -172,7 +189,7 @@ class _Checker:
         for file, known in videos.items():
             path = self.annotations / file
             if not path.is_file():
-                self._add(path, 0, "error", "no such annotation file; add it")
+                self._add(path, 0, "error", self._missing(file))
                 continue
             found: list[Problem] = []
             rows = read_dense(path, self.spec.taxonomy, self.spec.duration, found.append)
@@ -183,6 +200,57 @@ class _Checker:
             self.problems += sorted(found, key=lambda problem: problem.line)
             dense[file] = rows
         return dense
+
+    def _missing(self, file: str) -> str:
+        names = [f.name for f in fields(AnnotationFiles) if _named(self.spec, f.name) == file]
+        return (
+            f'no such annotation file; add it, or write {names[0]}: "" under annotations in '
+            f"{FILE_NAME} if there is none"
+        )
+
+    def _answers(self, weak: dict[str, WeakLabels], dense: dict[str, list[Row]]) -> dict[str, int]:
+        """Checks the bare answers; returns how many are used by split."""
+        file = self.spec.annotations.answers
+        path = self.annotations / file
+        if not file:
+            return {}
+        if not path.is_file():
+            self._add(path, 0, "error", self._missing(file))
+            return {}
+        found: list[Problem] = []
+        answers = read_answers(path, self.spec.taxonomy, found.append)
+        home = {video: split for split, labels in weak.items() for video in labels.ids}
+        tags = {
+            (labels.ids[video], self.spec.classes[label])
+            for labels in weak.values()
+            for video, label in zip(*labels.labels.nonzero(), strict=True)
+        }
+        events = {
+            split: {
+                (row.id, row.label, modality)
+                for modality, rows in zip(MODALITIES, self._files(split), strict=False)
+                for row in dense.get(rows, [])
+                if row.offset > row.onset
+            }
+            for split in weak
+            if split != "train" and self._files(split)
+        }
+        used = dict.fromkeys((split for split in weak if split != "test"), 0)
+        for answer in answers:
+            split = home.get(answer.video, "")
+            text = _unused(answer, split, tags)
+            if not text:
+                used[split] += 1
+                if split in events and answer.present != (answer.question in events[split]):
+                    text = (
+                        f"{answer.modality} {answer.label} of '{answer.video}' is answered "
+                        f"{'yes' if answer.present else 'no'}, the dense annotation says the "
+                        "contrary; the answer counts"
+                    )
+            if text:
+                found.append(Problem(path, answer.line, "warning", text))
+        self.problems += sorted(found, key=lambda problem: problem.line)
+        return used
 
     def _store(self, split: str, ids: Sequence[str]) -> bool:
         """Verifies the packed store of a split; says whether it is whole."""
@@ -198,6 +266,22 @@ class _Checker:
         for text in verify_store(store):
             self._add(path, 0, "error", text)
         return True
+
+
+def _named(spec: DataSpec, field: str) -> str:
+    name: str = getattr(spec.annotations, field)
+    return name
+
+
+def _unused(answer: Answer, split: str, tags: Container[tuple[str, str]]) -> str:
+    """Says why an answer is not used, or nothing."""
+    if not split:
+        return f"'{answer.video}' is in none of the splits, so the answer is not used"
+    if split == "test":
+        return f"'{answer.video}' is a test video, which teaches nothing; the answer is not used"
+    if (answer.video, answer.label) not in tags:
+        return f"'{answer.video}' is not tagged with {answer.label}; the answer is not used"
+    return ""
 
 
 def _foreign(rows: Sequence[Row], known: set[str]) -> Iterator[tuple[int, Grade, str]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
+from rlld.data.answers import answered, read_answers
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
 from rlld.data.spec import SPLITS, DataSpec, read_spec
 from rlld.data.split import Split
@@ -142,7 +143,11 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     store = read_store(store_path(folder, name))
     check_store(store, weak.ids, spec)
     labels = torch.from_numpy(weak.labels.astype(np.float32))
-    return Split(name, spec, weak.ids, store.streams, labels, dense, truth)
+    answers = None
+    if spec.annotations.answers and name != "test":
+        rows = read_answers(annotations / spec.annotations.answers, spec.taxonomy)
+        answers = torch.from_numpy(answered(rows, weak.ids, spec))
+    return Split(name, spec, weak.ids, store.streams, labels, dense, truth, folder, answers)
 
 
 def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: DataSpec) -> Tensor:

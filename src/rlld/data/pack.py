@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlld.console import progress
 from rlld.data.annotations import audio_version, read_bytes, read_dense, read_weak
+from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
 from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, spec_text
 from rlld.data.store import FeatureError, StoreWriter, store_path
@@ -40,11 +41,13 @@ class PackReport:
         videos: Number of videos by split.
         skipped: Number of videos left out; they are listed in ``skipped.txt``.
         audio_version: Which of the two circulating LLP audio files was used, empty for others.
+        answers: Number of bare answers.
     """
 
     videos: dict[str, int]
     skipped: int
     audio_version: str
+    answers: int = 0
 
 
 def pack(
@@ -56,6 +59,7 @@ def pack(
     dtype: str = "float32",
     audio_file: str | None = None,
     skip_missing: bool = False,
+    answers: Path | None = None,
 ) -> PackReport:
     """Makes a data-set folder from annotation files and published features.
 
@@ -71,6 +75,7 @@ def pack(
         audio_file: Another name for the file of audible events.
         skip_missing: Leave out videos whose features are missing or damaged, list them in
             ``skipped.txt`` and drop them from the annotations, instead of failing.
+        answers: A file of bare answers; without it that of ``spec.annotations.answers``.
 
     Raises:
         RlldError: If ``out`` already holds a data set, an annotation file is wrong, or features
@@ -82,6 +87,10 @@ def pack(
     if (out / FILE_NAME).exists():
         raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
     ids = _read_annotations(annotations, spec)
+    if answers is None and spec.annotations.answers:
+        answers = annotations / spec.annotations.answers
+    given = read_answers(answers, spec.taxonomy) if answers else []
+    spec = replace(spec, annotations=replace(spec.annotations, answers=FILE if given else ""))
     finder = FeatureFinder(features, spec, [video for split in ids.values() for video in split])
     problems: dict[str, list[str]] = {}
     with ExitStack() as stack:
@@ -107,12 +116,13 @@ def pack(
             writer.finish(kept[split])
     for file in annotation_names(spec):
         _copy_annotations(annotations / file, out / ANNOTATIONS / file, frozenset(problems))
+    if given:
+        write_answers(out / ANNOTATIONS / FILE, (a for a in given if a.video not in problems))
     write_text(out / FILE_NAME, spec_text(spec))
     audio = annotations / spec.annotations.audio
     version = audio_version(audio) if spec.annotations.audio else ""
-    return PackReport(
-        {split: len(videos) for split, videos in kept.items()}, len(problems), version
-    )
+    counts = {split: len(videos) for split, videos in kept.items()}
+    return PackReport(counts, len(problems), version, len(given))
 
 
 def provenance(spec: DataSpec) -> str:
@@ -132,19 +142,31 @@ def annotation_names(spec: DataSpec) -> list[str]:
     return list(dict.fromkeys([*weak.values(), *dense]))
 
 
+class Sources(Protocol):
+    """Streams that lie in per-video files; a ``DataSpec`` says it of features."""
+
+    @property
+    def segments(self) -> int:
+        """Segments per video, T."""
+
+    @property
+    def streams(self) -> dict[str, StreamSpec]:
+        """The streams by name."""
+
+
 class FeatureFinder:
     """Finds and reads per-video feature files.
 
     Args:
         folder: Folder of the stream folders.
-        spec: The data set.
+        spec: The streams and segments.
         ids: Every video that will be asked for.
 
     Raises:
         RlldError: If a stream folder is missing.
     """
 
-    def __init__(self, folder: Path, spec: DataSpec, ids: Sequence[str]) -> None:
+    def __init__(self, folder: Path, spec: Sources, ids: Sequence[str]) -> None:
         self._spec = spec
         self._folders = {name: folder / stream.folder for name, stream in spec.streams.items()}
         self._names: dict[str, frozenset[str]] = {}

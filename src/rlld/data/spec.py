@@ -49,6 +49,8 @@ class AnnotationFiles:
         truth_audio: Audible events of the training videos, known in simulations only and used
             for measuring alone; empty when unknown.
         truth_visual: The same for visible events.
+        answers: Bare answers on training and validation videos, which teach how to clean labels;
+            empty when there are none.
     """
 
     train: str = "train.csv"
@@ -58,6 +60,7 @@ class AnnotationFiles:
     visual: str = "visual.csv"
     truth_audio: str = ""
     truth_visual: str = ""
+    answers: str = ""
 
 
 @dataclass(frozen=True)

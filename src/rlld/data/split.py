@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +29,9 @@ class Split:
         dense: Dense annotation (N, T, 2, C), bool, None where a split has none.
         truth: True events of training videos (N, T, 2, C), bool; known in simulations only, for
             measuring how well labels were cleaned, never for training.
+        folder: Its data-set folder, where scores may lie; None where there is none.
+        answers: Bare answers (N, 2, C), int8: 1 present, 0 absent, -1 not answered; None where a
+            split has none.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Split:
     labels: Tensor
     dense: Tensor | None = None
     truth: Tensor | None = None
+    folder: Path | None = None
+    answers: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,6 +61,23 @@ class Split:
         """Returns every video as one batch."""
         return Batch(self.streams, self.labels, torch.arange(len(self), device=self.device))
 
+    @property
+    def presence(self) -> Tensor:
+        """What annotation and answers say of every event (N, 2, C), int8; -1 where nothing.
+
+        An answer is younger and more pointed than a dense annotation, and wins.
+        """
+        unknown = torch.full((len(self), 2, self.labels.shape[1]), -1, dtype=torch.int8)
+        given = unknown.to(self.device) if self.answers is None else self.answers
+        if self.dense is None:
+            return given
+        return torch.where(given < 0, self.dense.any(1).to(torch.int8), given)
+
+    @property
+    def annotated(self) -> Tensor:
+        """Which videos have a label of which something is known (N,), bool."""
+        return ((self.presence >= 0) & self.labels.bool()[:, None]).any((1, 2))
+
     def require_dense(self) -> Tensor:
         """Returns the dense annotation (N, T, 2, C).
 
@@ -62,7 +85,10 @@ class Split:
             RlldError: If the split has none.
         """
         if self.dense is None:
-            raise RlldError(f"the {self.name} split has no dense annotation; scores need one")
+            raise RlldError(
+                f"the {self.name} split of data set {self.spec.name!r} has no dense annotation "
+                "(audible and visible events with times), and this needs one; add it and pack anew"
+            )
         return self.dense
 
     def subset(self, index: Tensor) -> Split:
@@ -74,6 +100,7 @@ class Split:
             labels=self.labels[index],
             dense=None if self.dense is None else self.dense[index],
             truth=None if self.truth is None else self.truth[index],
+            answers=None if self.answers is None else self.answers[index],
         )
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Split:
@@ -84,4 +111,5 @@ class Split:
             labels=self.labels.to(device),
             dense=None if self.dense is None else self.dense.to(device),
             truth=None if self.truth is None else self.truth.to(device),
+            answers=None if self.answers is None else self.answers.to(device),
         )

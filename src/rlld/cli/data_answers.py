@@ -1,0 +1,32 @@
+"""Add a file of bare answers (is it heard? is it seen?) to a packed data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld data answers``."""
+
+    folder: tyro.conf.Positional[Path]
+    """Data-set folder."""
+    file: tyro.conf.Positional[Path]
+    """Columns video, class, modality, present (yes, no, or empty); tabs or commas."""
+
+
+def run(args: Args) -> None:
+    """Adds the answers and says how many the data set has."""
+    from rlld.console import OUT
+    from rlld.data.add_answers import add_answers
+
+    added = add_answers(args.folder, args.file)
+    OUT.print(f"{args.folder}: {added.used} answers added, {added.total} in all", markup=False)
+    if added.unused:
+        OUT.print(
+            f"{added.unused} answers are about test videos, unknown videos, or classes that the "
+            "video is not tagged with; they are not used"
+        )

@@ -1,0 +1,65 @@
+"""Adding bare answers to a data set that is packed already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rlld.data.annotations import read_weak
+from rlld.data.answers import FILE, read_answers, write_answers
+from rlld.data.dataset import ANNOTATIONS, weak_files
+from rlld.data.spec import FILE_NAME, read_spec, spec_text
+from rlld.errors import RlldError
+from rlld.files import write_text
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the answers of a file.
+
+    Attributes:
+        used: Answers on labels of training and validation videos.
+        unused: Answers on other videos, or on classes that a video is not tagged with.
+        total: Answers that the data set has now.
+    """
+
+    used: int
+    unused: int
+    total: int
+
+
+def add_answers(folder: Path, path: Path) -> Added:
+    """Adds a file of answers to a data set; a new answer replaces an old one.
+
+    Args:
+        folder: The data-set folder; ``annotations/answers.csv`` is written, and ``dataset.yaml``
+            if it names no answers yet.
+        path: The file.
+
+    Raises:
+        RlldError: If a file is wrong, or no answer is about a label of the data set.
+    """
+    spec = read_spec(folder)
+    tagged = set()
+    for split, file in weak_files(spec).items():
+        if split != "test":
+            weak = read_weak(folder / ANNOTATIONS / file, spec.taxonomy)
+            tagged |= {
+                (weak.ids[n], spec.classes[c]) for n, c in zip(*weak.labels.nonzero(), strict=True)
+            }
+    answers = read_answers(path, spec.taxonomy)
+    used = [answer for answer in answers if (answer.video, answer.label) in tagged]
+    if not used:
+        raise RlldError(
+            f"{path}: none of its {len(answers)} answers is about a tag of a training or "
+            f"validation video of {folder}; look at its video column"
+        )
+    name = spec.annotations.answers or FILE
+    target = folder / ANNOTATIONS / name
+    before = read_answers(target, spec.taxonomy) if spec.annotations.answers else []
+    merged = {answer.question: answer for answer in [*before, *used]}
+    write_answers(target, merged.values())
+    if not spec.annotations.answers:
+        with_answers = replace(spec, annotations=replace(spec.annotations, answers=name))
+        write_text(folder / FILE_NAME, spec_text(with_answers))
+    return Added(len(used), len(answers) - len(used), len(merged))

@@ -1,0 +1,189 @@
+"""Files of bare answers: whether the event of a tag is perceived in a modality, yes or no.
+
+An answer needs no times, only a look at (or an ear for) the clip. Tab-, comma- or semicolon-
+separated text with the columns ``video``, ``class``, ``modality`` and ``present`` in any order;
+other columns are passed over, and a row whose ``present`` is empty is a question not yet answered.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.data.annotations import BOM, read_bytes
+from rlld.data.problems import Problem, Report, strict
+from rlld.errors import nearest
+from rlld.files import write_text
+from rlld.types import MODALITIES
+
+if TYPE_CHECKING:
+    from rlld.data.spec import DataSpec
+    from rlld.taxonomy import Taxonomy
+
+FILE = "answers.csv"
+"""Name of the file inside the annotation folder of a packed data set."""
+COLUMNS = ("video", "class", "modality", "present")
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+YES, NO = ("yes", "1", "true", "y"), ("no", "0", "false", "n")
+UNKNOWN = -1
+"""Presence of an event of which nothing is known; 1 is present, 0 absent."""
+
+
+class Answer(NamedTuple):
+    """One answered question.
+
+    Attributes:
+        video: Video id.
+        label: Class name.
+        modality: ``audio`` or ``visual``.
+        present: Whether the event is perceived there in some segment.
+        line: Line in the file, counted from 1; 0 for an answer from elsewhere.
+    """
+
+    video: str
+    label: str
+    modality: str
+    present: bool
+    line: int = 0
+
+    @property
+    def question(self) -> tuple[str, str, str]:
+        """What was asked."""
+        return self[:3]
+
+
+def read_answers(path: Path, taxonomy: Taxonomy, report: Report = strict) -> list[Answer]:
+    """Reads a file of answers.
+
+    Args:
+        path: The file.
+        taxonomy: The classes.
+        report: Receives every problem; the default raises on the first error.
+
+    Returns:
+        The answers of the rows without error, in file order, each question once.
+
+    Raises:
+        RlldError: If the file cannot be read or (with the default ``report``) on a missing column,
+            an unknown class or modality, a ``present`` that is neither yes nor no, or two answers
+            that contradict each other; names file, line and field.
+    """
+    found: dict[tuple[str, str, str], Answer] = {}
+    for line, row in _rows(path, report):
+        text = _fault(row, taxonomy)
+        if text:
+            report(Problem(path, line, "error", text))
+            continue
+        if not row["present"]:
+            continue
+        present = row["present"].lower() in YES
+        answer = Answer(row["video"], row["class"], row["modality"], present, line)
+        first = found.setdefault(answer.question, answer)
+        if first.present != present:
+            text = (
+                f"present is {row['present']!r} for {answer.modality} {answer.label} of "
+                f"'{answer.video}', and line {first.line} says the contrary; keep one"
+            )
+            report(Problem(path, line, "error", text))
+        elif first.line != line:
+            report(Problem(path, line, "note", f"repeats line {first.line}; it counts once"))
+    return list(found.values())
+
+
+def _fault(row: Mapping[str, str], taxonomy: Taxonomy) -> str:
+    """Says what is wrong with a row, or nothing."""
+    if not row["video"]:
+        return "video is empty, expected a video id; add it"
+    if row["class"] not in taxonomy.classes:
+        return (
+            f"class is {row['class']!r}, which is unknown{nearest(row['class'], taxonomy.classes)}"
+        )
+    if row["modality"] not in MODALITIES:
+        return f"modality is {row['modality']!r}, expected {' or '.join(MODALITIES)}; correct it"
+    if row["present"] and row["present"].lower() not in YES + NO:
+        return (
+            f"present is {row['present']!r}, expected yes or no (1 or 0), or nothing where it is "
+            "not known; correct it"
+        )
+    return ""
+
+
+def _rows(path: Path, report: Report) -> Iterable[tuple[int, dict[str, str]]]:
+    """Yields line number and the four cells, stripped, of every row that has them."""
+    try:
+        text = read_bytes(path).decode("utf-8").removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        report(Problem(path, line, "error", "not UTF-8 text; save the file as UTF-8"))
+        return
+    head = text.partition("\n")[0]
+    separator = max(SEPARATORS, key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    names = [name.strip().lower() for name in next(reader, [])]
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        problem = (
+            f"expected a header line with the columns {', '.join(COLUMNS)} (separated by tabs or "
+            f"commas), found {head.strip()[:80]!r} without {', '.join(missing)}; correct it"
+        )
+        report(Problem(path, 1, "error", problem))
+        return
+    places = {name: names.index(name) for name in COLUMNS}
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) < len(names):
+            problem = (
+                f"expected {len(names)} fields ({', '.join(names)}) separated by "
+                f"{SEPARATORS[separator]}, found {len(cells)}; correct the line"
+            )
+            report(Problem(path, reader.line_num, "error", problem))
+            continue
+        yield reader.line_num, {name: cells[at].strip() for name, at in places.items()}
+
+
+def answered(answers: Iterable[Answer], ids: Sequence[str], spec: DataSpec) -> NDArray[np.int8]:
+    """Returns what answers say of some videos.
+
+    Args:
+        answers: The answers; those of other videos are left out.
+        ids: Video ids, N of them.
+        spec: The data set.
+
+    Returns:
+        (N, 2, C), int8: 1 present, 0 absent, ``UNKNOWN`` where there is no answer.
+    """
+    video = {name: position for position, name in enumerate(ids)}
+    label = {name: position for position, name in enumerate(spec.classes)}
+    found = np.full((len(video), len(MODALITIES), len(label)), UNKNOWN, dtype=np.int8)
+    for answer in answers:
+        if answer.video in video:
+            place = video[answer.video], MODALITIES.index(answer.modality), label[answer.label]
+            found[place] = answer.present
+    return found
+
+
+def answer_text(questions: Iterable[tuple[str, str, str, bool | None]]) -> str:
+    """Returns a file of answers: tab-separated, ``present`` empty where it is None.
+
+    Args:
+        questions: Video, class, modality and the answer.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for video, label, modality, present in questions:
+        cell = "" if present is None else "yes" if present else "no"
+        writer.writerow((video, label, modality, cell))
+    return text.getvalue()
+
+
+def write_answers(path: Path, answers: Iterable[Answer]) -> None:
+    """Writes a file of answers, replaced whole."""
+    write_text(path, answer_text(answer[:4] for answer in answers))
