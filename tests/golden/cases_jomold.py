@@ -1,4 +1,4 @@
-"""Golden cases of JoMoLD's network and loss, and of MA's, which is HAN with another contrast."""
+"""Golden cases of JoMoLD; those of MA, which is HAN with another contrast, use its runners."""
 
 from __future__ import annotations
 
@@ -201,7 +201,4 @@ RUNNERS: dict[str, Runner] = {
     "jomold_warmup": ramp,
     "jomold_noise_ratio": ratios,
     "jomold_denoising_gradient": denoising_gradient,
-    "ma_step1_forward": forward,
-    "ma_step3_forward": forward,
-    "ma_gradient": gradient,
 }
