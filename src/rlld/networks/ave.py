@@ -1,0 +1,177 @@
+"""AVE: audio-guided visual attention and bidirectional LSTMs (Tian et al., ECCV 2018).
+
+It was published for localising one event per video in AVE's data; the form for parsing is ours,
+because nobody published one (see ``docs/methods/ave.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.blocks import full_precision
+from rlld.networks.published import Layout, State, sizes
+from rlld.networks.recurrent import (
+    AudioAxis,
+    Form,
+    RecurrentEncoder,
+    encoder_sizes,
+    over_time,
+    recurrent,
+    residual_fusion,
+    residual_layers,
+    xavier,
+)
+from rlld.types import Prediction
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of AVE.
+
+    Attributes:
+        hidden: Width of an LSTM in one direction.
+        form: ``parsing`` has HAN's visual input layers, a head per modality besides the joint
+            one, and sigmoids; ``localisation`` is the published network: raw ``visual_2d``, one
+            head, a softmax over the classes.
+        visual: Width of the visual embedding in the parsing form; 4 * ``hidden`` when None.
+        attention: Width inside the attention; 4 * ``hidden`` when None.
+        positions: Rows of ``visual_2d`` per segment that the sound chooses from (49 in AVE's
+            data, 8 in LLP's files). Packed data sets hold their average: 1, no attention.
+        audio_axis: Where the sound enters the attention: at each position as released, or at
+            each hidden unit as in the paper.
+        fusion: ``concat`` puts both streams side by side, ``dmrn`` fuses them by residual blocks.
+        blocks: Residual blocks of ``dmrn``, which share their layers.
+        head: Width of the classifier's hidden layer; ``dmrn`` has none in its joint head.
+        pooling: Scores of a video from those of its segments: ``max`` as released, or ``mean``.
+    """
+
+    hidden: int = 128
+    form: Form = "parsing"
+    visual: int | None = None
+    attention: int | None = None
+    positions: int = 1
+    audio_axis: AudioAxis = "position"
+    fusion: Literal["concat", "dmrn"] = "concat"
+    blocks: int = 1
+    head: int = 64
+    pooling: Literal["max", "mean"] = "max"
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "visual", "attention", "positions", "blocks", "head"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RlldError(f"network ave: {name} must be positive, found {value}")
+
+    def build(self, spec: DataSpec) -> AVE:
+        """Builds the network for a data set."""
+        return AVE(self, spec)
+
+
+class AVE(RecurrentEncoder):
+    """The network; in the localisation form its state dict has the published keys.
+
+    Attributes:
+        config: Its options.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        parsing = config.form == "parsing"
+        wide = 4 * config.hidden
+        super().__init__(
+            "ave",
+            spec,
+            hidden=config.hidden,
+            visual=(config.visual or wide) if parsing else None,
+            attention=config.attention or wide,
+            positions=config.positions,
+            audio_axis=config.audio_axis,
+        )
+        self.config = config
+        classes, width, head = len(spec.classes), self.state_width, config.head
+        if config.fusion == "dmrn":
+            self.U_v, self.U_a = residual_layers(width), residual_layers(width)
+            self.L2 = nn.Linear(width, classes)
+            xavier(self.L2)
+        else:
+            self.L1, self.L2 = nn.Linear(2 * width, head), nn.Linear(head, classes)
+            xavier(self.L1, self.L2)
+        if parsing:
+            self.L1_a, self.L2_a = nn.Linear(width, head), nn.Linear(head, classes)
+            self.L1_v, self.L2_v = nn.Linear(width, head), nn.Linear(head, classes)
+            xavier(self.L1_a, self.L2_a, self.L1_v, self.L2_v)
+
+    def forward(self, streams: Mapping[str, Tensor], attend: bool = True) -> Prediction:
+        """Predicts.
+
+        Args:
+            streams: Features by stream name, (B, T, D); ``visual_2d`` with (B, T * positions, D).
+            attend: Whether the sound weights the positions; otherwise they are averaged.
+
+        Returns:
+            The prediction. Its extras hold the joint scores ``segment_score`` (B, T, C) before
+            any softmax or sigmoid, and ``attended_visual`` (B, T, width).
+        """
+        audio, visual = self.embed(streams, attend)
+        heard, seen = recurrent(self.lstm_audio, audio)[0], recurrent(self.lstm_video, visual)[0]
+        scores = full_precision(self._joint_scores(heard, seen))
+        extras = {"segment_score": scores, "attended_visual": visual}
+        if self.config.form == "localisation":
+            segment = scores.softmax(-1).unsqueeze(2).expand(-1, -1, 2, -1)
+            video = self.pooled(scores)
+            return Prediction(segment, video, video, video, extras)
+        audio_scores = full_precision(self.L2_a(self.L1_a(heard.relu()).relu()))
+        visual_scores = full_precision(self.L2_v(self.L1_v(seen.relu()).relu()))
+        segment = torch.stack([audio_scores, visual_scores], 2).sigmoid()
+        return Prediction(
+            segment,
+            self.pooled(audio_scores),
+            self.pooled(visual_scores),
+            self.pooled(scores),
+            extras,
+        )
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts with averaged positions, which the sound does not weight.
+
+        The heads of the modalities then see nothing of each other; the fused probability, and
+        everything in the localisation form, still comes from both.
+        """
+        prediction: Prediction = self.forward(streams, attend=False)
+        return prediction
+
+    def pooled(self, scores: Tensor) -> Tensor:
+        """Returns video-level probabilities (B, C) of segment scores (B, T, C)."""
+        value = over_time(scores, self.config.pooling)
+        return value.softmax(-1) if self.config.form == "localisation" else value.sigmoid()
+
+    def _joint_scores(self, heard: Tensor, seen: Tensor) -> Tensor:
+        if self.config.fusion == "dmrn":
+            fused = residual_fusion(heard, seen, self.U_a, self.U_v, self.config.blocks)
+            scores: Tensor = self.L2(fused)
+            return scores
+        both = torch.cat([heard, seen], -1).relu()
+        scores = self.L2(self.L1(both).relu())
+        return scores
+
+
+def _sizes(state: State) -> dict[str, Any]:
+    return {**encoder_sizes(state), **sizes(state, head=("L1.weight", 0))}
+
+
+PUBLISHED = (
+    Layout("AVE", "ave", {"network.form": "localisation"}, infer=_sizes),
+    Layout(
+        "DMRN",
+        "ave",
+        {"network.form": "localisation", "network.fusion": "dmrn"},
+        infer=encoder_sizes,
+    ),
+)
+"""Checkpoints of YapengTian/AVE-ECCV18, weakly supervised (also supervised, same keys) and DMRN."""

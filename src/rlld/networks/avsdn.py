@@ -1,0 +1,202 @@
+"""AVSDN, the dual-modality sequence-to-sequence network (Lin, Li and Wang, ICASSP 2019).
+
+Its authors published no code. The localisation form is the one in CPSP's repository, the form for
+parsing is ours (see ``docs/methods/avsdn.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.blocks import full_precision
+from rlld.networks.published import Layout, State
+from rlld.networks.recurrent import (
+    AudioAxis,
+    Form,
+    RecurrentEncoder,
+    States,
+    encoder_sizes,
+    over_time,
+    recurrent,
+    residual_fusion,
+    residual_layers,
+    xavier,
+)
+from rlld.types import Prediction
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of AVSDN.
+
+    Attributes:
+        hidden: Width of an LSTM in one direction.
+        form: ``parsing`` has HAN's visual input layers and a head per modality besides the joint
+            one; ``localisation`` is the network of CPSP's repository.
+        visual: Width of the visual embedding in the parsing form; 4 * ``hidden`` when None.
+        attention: Width inside the attention; 4 * ``hidden`` when None.
+        positions: Rows of ``visual_2d`` per segment that the sound chooses from (CPSP: 49; the
+            paper has no such attention).
+        audio_axis: Where the sound enters the attention, see AVE.
+        relu_states: Whether negative entries of the encoders' last states are cut off before
+            their fusion, as in CPSP's code.
+        bidirectional: Whether the LSTMs read in both directions.
+        pooling: Over time, of scores in the parsing form and of the decoder's outputs in the
+            localisation form.
+    """
+
+    hidden: int = 128
+    form: Form = "parsing"
+    visual: int | None = None
+    attention: int | None = None
+    positions: int = 1
+    audio_axis: AudioAxis = "position"
+    relu_states: bool = True
+    bidirectional: bool = True
+    pooling: Literal["max", "mean"] = "max"
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "visual", "attention", "positions"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RlldError(f"network avsdn: {name} must be positive, found {value}")
+
+    def build(self, spec: DataSpec) -> AVSDN:
+        """Builds the network for a data set."""
+        return AVSDN(self, spec)
+
+
+class AVSDN(RecurrentEncoder):
+    """The network; in the localisation form its state dict has the keys of CPSP's.
+
+    Attributes:
+        config: Its options.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        parsing = config.form == "parsing"
+        wide = 4 * config.hidden
+        super().__init__(
+            "avsdn",
+            spec,
+            hidden=config.hidden,
+            visual=(config.visual or wide) if parsing else None,
+            attention=config.attention or wide,
+            positions=config.positions,
+            audio_axis=config.audio_axis,
+            bidirectional=config.bidirectional,
+        )
+        self.config = config
+        classes, width = len(spec.classes), self.state_width
+        self.lstm_a_v = nn.LSTM(
+            spec.dims["audio"] + self.visual_width,
+            config.hidden,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+        )
+        self.U_v, self.U_a = residual_layers(config.hidden), residual_layers(config.hidden)
+        self.category_classifier = _classifier(width, classes)
+        if parsing:
+            self.audio_classifier = _classifier(2 * width, classes)
+            self.visual_classifier = _classifier(2 * width, classes)
+        else:
+            self.event_classifier = _classifier(width, 1)
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts.
+
+        Args:
+            streams: Features by stream name, (B, T, D); ``visual_2d`` with (B, T * positions, D).
+
+        Returns:
+            The prediction. Its extras hold the decoder's outputs ``decoder_feature``
+            (B, T, width); in the localisation form also the logits ``event_logit`` (B, T) that
+            an event goes on and ``category_logit`` (B, C) of the video's class.
+        """
+        audio, visual = self.embed(streams)
+        if self.config.form == "localisation":
+            return self._localise(audio, visual)
+        return self._parse(audio, visual)
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts each modality while the other one is all zeros.
+
+        The fused probability is the larger one of both passes. The localisation form makes no
+        prediction by modality and predicts as usual.
+        """
+        if self.config.form == "localisation":
+            return self(streams)
+        audio, visual = self.embed(streams, attend=False)
+        silent, dark = torch.zeros_like(audio), torch.zeros_like(visual)
+        both = self._parse(torch.cat([audio, silent]), torch.cat([dark, visual]))
+        videos = len(audio)
+        segment = torch.stack([both.segment[:videos, :, 0], both.segment[videos:, :, 1]], 2)
+        video = torch.maximum(both.video[:videos], both.video[videos:])
+        return Prediction(segment, both.audio[:videos], both.visual[videos:], video)
+
+    def _parse(self, audio: Tensor, visual: Tensor) -> Prediction:
+        heard, audio_states = recurrent(self.lstm_audio, audio)
+        seen, visual_states = recurrent(self.lstm_video, visual)
+        decoded = self._decode(audio, visual, audio_states, visual_states)
+        scores = full_precision(self.category_classifier(decoded.relu()))
+        audio_scores = self.audio_classifier(torch.cat([decoded, heard], -1).relu())
+        visual_scores = self.visual_classifier(torch.cat([decoded, seen], -1).relu())
+        segments = torch.stack([full_precision(audio_scores), full_precision(visual_scores)], 2)
+        pooled = over_time(segments, self.config.pooling).sigmoid()
+        video = over_time(scores, self.config.pooling).sigmoid()
+        extras = {"decoder_feature": decoded}
+        return Prediction(segments.sigmoid(), pooled[:, 0], pooled[:, 1], video, extras)
+
+    def _localise(self, audio: Tensor, visual: Tensor) -> Prediction:
+        audio_states = recurrent(self.lstm_audio, audio)[1]
+        visual_states = recurrent(self.lstm_video, visual)[1]
+        decoded = self._decode(audio, visual, audio_states, visual_states).relu()
+        event = full_precision(self.event_classifier(decoded)).squeeze(-1)
+        pooled = over_time(decoded, self.config.pooling)
+        category = full_precision(self.category_classifier(pooled))
+        goes_on = event.sigmoid().unsqueeze(-1)
+        # As released: of a negative score, the maximum takes the smallest gate.
+        video = (goes_on * category.unsqueeze(1)).amax(1).softmax(-1)
+        segment = (goes_on * category.softmax(-1).unsqueeze(1)).unsqueeze(2).expand(-1, -1, 2, -1)
+        extras = {"decoder_feature": decoded, "event_logit": event, "category_logit": category}
+        return Prediction(segment, video, video, video, extras)
+
+    def _decode(
+        self, audio: Tensor, visual: Tensor, audio_states: States, visual_states: States
+    ) -> Tensor:
+        """Reads both streams again, from the fused last states of their encoders."""
+        # Hidden and cell states pass through the same layers; one call serves both.
+        heard, seen = torch.stack(audio_states), torch.stack(visual_states)
+        if self.config.relu_states:
+            heard, seen = heard.relu(), seen.relu()
+        hidden, cell = residual_fusion(heard, seen, self.U_a, self.U_v).unbind(0)
+        return recurrent(self.lstm_a_v, torch.cat([audio, visual], -1), (hidden, cell))[0]
+
+
+def _classifier(width: int, outputs: int) -> nn.Sequential:
+    layer = nn.Linear(width, outputs)
+    xavier(layer)
+    return nn.Sequential(layer)
+
+
+def _options(state: State) -> dict[str, Any]:
+    both = "lstm_a_v.weight_ih_l0_reverse" in state
+    return {**encoder_sizes(state), "network.bidirectional": both}
+
+
+PUBLISHED = (
+    Layout(
+        "AVSDN of CPSP",
+        "avsdn",
+        {"network.form": "localisation", "network.pooling": "mean"},
+        infer=_options,
+    ),
+)
+"""Checkpoints of ``avsdn_net`` in jasongief/CPSP, weakly supervised."""

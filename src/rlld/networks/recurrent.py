@@ -1,0 +1,204 @@
+"""What AVE and AVSDN share: visual input, audio-guided attention, LSTMs, residual fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.base import Network
+from rlld.networks.blocks import pool_frames, stored, two_linear
+from rlld.networks.published import State, sizes
+
+States = tuple[Tensor, Tensor]
+"""Hidden and cell state of an LSTM, each (directions, B, H)."""
+
+AudioAxis = Literal["position", "hidden"]
+Form = Literal["parsing", "localisation"]
+
+
+class RecurrentEncoder(Network):
+    """The front of AVE and AVSDN; keys of its state dict are those of the published code.
+
+    Args:
+        name: Name of the network, in messages.
+        spec: The data set.
+        hidden: Width of an LSTM in one direction.
+        visual: Width to which HAN's input layers map the visual streams; None takes
+            ``visual_2d`` as it is, as the published networks for AVE's data do.
+        attention: Width inside the attention.
+        positions: Rows of the visual streams per segment. With 1 there is nothing to attend to
+            and the attention has no parameters.
+        audio_axis: Where the sound enters the attention: at each position, as released, or at
+            each hidden unit, as in the paper's formula.
+        bidirectional: Whether the LSTMs read in both directions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: DataSpec,
+        *,
+        hidden: int,
+        visual: int | None,
+        attention: int,
+        positions: int,
+        audio_axis: AudioAxis = "position",
+        bidirectional: bool = True,
+    ) -> None:
+        super().__init__()
+        self.name, self.positions, self.audio_axis = name, positions, audio_axis
+        dims = spec.dims
+        self.projects = visual is not None
+        self.has_motion = self.projects and "visual_3d" in dims
+        width = dims["visual_2d"] if visual is None else visual
+        if self.projects:
+            self.fc_v = nn.Linear(dims["visual_2d"], width)
+        if self.has_motion:
+            self.fc_st = nn.Linear(dims["visual_3d"], width)
+            self.fc_fusion = nn.Linear(2 * width, width)
+        if positions > 1:
+            self.affine_audio = nn.Linear(dims["audio"], attention)
+            self.affine_video = nn.Linear(width, attention)
+            self.affine_v = nn.Linear(attention, positions, bias=False)
+            self.affine_g = nn.Linear(attention, positions, bias=False)
+            self.affine_h = nn.Linear(positions, 1, bias=False)
+            xavier(
+                self.affine_audio, self.affine_video, self.affine_v, self.affine_g, self.affine_h
+            )
+        both = {"batch_first": True, "bidirectional": bidirectional}
+        self.lstm_audio = nn.LSTM(dims["audio"], hidden, **both)
+        self.lstm_video = nn.LSTM(width, hidden, **both)
+        self.visual_width = width
+        self.state_width = hidden * (2 if bidirectional else 1)
+
+    def embed(self, streams: Mapping[str, Tensor], attend: bool = True) -> tuple[Tensor, Tensor]:
+        """Returns what the LSTMs read.
+
+        Args:
+            streams: Features by stream name (B, T, D); visual ones may have ``positions`` rows
+                per segment (B, T * positions, D).
+            attend: Whether the sound weights the positions; otherwise they are averaged.
+
+        Returns:
+            Audio (B, T, D of audio) and visual (B, T, width of the visual rows).
+
+        Raises:
+            RlldError: If the pictures have not ``positions`` rows per segment.
+        """
+        audio = streams["audio"].to(_precision(self.lstm_audio))
+        rows = self._visual_rows(streams, audio.shape[1])
+        if self.positions == 1:
+            return audio, rows.squeeze(2)
+        if not attend:
+            return audio, rows.mean(2)
+        return audio, (self._weights(audio, rows) @ rows).squeeze(2)
+
+    def _visual_rows(self, streams: Mapping[str, Tensor], segments: int) -> Tensor:
+        """Returns the visual rows (B, T, positions, width)."""
+        pictures = streams["visual_2d"].to(_precision(self.lstm_video))
+        if self.positions == 1:
+            pictures = pool_frames(pictures, segments)
+        elif pictures.shape[1] != segments * self.positions:
+            raise RlldError(
+                f"network {self.name}: visual_2d has {pictures.shape[1]} rows for {segments} "
+                f"segments, expected {self.positions} per segment; set network.positions to 1 "
+                "for features whose frames are averaged"
+            )
+        pictures = pictures.reshape(len(pictures), segments, self.positions, -1)
+        if not self.projects:
+            return pictures
+        if not self.has_motion:
+            return functional.linear(pictures, self.fc_v.weight, self.fc_v.bias)
+        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
+        halves = self.fc_fusion.weight.chunk(2, 1)
+        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
+        return visual + two_linear(motion, self.fc_st, halves[1]).unsqueeze(2)
+
+    def _weights(self, audio: Tensor, rows: Tensor) -> Tensor:
+        """Returns the weights of the positions (B, T, 1, positions)."""
+        heard = self.affine_g(self.affine_audio(audio).relu())
+        seen = self.affine_v(self.affine_video(rows).relu())
+        # Both axes of ``seen`` behind T are as long as there are positions: the first counts
+        # positions, the second hidden units. The released code adds the sound along the first.
+        heard = heard.unsqueeze(-1 if self.audio_axis == "position" else -2)
+        logits: Tensor = self.affine_h((seen + heard).tanh())
+        return logits.softmax(2).transpose(2, 3)
+
+
+def recurrent(lstm: nn.LSTM, rows: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+    """Runs an LSTM in the precision of its weights, whatever the precision of the run.
+
+    Args:
+        lstm: One layer, batch first.
+        rows: (B, T, D).
+        state: Where it starts; zeros when None.
+
+    Returns:
+        Its outputs (B, T, directions * H) and its last states.
+    """
+    kind = _precision(lstm)
+    if state is not None:
+        state = (state[0].to(kind), state[1].to(kind))
+    with torch.autocast(rows.device.type, enabled=False):
+        out, last = lstm(rows.to(kind), state)
+    return out, last
+
+
+def _precision(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype
+
+
+def residual_layers(width: int) -> nn.Sequential:
+    """Returns one of the two branches of ``residual_fusion``."""
+    return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width))
+
+
+def residual_fusion(
+    audio: Tensor, visual: Tensor, from_audio: nn.Module, from_visual: nn.Module, blocks: int = 1
+) -> Tensor:
+    """Dual multimodal residual fusion (DMRN; ``models_fusion.py: TBMRF_block`` of AVE).
+
+    The residuals are crossed as released: what becomes the visual stream carries the audio one
+    on. All blocks share their layers.
+
+    Args:
+        audio: (..., D).
+        visual: (..., D).
+        from_audio: Layers of the audio branch, D -> D.
+        from_visual: Layers of the visual branch, D -> D.
+        blocks: How often the block is applied, 1 or more.
+
+    Returns:
+        The mean of both streams (..., D).
+    """
+    for _ in range(blocks):
+        merged = 0.5 * (from_visual(visual) + from_audio(audio))
+        audio, visual = (visual + merged).tanh(), (audio + merged).tanh()
+    return 0.5 * (audio + visual)
+
+
+def xavier(*layers: nn.Linear) -> None:
+    """Draws the weights of linear layers as the released AVE does (Xavier uniform)."""
+    for layer in layers:
+        nn.init.xavier_uniform_(layer.weight)
+
+
+def over_time(scores: Tensor, pooling: Literal["max", "mean"]) -> Tensor:
+    """Pools (B, T, ...) over time."""
+    return scores.amax(1) if pooling == "max" else scores.mean(1)
+
+
+def encoder_sizes(state: State) -> dict[str, Any]:
+    """Reads the sizes of the front off a published state dict, as dotted settings."""
+    return sizes(
+        state,
+        hidden=("lstm_audio.weight_hh_l0", 1),
+        attention=("affine_audio.weight", 0),
+        positions=("affine_v.weight", 0),
+    )
