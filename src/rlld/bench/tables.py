@@ -56,10 +56,10 @@ def blocks(comparison: Comparison) -> list[Block]:
     return [block for block in (part(comparison) for part in parts) if block.rows]
 
 
-def terminal(comparison: Comparison) -> list[Table]:
-    """Returns the tables for the terminal."""
+def terminal(found: Sequence[Block]) -> list[Table]:
+    """Returns blocks as tables for the terminal."""
     tables = []
-    for block in blocks(comparison):
+    for block in found:
         table = Table(
             title=block.title,
             title_justify="left",
@@ -73,6 +73,12 @@ def terminal(comparison: Comparison) -> list[Table]:
             table.add_row(*row)
         tables.append(table)
     return tables
+
+
+def block_markdown(block: Block) -> str:
+    """Returns a block as Markdown under its title."""
+    lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
+    return f"## {block.title}\n\n" + "\n".join(lines + [_bar(row) for row in block.rows])
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -94,9 +100,7 @@ def remarks(comparison: Comparison) -> list[str]:
 def markdown(comparison: Comparison) -> str:
     """Returns the comparison as Markdown."""
     parts = [f"# {comparison.title}", f"```\n{comparison.command}\n```"]
-    for block in blocks(comparison):
-        lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
-        parts.append(f"## {block.title}\n\n" + "\n".join(lines + [_bar(r) for r in block.rows]))
+    parts += [block_markdown(block) for block in blocks(comparison)]
     parts.append("\n".join(f"- {remark}" for remark in remarks(comparison)))
     commands = [row.commands[0] for row in comparison.rows if row.commands]
     parts.append("The first run of each row, by hand:\n\n```\n" + "\n".join(commands) + "\n```")
@@ -175,7 +179,7 @@ def show(comparison: Comparison, out: Path, stem: str) -> None:
         RlldError: If runs failed, after everything else was shown and written.
     """
     paths = write_tables(comparison, out, stem)
-    for table in terminal(comparison):
+    for table in terminal(blocks(comparison)):
         OUT.print(table, soft_wrap=False)
     for remark in remarks(comparison):
         OUT.print(remark, markup=False)
