@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlld.compute import set_rate
 from rlld.errors import RlldError
+from rlld.networks.base import Network
 from rlld.recipe import load_recipe
 from rlld.training.schedule import Schedule, round_batches
 
@@ -104,12 +106,44 @@ def test_a_warm_up_goes_before_steps_too():
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.1])
 
 
+class _TwoRates(Network):
+    """A network whose second parameter learns faster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+
+    def forward(self, streams):
+        raise NotImplementedError
+
+    def rate_factors(self):
+        return {self.second: 3.0}
+
+
+def test_parts_of_a_network_have_rates_of_their_own():
+    network = _TwoRates()
+    optimizer = Schedule(learning_rate=0.01).build_optimizer(network, torch.nn.Module())
+    for rate in (0.01, 0.001):
+        set_rate(optimizer, rate)
+        before = [parameter.detach().clone() for parameter in network.parameters()]
+        for parameter in network.parameters():
+            parameter.grad = torch.ones(2)
+        optimizer.step()
+        # Adam's step on a constant gradient is the learning rate.
+        moved = [
+            float((old - new)[0].detach()) for old, new in zip(before, network.parameters(), strict=True)
+        ]
+        assert moved == pytest.approx([rate, 3 * rate], rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
 def test_the_optimizer_is_the_plain_one_on_a_clipped_gradient(kind, clip_norm):
     schedule = Schedule(optimizer=kind, betas=(0.5, 0.9), weight_decay=0.1, clip_norm=clip_norm)
     ours, plain = (torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5])) for _ in range(2))
-    optimizer = schedule.build_optimizer([ours])
+    objective = torch.nn.Module()
+    objective.scale = ours
+    optimizer = schedule.build_optimizer(_TwoRates(), objective)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     other = kinds[kind]([plain], lr=5e-4, betas=(0.5, 0.9), weight_decay=0.1)
     for step in range(5):

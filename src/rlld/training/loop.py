@@ -164,6 +164,7 @@ def _facts(
         "updates": trainer.updates,
         "selected_round": best["round"],
         "selected_updates": best["updates"],
+        "selected_parts": trainer.parts.rounds(),
         "validation": best["scores"],
         "seconds": seconds,
         "compute": dict(record),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rlld.errors import RlldError
+from rlld.networks.base import Network
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,17 @@ class Schedule:
         )
         return self.learning_rate * self.gamma**reached
 
-    def build_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Makes the optimizer; each of its steps clips the gradient first if that is asked for."""
+    def build_optimizer(self, network: Network, objective: nn.Module) -> torch.optim.Optimizer:
+        """Makes the optimizer; each of its steps clips the gradient first if that is asked for.
+
+        Args:
+            network: The task network, parts of which may have a rate of their own.
+            objective: Its loss, which may have parameters too.
+        """
         kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
-        trained = list(parameters)
+        trained = [*network.parameters(), *objective.parameters()]
         made = kind(
-            trained,
+            _groups(network, trained, self.learning_rate),
             lr=self.learning_rate,
             betas=self.betas,
             weight_decay=self.weight_decay,
@@ -131,6 +137,18 @@ class Schedule:
 
             made.register_step_pre_hook(clip)
         return made
+
+
+def _groups(network: Network, trained: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
+    """Groups parameters by the factor of their learning rate, which a group holds."""
+    factors = network.rate_factors()
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in trained:
+        groups.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    return [
+        {"params": members, "lr": rate * factor, "factor": factor}
+        for factor, members in groups.items()
+    ]
 
 
 def round_batches(schedule: Schedule, videos: int, seed: int, number: int) -> Iterator[Tensor]:

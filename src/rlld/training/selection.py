@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from rlld.errors import RlldError
@@ -27,6 +27,8 @@ class Selection:
         annotated: Which validation videos count as annotated and may reward or teach: how many,
             drawn by the seed, or their ids; all when None. What the others show is only watched,
             so that the weights of the last round are kept.
+        parts: Parts of the network that are kept from the round that is best by a score of their
+            own: the score by the name of the part. All others go by ``score``.
 
     Raises:
         RlldError: If a value is out of range, or ``annotated`` goes with a score that would look
@@ -37,6 +39,7 @@ class Selection:
     ties: Literal["earlier", "later"] = "later"
     reward_share: float = 1.0
     annotated: int | tuple[str, ...] | None = None
+    parts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.reward_share <= 1:
@@ -80,11 +83,13 @@ def possible(rule: Selection, split: Split) -> Selection:
     """Returns the rule that a validation split allows.
 
     Without dense annotation the tags of the videos select (``tags``, their mean average precision),
-    without any video the last round is kept.
+    without any video the last round is kept; in either case the network is kept as a whole.
     """
-    if split.dense is not None or rule.score == "last":
+    if rule.score == "last":
+        return replace(rule, parts={})
+    if split.dense is not None:
         return rule
-    return replace(rule, score=TAGS if len(split) else "last")
+    return replace(rule, score=TAGS if len(split) else "last", parts={})
 
 
 def partition(

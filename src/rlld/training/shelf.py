@@ -70,7 +70,8 @@ def keep(folder: Path, key: str, network: nn.Module) -> None:
     """Keeps the weights of a network."""
     with written_aside(_path(folder, key)) as aside:
         weights = network.state_dict().items()
-        save_file({name: value.detach().cpu().contiguous() for name, value in weights}, aside)
+        copies = {name: value.detach().cpu().clone().contiguous() for name, value in weights}
+        save_file(copies, aside)
 
 
 def _path(folder: Path, key: str) -> Path:

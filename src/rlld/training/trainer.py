@@ -25,6 +25,7 @@ from rlld.recipe import Recipe
 from rlld.training import shelf
 from rlld.training.captured import Captured
 from rlld.training.finite import FiniteWatch, NotFiniteError, gradient_norm
+from rlld.training.kept import KeptParts
 from rlld.training.predicting import predict_split
 from rlld.training.schedule import round_batches
 from rlld.training.selection import partition, possible
@@ -59,6 +60,7 @@ class Trainer:
         unimodal: Whether ``Network.unimodal`` is trained instead of the whole network.
         best: Kept round: ``score``, ``round``, ``scores`` and the ``weights`` of the network and
             the ``denoiser`` networks; empty before the first validation.
+        parts: Kept parts of the network that have a score of their own.
 
     Raises:
         RlldError: If the validation split is the test split, or has no dense annotation where
@@ -94,6 +96,7 @@ class Trainer:
         self.unimodal = False
         self.watch = FiniteWatch()
         self._fresh_network(seed)
+        self.parts = KeptParts(self.rule, self.network, recipe.network.name)
         self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
         self.denoiser.attach(self._build_network)
         self._require_dense()
@@ -157,6 +160,7 @@ class Trainer:
             if done == 0:
                 self._start_round(number)
             set_rate(self.optimizer, self.schedule.rate(number, self.videos))
+            self.objective.start_round(number)
             left = self._inputs(number, done)
             for position, inputs in enumerate(left, start=1):
                 self._step(*inputs)
@@ -165,7 +169,10 @@ class Trainer:
 
     def restore_best(self) -> None:
         """Puts the selected weights into the network and the denoiser's networks."""
-        self.network.load_state_dict(self.best["weights"])
+        self.network.load_state_dict({**self.best["weights"], **self.parts.weights()})
+        if self.parts.kept:
+            # Parts of several rounds were never judged together.
+            self.best["scores"] = _numbers(self._scores(self.selection))
         modules = self.denoiser.networks()
         for name, weights in self.best["denoiser"].items():
             modules[name].load_state_dict(weights)
@@ -199,6 +206,7 @@ class Trainer:
             "totals": self.totals.sums,
             "count": self.totals.count,
             "best": self.best,
+            "parts": self.parts.kept,
             "random": random_state(self.device),
         }
 
@@ -213,7 +221,7 @@ class Trainer:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.denoiser.load_state_dict(state["denoiser"])
         self.totals = _Totals(state["totals"], state["count"])
-        self.best = state["best"]
+        self.best, self.parts.kept = state["best"], state["parts"]
         restore_random_state(state["random"], self.device)
         self._forget_recordings()
 
@@ -226,9 +234,7 @@ class Trainer:
         self.network = self._build_network().to(self.device)
         objective: Objective = self.recipe.objective.config.build(self.train.spec)
         self.objective = objective.to(self.device)
-        self.optimizer = self.schedule.build_optimizer(
-            [*self.network.parameters(), *self.objective.parameters()]
-        )
+        self.optimizer = self.schedule.build_optimizer(self.network, self.objective)
         make_recordable(self.optimizer)
 
     def _forget_recordings(self) -> None:
@@ -340,6 +346,7 @@ class Trainer:
         scores = {}
         if self.selection is not None:
             scores = dict(zip(NAMES, self._validated().tolist(), strict=True))
+        self.parts.see(self.network, number, scores)
         score = self._selection_score(scores)
         selected = self.rule.better(score, self.best.get("score"))
         if selected:
