@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from rlld.data.spec import Priors
 from rlld.denoisers.reinforced.judge import (
     Judge,
     Lesson,
+    joined,
+    lesson_of,
     mixed,
     right,
     teach_features,
@@ -58,7 +61,7 @@ def lesson(folder, seed: int = 0) -> Lesson:
     present = split.require_dense().any(1)
     generator = torch.Generator().manual_seed(seed)
     states = 2.0 * present.float() - 1 + torch.randn(present.shape, generator=generator)
-    return Lesson(split, states, present)
+    return Lesson(split, states, present, torch.ones_like(present))
 
 
 def test_every_training_label_is_judged_by_a_network_that_did_not_see_it(tiny_data, monkeypatch):
@@ -137,9 +140,15 @@ def test_reward_per_label_teaches_to_use_the_evidence(tiny_data, learning):
     config = Config(credit="labelwise", hidden=8, labelwise=options)
     torch.manual_seed(0)
     judge = Judge(config, taught.videos.spec, features=True)
-    before = float(right(taught, [], judge).mean())
+
+    def agreement() -> float:
+        videos = taught.videos
+        logits = judge(videos.streams, videos.labels, taught.states)
+        return float(right(taught, logits).mean())
+
+    before = agreement()
     teach_features(judge, taught, config, 0)
-    assert float(right(taught, [], judge).mean()) > max(0.85, before + 0.1)
+    assert agreement() > max(0.85, before + 0.1)
 
 
 def test_the_small_form_is_ridge_logistic_regression(tiny_data):
@@ -188,8 +197,6 @@ def test_a_strong_ridge_gives_every_class_the_common_offset(tiny_data):
 
 def test_priors_remove_the_least_credible_share(tiny_data):
     split = load_split(tiny_data, "train")
-    from dataclasses import replace
-
     spec = replace(split.spec, priors=Priors(visual={"Drum": 0.5}, audio={"Rain": 0.25}))
     logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
     keep = logits >= prior_keep(logits, split.labels, spec)
@@ -224,12 +231,12 @@ def test_no_annotated_video_falls_back_to_priors_and_says_so(tiny_data, capsys):
     run = trainer(tiny_data, **NOBODY)
     for _ in run.steps():
         pass
-    assert "priors" in capsys.readouterr().err
+    (note,) = run.denoiser.notes()
+    assert note.startswith("no annotated video: labels were cleaned by how well their tags can be")
+    assert note in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_impossible_priors_are_refused(tiny_data):
-    from dataclasses import replace
-
     spec = load_data(tiny_data).spec
     with pytest.raises(RlldError, match=r"priors\.visual\.Drum must lie in \[0, 1\]"):
         replace(spec, priors=Priors(visual={"Drum": 1.5}))
@@ -243,3 +250,150 @@ def test_the_policy_is_recorded_in_the_configuration(tiny_data, tmp_path):
     config = json.loads((out / "config.json").read_text())
     assert config["recipe"]["denoiser"]["credit"] == "labelwise"
     assert any("validation" in note for note in config["facts"]["notes"])
+
+
+# Bare answers, partial annotation, and what cross-validation leaves.
+
+
+def answers_of(split, keep: torch.Tensor) -> torch.Tensor:
+    """The answers that the dense annotation gives, where ``keep`` is true (N, 2, C)."""
+    return torch.where(keep, split.require_dense().any(1).to(torch.int8), -1)
+
+
+def data_with(folder, *, dense: bool, validation=None, train=None):
+    """The tiny data set with answers, with or without its dense annotation."""
+    data = load_data(folder, with_truth=True)
+    split = data.validation
+    answers = None if validation is None else answers_of(split, validation)
+    kept = split.dense if dense else None
+    data.__dict__["validation"] = replace(split, dense=kept, answers=answers)
+    if train is not None:
+        shown = torch.where(train, data.train.truth.any(1).to(torch.int8), -1)
+        data.__dict__["train"] = replace(data.train, answers=shown)
+    return data
+
+
+def learned(data, **more) -> Trainer:
+    """A run after its first step."""
+    recipe = load_recipe("rlld-labelwise", {**QUICK, **more}, data.spec.overrides)
+    run = Trainer(recipe, data.train, data.validation, 0, COMPUTE)
+    next(run.steps())
+    return run
+
+
+def test_complete_answers_teach_what_dense_annotation_teaches(tiny_data):
+    everything = torch.ones(20, 2, 4, dtype=torch.bool)
+    share = {"selection.reward_share": 1.0}
+    dense = learned(data_with(tiny_data, dense=True), **share)
+    bare = learned(data_with(tiny_data, dense=False, validation=everything))
+    assert torch.equal(dense.denoiser.training_keep(), bare.denoiser.training_keep())
+    assert bare.rule.score == "tags"
+
+
+def test_labels_without_an_answer_reward_nothing(tiny_data):
+    generator = torch.Generator().manual_seed(0)
+    some = torch.rand(20, 2, 4, generator=generator) < 0.5
+    data = data_with(tiny_data, dense=False, validation=some)
+    split = data.validation
+    taught = lesson_of(split, torch.zeros(20, 2, 4))
+    tagged = split.labels.bool()[:, None] & some
+    assert int(taught.labelled.sum()) == int(tagged.sum())
+    assert list(taught.videos.ids) == [
+        v for v, t in zip(split.ids, tagged.any((1, 2)), strict=True) if t
+    ]
+    keep = learned(data).denoiser.training_keep()
+    # What an answer would say of labels that have none changes nothing.
+    contrary = torch.where(some, split.answers, -1)
+    data.__dict__["validation"] = replace(split, answers=contrary)
+    assert torch.equal(learned(data).denoiser.training_keep(), keep)
+
+
+def test_a_class_without_annotation_keeps_its_labels_and_is_reported(tiny_data):
+    some = torch.ones(20, 2, 4, dtype=torch.bool)
+    some[:, 1, 2] = False
+    strict = {"denoiser.labelwise.judge": "evidence"}
+    run = learned(data_with(tiny_data, dense=False, validation=some), **strict)
+    keep, tagged = run.denoiser.training_keep(), run.train.labels.bool()
+    assert (keep[tagged[:, 2], 1, 2] >= 0.5).all()
+    # It still ranks, and the same class is judged in the other modality.
+    assert len(keep[tagged[:, 2], 1, 2].unique()) > 1
+    assert (keep[tagged[:, 2], 0, 2] < 0.5).any()
+    (note,) = run.denoiser.notes()
+    assert note.startswith("no annotated video says anything of the visual labels of Horse:")
+
+
+def test_answers_on_training_videos_teach_and_are_obeyed(tiny_data):
+    nobody = torch.zeros(20, 2, 4, dtype=torch.bool)
+    some = torch.zeros(48, 2, 4, dtype=torch.bool)
+    some[:20] = True
+    run = learned(data_with(tiny_data, dense=False, validation=nobody, train=some))
+    keep, train = run.denoiser.training_keep(), run.train
+    assert torch.equal(keep[:20], train.truth.any(1)[:20].float())
+    assert not set(keep[20:].unique().tolist()) <= {0.0, 1.0}
+    ids, held_out = run.denoiser.held_out()
+    assert list(ids) == list(train.ids[:20])
+    assert ((held_out > 0) & (held_out < 1)).all()
+    assert "cleaned by" not in " ".join(run.denoiser.notes())
+
+
+def test_held_out_videos_are_judged_by_policies_that_did_not_see_them(tiny_data):
+    """Turning the annotation of one video over does not change what is said of that video."""
+    everything = torch.ones(20, 2, 4, dtype=torch.bool)
+    features = {"denoiser.labelwise.judge": "features"}
+    data = data_with(tiny_data, dense=False, validation=everything)
+    ids, before = learned(data, **features).denoiser.held_out()
+    split = data.validation
+    changed = split.answers.clone()
+    changed[7] = 1 - changed[7]
+    data.__dict__["validation"] = replace(split, answers=changed)
+    again = learned(data, **features).denoiser
+    _, after = again.held_out()
+    assert ids == split.ids
+    assert torch.equal(before[7], after[7])
+    others = torch.arange(20) != 7
+    assert not torch.equal(before[others], after[others])
+
+
+def test_lessons_of_two_splits_join(tiny_data):
+    one, two = lesson(tiny_data), lesson(tiny_data, seed=1)
+    both = joined(one, two)
+    assert both.videos.ids == one.videos.ids + two.videos.ids
+    assert torch.equal(both.at(torch.arange(20, 40)).states, two.states)
+    assert joined(one, two.at(torch.empty(0, dtype=torch.int64))) is one
+
+
+def test_a_run_keeps_its_held_out_probabilities_also_when_resumed(tiny_data, tmp_path):
+    run = trainer(tiny_data)
+    next(run.steps())
+    torch.save(run.denoiser.state_dict(), tmp_path / "state.pt")
+    fresh = trainer(tiny_data)
+    fresh.denoiser.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert fresh.denoiser.held_out()[0] == run.denoiser.held_out()[0]
+    assert torch.equal(fresh.denoiser.held_out()[1], run.denoiser.held_out()[1])
+
+
+def test_a_killed_run_does_not_train_finished_state_networks_again(
+    tiny_data, tmp_path, monkeypatch
+):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    options = {"compute": COMPUTE, "overrides": QUICK}
+    rlld.train("rlld-labelwise", tiny_data, whole, **options)
+    finish, done = Trainer.finish, []
+
+    def second_never_ends(self):
+        if done:
+            raise KeyboardInterrupt
+        finish(self)
+        done.append(1)
+
+    monkeypatch.setattr(Trainer, "finish", second_never_ends)
+    with pytest.raises(KeyboardInterrupt):
+        rlld.train("rlld-labelwise", tiny_data, killed, **options)
+    assert len(list((killed / "resume" / "networks").iterdir())) == 1
+    counted = []
+    monkeypatch.setattr(Trainer, "finish", lambda self: (counted.append(1), finish(self)))
+    rlld.train("rlld-labelwise", tiny_data, killed, resume=True, **options)
+    assert len(counted) == 1
+    for name in ("model.safetensors", "denoiser.safetensors", "held_out.safetensors"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
+    assert not (killed / "resume").exists()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from rlld.errors import RlldError
 from rlld.files import written_aside
-from rlld.training.run_folder import Run
+
+if TYPE_CHECKING:
+    from rlld.training.run_folder import Run
 
 FILE = "held_out.safetensors"
 

@@ -27,6 +27,7 @@ from rlld.files import sha256, write_text, written_aside
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.recipe import Recipe, recipe_from
+from rlld.training.held_out import save_held_out
 from rlld.types import Prediction
 
 FORMAT_VERSION = 1
@@ -101,6 +102,9 @@ def save_run(
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     _save_tensors(path / MODEL, weights)
     _save_tensors(path / GOLDEN, _golden(network, spec))
+    held_out = denoiser.held_out() if denoiser else None
+    if held_out is not None:
+        save_held_out(path, *held_out)
     kept = denoiser.networks() if denoiser else {}
     if kept:
         flat = {
@@ -219,7 +223,8 @@ def load_tensors(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     with written_aside(path) as aside:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, aside)
+        # A module under two names is saved twice; safetensors refuses tensors that share memory.
+        save_file({name: value.clone().contiguous() for name, value in tensors.items()}, aside)
 
 
 def _restore(module: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:

@@ -7,7 +7,7 @@ features and labels, s the logits of the states for the modality and for the oth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -69,20 +69,64 @@ class Lesson:
         videos: The videos.
         states: Logits of the states (n, 2, C).
         present: Whether an event is perceived in a modality (n, 2, C), bool.
+        known: Where that is known (n, 2, C), bool; the other labels reward nothing.
     """
 
     videos: Split
     states: Tensor
     present: Tensor
+    known: Tensor
 
     def at(self, index: Tensor) -> Lesson:
         """Returns some of the videos."""
-        return Lesson(self.videos.subset(index), self.states[index], self.present[index])
+        videos = self.videos.subset(index)
+        return Lesson(videos, self.states[index], self.present[index], self.known[index])
 
     @property
     def labelled(self) -> Tensor:
-        """Which (video, modality, class) carry a label (n, 2, C), bool."""
-        return self.videos.labels.bool().unsqueeze(1).expand_as(self.present)
+        """Which (video, modality, class) carry a label that can reward (n, 2, C), bool."""
+        return self.videos.labels.bool().unsqueeze(1) & self.known
+
+    @property
+    def taught(self) -> Tensor:
+        """Which (modality, class) some video teaches (2, C), bool."""
+        return self.labelled.any(0)
+
+
+def lesson_of(split: Split, states: Tensor) -> Lesson:
+    """Returns the videos of a split that can teach: those with a label of which something is known.
+
+    Args:
+        split: The videos, with dense annotation, bare answers, both or neither.
+        states: Logits of the states (N, 2, C).
+    """
+    presence = split.presence
+    index = split.annotated.nonzero()[:, 0]
+    return Lesson(split, states, presence > 0, presence >= 0).at(index)
+
+
+def joined(first: Lesson, second: Lesson) -> Lesson:
+    """Returns the videos of two lessons as one."""
+    if not len(first.videos) or not len(second.videos):
+        return first if len(first.videos) else second
+    one, two = first.videos, second.videos
+    videos = replace(
+        one,
+        ids=one.ids + two.ids,
+        streams={
+            name: torch.cat([value, two.streams[name]]) for name, value in one.streams.items()
+        },
+        labels=torch.cat([one.labels, two.labels]),
+        dense=None,
+        truth=None,
+        answers=None,
+    )
+    return Lesson(
+        videos,
+        torch.cat([first.states, second.states]),
+        torch.cat([first.present, second.present]),
+        torch.cat([first.known, second.known]),
+    )
 
 
 def teach_features(judge: Judge, lesson: Lesson, config: Config, seed: int) -> None:
@@ -214,9 +258,6 @@ def mixed(
     return (logits + others) / 2
 
 
-@torch.no_grad()
-def right(lesson: Lesson, rich: Sequence[Judge], plain: Judge) -> Tensor:
+def right(lesson: Lesson, logits: Tensor) -> Tensor:
     """Returns which decisions on annotated labels agree with the annotation, 1 or 0, in order."""
-    videos = lesson.videos
-    logits = mixed(rich, plain, videos.streams, videos.labels, lesson.states)
     return ((logits >= 0) == lesson.present)[lesson.labelled].float()

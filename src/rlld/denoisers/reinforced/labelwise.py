@@ -8,6 +8,7 @@ that it then leaves to the training videos train the task network.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from rlld.denoisers.reinforced import actions
 from rlld.denoisers.reinforced.judge import (
     Judge,
     Lesson,
+    joined,
+    lesson_of,
     mixed,
     right,
     teach_features,
@@ -29,12 +32,14 @@ from rlld.denoisers.reinforced.judge import (
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.priors import prior_keep
 from rlld.denoisers.reinforced.states import CHUNK, States
-from rlld.errors import RlldError
 from rlld.networks.base import Network
-from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 SEED = 0x5EED_0003
 THRESHOLD = 0.5
+NAMED = 12
+"""Classes that a note names."""
+WORTH = "about 25 annotated videos, or answers on their labels, would tell the rates of the classes"
 
 
 class LabelwiseDenoiser(Denoiser):
@@ -45,8 +50,12 @@ class LabelwiseDenoiser(Denoiser):
     2. Policies (``Judge``) are taught on the annotated videos: one that is logistic in the
        evidence, with shrunken offsets per class, and, where cross-validation says that there are
        enough videos for it, some that read features; both kinds are averaged.
-    3. Labels that the mean policy would rather remove than keep are removed. Without any annotated
-       video, the rates of ``priors`` decide how many.
+    3. Labels that the mean policy would rather remove than keep are removed. A class of which no
+       annotated video says anything in a modality keeps all its labels there. Without any annotated
+       video, the rates of ``priors`` decide how many go.
+
+    Annotated are the reward videos, by times or by bare answers, and training videos with answers,
+    whose labels are then simply what the answers say.
 
     Args:
         config: Options.
@@ -62,6 +71,7 @@ class LabelwiseDenoiser(Denoiser):
         self.fresh_network_each_round = config.mode == "one_epoch"
         self._context: Context | None = None
         self._parts: _Parts
+        self._held_out: tuple[tuple[str, ...], Tensor] | None = None
 
     def attach(self, build_network: Callable[[], Network]) -> None:
         """Builds the parts that a run folder keeps."""
@@ -75,7 +85,7 @@ class LabelwiseDenoiser(Denoiser):
         """Remembers what to learn from; learning starts with the first step."""
         self._context = context
         self._parts.to(context.device)
-        self.learns_from_validation = bool(len(context.reward))
+        self.learns_from_validation = bool(context.reward.annotated.any())
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns the cleaned labels of training videos."""
@@ -98,14 +108,47 @@ class LabelwiseDenoiser(Denoiser):
         """Returns states and policies, and the decisions on the training labels."""
         return {"labelwise": self._parts}
 
+    def held_out(self) -> tuple[Sequence[str], Tensor] | None:
+        """Returns the videos that taught, each judged by policies that were not taught by it."""
+        return self._held_out
+
+    def notes(self) -> list[str]:
+        """Says what stood in for annotation, and which classes were left alone."""
+        context = self._context
+        if context is None:
+            return []
+        if not self._teaches(context):
+            given = self.spec.priors.audio or self.spec.priors.visual
+            source = "the priors of dataset.yaml" if given else "how well their tags can be predicted"
+            return [f"no annotated video: labels were cleaned by {source}; {WORTH}"]
+        present = context.train.labels.any(0)
+        notes = []
+        for modality, taught in zip(MODALITIES, self._parts.taught.bool(), strict=True):
+            alone = [self.spec.classes[c] for c in (present & ~taught).nonzero()[:, 0].tolist()]
+            if alone:
+                more = f" and {len(alone) - NAMED} more" if len(alone) > NAMED else ""
+                notes.append(
+                    f"no annotated video says anything of the {modality} labels of "
+                    f"{', '.join(alone[:NAMED])}{more}: all of them were kept"
+                )
+        return notes
+
     def state_dict(self) -> dict[str, Any]:
         """Returns everything learned; nothing before the first step."""
-        return {"parts": self._parts.state_dict()} if len(self._parts.keep) else {}
+        if not len(self._parts.keep):
+            return {}
+        state: dict[str, Any] = {"parts": self._parts.state_dict()}
+        if self._held_out is not None:
+            ids, keep = self._held_out
+            state["held_out"] = {"ids": list(ids), "keep": keep}
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
         if state:
             self._parts.load_state_dict(state["parts"])
+            kept = state.get("held_out")
+            self._held_out = (tuple(kept["ids"]), kept["keep"]) if kept else None
 
     def _judge(self, number: int, features: bool) -> Judge:
         torch.default_generator.manual_seed(SEED + number)
@@ -115,7 +158,8 @@ class LabelwiseDenoiser(Denoiser):
     def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
         rich = self._parts.policies if self._parts.uses_features else []
         logits = mixed(rich, self._parts.plain, streams, labels, states)
-        return (logits - self._parts.cutoffs).sigmoid()
+        keep = (logits - self._parts.cutoffs).sigmoid()
+        return _spared(keep, self._parts.taught.bool())
 
     def _learn(self) -> Tensor:
         context = self._context
@@ -131,60 +175,90 @@ class LabelwiseDenoiser(Denoiser):
     def _judge_training_labels(self, context: Context) -> Tensor:
         train = context.train
         logits = self._parts.states.learn(context, self.options.state_share)
-        if len(context.reward):
-            self._teach(context)
+        if self._teaches(context):
+            self._teach(context, logits)
         else:
             self._suppose(train, logits)
         parts = []
         for index in torch.split(torch.arange(len(train), device=train.device), CHUNK):
             batch = train.batch(index)
             parts.append(self._probability(batch.streams, batch.labels, logits[index]))
-        return torch.cat(parts)
+        keep = torch.cat(parts)
+        if train.answers is not None:
+            keep = torch.where(train.answers < 0, keep, train.answers.to(keep))
+        return keep
 
-    def _teach(self, context: Context) -> None:
-        reward = context.reward
-        lesson = Lesson(reward, self._parts.states.of(reward), reward.require_dense().any(1))
-        if not bool(lesson.labelled.any()):
-            raise RlldError("the annotated videos have no weak label; annotate tagged videos")
+    @staticmethod
+    def _teaches(context: Context) -> bool:
+        return bool(context.reward.annotated.any() or context.train.annotated.any())
+
+    def _teach(self, context: Context, logits: Tensor) -> None:
+        reward = lesson_of(context.reward, self._parts.states.of(context.reward))
+        lesson = joined(reward, lesson_of(context.train, logits))
+        self._parts.taught.copy_(lesson.taught)
         teach_offsets(self._parts.plain, lesson, self.options.ridge)
-        chosen = self._features_win(lesson, context.seed)
+        crossed = self._cross_validate(lesson, context.seed)
+        chosen = self._features_win(lesson, crossed)
         self._parts.uses_features.fill_(float(chosen))
         if chosen:
             for number, judge in enumerate(self._parts.policies):
                 teach_features(judge, lesson, self.config, context.seed + SEED + number)
+        if crossed is not None:
+            keep = crossed.of(chosen).sigmoid()
+            self._held_out = (lesson.videos.ids, _spared(keep, self._parts.taught.bool()))
 
-    def _features_win(self, lesson: Lesson, seed: int) -> bool:
+    def _considers_features(self, lesson: Lesson) -> bool:
+        if self.options.judge != "auto":
+            return self.options.judge == "features"
+        return len(lesson.videos) >= self.options.least_videos
+
+    def _features_win(self, lesson: Lesson, crossed: _Crossed | None) -> bool:
         """Says by cross-validation whether policies that read features are as good, or better.
 
         They go on gaining with the number of videos, and each fold has a third less; so they are
         taken unless evidence alone agrees more often by more than one standard error.
         """
-        count, folds = len(lesson.videos), self.options.cross_validation
-        if self.options.judge != "auto":
-            return self.options.judge == "features"
-        if count < self.options.least_videos:
-            return False
+        if self.options.judge != "auto" or crossed is None or crossed.rich is None:
+            return self._considers_features(lesson)
+        gain = right(lesson, crossed.rich) - right(lesson, crossed.plain)
+        return bool(gain.sum() >= -gain.square().sum().sqrt())
+
+    @torch.no_grad()
+    def _cross_validate(self, lesson: Lesson, seed: int) -> _Crossed | None:
+        """Judges each annotated video by policies that the videos of other folds taught.
+
+        Returns:
+            The logits; None of a single video, which leaves none to teach.
+        """
+        count = len(lesson.videos)
+        folds = min(self.options.cross_validation, count)
+        if folds < 2:
+            return None
+        considered, device = self._considers_features(lesson), lesson.states.device
         generator = torch.Generator().manual_seed(seed)
-        fold = (torch.randperm(count, generator=generator) % folds).to(lesson.states.device)
-        gains = []
+        fold = (torch.randperm(count, generator=generator) % folds).to(device)
+        plain_logits, rich_logits = torch.zeros_like(lesson.states), torch.zeros_like(lesson.states)
         for number in range(folds):
             taught = lesson.at((fold != number).nonzero()[:, 0])
-            tested = lesson.at((fold == number).nonzero()[:, 0])
+            own = (fold == number).nonzero()[:, 0]
+            tested = lesson.at(own)
+            judged = (tested.videos.streams, tested.videos.labels, tested.states)
             with torch.random.fork_rng(devices=[]):
-                rich = self._judge(number, features=True).to(lesson.states.device)
-                plain = self._judge(number, features=False).to(lesson.states.device)
-            teach_features(rich, taught, self.config, seed + SEED + number)
-            teach_offsets(plain, taught, self.options.ridge)
-            gains.append(right(tested, [rich], plain) - right(tested, [], plain))
-        gain = torch.cat(gains)
-        return bool(gain.sum() >= -gain.square().sum().sqrt())
+                rich = self._judge(number, features=True).to(device)
+                plain = self._judge(number, features=False).to(device)
+            with torch.enable_grad():
+                teach_offsets(plain, taught, self.options.ridge)
+                if considered:
+                    teach_features(rich, taught, self.config, seed + SEED + number)
+            plain_logits[own] = mixed([], plain, *judged)
+            if considered:
+                rich_logits[own] = mixed([rich], plain, *judged)
+        return _Crossed(plain_logits, rich_logits if considered else None)
 
     def _suppose(self, train: Split, logits: Tensor) -> None:
         """Without annotation: removes the least credible share that the priors give a class."""
-        ERR.print(
-            "no annotated video: labels are cleaned by priors alone; 25 annotated videos would "
-            "tell the rates of the classes (docs/methods/rlld.md)"
-        )
+        for note in self.notes():
+            ERR.print(note, markup=False)
         plain = self._parts.plain
         with torch.no_grad():
             plain.own.fill_(1.0)
@@ -192,6 +266,28 @@ class LabelwiseDenoiser(Denoiser):
             plain.offset.zero_()
         cutoffs = prior_keep(logits, train.labels, self.spec)
         self._parts.cutoffs.copy_(cutoffs)
+
+
+@dataclass(frozen=True)
+class _Crossed:
+    """Cross-validated logits of keeping (n, 2, C).
+
+    Attributes:
+        plain: Of the policy that reads evidence alone.
+        rich: Of its mean with one that reads features; None where none was taught.
+    """
+
+    plain: Tensor
+    rich: Tensor | None
+
+    def of(self, features: bool) -> Tensor:
+        """Returns the logits of the policy that was chosen."""
+        return self.rich if features and self.rich is not None else self.plain
+
+
+def _spared(keep: Tensor, taught: Tensor) -> Tensor:
+    """Lifts keep probabilities (..., 2, C) to 1/2 and more where nothing was taught (2, C)."""
+    return torch.where(taught, keep, (1 + keep) / 2)
 
 
 class _Parts(nn.Module):
@@ -202,11 +298,13 @@ class _Parts(nn.Module):
         judges: Policies that read features.
         plain: The policy that reads evidence alone.
         uses_features: Whether ``judges`` decide, else ``plain``.
+        taught: Which (modality, class) annotation teaches, 1 or 0 (2, C); the others are spared.
         cutoffs: Logits below which a label is removed (2, C), zero unless priors set them.
         keep: Keep probabilities of the training labels (N, 2, C), empty before they are known.
     """
 
     uses_features: Tensor
+    taught: Tensor
     cutoffs: Tensor
     keep: Tensor
 
@@ -215,6 +313,7 @@ class _Parts(nn.Module):
         self.states, self.plain = states, plain
         self.judges = nn.ModuleList(judges)
         self.register_buffer("uses_features", torch.zeros(1))
+        self.register_buffer("taught", torch.ones(2, classes))
         self.register_buffer("cutoffs", torch.zeros(2, classes))
         self.register_buffer("keep", torch.zeros(0, 2, classes))
 
