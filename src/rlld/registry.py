@@ -64,7 +64,9 @@ class Registry:
 
 
 NETWORKS = Registry(
-    "network", "rlld.networks", helpers=("blocks", "convert", "published", "recurrent")
+    "network", "rlld.networks", helpers=("blocks", "convert", "published", "grouping", "recurrent")
 )
-OBJECTIVES = Registry("objective", "rlld.objectives", helpers=("bce", "contrastive"))
+OBJECTIVES = Registry(
+    "objective", "rlld.objectives", helpers=("bce", "contrastive", "single_label", "small_loss")
+)
 DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("exchange_file", "given"))

@@ -1,0 +1,187 @@
+"""MGN, the multi-modal grouping network (Mo and Tian, NeurIPS 2022)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.blocks import StreamEmbedding, full_precision
+from rlld.networks.grouping import Grouping
+from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.types import Prediction
+
+Assignment = Literal["soft", "hard"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of MGN, the published defaults.
+
+    Attributes:
+        hidden: Width of the model.
+        unimodal_assign: Whether a segment is shared among the classes or given to one of them.
+            The grouping of audio by visual positions does the opposite, as released.
+        crossmodal_assign: The same for the grouping of audio classes by visual ones.
+        depth_audio: Attention blocks before the grouping of the audio segments.
+        depth_visual: The same for the visual segments.
+        depth_fusion: The same for the grouping across the modalities.
+        heads: Attention heads; where they do not divide the width, their largest common divisor.
+        drop_path: Probability that a block skips a video in training.
+    """
+
+    hidden: int = 128
+    unimodal_assign: Assignment = "soft"
+    crossmodal_assign: Assignment = "soft"
+    depth_audio: int = 3
+    depth_visual: int = 3
+    depth_fusion: int = 6
+    heads: int = 8
+    drop_path: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "heads"):
+            if getattr(self, name) < 1:
+                raise RlldError(f"network mgn: {name} must be positive, found {self.hidden}")
+        for name in ("depth_audio", "depth_visual", "depth_fusion"):
+            if getattr(self, name) < 0:
+                raise RlldError(f"network mgn: {name} must be 0 or more")
+        if not 0 <= self.drop_path < 1:
+            raise RlldError(f"network mgn: drop_path must lie in [0, 1), found {self.drop_path}")
+
+    def build(self, spec: DataSpec) -> MGN:
+        """Builds the network for a data set."""
+        return MGN(self, spec)
+
+
+class MGN(StreamEmbedding):
+    """The network; its state dict has the keys of the published one.
+
+    Attributes:
+        config: Its options.
+        segments: T, which the layers that mix positions are made for.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__(config.hidden, spec)
+        self.config, self.segments = config, spec.segments
+        width, classes = config.hidden, len(spec.classes)
+        self.audio_token = nn.Parameter(torch.zeros(classes, width))
+        self.visual_token = nn.Parameter(torch.zeros(classes, width))
+        heads = math.gcd(config.heads, width)
+        within, across = config.unimodal_assign == "hard", config.crossmodal_assign == "hard"
+        path = config.drop_path
+        self.audio_cug = Grouping(
+            width, classes, config.depth_audio, heads, within, path, spec.segments
+        )
+        self.visual_cug = Grouping(width, classes, config.depth_visual, heads, within, path)
+        self.av_mcg = Grouping(width, classes, config.depth_fusion, heads, across, path)
+        self.fc_prob = nn.Linear(width, 1)
+        self.fc_prob_a = nn.Linear(width, 1)
+        self.fc_prob_v = nn.Linear(width, 1)
+        self.fc_cls = nn.Linear(width, classes)
+        self.apply(_published_start)
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts.
+
+        Args:
+            streams: Features by stream name, (B, T, D), visual ones also (B, T * frames, D).
+
+        Returns:
+            The prediction, its segment probabilities cut off at 1. Its extras hold the logits
+            ``audio_class_logits`` and ``visual_class_logits`` (C, C) of the class tokens, which
+            do not depend on the videos, the groups ``audio_groups``, ``visual_groups`` and
+            ``fused_groups`` (B, C, hidden), and ``uncut_segment`` (B, T, 2, C), where soft
+            assignment exceeds 1.
+
+        Raises:
+            RlldError: If the videos have another number of segments than the data set.
+        """
+        return self.predict(self.embed(streams))
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts without grouping the audio segments by the visual ones.
+
+        The fused probability still comes from both modalities.
+        """
+        return self.predict(self.embed(streams), cross_modal=False)
+
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts as ``unimodal`` without gradient, then usually, from one embedding."""
+        embedded = self.embed(streams)
+        with torch.no_grad():
+            unimodal = self.predict(embedded, cross_modal=False)
+        return unimodal, self.predict(embedded)
+
+    def predict(self, embedded: Tensor, cross_modal: bool = True) -> Prediction:
+        """Predicts from embeddings, so that two passes over a batch can share them.
+
+        Args:
+            embedded: What ``embed`` returned (2, B, T, hidden).
+            cross_modal: Whether visual positions group the audio segments.
+
+        Raises:
+            RlldError: As ``forward``.
+        """
+        audio, visual = embedded.unbind(0)
+        if audio.shape[1] != self.segments:
+            raise RlldError(
+                f"network mgn was made for {self.segments} segments per video, found "
+                f"{audio.shape[1]}; it mixes positions and takes no other number"
+            )
+        seen, seen_when = self.visual_cug(visual, self.visual_token)
+        other = visual if cross_modal else None
+        heard, heard_when = self.audio_cug(audio, self.audio_token, other)
+        fused, _ = self.av_mcg(heard, seen)
+        audio_probability = _probability(self.fc_prob_a, heard)
+        visual_probability = _probability(self.fc_prob_v, seen)
+        when = torch.stack([heard_when, seen_when], 1).permute(0, 3, 1, 2)
+        both = torch.stack([audio_probability, visual_probability], 1)
+        segment = both.unsqueeze(1) * full_precision(when)
+        extras = {
+            "audio_class_logits": full_precision(self.fc_cls(self.audio_token)),
+            "visual_class_logits": full_precision(self.fc_cls(self.visual_token)),
+            "audio_groups": full_precision(heard),
+            "visual_groups": full_precision(seen),
+            "fused_groups": full_precision(fused),
+            "uncut_segment": segment,
+        }
+        return Prediction(
+            segment.clamp(max=1),
+            audio_probability,
+            visual_probability,
+            _probability(self.fc_prob, fused),
+            extras,
+        )
+
+
+def _probability(layer: nn.Linear, groups: Tensor) -> Tensor:
+    return full_precision(layer(groups)).squeeze(-1).sigmoid()
+
+
+def _published_start(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+
+
+def _sizes(state: State) -> dict[str, Any]:
+    found = sizes(state, hidden=("audio_token", 1))
+    for option, part in (
+        ("depth_audio", "audio_cug"),
+        ("depth_visual", "visual_cug"),
+        ("depth_fusion", "av_mcg"),
+    ):
+        found[f"network.{option}"] = numbered(state, f"{part}.blocks.")
+    return found
+
+
+PUBLISHED = (Layout("MGN", "mgn", infer=_sizes),)
+"""Checkpoints of stoneMo/MGN; soft or hard assignment cannot be told from the weights."""
