@@ -1,0 +1,264 @@
+"""The network of CMPAE: evidence of presence and of absence (Gao, Chen and Xu, CVPR 2023).
+
+Each probability is read off two kinds of evidence, of which the one of absence may look at the
+other modality, and comes with an uncertainty. A branch beside the attention predicts the fused
+video level. The published code is ``nets/net_audiovisual.py`` of MengyuanChen21/CVPR2023-CMPAE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.metrics.gates import FUSE_RATIO, fuse
+from rlld.networks.base import Network
+from rlld.networks.blocks import (
+    Dropout,
+    HybridAttentionLayer,
+    full_precision,
+    pool_frames,
+    stored,
+)
+from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
+
+ATTENDED = 0.8
+"""Share of the cross-modal encoding where both encodings are mixed."""
+
+EVIDENCE_LIMIT = 10.0
+EVIDENCE_TEMPERATURE = 0.8
+SLOPE = 0.2
+"""Slope of the leaky ReLUs below 0."""
+
+BRIDGE_DROPOUT = 0.2
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of CMPAE's network.
+
+    Attributes:
+        hidden: Width of the model.
+        layers: Hybrid attention layers, each of which reads the one before it.
+        attention_dropout: Dropout inside the attention layers.
+        visual_dropout: Dropout of the visual stream before the heads.
+        fuse_ratio: Weight of the pass with cross-modal attention when predicting in evaluation
+            mode; a pass without it has the rest. 1 does without the second pass.
+
+    Raises:
+        RlldError: If a value is out of range.
+    """
+
+    hidden: int = 512
+    layers: int = 1
+    attention_dropout: float = 0.1
+    visual_dropout: float = 0.5
+    fuse_ratio: float = FUSE_RATIO
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or self.layers < 1:
+            raise RlldError(
+                f"network cmpae: hidden and layers must be positive, found {self.hidden} and "
+                f"{self.layers}"
+            )
+        if not 0 <= self.fuse_ratio <= 1:
+            raise RlldError(
+                f"network cmpae: fuse_ratio must lie in [0, 1], found {self.fuse_ratio}"
+            )
+
+    def build(self, spec: DataSpec) -> CMPAE:
+        """Builds the network for a data set."""
+        return CMPAE(self, spec)
+
+
+class _Encoder(nn.Module):
+    """The attention layers under their published name."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            HybridAttentionLayer(config.hidden, config.attention_dropout)
+            for _ in range(config.layers)
+        )
+
+    def forward(self, both: Tensor, cross_attention: bool) -> Tensor:
+        for layer in self.layers:
+            both = layer(both, cross_attention)
+        return both
+
+
+class CMPAE(Network):
+    """The network ``MMIL_Net``; its state dict has the keys of the published one.
+
+    Attributes:
+        config: Its options.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
+        self.fc_a = _layer(dims["audio"], hidden, nn.ELU())
+        self.fc_v = _layer(dims["visual_2d"], hidden, nn.ELU())
+        self.has_motion = "visual_3d" in dims
+        if self.has_motion:
+            self.fc_st = _layer(dims["visual_3d"], hidden, nn.ELU())
+            self.fc_fusion = _layer(2 * hidden, hidden, nn.ELU())
+        self.hat_encoder = _Encoder(config)
+        self.fc_prob = nn.Linear(hidden, classes)
+        self.fc_prob_beta = nn.Linear(hidden, classes)
+        self.fc_frame_att = nn.Linear(hidden, 2 * classes)
+        self.v2a = _layer(hidden, hidden, Dropout(BRIDGE_DROPOUT), nn.LeakyReLU(SLOPE))
+        self.a2v = _layer(hidden, hidden, Dropout(BRIDGE_DROPOUT), nn.LeakyReLU(SLOPE))
+        self.classifier1 = _layer(hidden, hidden, nn.LeakyReLU(SLOPE))
+        self.classifier2 = nn.Linear(hidden, classes)
+        self.visual_dropout = Dropout(config.visual_dropout)
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts; in evaluation mode two passes are mixed, with and without cross-attention.
+
+        Args:
+            streams: Features by stream name, each (B, T, D); a visual stream may also come as
+                (B, T * frames, D), its frames are averaged after the first layer.
+
+        Returns:
+            The prediction. Its extras, those of the pass with cross-attention, hold the
+            embeddings (B, T, hidden) ``audio_before`` and ``visual_before`` the attention,
+            ``audio_after`` and ``visual_after`` it (before ``visual_dropout``), and uncertainties
+            in (0, 1): ``video_uncertainty`` (B,), ``audio_uncertainty`` and
+            ``visual_uncertainty`` (B, C), ``segment_uncertainty`` (B, T, 2, C).
+        """
+        return self._usual(self.embed(streams))
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts without cross-modal attention, as the published denoising step does.
+
+        Evidence of absence looks at the other modality all the same, as published.
+        """
+        return self.predict(self.embed(streams), cross_attention=False)
+
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
+        embedded = self.embed(streams)
+        with torch.no_grad():
+            unimodal = self.predict(embedded, cross_attention=False)
+        return unimodal, self._usual(embedded)
+
+    def _usual(self, embedded: Tensor) -> Prediction:
+        attended, ratio = self.predict(embedded), self.config.fuse_ratio
+        if self.training or ratio == 1:
+            return attended
+        plain = self.predict(embedded, cross_attention=False)
+        return replace(fuse(attended, plain, ratio), extras=attended.extras)
+
+    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Maps the features to the width of the model; nothing random happens here.
+
+        Args:
+            streams: As in ``forward``.
+
+        Returns:
+            Audio and visual embeddings, stacked (2, B, T, hidden).
+        """
+        segments = streams["audio"].shape[1]
+
+        def mapped(layer: nn.Sequential, name: str) -> Tensor:
+            rows = stored(streams[name], cast(nn.Linear, layer[0]))
+            # The activation does not commute with the mean over the frames of a segment.
+            return pool_frames(layer(rows), segments)
+
+        audio, visual = mapped(self.fc_a, "audio"), mapped(self.fc_v, "visual_2d")
+        if self.has_motion:
+            visual = self.fc_fusion(torch.cat([visual, mapped(self.fc_st, "visual_3d")], -1))
+        return torch.stack([audio, visual])
+
+    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+        """Predicts in one pass from embeddings.
+
+        Args:
+            embedded: What ``embed`` returned (2, B, T, hidden).
+            cross_attention: Whether a modality attends to the other one.
+        """
+        encoded = self.hat_encoder(embedded, False)
+        if cross_attention:
+            encoded = (1 - ATTENDED) * encoded + ATTENDED * self.hat_encoder(embedded, True)
+        evidence, attention = self._evidence(encoded)
+        segment, segment_uncertainty = opinion(evidence)
+        modality, uncertainty = opinion((attention * evidence).sum(2))
+        video, video_uncertainty = self._video(embedded)
+        extras = {
+            "video_uncertainty": video_uncertainty,
+            "segment_uncertainty": _by_segment(segment_uncertainty),
+        }
+        for index, name in enumerate(MODALITIES):
+            extras[f"{name}_before"] = full_precision(embedded[index])
+            extras[f"{name}_after"] = full_precision(encoded[index])
+            extras[f"{name}_uncertainty"] = uncertainty[index]
+        return Prediction(_by_segment(segment), modality[AUDIO], modality[VISUAL], video, extras)
+
+    def _evidence(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits of presence and absence and their weights over T (2, B, T, C, 2)."""
+        audio, visual = encoded.unbind(0)
+        rows = torch.stack([audio, self.visual_dropout(visual)])
+        both = rows.sum(0)
+        presence = self.fc_prob(rows)
+        absence = self.fc_prob_beta(rows + torch.stack([self.v2a(both), self.a2v(both)]))
+        evidence = full_precision(torch.stack([presence, absence], -1))
+        weights = full_precision(self.fc_frame_att(rows)).view_as(evidence)
+        return evidence, weights.softmax(2)
+
+    def _video(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Fused probabilities (B, C) and their uncertainty (B,), from before the attention."""
+        logits = full_precision(self.classifier2(self.classifier1(embedded).sum(0)))
+        strength = dirichlet(logits.mean(1))
+        return logits.sigmoid().mean(1), strength.shape[-1] / strength.sum(-1)
+
+
+def dirichlet(logits: Tensor) -> Tensor:
+    """Returns the parameters of the distribution that evidence amounts to: exp(l / 0.8) + 1."""
+    return (logits.clamp(-EVIDENCE_LIMIT, EVIDENCE_LIMIT) / EVIDENCE_TEMPERATURE).exp() + 1
+
+
+def opinion(evidence: Tensor) -> tuple[Tensor, Tensor]:
+    """Reads probability and uncertainty off logits of presence and absence.
+
+    Args:
+        evidence: (..., 2), presence first.
+
+    Returns:
+        The probability of presence and its uncertainty (...), both in (0, 1).
+    """
+    strength = dirichlet(evidence)
+    total = strength.sum(-1)
+    return strength[..., 0] / total, 2 / total
+
+
+def _layer(inputs: int, outputs: int, *rest: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, outputs), *rest)
+
+
+def _by_segment(value: Tensor) -> Tensor:
+    """Moves the modalities behind the segments: (2, B, T, C) to (B, T, 2, C)."""
+    return value.permute(1, 2, 0, 3)
+
+
+def _infer(state: State) -> dict[str, object]:
+    layers = numbered(state, "hat_encoder.layers.")
+    return {**sizes(state, hidden=("fc_a.0.weight", 0)), "network.layers": max(layers, 1)}
+
+
+PUBLISHED = (
+    Layout(
+        "CMPAE",
+        "cmpae",
+        dead=("fc_global.", "hat_encoder.norm1.", "hat_encoder.norm2."),
+        infer=_infer,
+    ),
+)
+"""Checkpoints of MengyuanChen21/CVPR2023-CMPAE."""
