@@ -179,11 +179,11 @@ class Dropout(nn.Module):
             return functional.dropout(value, self.p)
         dropped = min(max(round(self.p * DRAWS), 1), DRAWS - 1)
         # One 64-bit draw holds four 16-bit ones.
-        words = torch.empty((value.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        words = value.new_empty((value.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         draws = words.view(torch.int16)[: value.numel()].view(value.shape)
         # Clamping 16-bit integers to 0 and 1 takes half the time of comparing them.
         first = dropped - DRAWS // 2
-        keep = draws.clamp_(first - 1, first).sub_(first - 1).to(value.dtype)
+        keep = draws.clamp(first - 1, first).sub_(first - 1).to(value.dtype)
         return value * keep.mul_(DRAWS / (DRAWS - dropped))
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ launches them all at once. The same function runs with and without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,28 @@ from rlld.training.waits import WatchWaits
 
 WARM_UP = 3
 """Calls before the recording: they make what is made once (moments, tables, work spaces)."""
+
+
+class Recording(NamedTuple):
+    """A recorded function.
+
+    Attributes:
+        graph: What is replayed.
+        inputs: Where it reads its arguments.
+        output: Where it writes its value.
+    """
+
+    graph: torch.cuda.CUDAGraph
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+
+    def replay(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Returns the value for other arguments of the same shapes."""
+        for static, value in zip(self.inputs, inputs, strict=True):
+            static.copy_(value)
+        self.graph.replay()
+        # The next replay writes into the same place.
+        return self.output.clone()
 
 
 class Captured:
@@ -46,14 +69,12 @@ class Captured:
         self.function, self.title, self.enabled = function, title, enabled
         self.generators, self.pool = tuple(generators), pool
         self._calls = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: list[Tensor] = []
-        self._output: Tensor | None = None
+        self._recording: Recording | None = None
 
     @property
     def recorded(self) -> bool:
         """Whether calls are replayed."""
-        return self._graph is not None
+        return self._recording is not None
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Returns the function's value, a tensor that later calls leave alone."""
@@ -62,14 +83,14 @@ class Captured:
         if self._calls < WARM_UP:
             self._calls += 1
             return self._warm_up(inputs)
-        if self._graph is None:
-            self._record(inputs)
-        return self._replay(inputs)
+        if self._recording is None:
+            self._recording = self._record(inputs)
+        return self._recording.replay(inputs)
 
     def _warm_up(self, inputs: Sequence[Tensor]) -> Tensor:
         # A recording may not use the default stream, and what autograd keeps between calls
         # belongs to the stream on which it was made.
-        current, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        current, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(current)
         with torch.cuda.stream(side):
             output = self._watched(inputs) if self._calls == WARM_UP else self.function(*inputs)
@@ -86,21 +107,12 @@ class Captured:
             ERR.print(f"{self.title}: not recorded as a CUDA graph, the host waits in {reason}")
         return output
 
-    def _record(self, inputs: Sequence[Tensor]) -> None:
+    def _record(self, inputs: Sequence[Tensor]) -> Recording:
         graph = torch.cuda.CUDAGraph()
         for generator in self.generators:
             graph.register_generator_state(generator)
-        self._inputs = [value.clone() for value in inputs]
-        shared = self.pool._graph if self.pool else None
-        with torch.cuda.graph(graph, pool=shared.pool() if shared else None):
-            self._output = self.function(*self._inputs)
-        self._graph = graph
-
-    def _replay(self, inputs: Sequence[Tensor]) -> Tensor:
-        assert self._graph is not None
-        assert self._output is not None
-        for static, value in zip(self._inputs, inputs, strict=True):
-            static.copy_(value)
-        self._graph.replay()
-        # The next replay writes into the same place.
-        return self._output.clone()
+        static = tuple(value.clone() for value in inputs)
+        shared = self.pool._recording if self.pool else None
+        with torch.cuda.graph(graph, pool=shared.graph.pool() if shared else None):
+            output = self.function(*static)
+        return Recording(graph, static, output)

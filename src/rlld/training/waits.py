@@ -36,7 +36,7 @@ COPIES = frozenset(("_to_copy", "copy_", "_copy_from"))
 """Operations that wait where they cross devices."""
 
 
-class WatchWaits(TorchDispatchMode):
+class WatchWaits(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is on, notes every operation that makes the host wait.
 
     It sees what is dispatched, so that a run on a CPU tells what a GPU would wait for; random
@@ -50,7 +50,7 @@ class WatchWaits(TorchDispatchMode):
     """
 
     def __init__(self, refuse: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.refuse = refuse
         self.found: list[str] = []
 
@@ -75,7 +75,8 @@ def waits_of(work: Callable[[], object]) -> list[str]:
     """Runs some work and returns the operations in it that make the host wait."""
     with WatchWaits() as watch:
         work()
-    return watch.found
+        found: list[str] = watch.found
+    return found
 
 
 def _waits(name: str, args: tuple[Any, ...], result: Any) -> bool:
