@@ -9,7 +9,6 @@ import cases_han
 import common
 import torch
 from common import Case, Expected, Runner
-from fill import parameter
 from torch import Tensor
 
 from rlld.networks.cpsp import PSP
@@ -57,11 +56,7 @@ def module(case: Case, expected: Expected, _: Path) -> None:
     """The PSP module alone."""
     found, values = options(case), common.inputs(case)
     psp = PSP(int(found["hidden_dim"]), int(found["out_dim"])).eval()
-    state = {
-        entry["key"]: torch.from_numpy(parameter(entry["key"], tuple(entry["shape"]), case["seed"]))
-        for entry in case["parameters"]
-    }
-    psp.load_state_dict(state)
+    psp.load_state_dict(common.state(case))
     audio, visual = psp(values["a_fea"], values["v_fea"], found["thr_val"])
     common.close("a_psp", audio, expected["a_psp"])
     common.close("v_psp", visual, expected["v_psp"])

@@ -23,7 +23,7 @@ from rlld.networks.blocks import (
     mmil_pool,
     recur,
 )
-from rlld.networks.published import Layout
+from rlld.networks.published import Layout, sizes
 from rlld.types import Prediction
 
 SMALLEST = 1e-8
@@ -233,5 +233,5 @@ class CPSP(StreamEmbedding):
         return Prediction(segment, *mmil_pool(segment, *attention_logits), extras)
 
 
-PUBLISHED = (Layout("CPSP", "cpsp"),)
+PUBLISHED = (Layout("CPSP", "cpsp", infer=lambda state: sizes(state, hidden=("fc_a.weight", 0))),)
 """Checkpoints of jasongief/CPSP; the threshold is not in them, it has to be given."""
