@@ -130,9 +130,8 @@ def test_parts_of_a_network_have_rates_of_their_own():
             parameter.grad = torch.ones(2)
         optimizer.step()
         # Adam's step on a constant gradient is the learning rate.
-        moved = [
-            float((old - new)[0].detach()) for old, new in zip(before, network.parameters(), strict=True)
-        ]
+        now = list(network.parameters())
+        moved = [float((old - new)[0].detach()) for old, new in zip(before, now, strict=True)]
         assert moved == pytest.approx([rate, 3 * rate], rel=1e-4)
 
 
