@@ -6,11 +6,12 @@ Adding a file adds the component; nothing else is edited.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from importlib.metadata import entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
 
 from rlld.config import from_dict
 from rlld.errors import RlldError, nearest
@@ -32,21 +33,30 @@ class Registry:
 
     def names(self) -> list[str]:
         """Returns the known names, sorted, without importing any component."""
+        return sorted(self._own() | {entry.name for entry in entry_points(group=self.package)})
+
+    def _own(self) -> set[str]:
         path = importlib.import_module(self.package).__path__
-        own = {module.name for module in pkgutil.iter_modules(path)} - self.helpers
-        return sorted(own | {entry.name for entry in entry_points(group=self.package)})
+        return {module.name for module in pkgutil.iter_modules(path)} - self.helpers
 
     def config_type(self, name: str) -> type[Any]:
         """Returns the ``Config`` dataclass of a component.
 
         Raises:
-            RlldError: If there is no component of that name.
+            RlldError: If there is no component of that name, more than one, or another
+                distribution's cannot be loaded.
         """
         known = self.names()
         if name not in known:
             raise RlldError(f"unknown {self.kind} {name!r}{nearest(name, known)}")
-        for entry in entry_points(group=self.package, name=name):
-            return entry.load()  # type: ignore[no-any-return]
+        foreign = list(entry_points(group=self.package, name=name))
+        if len(foreign) + (name in self._own()) > 1:
+            raise RlldError(
+                f"{self.kind} {name!r} exists more than once, {_distribution(foreign[0])} brings "
+                "another one; uninstall that, or rename its entry point"
+            )
+        if foreign:
+            return _load(foreign[0], self.kind)
         module = importlib.import_module(f"{self.package}.{name}")
         return module.Config  # type: ignore[no-any-return]
 
@@ -63,10 +73,30 @@ class Registry:
         return from_dict(self.config_type(name), options, where)
 
 
+def _load(entry: EntryPoint, kind: str) -> type[Any]:
+    try:
+        found = entry.load()
+    except Exception as error:  # whatever the import of a foreign module raises
+        raise RlldError(
+            f"{kind} {entry.name!r} of {_distribution(entry)} cannot be loaded from {entry.value} "
+            f"({type(error).__name__}: {error}); repair or uninstall that distribution"
+        ) from error
+    if not dataclasses.is_dataclass(found) or not hasattr(found, "build"):
+        raise RlldError(
+            f"{kind} {entry.name!r} of {_distribution(entry)}: {entry.value} is no dataclass with "
+            "a method 'build'; let its entry point name the Config class"
+        )
+    return cast(type[Any], found)
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"distribution {entry.dist.name!r}" if entry.dist else "another distribution"
+
+
 NETWORKS = Registry(
     "network", "rlld.networks", helpers=("blocks", "convert", "published", "grouping", "recurrent")
 )
 OBJECTIVES = Registry(
     "objective", "rlld.objectives", helpers=("bce", "contrastive", "single_label", "small_loss")
 )
-DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("exchange_file", "given"))
+DENOISERS = Registry("denoiser", "rlld.denoisers", helpers=("exchange_file", "given", "pseudo"))
