@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
+from rlld.networks import mgn
 from rlld.networks.convert import convert_file, convert_state, published_layouts, read_checkpoint
 from rlld.networks.han import Config
 from rlld.registry import NETWORKS
@@ -213,6 +214,43 @@ def test_networks_without_published_checkpoints_say_so() -> None:
         published_layouts("ham")
     assert "published" not in NETWORKS.names()
     assert "convert" not in NETWORKS.names()
+
+
+@pytest.mark.parametrize(
+    ("case", "asked", "meant"),
+    [
+        ("han_forward", "mgn", "han"),
+        ("jomold_forward_with_ca", "mm_pyramid", "han"),
+        ("mgn_forward_hard", "han", "mgn"),
+        ("mm_pyramid_forward", "han", "mm_pyramid"),
+        ("ave_weak", "han", "ave"),
+        ("ave_dmrn", "avsdn", "ave"),
+        ("avsdn_cpsp_weak", "ave", "avsdn"),
+        ("cpsp_avvp", "han", "cpsp"),
+    ],
+)
+def test_checkpoint_of_another_network_says_which(case: str, asked: str, meant: str) -> None:
+    with pytest.raises(RlldError) as caught:
+        convert_state(published(case), asked, where="x.pt")
+    message = str(caught.value)
+    assert message.startswith(f"x.pt: does not fit network '{asked}' in its ")
+    assert message.endswith(f"; its keys look like network {meant}: give --network {meant}")
+
+
+def test_layers_and_classes_do_not_hide_the_network() -> None:
+    spec = replace(LLP_SPEC, classes=("a", "b"), segments=3)
+    state = mgn.Config(hidden=16, depth_audio=1, depth_visual=5, depth_fusion=2).build(spec)
+    with pytest.raises(RlldError, match="its keys look like network mgn: give --network mgn"):
+        convert_state(state.state_dict())
+
+
+def test_keys_of_no_network_and_wrong_sizes_name_none() -> None:
+    strange = {"encoder.weight": torch.zeros(2, 2), "fc_a.bias": torch.zeros(2)}
+    with pytest.raises(RlldError, match="give a checkpoint of that network, and --data"):
+        convert_state(strange)
+    state = published("han_forward")
+    with pytest.raises(RlldError, match=r"has shape .* give a checkpoint of that network"):
+        convert_state({**state, "fc_a.weight": torch.zeros(3, 3)})
 
 
 def rlld(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,9 @@ CONTAINER = frozenset(
     | {"torch_rng", "cuda_rng", "random_rng", "numpy_rng"}
 )
 """Keys of a JoMoLD-style checkpoint, the state dict being under ``model``."""
+
+ALIKE = 0.7
+"""Share of common names from which on a checkpoint looks like another network's."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,13 @@ def convert_state(
     )
     reason = _mismatch(live, converted.network.state_dict())
     if reason is not None:
+        alike = _alike(state, spec)
+        advice = "give a checkpoint of that network, and --data if it is not of LLP"
+        if alike and network not in alike:
+            advice = f"its keys look like network {' or '.join(alike)}: give --network {alike[0]}"
         raise RlldError(
             f"{where}: does not fit network {network!r} in its {converted.layout.name} layout: "
-            f"{reason}; give a checkpoint of that network, and --data if it is not of LLP"
+            f"{reason}; {advice}"
         )
     converted.network.load_state_dict(live)
     return converted
@@ -118,11 +125,39 @@ def published_layouts(network: str) -> tuple[Layout, ...]:
     """
     if network not in NETWORKS.names():
         raise RlldError(f"unknown network {network!r}{nearest(network, NETWORKS.names())}")
-    module = importlib.import_module(NETWORKS.config_type(network).__module__)
-    layouts: tuple[Layout, ...] = getattr(module, "PUBLISHED", ())
+    layouts = _layouts(network)
     if not layouts:
         raise RlldError(f"network {network!r} has no published checkpoint layout to convert from")
     return layouts
+
+
+def _layouts(network: str) -> tuple[Layout, ...]:
+    module = importlib.import_module(NETWORKS.config_type(network).__module__)
+    layouts: tuple[Layout, ...] = getattr(module, "PUBLISHED", ())
+    return layouts
+
+
+def _alike(state: State, spec: DataSpec) -> list[str]:
+    """Returns the networks with the published layout whose names agree best with a state dict.
+
+    Numbers of layers are left out of the comparison, and sizes too, so that nothing needs to be
+    known of the checkpoint. Empty where no layout shares ``ALIKE`` of the names.
+    """
+    best: dict[str, float] = {}
+    for network in NETWORKS.names():
+        for layout in _layouts(network):
+            recipe = load_recipe(layout.recipe, layout.settings)
+            with torch.device("meta"):  # names without the cost of weights
+                built: Network = recipe.network.config.build(spec)
+            ours, theirs = _unnumbered(built.state_dict()), _unnumbered(layout.live(state))
+            share = len(ours & theirs) / len(ours | theirs)
+            best[network] = max(share, best.get(network, 0.0))
+    largest = max(best.values())
+    return [name for name, share in best.items() if share == largest >= ALIKE]
+
+
+def _unnumbered(names: Iterable[str]) -> set[str]:
+    return {re.sub(r"\.\d+(?=\.)", ".#", name) for name in names}
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
