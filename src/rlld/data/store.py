@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -31,8 +31,6 @@ from rlld.files import written_aside
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-    from rlld.data.spec import DataSpec
-
 FORMAT = 1
 """Version of the store format that this package writes; older ones can be read."""
 
@@ -44,6 +42,18 @@ DTYPES = {
 """Element types of a store: as torch and as safetensors name them."""
 CHUNK_ROWS = 64
 ALIGNMENT = 64
+
+
+class Rows(Protocol):
+    """What a store holds of every video; a ``DataSpec`` says it of features."""
+
+    @property
+    def segments(self) -> int:
+        """Segments per video, T."""
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Dimensions by stream name."""
 
 
 class FeatureError(RlldError):
@@ -92,7 +102,7 @@ class StoreWriter:
     Args:
         path: The store to be made.
         split: Name of the split.
-        spec: The data set, for its streams, dimensions and segments.
+        spec: The streams, dimensions and segments.
         dtype: Element type of the store: ``float32``, ``float16`` or ``bfloat16``.
         provenance: Where the features come from; kept in the store. Half-done work found beside
             ``path`` is continued when it has the same split, streams, dtype and provenance.
@@ -105,7 +115,7 @@ class StoreWriter:
         self,
         path: Path,
         split: str,
-        spec: DataSpec,
+        spec: Rows,
         *,
         dtype: str = "float32",
         provenance: str = "",

@@ -105,6 +105,12 @@ class Preset:
 # noise is drawn at once.
 FRAME_NOISE = 0.2 / 8**0.5
 
+# Scores are drawn so that no class needs a threshold of its own.
+SCORES: dict[str, Any] = {
+    "denoiser.audio_thresholds": [0.0],
+    "denoiser.visual_thresholds": [0.0],
+}
+
 PRESETS: dict[Name, Preset] = {
     "compact": Preset(
         {"audio": Stream(0), "visual_2d": Stream(1)},
@@ -118,6 +124,7 @@ PRESETS: dict[Name, Preset] = {
             "schedule.learning_rate": 2e-3,
             "schedule.milestones": [0.4, 0.75],
             "schedule.gamma": 0.3,
+            **SCORES,
         },
     ),
     "llp": Preset(
@@ -125,6 +132,7 @@ PRESETS: dict[Name, Preset] = {
             "audio": Stream(0, 128, 0.83),
             "visual_2d": Stream(1, 2048, 5.5, FRAME_NOISE),
             "visual_3d": Stream(1, 512, 2.75),
-        }
+        },
+        SCORES,
     ),
 }

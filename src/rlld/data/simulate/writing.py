@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from rlld.console import Tick, progress
 from rlld.data.dataset import ANNOTATIONS
+from rlld.data.scores import scores_path
 from rlld.data.simulate.copied import copied_labels
 from rlld.data.simulate.drawn import draw_labels
 from rlld.data.simulate.features import (
@@ -32,6 +33,7 @@ from rlld.data.simulate.presets import (
     Name,
     Preset,
 )
+from rlld.data.simulate.scores import draw_scores, score_specs
 from rlld.data.simulate.statistics import load_statistics
 from rlld.data.spec import (
     FILE_NAME,
@@ -53,7 +55,10 @@ CHUNK = 256
 LEVELS = (AUDIO, VISUAL)
 
 # Places of random numbers within a seed.
-LABELS, LOOKS, SEGMENTS, LIFTS, CHOICE = range(5)
+LABELS, LOOKS, SEGMENTS, LIFTS, CHOICE, SCORES = range(6)
+
+SCORE_DTYPE = "float16"
+"""Element type of the scores, whose noise is far above its rounding."""
 
 
 def simulate(
@@ -100,6 +105,7 @@ def simulate(
                 with writer:
                     _write_split(writer, labels[split], PRESETS[preset], seed, number, tick)
                     writer.finish(labels[split].ids)
+                _write_scores(aside, split, labels[split], seed, number, provenance)
         write_text(aside / FILE_NAME, spec_text(spec))
     return spec
 
@@ -168,11 +174,43 @@ def _write_split(
         tick(len(labels.ids[part]))
 
 
+def _write_scores(
+    folder: Path, split: str, labels: SplitLabels, seed: int, place: int, provenance: str
+) -> None:
+    specs = score_specs(labels)
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(
+                StoreWriter(
+                    scores_path(folder, name, split),
+                    split,
+                    spec,
+                    dtype=SCORE_DTYPE,
+                    provenance=provenance,
+                )
+            )
+            for name, spec in specs.items()
+        }
+        prompts = specs["combinations"].dims["audio"]
+        for chunk, start in enumerate(range(0, len(labels.ids), CHUNK)):
+            rng = generator(seed, SCORES, place, chunk)
+            part = slice(start, start + CHUNK)
+            scores = draw_scores(labels.weak[part], labels.events[part], _groups(), prompts, rng)
+            for row, video in enumerate(labels.ids[part]):
+                for name, writer in writers.items():
+                    writer.add(video, {key: value[row] for key, value in scores[name].items()})
+        for writer in writers.values():
+            writer.finish(labels.ids)
+
+
+def _groups() -> list[list[int]]:
+    return [LLP_SPEC.taxonomy.indices(group) for group in CONFUSED]
+
+
 def appearances() -> list[Appearance]:
     """Draws what audio and video of LLP's classes look like, the same in all simulations."""
-    groups = [LLP_SPEC.taxonomy.indices(group) for group in CONFUSED]
     return [
-        draw_appearance(level, len(LLP_SPEC.classes), groups, generator(WORLD, LOOKS, number))
+        draw_appearance(level, len(LLP_SPEC.classes), _groups(), generator(WORLD, LOOKS, number))
         for number, level in enumerate(LEVELS)
     ]
 

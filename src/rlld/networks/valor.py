@@ -1,0 +1,281 @@
+"""VALOR's network (Lai, Chen and Wang, NeurIPS 2023): HAN with an encoder that updates in turn.
+
+VALOR, VALOR+ and VALOR++ differ by width, depth and features alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.blocks import (
+    Dropout,
+    StreamEmbedding,
+    full_precision,
+    fused_heads,
+    mmil_pool,
+    stored,
+)
+from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.types import Prediction
+
+MAP_ROWS, MAP_FREQUENCIES, MAP_TIMES = 64, 2, 1024
+"""Rows of a CLAP feature map (frequency, then time), its frequencies, its times once resized."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of VALOR's network; the defaults are plain VALOR.
+
+    Attributes:
+        hidden: Width of the model (VALOR+ and VALOR++: 256).
+        layers: Attention layers (VALOR+ and VALOR++: 4).
+        heads: Attention heads; where they do not divide the width, their largest common divisor.
+        expansion: Width of the feed-forward block in units of ``hidden`` (VALOR+ and VALOR++: 4).
+        norm: Layer norms behind (``post``) or in front of (``pre``) what they normalise.
+        dropout: Dropout everywhere inside the attention layers.
+    """
+
+    hidden: int = 512
+    layers: int = 1
+    heads: int = 8
+    expansion: float = 2.0
+    norm: Literal["post", "pre"] = "post"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "heads", "expansion"):
+            if getattr(self, name) <= 0:
+                raise RlldError(
+                    f"network valor: {name} must be positive, found {getattr(self, name)}"
+                )
+
+    def build(self, spec: DataSpec) -> Valor:
+        """Builds the network for a data set."""
+        return Valor(self, spec)
+
+
+class Valor(StreamEmbedding):
+    """VALOR's network; its state dict has the keys of the published one.
+
+    With ``norm: post`` the published ``final_norm_a`` and ``final_norm_v``, which are never used,
+    are left out.
+
+    Attributes:
+        config: Its options.
+        segments: Segments of a video, T.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__(config.hidden, spec)
+        self.config, self.segments = config, spec.segments
+        classes = len(spec.classes)
+        self.hat_encoder = _Encoder(config)
+        self.fc_prob = nn.Linear(config.hidden, classes)
+        self.fc_frame_att = nn.Linear(config.hidden, classes)
+        self.fc_av_att = nn.Linear(config.hidden, classes)
+
+    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Maps the features to the width of the model; see ``StreamEmbedding``.
+
+        Audio may also come as CLAP feature maps (B, 64, D), where T is not 64.
+        """
+        audio = streams["audio"]
+        if audio.shape[1] == MAP_ROWS != self.segments:
+            streams = {**streams, "audio": pool_maps(stored(audio, self.fc_a), self.segments)}
+        return super().embed(streams)
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts.
+
+        Args:
+            streams: As in ``embed``.
+
+        Returns:
+            The prediction. Its extras hold ``segment_logits`` (B, T, 2, C), and the embeddings
+            (B, T, hidden) ``audio_before`` and ``visual_before`` the attention, ``audio_after``
+            and ``visual_after`` it.
+        """
+        return self.predict(self.embed(streams))
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts without cross-modal attention."""
+        return self.predict(self.embed(streams), cross_attention=False)
+
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
+        embedded = self.embed(streams)
+        with torch.no_grad():
+            unimodal = self.predict(embedded, cross_attention=False)
+        return unimodal, self.predict(embedded)
+
+    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+        """Predicts from embeddings.
+
+        Args:
+            embedded: What ``embed`` returned (2, B, T, hidden).
+            cross_attention: Whether a modality attends to the other one.
+        """
+        encoded = self.hat_encoder(embedded, cross_attention)
+        heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
+        # Logits are small: moving the modalities behind the segments here costs next to nothing.
+        logits = [head.permute(1, 2, 0, 3) for head in fused_heads(heads, encoded)]
+        event_logits, time_logits, modality_logits = logits
+        segment = event_logits.sigmoid()
+        pooled = mmil_pool(segment, time_logits, modality_logits)
+        before, after = embedded.unbind(0), encoded.unbind(0)
+        extras = {
+            "segment_logits": event_logits,
+            "audio_before": full_precision(before[0]),
+            "visual_before": full_precision(before[1]),
+            "audio_after": full_precision(after[0]),
+            "visual_after": full_precision(after[1]),
+        }
+        return Prediction(segment, *pooled, extras)
+
+
+class _Encoder(nn.Module):
+    """Layers whose weights serve both modalities, one after the other."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.normed_at_end = config.norm == "pre"
+        if self.normed_at_end:
+            self.final_norm_a = nn.LayerNorm(config.hidden)
+            self.final_norm_v = nn.LayerNorm(config.hidden)
+
+    def forward(self, both: Tensor, cross_attention: bool) -> Tensor:
+        """Encodes audio and visual rows, stacked (2, B, T, hidden)."""
+        audio, visual = both.unbind(0)
+        for layer in self.layers:
+            audio = layer(audio, visual if cross_attention else None)
+            # The visual rows already see the new audio rows.
+            visual = layer(visual, audio if cross_attention else None)
+        if self.normed_at_end:
+            audio, visual = self.final_norm_a(audio), self.final_norm_v(visual)
+        return torch.stack([audio, visual])
+
+
+class _Layer(nn.Module):
+    """Self-attention and cross-modal attention, added, then feed-forward."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        hidden, inner = config.hidden, max(round(config.expansion * config.hidden), 1)
+        self.norm_first = config.norm == "pre"
+        self.self_attn = _Attention(config)
+        self.cm_attn = _Attention(config)
+        self.linear1 = nn.Linear(hidden, inner)
+        self.linear2 = nn.Linear(inner, hidden)
+        self.norm1 = nn.LayerNorm(hidden)
+        self.norm2 = nn.LayerNorm(hidden)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, own: Tensor, other: Tensor | None) -> Tensor:
+        """Updates the rows of a modality (B, T, hidden), which may attend to the other's.
+
+        The other's rows are never normalised here.
+        """
+        asking = self.norm1(own) if self.norm_first else own
+        own = own + self.dropout(self.self_attn(asking, asking))
+        if other is not None:
+            own = own + self.dropout(self.cm_attn(asking, other))
+        if self.norm_first:
+            return own + self._fed(self.norm2(own))
+        own = self.norm1(own)
+        normed: Tensor = self.norm2(own + self._fed(own))
+        return normed
+
+    def _fed(self, value: Tensor) -> Tensor:
+        inner = self.dropout(functional.relu(self.linear1(value)))
+        fed: Tensor = self.dropout(self.linear2(inner))
+        return fed
+
+
+class _Attention(nn.Module):
+    """Attention with several heads; parameters are those of ``nn.MultiheadAttention``."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        hidden = config.hidden
+        self.heads = math.gcd(config.heads, hidden)
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * hidden, hidden))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * hidden))
+        self.out_proj = nn.Linear(hidden, hidden)
+        self.dropout = Dropout(config.dropout)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, asking: Tensor, other: Tensor) -> Tensor:
+        """Lets rows (B, T, hidden) attend to rows (B, T, hidden)."""
+        hidden = asking.shape[-1]
+        if asking is other:
+            projected = functional.linear(asking, self.in_proj_weight, self.in_proj_bias)
+            query, key, value = map(self._split, projected.chunk(3, -1))
+        else:
+            weights = self.in_proj_weight.tensor_split([hidden])
+            biases = self.in_proj_bias.tensor_split([hidden])
+            query = self._split(functional.linear(asking, weights[0], biases[0]))
+            both = functional.linear(other, weights[1], biases[1])
+            key, value = map(self._split, both.chunk(2, -1))
+        scores = (query @ key.transpose(-1, -2)) * query.shape[-1] ** -0.5
+        shares = self.dropout(scores.softmax(-1)).to(value.dtype)
+        out: Tensor = self.out_proj((shares @ value).transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, rows: Tensor) -> Tensor:
+        """Gives every head its part: (B, T, hidden) to (B, heads, T, hidden / heads)."""
+        return rows.view(*rows.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+def pool_maps(maps: Tensor, segments: int) -> Tensor:
+    """Reduces CLAP feature maps to one row per segment.
+
+    The published network maps all 64 rows to its width, resizes 2 x 32 to 2 x 1024 (bicubic),
+    averages the 2 frequencies and pools the 1024 times to T. Every step is linear in the rows with
+    weights that sum to 1, so that one matrix before the linear layer gives the same.
+
+    Args:
+        maps: (B, 64, D), row = frequency * 32 + time.
+        segments: T.
+
+    Returns:
+        (B, T, D).
+    """
+    matrix = _pooling(segments).to(maps)
+    return torch.einsum("sr,brd->bsd", matrix, maps)
+
+
+@lru_cache(maxsize=8)
+def _pooling(segments: int) -> Tensor:
+    rows = torch.eye(MAP_ROWS, dtype=torch.float64).view(1, MAP_ROWS, MAP_FREQUENCIES, -1)
+    resized = functional.interpolate(
+        rows, size=(MAP_FREQUENCIES, MAP_TIMES), mode="bicubic", align_corners=False
+    )
+    return functional.adaptive_avg_pool1d(resized.mean(2), segments)[0].T
+
+
+def _infer(state: State) -> dict[str, Any]:
+    found = sizes(state, hidden=("fc_prob.weight", 1))
+    found["network.layers"] = max(numbered(state, "hat_encoder.layers."), 1)
+    inner = state.get("hat_encoder.layers.0.linear1.weight")
+    if inner is not None and inner.ndim == 2:
+        found["network.expansion"] = inner.shape[0] / inner.shape[1]
+    return found
+
+
+PUBLISHED = (
+    Layout("VALOR", "valor", dead=("hat_encoder.final_norm_",), infer=_infer),
+    Layout("VALOR pre-norm", "valor", {"network.norm": "pre"}, infer=_infer),
+)
+"""Checkpoints of Franklin905/VALOR; the keys of both kinds are the same, post-norm comes first."""

@@ -1,0 +1,116 @@
+"""Golden cases of VALOR: network, segment losses, learning rate and pseudo labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import cases_han
+import common
+import numpy as np
+import torch
+from common import Case, Expected, Runner
+
+from rlld.data.spec import DataSpec, StreamSpec
+from rlld.denoisers import valor as pseudo
+from rlld.networks.base import Network
+from rlld.networks.convert import convert_state
+from rlld.objectives import segment
+from rlld.recipe import load_recipe
+from rlld.training.schedule import Schedule
+from rlld.types import ModalityLabels
+
+
+def spec_of(case: Case, streams: Mapping[str, str], segments: int) -> DataSpec:
+    """The data set of a case: dimensions of its inputs (by our stream names), its classes."""
+    shapes = {entry["name"]: entry["shape"] for entry in case["inputs"]}
+    keys = {entry["key"]: entry["shape"] for entry in case["parameters"]}
+    classes = tuple(f"class {number}" for number in range(keys["fc_prob.weight"][0]))
+    dims = {ours: StreamSpec(shapes[theirs][-1]) for theirs, ours in streams.items()}
+    return DataSpec("golden", classes, segments, 1.0, dims)
+
+
+def converted(case: Case, expected: Expected) -> Network:
+    """The network of a case with the options that its constructor names."""
+    text = str(case.get("constructor", "")) + str(case.get("options", ""))
+    heads = re.search(r"nhead\D+(\d+)", text)
+    settings = {
+        "network.heads": int(heads[1]) if heads else 8,
+        "network.norm": "pre" if "pre_norm" in text else "post",
+    }
+    spec = spec_of(case, common.NAMES, expected["frame_prob"].shape[1])
+    return convert_state(common.state(case), "valor", spec, settings, case["case"]).network
+
+
+def forward(case: Case, expected: Expected, _: Path) -> None:
+    """The forward pass."""
+    network, values = converted(case, expected), common.inputs(case)
+    found = network(common.streams(values))
+    cases_han.probabilities(found, expected)
+    common.close("frame_logits", found.extras["segment_logits"], expected["frame_logits"])
+
+
+def losses(case: Case, expected: Expected, _: Path) -> None:
+    """The training loss of given probabilities and logits, and its gradient."""
+    values = common.inputs(case)
+    logits = values["frame_logits"].requires_grad_()
+    zeros = torch.zeros_like(values["global_prob"])
+    given = common.prediction({**values, "a_prob": zeros, "v_prob": zeros}, segment_logits=logits)
+    both = [values[f"{modality}_pseudo_labels"] for modality in ("audio", "visual")]
+    labels = ModalityLabels(zeros, zeros, values["label"], torch.stack(both, 2))
+    found = segment.SegmentObjective(segment.Config())(given, labels, common.batch(values["label"]))
+    for part, name in {**cases_han.PARTS, "loss": "loss_total", "video": "loss_video"}.items():
+        common.close(name, found[part], expected[name])
+    found["loss"].backward()
+    common.close("grad_x1e4", 1e4 * logits.grad, expected["grad_x1e4"])
+
+
+def learning_rate(case: Case, expected: Expected, _: Path) -> None:
+    """The rate of every epoch; warm-up and limits are read off the constructor."""
+    text = case["constructor"]
+    warm_up = float(re.search(r"warm_up=([\d.e-]+)", text)[1])
+    lowest, highest = (float(re.search(rf"lr_{k}=([\d.e-]+)", text)[1]) for k in ("min", "max"))
+    epochs = len(expected["lr_times_1e4"])
+    schedule = Schedule(
+        rounds=epochs,
+        learning_rate=highest,
+        decay="cosine",
+        warm_up=warm_up / epochs,
+        final_rate=lowest / highest,
+    )
+    rates = [1e4 * schedule.rate(epoch, 10_000) for epoch in range(epochs)]
+    common.close("lr_times_1e4", np.array(rates), expected["lr_times_1e4"])
+    if (epochs, warm_up, lowest, highest) == (60, 10, 1e-6, 1e-4):
+        recipe = load_recipe("valor").schedule
+        published = [1e4 * recipe.rate(epoch, 10_000) for epoch in range(epochs)]
+        common.close("recipe", np.array(published), expected["lr_times_1e4"])
+
+
+def pseudo_labels(case: Case, expected: Expected, _: Path) -> None:
+    """The labels of segments from logits, those of the first segment being the thresholds."""
+    values = common.inputs(case)
+    config = pseudo.Config()
+    spec = DataSpec(
+        "golden",
+        tuple(f"class {number}" for number in range(values["label"].shape[1])),
+        values["visual_noise"].shape[1],
+        1.0,
+        {"audio": StreamSpec(1), "visual_2d": StreamSpec(1)},
+    )
+    thresholds = config.build(spec).thresholds
+    logits = torch.stack([1.5 + 2.5 * values["audio_noise"], 16 + 3 * values["visual_noise"]], 2)
+    logits[:, 0] = thresholds
+    found = pseudo.elaborate(logits, values["label"], thresholds)
+    for number, modality in enumerate(("audio", "visual")):
+        name = f"{modality}_pseudo_labels"
+        common.close(name, found[:, :, number], expected[name] > 0)
+
+
+RUNNERS: dict[str, Runner] = {
+    "valor_base": forward,
+    "valor_plus": forward,
+    "valor_losses": losses,
+    "valor_lr": learning_rate,
+    "valor_pseudo_labels": pseudo_labels,
+}
