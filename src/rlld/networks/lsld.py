@@ -1,0 +1,58 @@
+"""LSLD's network (Fan, Wu, Du and Lin, NeurIPS 2023): HAN, deeper, on CLIP and CLAP features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks import han
+from rlld.networks.published import Layout, State, numbered, sizes
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of LSLD's network.
+
+    Attributes:
+        hidden: Width of the model.
+        layers: Hybrid attention layers, each of which reads what the one before it wrote.
+        attention_dropout: Dropout inside the attention layers.
+        visual_dropout: Dropout of the visual stream before the heads.
+    """
+
+    hidden: int = 512
+    layers: int = 4
+    attention_dropout: float = 0.1
+    visual_dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or self.layers < 1:
+            raise RlldError(
+                f"network lsld: hidden and layers must be positive, found {self.hidden} and "
+                f"{self.layers}"
+            )
+
+    def build(self, spec: DataSpec) -> han.HAN:
+        """Builds the network for a data set; it does not read ``visual_3d``."""
+        streams = {name: spec.streams[name] for name in ("audio", "visual_2d")}
+        options = han.Config(
+            hidden=self.hidden,
+            layers=self.layers,
+            chained=True,
+            attention_dropout=self.attention_dropout,
+            visual_dropout=self.visual_dropout,
+        )
+        return han.HAN(options, replace(spec, streams=streams))
+
+
+def _infer(state: State) -> dict[str, Any]:
+    layers = max(numbered(state, "hat_encoder.layers."), 1)
+    return {**sizes(state, hidden=("fc_prob.weight", 1)), "network.layers": layers}
+
+
+PUBLISHED = (
+    Layout("LSLD", "lsld", dead=("hat_encoder.norm1.", "hat_encoder.norm2."), infer=_infer),
+)
+"""Checkpoints of fyyCS/LSLD."""
