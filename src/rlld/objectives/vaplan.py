@@ -1,0 +1,96 @@
+"""VAPLAN's loss (Zhou et al., IJCV 2024): how many labels a segment, and segments a label, has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rlld.data.spec import DataSpec
+from rlld.objectives.base import Objective
+from rlld.objectives.bce import clamped_bce
+from rlld.objectives.segment import segment_bce
+from rlld.types import Batch, ModalityLabels, Prediction
+
+
+@dataclass(frozen=True)
+class Config:
+    """Weights of the terms.
+
+    Attributes:
+        audio_weight: Weight of the audible video-level term.
+        visual_weight: Weight of the visible video-level term.
+        video_weight: Weight of the fused video-level term.
+        segment_weight: Weight of the cross-entropy of all segments with their pseudo labels.
+        richness_weight: Weight of the richness-aware term.
+    """
+
+    audio_weight: float = 1.0
+    visual_weight: float = 1.0
+    video_weight: float = 1.0
+    segment_weight: float = 1.0
+    richness_weight: float = 0.5
+
+    def build(self, spec: DataSpec) -> VaplanObjective:
+        """Builds the objective; it needs to know nothing of the data set."""
+        return VaplanObjective(self)
+
+
+class VaplanObjective(Objective):
+    """The multiple-instance loss, and two terms for segments where there are labels of them.
+
+    Attributes:
+        config: The weights.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns ``loss`` and its unweighted parts."""
+        config = self.config
+        parts = {
+            "audio": clamped_bce(prediction.audio, labels.audio),
+            "visual": clamped_bce(prediction.visual, labels.visual),
+            "video": clamped_bce(prediction.video, labels.video),
+        }
+        if labels.segment is not None:
+            parts["segment"] = torch.stack(segment_bce(prediction, labels.segment)).sum()
+            parts["richness"] = richness_loss(prediction.segment, labels.segment, labels.video)
+        weights = {name: getattr(config, f"{name}_weight") for name in parts}
+        loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+        return {"loss": loss, **parts}
+
+
+def richness_loss(probability: Tensor, segment: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the category richness and of the segment richness.
+
+    The category richness of a segment is the share of the video's labels that it has; the segment
+    richness of a label is the share of the segments that have it.
+
+    Args:
+        probability: Segment probabilities (B, T, 2, C).
+        segment: Segment labels (B, T, 2, C), 0 outside the video's labels.
+        labels: Labels of the videos (B, C), 0 or 1; videos without any have no category richness.
+
+    Returns:
+        A scalar, the sum over both kinds of richness and both modalities.
+    """
+    own = labels[:, None, None]
+    count = own.sum(-1).clamp(min=1)
+    found, wanted = ((value * own).sum(-1) / count for value in (probability, segment))
+    by_category = _counted_bce(found, wanted, (labels.sum(1) > 0)[:, None, None])
+    by_segment = _counted_bce(probability.mean(1), segment.mean(1), labels[:, None] > 0)
+    return by_category + by_segment
+
+
+def _counted_bce(probability: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    """Mean over the counted elements of each modality, added up over the two modalities."""
+    mask = counted.expand_as(target).to(target.dtype)
+    # Others get probability and target 0, whose cross-entropy the clamp makes negligible.
+    mean = clamped_bce(probability * mask, target * mask)
+    return 2 * mean * mask.numel() / mask.sum().clamp(min=1)
