@@ -87,10 +87,10 @@ def test_removals_are_what_they_say(tiny_data):
 def test_the_inter_reward_is_that_of_the_findings():
     table = brakes()
     rows = {row[0]: dict(zip(table.heads[1:], row[1:], strict=True)) for row in table.rows}
-    assert rows["both sides 0.9 y + 0.05"]["1 of 2 removed"] == "0.694"
-    assert rows["both sides 0.9 y + 0.05"]["2 of 3 removed"] == "0.575"
-    assert rows["both sides 0.9 y + 0.1 / C"]["1 of 3 removed"] == "0.579"
-    assert rows["revised labels clipped"]["1 of 3 removed"] == "0.337"
+    assert rows["both sides 0.9 y + 0.05"]["1 of 2"] == "0.694"
+    assert rows["both sides 0.9 y + 0.05"]["2 of 3"] == "0.575"
+    assert rows["both sides 0.9 y + 0.1 / C"]["1 of 3"] == "0.579"
+    assert rows["revised labels clipped"]["1 of 3"] == "0.337"
     assert rows["both sides 0.9 y + 0.05"]["0 of 1 removed"] == "1.000"
 
 
@@ -103,6 +103,8 @@ def test_everything_is_told(found):
     assert len(episodes) == 5
     assert episodes[0]["removed_per_batch"] == [0, 0]
     assert all(line["measures"].keys() == MEASURES.keys() for line in data["effects"])
+    assert data["inter_reward"][KEEP_ALL] == pytest.approx([1, 1], abs=1e-6)
+    assert max(data["inter_reward"][TRUE]) < 1
 
 
 def test_spreads_are_those_of_a_sample():

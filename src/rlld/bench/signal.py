@@ -101,6 +101,7 @@ class Signal:
         episodes: Values after one episode from a fresh network.
         command: What made it.
         data: Data-set folder.
+        inter: Mean inter-reward of the training videos, audio and visual, by whose labels.
         silence: Both rewards of a network that predicts nothing, in percent: a video without
             events counts as right then.
     """
@@ -109,6 +110,7 @@ class Signal:
     episodes: tuple[Effect, ...]
     command: str
     data: str
+    inter: dict[str, tuple[float, float]]
     silence: tuple[float, float]
 
 
@@ -152,7 +154,8 @@ def signal(
     episodes = _after_an_episode(recipe, train, policies, judge, repeats)
     silence = Scorer(reward.require_dense())(torch.zeros_like(reward.require_dense()))
     nothing = float(silence["segment_audio"]), float(silence["event_visual"])
-    return Signal(tuple(steps), tuple(episodes), command, str(folder), nothing)
+    inter = {name: _inter(train, labels) for name, labels in policies.items()}
+    return Signal(tuple(steps), tuple(episodes), command, str(folder), inter, nothing)
 
 
 def removals(train: Split, reward: Split, seed: int) -> dict[str, Tensor]:
@@ -283,6 +286,12 @@ def _after_an_episode(
     return effects
 
 
+def _inter(train: Split, revised: Tensor) -> tuple[float, float]:
+    weak = train.labels.unsqueeze(1).expand_as(revised)
+    audio, visual = inter_reward(weak, revised, InterReward()).mean(0).tolist()
+    return audio, visual
+
+
 def brakes() -> Block:
     """Returns the inter-reward (Eq. 9) by the number of labels and of removed ones."""
     rows = []
@@ -301,20 +310,26 @@ def brakes() -> Block:
             revised[:gone] = 0
             cells.append(f"{float(inter_reward(original, revised, reading)):.3f}")
         rows.append((title, *cells))
-    heads = ("reading", *(f"{gone} of {labels} removed" for labels, gone in cases))
-    return Block("Inter-reward of a video, 25 classes", heads, tuple(rows))
+    heads = ("reading", *(f"{gone} of {labels}" for labels, gone in cases))
+    title = "Inter-reward of a video by its labels that are removed, 25 classes"
+    return Block(title, heads, tuple(rows))
 
 
 def blocks(found: Signal) -> list[Block]:
     """Returns the measurement as tables."""
-    heads = ("labels", "removed a / v", *MEASURES.values())
+    heads = ("labels", "a / v", *MEASURES.values())
     tables = []
     for when in dict.fromkeys(effect.when for effect in found.steps):
         rows = tuple(_row(effect, "+") for effect in found.steps if effect.when == when)
         tables.append(Block(f"Difference to a step on all labels: {when} (sd)", heads, rows))
     rows = tuple(_row(effect, "") for effect in found.episodes)
     tables.append(Block("One episode of 32 steps from a fresh network (sd)", heads, rows))
-    return [*tables, brakes()]
+    rows = tuple(
+        (name, f"{audio:.3f}", f"{visual:.3f}") for name, (audio, visual) in found.inter.items()
+    )
+    heads = ("labels", "audio", "visual")
+    inter = Block("Mean inter-reward of the training videos", heads, rows)
+    return [*tables, inter, brakes()]
 
 
 def as_dict(found: Signal) -> dict[str, Any]:
@@ -334,6 +349,7 @@ def as_dict(found: Signal) -> dict[str, Any]:
     return {
         "command": found.command,
         "data": found.data,
+        "inter_reward": {name: list(values) for name, values in found.inter.items()},
         "silence": dict(zip(("segment_audio", "event_visual"), found.silence, strict=True)),
         "effects": lines,
     }
@@ -345,6 +361,8 @@ def markdown(found: Signal) -> str:
     parts = ["# What a step's labels do to the reward", f"```\n{found.command}\n```"]
     parts += [block_markdown(block) for block in blocks(found)]
     parts.append(
+        "- a / v: removed audio and visual labels per batch of 128 videos, in brackets standard "
+        "deviations between batches or networks.\n"
         "- seg A and ev V: the scores that reward the two branches, in percent (the paper pays a "
         "tenth of them); -BCE: 100 times the mean log-likelihood, video and segment level.\n"
         "- step to step: how the same value moves between neighbouring steps on all labels.\n"
@@ -355,11 +373,11 @@ def markdown(found: Signal) -> str:
 
 
 def _row(effect: Effect, sign: str) -> tuple[str, ...]:
-    digits = 3 if sign else 1
-    cells = [
-        f"{spread.mean:{sign}.{digits}f} ({spread.sd:.{digits}f})"
-        for spread in effect.measures.values()
-    ]
+    cells = []
+    for name, spread in effect.measures.items():
+        # Differences of F-scores go to hundredths, those of likelihoods to thousandths.
+        digits = 1 if not sign else 3 if name.endswith("likelihood") else 2
+        cells.append(f"{spread.mean:{sign}.{digits}f} ({spread.sd:.{digits}f})")
     return (effect.labels, "{:.0f} / {:.0f}".format(*effect.removed), *cells)
 
 

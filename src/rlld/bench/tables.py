@@ -22,6 +22,8 @@ from rlld.report.tables import KINDS
 from rlld.types import MODALITIES
 
 NOTHING = "-"
+NAME_WIDTH = 12
+"""Characters of a row's name that a narrow terminal shows at least, before it folds."""
 SCORE_HEADS = tuple(
     f"{level} {head}" if number == 0 else head
     for level in ("seg", "ev")
@@ -68,7 +70,11 @@ def terminal(found: Sequence[Block]) -> list[Table]:
             pad_edge=False,
         )
         for number, head in enumerate(block.heads):
-            table.add_column(head, justify="right" if number else "left", no_wrap=True)
+            if number:
+                table.add_column(head, justify="right", no_wrap=True)
+            else:
+                # A long name takes several lines; numbers stay whole where they can.
+                table.add_column(head, overflow="fold", min_width=NAME_WIDTH)
         for row in block.rows:
             table.add_row(*row)
         tables.append(table)
