@@ -22,7 +22,7 @@ def reinforced_names() -> list[str]:
     pairs = {}
     for name in recipe_names():
         recipe = load_recipe(name)
-        pairs.setdefault((recipe.network, recipe.objective), name)
+        pairs.setdefault(str((recipe.network, recipe.objective)), name)
     return list(pairs.values())
 
 
