@@ -153,7 +153,8 @@ class DHHN(Network):
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config
-        self.video_net = self.audio_net = config.main().build(spec)
+        self.audio_net = config.main().build(spec)
+        self.video_net = self.audio_net
         self.guides = nn.ModuleDict()
         if config.guides in ("both", "audio"):
             self.guides["audio"] = AudioGuide(config.hidden, spec)
