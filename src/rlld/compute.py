@@ -31,6 +31,8 @@ class Compute:
             fast as PyTorch's default on AMD; refused where that would cost precision.
         threads: CPU threads; 0 leaves PyTorch's number.
         graphs: Whether a GPU records steps as CUDA graphs and replays them.
+        stacked: Whether networks that a step tries are computed as one stack. ``auto`` does so on
+            a GPU, which one of them leaves idle; a CPU gains little.
 
     Raises:
         RlldError: If ``threads`` is negative.
@@ -41,6 +43,7 @@ class Compute:
     gemm: Literal["default", "onednn"] = "default"
     threads: int = 0
     graphs: bool = True
+    stacked: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -67,6 +70,13 @@ class Compute:
     def records(self) -> bool:
         """Whether steps are recorded as CUDA graphs."""
         return self.graphs and self.torch_device.type == "cuda"
+
+    @property
+    def stacks(self) -> bool:
+        """Whether networks of one step are computed as one stack."""
+        if self.stacked == "auto":
+            return self.torch_device.type == "cuda"
+        return self.stacked == "on"
 
     def autocast(self) -> torch.autocast:
         """Returns a new context for forward passes; it does nothing in float32."""

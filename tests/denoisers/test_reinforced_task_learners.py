@@ -88,6 +88,13 @@ class Task:
         yield
         self.probability = before
 
+    def trials(self, batch: Batch, choices: list[ModalityLabels], split: Split) -> list[Prediction]:
+        found = []
+        for labels in choices:
+            with self.trial(batch, labels):
+                found.append(self.predict(split))
+        return found
+
     def predict(self, split: Split) -> Prediction:
         audio, visual = (row.expand(len(split), 3) for row in self.probability)
         segment = self.probability.expand(len(split), 2, 2, 3)

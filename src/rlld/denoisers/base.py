@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,11 +48,18 @@ class TaskStep(Protocol):
     def predict(self, split: Split) -> Prediction:
         """Predicts a split in evaluation mode, in the precision of the run, as float32."""
 
-    def trial(self, batch: Batch, labels: ModalityLabels) -> AbstractContextManager[None]:
-        """Takes the step that the loop would take on these labels, and takes it back at the end.
+    def trials(
+        self, batch: Batch, choices: Sequence[ModalityLabels], split: Split
+    ) -> list[Prediction]:
+        """Predicts a split after each of several steps that the loop could take from here.
 
-        Weights, optimizer and random state are afterwards what they were, so that trials of one
-        step differ by their labels alone (dropout included), and from the loop's step too.
+        The steps differ by their labels alone (dropout included), and from the loop's step too.
+        Weights, optimizer and random state are afterwards what they were.
+
+        Args:
+            batch: The videos of all steps.
+            choices: Their labels, one for each step.
+            split: What is predicted after each, as ``predict`` does.
         """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,8 @@ BATCH = 384
 """Most videos in a forward pass on a CPU, whose caches larger ones leave."""
 
 GPU_BATCH = 4096
+
+Streams = dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -32,15 +35,29 @@ def predict_split(network: Network, split: Split, batch_size: int | None = None)
     """
     training = network.training
     network.eval()
-    size = batch_size or even_batch(len(split), BATCH if split.device.type == "cpu" else GPU_BATCH)
-    parts = []
+    # The embeddings of a whole training split would take more memory than its features.
+    parts = [replace(network(streams), extras={}) for streams in pieces(split, 1, batch_size)]
+    network.train(training)
+    return joined(parts)
+
+
+def pieces(split: Split, networks: int = 1, batch_size: int | None = None) -> Iterator[Streams]:
+    """Yields the features of a split in equal pieces of a size that suits the device.
+
+    Args:
+        split: The videos.
+        networks: How many networks see a piece at once.
+        batch_size: Videos per piece, if they shall have a certain number.
+    """
+    largest = GPU_BATCH if split.device.type == "cuda" else BATCH
+    size = batch_size or even_batch(len(split), max(1, largest // networks))
     for start in range(0, len(split), size):
         # Slices are views; a batch by index would copy every feature.
-        rows = slice(start, start + size)
-        part = network({name: value[rows] for name, value in split.streams.items()})
-        # The embeddings of a whole training split would take more memory than its features.
-        parts.append(replace(part, extras={}))
-    network.train(training)
+        yield {name: value[start : start + size] for name, value in split.streams.items()}
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """Returns the predictions of pieces as one, float32, without extras."""
     return Prediction(
         segment=torch.cat([part.segment.float() for part in parts]),
         audio=torch.cat([part.audio.float() for part in parts]),

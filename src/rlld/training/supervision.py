@@ -9,7 +9,6 @@ from torch import Tensor
 
 from rlld.data.split import Split
 from rlld.errors import RlldError
-from rlld.networks.base import Network
 from rlld.objectives.bce import clamped_bce
 from rlld.types import AUDIO, VISUAL, Batch, Prediction
 
@@ -77,14 +76,14 @@ class Lesson:
     batch: Batch
     dense: Tensor
 
-    def added(self, losses: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
+    def added(self, losses: dict[str, Tensor], prediction: Prediction) -> dict[str, Tensor]:
         """Returns the losses of a step with the weighted dense loss in ``loss``.
 
         Args:
             losses: What the objective returned.
-            network: The task network, in training mode.
+            prediction: What the task network, in training mode, says of these videos.
         """
-        found = dense_loss(network(self.batch.streams), self.dense)
+        found = dense_loss(prediction, self.dense)
         return {**losses, "loss": losses["loss"] + self.weight * found, "supervision": found}
 
 

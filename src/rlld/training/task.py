@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from rlld.data.split import Split
 from rlld.networks.base import Network
 from rlld.objectives.base import Objective
 from rlld.training.predicting import predict_split
+from rlld.training.stacked import predict_stack, stacked_optimizer
 from rlld.training.state import random_state, restore_random_state
 from rlld.training.supervision import Lesson
 from rlld.types import Batch, ModalityLabels, Prediction
@@ -53,11 +54,9 @@ class TaskStep:
         with torch.enable_grad():
             with self.compute.autocast():
                 found = prediction or self.network(batch.streams)
-                losses = self.objective(found, labels, batch)
-                if self.lesson is not None:
-                    losses = self.lesson.added(losses, self.network)
+                losses = self._with_lesson(self.objective(found, labels, batch))
             self.optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
+            losses["loss"].backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return {name: value.detach() for name, value in losses.items()}
 
@@ -65,6 +64,58 @@ class TaskStep:
         """Predicts a split in evaluation mode, as float32."""
         with self.compute.autocast():
             return predict_split(self.network, split)
+
+    def trials(
+        self, batch: Batch, choices: Sequence[ModalityLabels], split: Split
+    ) -> list[Prediction]:
+        """Predicts a split after each of several steps, all from here, and takes them back."""
+        if self.compute.stacks and not self.optimizer._optimizer_step_pre_hooks:
+            return self._stacked_trials(batch, choices, split)
+        found = []
+        for labels in choices:
+            with self.trial(batch, labels):
+                found.append(self.predict(split))
+        return found
+
+    def _stacked_trials(
+        self, batch: Batch, choices: Sequence[ModalityLabels], split: Split
+    ) -> list[Prediction]:
+        """Takes all steps at once: one forward pass, for only the labels differ."""
+        chance = random_state(self.compute.torch_device)
+        buffers = [(value, value.clone()) for value in self.network.buffers()]
+        named = dict(self.network.named_parameters())
+        with torch.enable_grad():
+            with self.compute.autocast():
+                found = self.network(batch.streams)
+                losses = [self.objective(found, labels, batch) for labels in choices]
+                taught = self._with_lesson({"loss": losses[0]["loss"].new_zeros(())})["loss"]
+            total = torch.stack([each["loss"] + taught for each in losses])
+            gradients = torch.autograd.grad(
+                total,
+                list(named.values()),
+                torch.eye(len(choices), dtype=total.dtype, device=total.device),
+                is_grads_batched=True,
+                allow_unused=True,
+            )
+        state = {
+            name: torch.stack([value.detach()] * len(choices))
+            for name, value in self.network.state_dict(keep_vars=True).items()
+        }
+        for name, gradient in zip(named, gradients, strict=True):
+            # A fused optimizer takes for granted that both lie in memory alike.
+            state[name].grad = None if gradient is None else gradient.contiguous()
+        places: dict[Tensor, Tensor] = {value: state[name] for name, value in named.items()}
+        stacked_optimizer([self.optimizer] * len(choices), places).step()
+        for value, before in buffers:
+            value.copy_(before)
+        restore_random_state(chance, self.compute.torch_device)
+        with self.compute.autocast():
+            return predict_stack(self.network, state, split)
+
+    def _with_lesson(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.lesson is None:
+            return losses
+        return self.lesson.added(losses, self.network(self.lesson.batch.streams))
 
     @contextmanager
     def trial(self, batch: Batch, labels: ModalityLabels) -> Iterator[None]:

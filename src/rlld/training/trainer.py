@@ -33,7 +33,6 @@ from rlld.training.state import random_state, restore_random_state
 from rlld.training.task import TaskStep
 from rlld.types import Batch, ModalityLabels, Prediction
 
-Steps = Iterator[tuple[Tensor, ...]]
 Report = dict[str, Any]
 
 
@@ -318,7 +317,10 @@ class Trainer:
         return validation.scores(prediction, self.recipe.gate)
 
     def _selected_scores(self) -> Tensor:
-        return torch.stack(list(self._scores(self.selection).values()))
+        """Returns the scores that select; their names go to ``_score_names``."""
+        scores = self._scores(self.selection)
+        self._score_names = tuple(scores)
+        return torch.stack([value.double() for value in scores.values()])
 
     def _selection_score(self, scores: dict[str, float]) -> float:
         name = self.rule.score
@@ -344,8 +346,9 @@ class Trainer:
         self.require_finite()
         figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
         scores = {}
-        if self.selection is not None:
-            scores = dict(zip(NAMES, self._validated().tolist(), strict=True))
+        if self.selection is not None and len(self.selection.split):
+            values = self._validated().tolist()
+            scores = dict(zip(self._score_names, values, strict=True))
         self.parts.see(self.network, number, scores)
         score = self._selection_score(scores)
         selected = self.rule.better(score, self.best.get("score"))
@@ -422,7 +425,7 @@ def _three(labels: ModalityLabels) -> tuple[Tensor, Tensor, Tensor]:
 
 def _on_device(drawn: list[Tensor], device: torch.device) -> tuple[Tensor, ...]:
     """Copies index tensors at once, so that no step waits for a copy."""
-    return torch.cat(drawn).to(device).split([len(each) for each in drawn])
+    return tuple(torch.split(torch.cat(drawn).to(device), [len(each) for each in drawn]))
 
 
 def _numbers(figures: dict[str, Tensor]) -> dict[str, float]:

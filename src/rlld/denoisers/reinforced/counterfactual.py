@@ -43,11 +43,12 @@ class Counterfactual(TaskLearner):
         branches = [
             Branch(*self.act(batch, logits)) for _ in range(self.config.counterfactual.samples)
         ]
-        paid = []
-        for branch in branches[:-1]:
-            revised, target = branch.revision.labels, self.config.video_target
-            with self.task.trial(batch, actions.targets(revised, batch.labels, target)):
-                paid.append(self._reward())
+        target = self.config.video_target
+        choices = [
+            actions.targets(branch.revision.labels, batch.labels, target)
+            for branch in branches[:-1]
+        ]
+        paid = [self._reward(each) for each in self.task.trials(batch, choices, self.validation)]
         self._waiting = (batch, logits, branches, paid)
         return branches[-1].revision.labels
 
@@ -61,7 +62,7 @@ class Counterfactual(TaskLearner):
             raise RuntimeError("a step ended without a revision before it")
         batch, logits, branches, paid = self._waiting
         self._waiting = None
-        reward = torch.stack([*paid, self._reward()])
+        reward = torch.stack([*paid, self._reward(self.task.predict(self.validation))])
         advantage = leave_one_out(reward)
         size = advantage.abs().mean((0, 2))
         advantage = self.scaled(advantage, size).to(logits.dtype)
@@ -85,8 +86,7 @@ class Counterfactual(TaskLearner):
         penalised = self.penalised(value, log_pi.sum(-1), branch.revision.undone)
         return penalised.sum(1).mean()
 
-    def _reward(self) -> Tensor:
-        prediction = self.task.predict(self.validation)
+    def _reward(self, prediction: Prediction) -> Tensor:
         by_class = validation_reward(prediction, self.validation.require_dense())
         if self.config.counterfactual.reward == "class":
             return by_class
