@@ -21,7 +21,7 @@ CONTRAST = Contrastive(1.0, "ma")
 
 def options(case: Case) -> dict[str, float]:
     """The numbers of a constructor like ``VconInfoLoss(ratio=0.9, eta=0.2)``, by name."""
-    found = re.findall(r"(\w+)\s*=\s*(\d+(?:\.\d+)?)", case["constructor"])
+    found = re.findall(r"(\w+)\s*=\s*(\d*\.?\d+(?:e-?\d+)?)", case["constructor"])
     return {name: float(value) for name, value in found}
 
 
