@@ -78,11 +78,12 @@ class Recipe:
         return data
 
     def varied(self, settings: Mapping[str, Any]) -> Recipe:
-        """Returns the recipe with other dotted settings.
+        """Returns the recipe with other components and dotted settings.
 
-        Those for which its components have no option are passed over.
+        Settings for which the components have no option are passed over.
         """
-        data, where = self.as_dict(), f"recipe {self.name}"
+        chosen = {key: value for key, value in settings.items() if key in COMPONENTS}
+        data, where = apply_overrides(self.as_dict(), chosen), f"recipe {self.name}"
         return recipe_from(apply_overrides(data, _applicable(data, settings, where)), where)
 
 

@@ -65,12 +65,14 @@ class ModalityLabels:
         visual: (B, C) in [0, 1].
         video: (B, C) in [0, 1], the target of the fused probability.
         segment: Segment-level targets (B, T, 2, C) where a label source has them.
+        extras: What an objective of the same method needs besides (shares of wrong labels ...).
     """
 
     audio: Tensor
     visual: Tensor
     video: Tensor
     segment: Tensor | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
