@@ -115,6 +115,7 @@ def never(*_: object, **__: object) -> Network:
 def denoised(denoiser: jomold.JoMoLD, values: dict[str, Tensor]) -> ModalityLabels:
     """The targets of a step whose network predicts the given probabilities."""
     batch = common.batch(values["label"])
+    denoiser.advance(len(batch.labels))
     found = {**values, "global_prob": torch.zeros_like(values["label"])}
     return denoiser.revise(batch, common.prediction(found))
 
