@@ -17,6 +17,7 @@ from rlld.denoisers.reinforced.learner import Learner
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import initialised
 from rlld.denoisers.reinforced.reinforce import Reinforce
+from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.denoisers.reinforced.states import CHUNK
 from rlld.denoisers.reinforced.task_learner import TaskLearner
 from rlld.errors import RlldError
@@ -51,6 +52,7 @@ class Reinforced(Denoiser):
         self.learner: Learner = self._learner(0)
         self.wants_feedback = self.learner.wants_feedback
         self.replayable = self.learner.replayable
+        self.segments = SegmentTargets(config.segments)
 
     def prepare(self, context: Context) -> None:
         """Starts policy and learner anew from the seed of the run, on its device."""
@@ -59,6 +61,7 @@ class Reinforced(Denoiser):
         self.policy.to(context.device)
         self.learner = self._learner(context.seed)
         self.learner.prepare(context)
+        self.segments.prepare(context.train)
 
     def _learner(self, seed: int) -> Learner:
         return LEARNERS[self.config.credit](self.config, self.policy, seed + ACTION_SEED)
@@ -73,7 +76,9 @@ class Reinforced(Denoiser):
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns labels after sampled removals; the prediction is not looked at."""
-        return actions.targets(self.learner.revise(batch), batch.labels, self.config.video_target)
+        revised = self.learner.revise(batch)
+        labels = actions.targets(revised, batch.labels, self.config.video_target)
+        return self.segments.added(labels, batch, lambda: self.keep_probability(batch))
 
     def after_step(self) -> dict[str, Tensor]:
         """Lets the policy learn from the task network after the step."""

@@ -31,6 +31,7 @@ from rlld.denoisers.reinforced.judge import (
 )
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.priors import prior_keep
+from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.denoisers.reinforced.states import CHUNK, States
 from rlld.networks.base import Network
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
@@ -70,6 +71,7 @@ class LabelwiseDenoiser(Denoiser):
         self.config, self.spec, self.options = config, spec, config.labelwise
         self.fresh_network_each_round = config.mode == "one_epoch"
         self._context: Context | None = None
+        self._segments = SegmentTargets(config.segments)
         self._parts: _Parts
         self._held_out: tuple[tuple[str, ...], Tensor] | None = None
 
@@ -85,15 +87,17 @@ class LabelwiseDenoiser(Denoiser):
         """Remembers what to learn from; learning starts with the first step."""
         self._context = context
         self._parts.to(context.device)
+        self._segments.prepare(context.train)
         self.learns_from_validation = bool(context.reward.annotated.any())
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns the cleaned labels of training videos."""
         if not len(self._parts.keep):
             self._parts.keep = self._learn()
-        kept = self._parts.keep[batch.index] >= THRESHOLD
-        revision = actions.revise(batch.labels, kept, self.config.empty_rule)
-        return actions.targets(revision.labels, batch.labels, self.config.video_target)
+        keep = self._parts.keep[batch.index]
+        revision = actions.revise(batch.labels, keep >= THRESHOLD, self.config.empty_rule)
+        labels = actions.targets(revision.labels, batch.labels, self.config.video_target)
+        return self._segments.added(labels, batch, lambda: keep)
 
     def keep_probability(self, batch: Batch) -> Tensor:
         """Returns how probable it is that each label is kept (B, 2, C)."""

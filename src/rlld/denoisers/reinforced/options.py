@@ -174,6 +174,57 @@ class Labelwise:
 
 
 @dataclass(frozen=True)
+class TopK:
+    """Options of the selection.
+
+    Attributes:
+        reading: ``all`` selects from a distribution over all classes and intersects with the
+            video's labels; ``restricted`` normalises over the video's labels first. With at most
+            three labels per video, as in LLP, the latter always keeps exactly one.
+        cap: Largest sum of the selected probabilities, in (0, 1].
+        temperature: Of the softmax over the teacher's scores (``all`` only).
+        minimum: Classes that are selected even if they exceed the cap.
+        cross: Whether the class whose probability crosses the cap is selected too, as is usual in
+            label enhancement.
+
+    Raises:
+        RlldError: If a value is out of range.
+    """
+
+    reading: Literal["all", "restricted"] = "all"
+    cap: float = 0.5
+    temperature: float = 1.0
+    minimum: int = 1
+    cross: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cap <= 1 or self.temperature <= 0 or self.minimum < 0:
+            raise RlldError(
+                "top-k selection: cap must lie in (0, 1], temperature be positive, minimum not "
+                f"negative; found {self.cap}, {self.temperature}, {self.minimum}"
+            )
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Targets of segments, for an objective that has segment losses (section 4.3, VALOR).
+
+    A segment is given the classes that a teacher's scores select there and the policy keeps.
+
+    Attributes:
+        scores: The set of scores of the data set that selects; without it there are no segment
+            targets.
+        source: Whether the ``teacher`` selects in every segment, or the ``policy``'s keep
+            probabilities select once per video.
+        select: How classes are selected; the policy's are selected among the video's labels.
+    """
+
+    scores: str | None = None
+    source: Literal["teacher", "policy"] = "teacher"
+    select: TopK = field(default_factory=TopK)
+
+
+@dataclass(frozen=True)
 class Config:
     """Options of RLLD.
 
@@ -208,6 +259,7 @@ class Config:
         labelwise: Options of that credit.
         counterfactual: Options of that credit.
         first_order: Options of that credit.
+        segments: Targets of segments.
 
     Raises:
         RlldError: If a value is out of range.
@@ -235,6 +287,7 @@ class Config:
     labelwise: Labelwise = field(default_factory=Labelwise)
     counterfactual: Counterfactual = field(default_factory=Counterfactual)
     first_order: FirstOrder = field(default_factory=FirstOrder)
+    segments: Segments = field(default_factory=Segments)
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, "lr", "be positive", self.lr)
@@ -243,6 +296,9 @@ class Config:
         decay = self.baseline_decay
         _require(0 <= decay < 1, "baseline_decay", "lie in [0, 1)", decay)
         _require(self.entropy >= 0, "entropy", "not be negative", self.entropy)
+        # The other two try steps, whose labels are those of videos.
+        fits = self.segments.scores is None or self.credit in ("paper", "labelwise")
+        _require(fits, "segments.scores", "go with credit paper or labelwise", self.credit)
 
     def build(self, spec: DataSpec) -> Reinforced | LabelwiseDenoiser:
         """Builds the denoiser for a data set."""

@@ -6,60 +6,34 @@ text gives no formula we could read; two readings are offered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from rlld.errors import RlldError
+from rlld.denoisers.reinforced.options import TopK
+
+__all__ = ["TopK", "longest_prefix", "select"]
 
 TOLERANCE = 1e-12
 
 
-@dataclass(frozen=True)
-class TopK:
-    """Options of the selection.
-
-    Attributes:
-        reading: ``all`` selects from a distribution over all classes and intersects with the
-            video's labels; ``restricted`` normalises over the video's labels first. With at most
-            three labels per video, as in LLP, the latter always keeps exactly one.
-        cap: Largest sum of the selected probabilities, in (0, 1].
-        temperature: Of the softmax over the teacher's scores (``all`` only).
-        minimum: Classes that are selected even if they exceed the cap.
-
-    Raises:
-        RlldError: If a value is out of range.
-    """
-
-    reading: Literal["all", "restricted"] = "all"
-    cap: float = 0.5
-    temperature: float = 1.0
-    minimum: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.cap <= 1 or self.temperature <= 0 or self.minimum < 0:
-            raise RlldError(
-                "top-k selection: cap must lie in (0, 1], temperature be positive, minimum not "
-                f"negative; found {self.cap}, {self.temperature}, {self.minimum}"
-            )
-
-
-def longest_prefix(distribution: Tensor, cap: float = 0.5, minimum: int = 1) -> Tensor:
+def longest_prefix(
+    distribution: Tensor, cap: float = 0.5, minimum: int = 1, cross: bool = False
+) -> Tensor:
     """Selects the most probable classes as long as their sum stays within the cap.
 
     Args:
         distribution: (..., C), not negative; equal values go by class index.
         cap: Largest sum.
         minimum: Classes selected in any case.
+        cross: Whether the class whose probability crosses the cap is selected too.
 
     Returns:
         Mask (..., C), bool.
     """
     ordered, order = distribution.double().sort(dim=-1, descending=True, stable=True)
     rank = torch.arange(ordered.shape[-1], device=ordered.device)
-    chosen = (ordered.cumsum(-1) <= cap + TOLERANCE) | (rank < minimum)
+    sums = ordered.cumsum(-1) - (ordered if cross else 0)
+    chosen = (sums <= cap + TOLERANCE) | (rank < minimum)
     return torch.zeros_like(chosen).scatter(-1, order, chosen)
 
 
@@ -84,7 +58,7 @@ def select(scores: Tensor, labels: Tensor, options: TopK) -> Tensor:
         chosen = _restricted(by_segment, weak, options)
     else:
         distribution = (by_segment.double() / options.temperature).softmax(-1)
-        chosen = longest_prefix(distribution, options.cap, options.minimum) & weak
+        chosen = longest_prefix(distribution, options.cap, options.minimum, options.cross) & weak
         chosen = chosen | _fallback(by_segment, weak, chosen)
     return chosen.view_as(scores)
 
@@ -97,7 +71,8 @@ def _restricted(scores: Tensor, weak: Tensor, options: TopK) -> Tensor:
     # Absent classes sort behind labels of probability 0 and add nothing to the sums.
     ordered, order = own.masked_fill(~weak, -1.0).sort(dim=-1, descending=True, stable=True)
     rank = torch.arange(ordered.shape[-1], device=ordered.device)
-    within = ordered.clamp(min=0).cumsum(-1) <= options.cap + TOLERANCE
+    shares = ordered.clamp(min=0)
+    within = shares.cumsum(-1) - (shares if options.cross else 0) <= options.cap + TOLERANCE
     chosen = within | (rank < options.minimum)
     return torch.zeros_like(chosen).scatter(-1, order, chosen) & weak
 
