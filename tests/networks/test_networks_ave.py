@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,10 +16,13 @@ from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks.ave import AVE, Config
 from rlld.networks.base import Network
+from rlld.networks.convert import convert_state
 from rlld.networks.recurrent import recurrent, residual_fusion, residual_layers
 from rlld.objectives import soft_margin
+from rlld.training.run_folder import load_run, save_run
 from rlld.types import Batch, ModalityLabels, Prediction
 
+CASES = Path(__file__).parents[1] / "golden" / "cases"
 SPEC = DataSpec(
     name="small",
     classes=("a", "b", "c"),
@@ -172,8 +177,14 @@ def test_frames_are_averaged_without_attention() -> None:
     network, values = built(Config(hidden=4)), streams(positions=3)
     averaged = {**values, "visual_2d": values["visual_2d"].view(3, 4, 3, 7).mean(2)}
     torch.testing.assert_close(network(values).segment, network(averaged).segment)
-    with pytest.raises(RlldError, match="has 4 rows for 4 segments, expected 3 per segment"):
-        built(Config(hidden=4, positions=3))(averaged)
+    with pytest.raises(RlldError, match="has 12 rows for 4 segments, expected 1 or 2 per segment"):
+        built(Config(hidden=4, positions=2))(values)
+
+
+def test_one_row_stands_for_equal_positions() -> None:
+    network, values = built(Config(hidden=4, positions=3)), streams()
+    repeated = {**values, "visual_2d": values["visual_2d"].repeat_interleave(3, 1)}
+    torch.testing.assert_close(network(values).segment, network(repeated).segment)
 
 
 def test_bfloat16_runs_and_stays_close() -> None:
@@ -184,6 +195,26 @@ def test_bfloat16_runs_and_stays_close() -> None:
         found = network({name: value.bfloat16() for name, value in values.items()})
     assert found.segment.dtype == torch.float32
     torch.testing.assert_close(found.segment, expected.segment, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["ave", "avsdn"])
+def test_converted_checkpoints_become_runs_that_load(name: str, tmp_path: Path) -> None:
+    case = {"ave": "ave_weak", "avsdn": "avsdn_cpsp_weak"}[name]
+    entries = json.loads((CASES / f"{case}.json").read_text())["parameters"]
+    state = {entry["key"]: 0.1 * torch.randn(entry["shape"]) for entry in entries}
+    classes = {"ave": 29, "avsdn": 28}[name]
+    spec = replace(
+        NO_MOTION,
+        classes=tuple(map(str, range(classes))),
+        streams={"audio": StreamSpec(128), "visual_2d": StreamSpec(512, frames=49)},
+    )
+    found = convert_state(state, name, spec)
+    assert found.recipe.network.config.positions == 49
+    assert found.network.state_dict().keys() == state.keys()
+    save_run(tmp_path / "run", found.network, found.recipe, spec, found.facts)
+    run = load_run(tmp_path / "run")
+    values = {"audio": torch.randn(2, 4, 128), "visual_2d": torch.randn(2, 4 * 49, 512)}
+    torch.testing.assert_close(run.predict(values).segment, found.network(values).segment)
 
 
 def test_residual_fusion_crosses_the_streams_by_hand() -> None:

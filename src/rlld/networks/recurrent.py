@@ -82,35 +82,37 @@ class RecurrentEncoder(Network):
 
         Args:
             streams: Features by stream name (B, T, D); visual ones may have ``positions`` rows
-                per segment (B, T * positions, D).
+                per segment (B, T * positions, D). A single row stands for positions that are all
+                alike, among which no weights choose.
             attend: Whether the sound weights the positions; otherwise they are averaged.
 
         Returns:
             Audio (B, T, D of audio) and visual (B, T, width of the visual rows).
 
         Raises:
-            RlldError: If the pictures have not ``positions`` rows per segment.
+            RlldError: If the pictures have neither one nor ``positions`` rows per segment.
         """
         audio = streams["audio"].to(_precision(self.lstm_audio))
         rows = self._visual_rows(streams, audio.shape[1])
-        if self.positions == 1:
+        if rows.shape[2] == 1:
             return audio, rows.squeeze(2)
         if not attend:
             return audio, rows.mean(2)
         return audio, (self._weights(audio, rows) @ rows).squeeze(2)
 
     def _visual_rows(self, streams: Mapping[str, Tensor], segments: int) -> Tensor:
-        """Returns the visual rows (B, T, positions, width)."""
+        """Returns the visual rows (B, T, positions or 1, width)."""
         pictures = streams["visual_2d"].to(_precision(self.lstm_video))
         if self.positions == 1:
             pictures = pool_frames(pictures, segments)
-        elif pictures.shape[1] != segments * self.positions:
+        count = pictures.shape[1] // segments
+        if pictures.shape[1] % segments or count not in (1, self.positions):
             raise RlldError(
                 f"network {self.name}: visual_2d has {pictures.shape[1]} rows for {segments} "
-                f"segments, expected {self.positions} per segment; set network.positions to 1 "
-                "for features whose frames are averaged"
+                f"segments, expected 1 or {self.positions} per segment; set network.positions to "
+                "what the features have"
             )
-        pictures = pictures.reshape(len(pictures), segments, self.positions, -1)
+        pictures = pictures.reshape(len(pictures), segments, count, -1)
         if not self.projects:
             return pictures
         if not self.has_motion:
