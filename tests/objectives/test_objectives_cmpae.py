@@ -78,7 +78,7 @@ def test_equals_the_rule_cell_by_cell(seed: int, lamb: float, odd: bool) -> None
 def test_disagreement_raises_the_uncertainty_of_the_modality_that_was_listened_to() -> None:
     found = draw(0, 1, 1)
     Mutual().loss(found, torch.ones(1, 1), torch.tensor(True)).backward()
-    louder = "audio" if float(found.audio) >= float(found.visual) else "visual"
+    louder = "audio" if found.audio.item() >= found.visual.item() else "visual"
     for modality in ("audio", "visual"):
         gradient = float(found.extras[f"{modality}_uncertainty"].grad)
         assert gradient < 0 if modality == louder else gradient == 0
