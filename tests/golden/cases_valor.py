@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from common import Case, Expected, Runner
 
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.denoisers import valor as pseudo
+from rlld.features import sampling
 from rlld.networks.base import Network
 from rlld.networks.convert import convert_state
 from rlld.objectives import segment
@@ -107,10 +109,30 @@ def pseudo_labels(case: Case, expected: Expected, _: Path) -> None:
         common.close(name, found[:, :, number], expected[name] > 0)
 
 
+def sampling_rules(case: Case, expected: Expected, _: Path) -> None:
+    """Frames and sound samples of clips whose lengths the constructor lists."""
+    frames, samples = (json.loads(part) for part in re.findall(r"\[.*?\]", case["constructor"]))
+    segments = expected["frame_index"].shape[1]
+    places = [int(place) for place in re.search(r"entries ([\d,]+)", case["notes"])[1].split(",")]
+    length = int(re.search(r"of the (\d+) sample", case["notes"])[1])
+    bounds = [sampling.window_bounds(count, segments) for count in samples]
+    found = {
+        "frame_index": [sampling.frame_indices(count, segments) for count in frames],
+        "audio_boundary": bounds,
+        "stretch_index": [sampling.stretch_indices(count, length)[places] for count in samples],
+        "repeat_and_zeros": [
+            sampling.repeats_and_zeros(int(windows[0, 1]), length) for windows in bounds
+        ],
+    }
+    for name, rows in found.items():
+        common.close(name, np.array(rows), expected[name].astype(np.int64))
+
+
 RUNNERS: dict[str, Runner] = {
     "valor_base": forward,
     "valor_plus": forward,
     "valor_losses": losses,
     "valor_lr": learning_rate,
     "valor_pseudo_labels": pseudo_labels,
+    "valor_sampling": sampling_rules,
 }
