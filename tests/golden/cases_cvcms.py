@@ -27,7 +27,10 @@ def forward(case: Case, expected: Expected, _: Path) -> None:
     values, options = common.inputs(case), case["options"]
     widths = {"feedforward": options["forward_dim"], "token_width": options["occ_dim"]}
     network = common.network(
-        case, "cvcms", **{f"network.{name}": value for name, value in widths.items()}
+        case,
+        "cvcms",
+        common.spec(case),
+        **{f"network.{name}": value for name, value in widths.items()},
     )
     found = network(common.streams(values))
     probabilities(found, expected)

@@ -10,7 +10,6 @@ from cases_han import probabilities
 from common import Case, Expected, Runner
 from torch import Tensor
 
-from rlld.data.spec import LLP_SPEC
 from rlld.denoisers import ma, weak
 from rlld.metrics import published_gate
 from rlld.networks.dhhn import AudioGuide, VisualGuide, merged
@@ -31,7 +30,8 @@ MODES = {
 
 def forward(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass of the main network, and its attention at each scale."""
-    network, values = common.network(case, "hcmn"), common.streams(common.inputs(case))
+    network = common.network(case, "hcmn", common.spec(case))
+    values = common.streams(common.inputs(case))
     probabilities(network(values), expected)
     for number, both in enumerate(network.attend(network.convolve(network.embed(values)))):
         for modality, value in zip(("audio", "visual"), both, strict=True):
@@ -42,7 +42,8 @@ def forward(case: Case, expected: Expected, _: Path) -> None:
 
 def dual(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass of the two networks; each answers for one modality."""
-    network, values = common.network(case, "dhhn"), common.streams(common.inputs(case))
+    network = common.network(case, "dhhn", common.spec(case))
+    values = common.streams(common.inputs(case))
     audio, visual = network.audio_net(values), network.video_net(values)
     common.close("audio_frame_prob", audio.segment, expected["audio_frame_prob"])
     common.close("video_frame_prob", visual.segment, expected["video_frame_prob"])
@@ -58,7 +59,7 @@ def guide(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass of a guide."""
     state = common.state(case)
     kind = AudioGuide if case["case"].startswith("dhhn_audio") else VisualGuide
-    network = kind(state["fc_prob.weight"].shape[1], LLP_SPEC).eval()
+    network = kind(state["fc_prob.weight"].shape[1], common.spec(case)).eval()
     network.load_state_dict(state)
     values = common.streams(common.inputs(case))
     video, segment = network(values)

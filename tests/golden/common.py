@@ -14,6 +14,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent))
 from fill import parameter, tensor
 
+from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.networks.base import Network
 from rlld.networks.convert import convert_state
 from rlld.types import Batch, Prediction
@@ -52,9 +53,17 @@ def state(case: Case) -> dict[str, Tensor]:
     }
 
 
-def network(case: Case, name: str = "han", **settings: Any) -> Network:
+def spec(case: Case) -> DataSpec:
+    """Returns the data set of a case with feature streams, whose first output ends in classes."""
+    shapes = {entry["name"]: entry["shape"] for entry in case["inputs"]}
+    streams = {ours: StreamSpec(shapes[name][-1]) for name, ours in NAMES.items() if name in shapes}
+    classes = tuple(map(str, range(case["outputs"][0]["shape"][-1])))
+    return DataSpec("golden", classes, shapes["audio"][1], 1.0, streams)
+
+
+def network(case: Case, name: str = "han", spec: DataSpec = LLP_SPEC, **settings: Any) -> Network:
     """Builds the network of a case through the converter of published checkpoints."""
-    return convert_state(state(case), name, overrides=settings, where=case["case"]).network
+    return convert_state(state(case), name, spec, settings, case["case"]).network
 
 
 def prediction(values: Mapping[str, Tensor], **extras: Tensor) -> Prediction:
