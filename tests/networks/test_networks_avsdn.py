@@ -142,6 +142,14 @@ def test_unimodal_audio_is_the_network_in_the_dark() -> None:
     torch.testing.assert_close(alone.video, torch.maximum(dark.video, silent.video))
 
 
+def test_embeddings_for_a_contrast_come_with_both_passes() -> None:
+    network, values = built(Config(4)), streams()
+    for found in (network(values), network.unimodal(values)):
+        heard = network.lstm_audio(values["audio"])[0]
+        torch.testing.assert_close(found.extras["audio_after"], heard)
+        assert found.extras["visual_after"].shape == heard.shape
+
+
 def test_one_video_keeps_its_axis() -> None:
     network = built(Config(4, form="localisation"))
     values = {name: value[:1] for name, value in streams().items()}

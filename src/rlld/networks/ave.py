@@ -116,12 +116,18 @@ class AVE(RecurrentEncoder):
 
         Returns:
             The prediction. Its extras hold the joint scores ``segment_score`` (B, T, C) before
-            any softmax or sigmoid, and ``attended_visual`` (B, T, width).
+            any softmax or sigmoid, ``attended_visual`` (B, T, width), and what the LSTMs say,
+            ``audio_after`` and ``visual_after`` (B, T, 2 * hidden).
         """
         audio, visual = self.embed(streams, attend)
         heard, seen = recurrent(self.lstm_audio, audio)[0], recurrent(self.lstm_video, visual)[0]
         scores = full_precision(self._joint_scores(heard, seen))
-        extras = {"segment_score": scores, "attended_visual": visual}
+        extras = {
+            "segment_score": scores,
+            "attended_visual": visual,
+            "audio_after": heard,
+            "visual_after": seen,
+        }
         if self.config.form == "localisation":
             segment = scores.softmax(-1).unsqueeze(2).expand(-1, -1, 2, -1)
             video = self.pooled(scores)

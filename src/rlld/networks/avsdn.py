@@ -116,9 +116,10 @@ class AVSDN(RecurrentEncoder):
             streams: Features by stream name, (B, T, D); ``visual_2d`` with (B, T * positions, D).
 
         Returns:
-            The prediction. Its extras hold the decoder's outputs ``decoder_feature``
-            (B, T, width); in the localisation form also the logits ``event_logit`` (B, T) that
-            an event goes on and ``category_logit`` (B, C) of the video's class.
+            The prediction. Its extras hold (B, T, width each) the outputs of the decoder
+            ``decoder_feature`` and, in the parsing form, of the encoders ``audio_after`` and
+            ``visual_after``; in the localisation form also the logits ``event_logit`` (B, T)
+            that an event goes on and ``category_logit`` (B, C) of the video's class.
         """
         audio, visual = self.embed(streams)
         if self.config.form == "localisation":
@@ -139,7 +140,11 @@ class AVSDN(RecurrentEncoder):
         videos = len(audio)
         segment = torch.stack([both.segment[:videos, :, 0], both.segment[videos:, :, 1]], 2)
         video = torch.maximum(both.video[:videos], both.video[videos:])
-        return Prediction(segment, both.audio[:videos], both.visual[videos:], video)
+        extras = {
+            "audio_after": both.extras["audio_after"][:videos],
+            "visual_after": both.extras["visual_after"][videos:],
+        }
+        return Prediction(segment, both.audio[:videos], both.visual[videos:], video, extras)
 
     def _parse(self, audio: Tensor, visual: Tensor) -> Prediction:
         heard, audio_states = recurrent(self.lstm_audio, audio)
@@ -151,7 +156,7 @@ class AVSDN(RecurrentEncoder):
         segments = torch.stack([full_precision(audio_scores), full_precision(visual_scores)], 2)
         pooled = over_time(segments, self.config.pooling).sigmoid()
         video = over_time(scores, self.config.pooling).sigmoid()
-        extras = {"decoder_feature": decoded}
+        extras = {"decoder_feature": decoded, "audio_after": heard, "visual_after": seen}
         return Prediction(segments.sigmoid(), pooled[:, 0], pooled[:, 1], video, extras)
 
     def _localise(self, audio: Tensor, visual: Tensor) -> Prediction:

@@ -48,7 +48,7 @@ class Grouping(nn.Module):
 
     def forward(
         self, rows: Tensor, tokens: Tensor, other: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Groups.
 
         Args:
@@ -58,7 +58,8 @@ class Grouping(nn.Module):
                 None leaves that out.
 
         Returns:
-            The groups (B, C, width) and the attention of each group to each token (B, C, L).
+            The groups (B, C, width), the attention of each group to each token (B, C, L), and the
+            tokens as they were when they were grouped (B, L, width).
         """
         length = rows.shape[1]
         tokens = tokens.expand(len(rows), -1, -1)
@@ -68,8 +69,8 @@ class Grouping(nn.Module):
         rows, tokens = together[:, :length], together[:, length:]
         if self.han_encoder is not None and other is not None:
             rows, _ = self.han_encoder(rows, other)
-        groups: tuple[Tensor, Tensor] = self.grouping(rows, tokens)
-        return groups
+        groups, shown = self.grouping(rows, tokens)
+        return groups, shown, rows
 
 
 class _Block(nn.Module):
@@ -125,7 +126,8 @@ class _SelfAttention(nn.Module):
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
     def forward(self, rows: Tensor) -> Tensor:
-        out: Tensor = self.proj(attend(*self.qkv(rows).chunk(3, -1), self.heads))
+        query, key, value = self.qkv(rows).chunk(3, -1)
+        out: Tensor = self.proj(attend(query, key, value, self.heads))
         return out
 
 

@@ -98,8 +98,9 @@ class MGN(StreamEmbedding):
             The prediction, its segment probabilities cut off at 1. Its extras hold the logits
             ``audio_class_logits`` and ``visual_class_logits`` (C, C) of the class tokens, which
             do not depend on the videos, the groups ``audio_groups``, ``visual_groups`` and
-            ``fused_groups`` (B, C, hidden), and ``uncut_segment`` (B, T, 2, C), where soft
-            assignment exceeds 1.
+            ``fused_groups`` (B, C, hidden), ``uncut_segment`` (B, T, 2, C), where soft assignment
+            exceeds 1, and embeddings of the segments (B, T, hidden): ``audio_before`` and
+            ``visual_before`` the blocks, ``audio_after`` and ``visual_after`` them.
 
         Raises:
             RlldError: If the videos have another number of segments than the data set.
@@ -136,10 +137,10 @@ class MGN(StreamEmbedding):
                 f"network mgn was made for {self.segments} segments per video, found "
                 f"{audio.shape[1]}; it mixes positions and takes no other number"
             )
-        seen, seen_when = self.visual_cug(visual, self.visual_token)
+        seen, seen_when, visual_after = self.visual_cug(visual, self.visual_token)
         other = visual if cross_modal else None
-        heard, heard_when = self.audio_cug(audio, self.audio_token, other)
-        fused, _ = self.av_mcg(heard, seen)
+        heard, heard_when, audio_after = self.audio_cug(audio, self.audio_token, other)
+        fused, *_ = self.av_mcg(heard, seen)
         audio_probability = _probability(self.fc_prob_a, heard)
         visual_probability = _probability(self.fc_prob_v, seen)
         when = torch.stack([heard_when, seen_when], 1).permute(0, 3, 1, 2)
@@ -148,6 +149,10 @@ class MGN(StreamEmbedding):
         extras = {
             "audio_class_logits": full_precision(self.fc_cls(self.audio_token)),
             "visual_class_logits": full_precision(self.fc_cls(self.visual_token)),
+            "audio_before": full_precision(audio),
+            "visual_before": full_precision(visual),
+            "audio_after": full_precision(audio_after),
+            "visual_after": full_precision(visual_after),
             "audio_groups": full_precision(heard),
             "visual_groups": full_precision(seen),
             "fused_groups": full_precision(fused),
