@@ -91,7 +91,7 @@ def test_the_inter_reward_is_that_of_the_findings():
     assert rows["both sides 0.9 y + 0.05"]["2 of 3"] == "0.575"
     assert rows["both sides 0.9 y + 0.1 / C"]["1 of 3"] == "0.579"
     assert rows["revised labels clipped"]["1 of 3"] == "0.337"
-    assert rows["both sides 0.9 y + 0.05"]["0 of 1 removed"] == "1.000"
+    assert rows["both sides 0.9 y + 0.05"]["0 of 1"] == "1.000"
 
 
 def test_everything_is_told(found):
