@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.compute import Compute
+from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks.convert import convert_file
 from rlld.networks.cpsp import CPSP, PSP, Config
+from rlld.recipe import load_recipe
+from rlld.training.trainer import Trainer
 
 SPEC = DataSpec(
     name="small",
@@ -180,3 +184,16 @@ def test_bad_options_are_refused() -> None:
         Config(hidden=7)
     with pytest.raises(RlldError, match=r"threshold must lie in \[0, 1\), found 9"):
         Config(threshold=9)
+
+
+def test_reinforcement_by_comparison_runs_where_networks_are_stacked(tiny_data: Path) -> None:
+    # LSTMs cannot be stacked: the samples of a step are tried one after the other.
+    data = load_data(tiny_data)
+    settings = {"denoiser.credit": "counterfactual", "schedule.updates": 2}
+    recipe = load_recipe("cpsp+rlld", settings, data.spec.overrides)
+    found = []
+    for stacked in ("on", "off"):
+        compute = Compute(device="cpu", threads=1, stacked=stacked)  # type: ignore[arg-type]
+        trainer = Trainer(recipe, data.train, data.validation, 0, compute)
+        found.append([report for report in trainer.steps() if report is not None][-1]["loss"])
+    assert found[0] == found[1]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rlld.compute import Compute
+from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.objectives.cmpae import CMPAEObjective, Config, Mutual
 from rlld.objectives.contrastive import Contrastive
 from rlld.recipe import load_recipe
+from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 
 FIELDS = ("video", "audio", "visual")
@@ -146,3 +151,16 @@ def test_recipe_has_the_published_settings() -> None:
     assert recipe.selection.score == "mean"
     assert recipe.gate.segment_threshold == 0.25
     assert recipe.denoiser.config.warm_up == "released"
+
+
+@pytest.mark.parametrize("stacked", ["on", "off"])
+def test_steps_that_are_only_tried_do_not_count(tiny_data: Path, stacked: str) -> None:
+    data = load_data(tiny_data)
+    settings = {"denoiser": "reinforced", "denoiser.credit": "counterfactual"}
+    recipe = load_recipe("cmpae", settings, data.spec.overrides)
+    compute = Compute(device="cpu", threads=1, stacked=stacked)  # type: ignore[arg-type]
+    trainer = Trainer(recipe, data.train, data.validation, 0, compute)
+    steps = trainer.steps()
+    next(steps)
+    next(steps)
+    assert int(trainer.objective.step) == 2

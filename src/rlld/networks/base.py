@@ -20,9 +20,12 @@ class Network(nn.Module, ABC):
     Attributes:
         replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
             record a step and replay it without Python.
+        stackable: Whether several networks can be computed as one, their weights stacked
+            (``torch.func.vmap``). LSTMs cannot.
     """
 
     replayable: bool = True
+    stackable: bool = True
 
     @abstractmethod
     def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
@@ -78,6 +81,7 @@ class Unimodal(Network):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
+        self.stackable = network.stackable
 
     def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts; see ``Network.unimodal``."""

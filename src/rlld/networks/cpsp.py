@@ -162,6 +162,8 @@ class CPSP(StreamEmbedding):
         config: Its options.
     """
 
+    stackable = False
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
         self.config = config

@@ -39,6 +39,8 @@ class RecurrentEncoder(Network):
         bidirectional: Whether the LSTMs read in both directions.
     """
 
+    stackable = False
+
     def __init__(
         self,
         name: str,

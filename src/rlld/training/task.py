@@ -69,7 +69,8 @@ class TaskStep:
         self, batch: Batch, choices: Sequence[ModalityLabels], split: Split
     ) -> list[Prediction]:
         """Predicts a split after each of several steps, all from here, and takes them back."""
-        if self.compute.stacks and not self.optimizer._optimizer_step_pre_hooks:
+        hooked = bool(self.optimizer._optimizer_step_pre_hooks)
+        if self.compute.stacks and self.network.stackable and not hooked:
             return self._stacked_trials(batch, choices, split)
         found = []
         for labels in choices:
@@ -83,11 +84,16 @@ class TaskStep:
         """Takes all steps at once: one forward pass, for only the labels differ."""
         chance = random_state(self.compute.torch_device)
         buffers = [(value, value.clone()) for value in self.network.buffers()]
+        counts = [(value, value.clone()) for value in self.objective.buffers()]
         named = dict(self.network.named_parameters())
         with torch.enable_grad():
             with self.compute.autocast():
                 found = self.network(batch.streams)
-                losses = [self.objective(found, labels, batch) for labels in choices]
+                losses = []
+                for labels in choices:
+                    losses.append(self.objective(found, labels, batch))
+                    # All choices are tried as the same step.
+                    _put_back(counts)
                 taught = self._with_lesson({"loss": losses[0]["loss"].new_zeros(())})["loss"]
             total = torch.stack([each["loss"] + taught for each in losses])
             gradients = torch.autograd.grad(
@@ -106,8 +112,7 @@ class TaskStep:
             state[name].grad = None if gradient is None else gradient.contiguous()
         places: dict[Tensor, Tensor] = {value: state[name] for name, value in named.items()}
         stacked_optimizer([self.optimizer] * len(choices), places).step()
-        for value, before in buffers:
-            value.copy_(before)
+        _put_back(buffers)
         restore_random_state(chance, self.compute.torch_device)
         with self.compute.autocast():
             return predict_stack(self.network, state, split)
@@ -138,3 +143,9 @@ class TaskStep:
             self.optimizer.state.clear()
             self.optimizer.state.update(moments)
             restore_random_state(chance, self.compute.torch_device)
+
+
+def _put_back(kept: Sequence[tuple[Tensor, Tensor]]) -> None:
+    for value, before in kept:
+        # Through ``data``, because a loss that was computed already may need the buffer.
+        value.data.copy_(before)
