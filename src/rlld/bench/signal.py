@@ -218,13 +218,17 @@ class _Probe(Denoiser):
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns all labels; tries the others before, once the training is long enough."""
         if self.steps >= self.start:
-            for name, labels in self.policies.items():
-                with self._task.trial(batch, _targets(labels[batch.index], batch.labels)):
-                    self.found[name].append(self.judge(self._task.predict(self.judge.videos)))
-                gone = batch.labels.sum() - labels[batch.index].sum((0, 2))
-                self.removed[name].append(gone)
+            self._try_others(batch)
         self.steps += 1
         return _targets(self.policies[KEEP_ALL][batch.index], batch.labels)
+
+    def _try_others(self, batch: Batch) -> None:
+        choices = [labels[batch.index] for labels in self.policies.values()]
+        targets = [_targets(labels, batch.labels) for labels in choices]
+        predictions = self._task.trials(batch, targets, self.judge.videos)
+        for name, labels, prediction in zip(self.policies, choices, predictions, strict=True):
+            self.found[name].append(self.judge(prediction))
+            self.removed[name].append(batch.labels.sum() - labels.sum((0, 2)))
 
 
 def _targets(revised: Tensor, weak: Tensor) -> ModalityLabels:
