@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rlld.data.split import Split
@@ -61,16 +62,15 @@ def verdicts(videos: Split, keep: Tensor) -> list[Verdict]:
         videos: The videos.
         keep: Keep probabilities (N, 2, C).
     """
-    values = keep.tolist()
-    truth = true_events(videos)
-    present = None if truth is None else truth.any(1).tolist()
+    values, presence = keep.tolist(), true_presence(videos).tolist()
+    known = {0: False, 1: True}
     return [
         Verdict(
             videos.ids[number],
             videos.spec.classes[label],
             modality,
             values[number][index][label],
-            None if present is None else present[number][index][label],
+            known.get(presence[number][index][label]),
         )
         for number, label in videos.labels.nonzero().tolist()
         for index, modality in enumerate(MODALITIES)
@@ -144,19 +144,61 @@ def suspects(rows: Sequence[Verdict], count: int) -> list[Suspect]:
     return found
 
 
-def true_events(videos: Split) -> Tensor | None:
-    """Returns the true events (N, T, 2, C): known of simulated training or annotated videos."""
-    return videos.truth if videos.truth is not None else videos.dense
+def true_presence(videos: Split) -> Tensor:
+    """Returns what is known of every event (N, 2, C), int8: 1 present, 0 absent, -1 unknown.
+
+    Everything is known of simulated training videos and of videos with dense annotation, single
+    labels where there are bare answers.
+    """
+    return videos.presence if videos.truth is None else videos.truth.any(1).to(torch.int8)
 
 
 def label_report(videos: Split, keep: Tensor) -> DenoisingReport:
     """Measures keep probabilities by modality and class.
 
     Args:
-        videos: The videos; where their true events are unknown, only removals are counted.
+        videos: The videos; where their true events are unknown, only removals are counted. Those
+            of training videos are taken from a simulation alone: answers are obeyed, not predicted.
         keep: Keep probabilities (N, 2, C).
     """
-    return denoising_report(keep, videos.labels, true_events(videos), videos.spec.classes)
+    presence, classes = true_presence(videos), videos.spec.classes
+    known = presence >= 0
+    if (videos.name == "train" and videos.truth is None) or not known.any():
+        return denoising_report(keep, videos.labels, None, classes)
+    return denoising_report(keep, videos.labels, (presence > 0)[:, None], classes, known=known)
+
+
+def cross_checked(run: Run, splits: Sequence[Split]) -> DenoisingReport | None:
+    """Measures on the videos that taught the policy, each judged by one that it did not teach.
+
+    It tells how good the cleaning is where the true events of the cleaned videos are unknown.
+
+    Args:
+        run: The run.
+        splits: Splits of its data set; only videos that taught are looked at.
+
+    Returns:
+        The measures; None where the run keeps no held-out probabilities of these videos.
+    """
+    held_out = load_held_out(run)
+    keep, labels, presence = [], [], []
+    for split in splits:
+        found = split.presence.cpu()
+        for number, name in enumerate(split.ids):
+            if name in held_out:
+                keep.append(held_out[name])
+                labels.append(split.labels[number].cpu())
+                presence.append(found[number])
+    if not keep:
+        return None
+    known = torch.stack(presence)
+    return denoising_report(
+        torch.stack(keep),
+        torch.stack(labels),
+        (known > 0)[:, None],
+        run.spec.classes,
+        known=known >= 0,
+    )
 
 
 def measure(videos: Split, keep: Tensor) -> dict[str, dict[str, Any]] | None:
@@ -201,6 +243,8 @@ def judge(run: Run, videos: Split) -> Judged:
     taught = teachers(run, videos)
     if not taught:
         return Judged(keep, tuple(notes))
+    if videos.name == "train":
+        return Judged(keep, (_obeyed(len(taught)), *notes))
     held_out = load_held_out(run)
     crossed = [name for name in taught if name in held_out]
     place = {name: number for number, name in enumerate(videos.ids)}
@@ -210,30 +254,39 @@ def judge(run: Run, videos: Split) -> Judged:
 
 
 def teachers(run: Run, videos: Split) -> list[str]:
-    """Returns the ids of the videos whose dense annotation taught the policy of a run.
+    """Returns the ids of the videos whose annotation taught the policy of a run.
 
     Args:
         run: The run.
-        videos: A split; only of the validation split some may have taught.
+        videos: A split; none of the test split has taught.
     """
-    if videos.name != "validation" or videos.dense is None:
+    if videos.name == "test":
         return []
-    denoiser = load_denoiser(run)
-    if not (denoiser.learns_from_validation or denoiser.wants_feedback):
-        return []
-    rule = run.recipe.selection
-    reward, _ = partition(videos, rule.reward_share, run.facts["seed"], rule.annotated)
-    return list(reward.ids)
+    taught = set(load_held_out(run))
+    if videos.name == "validation" and videos.dense is not None:
+        denoiser = load_denoiser(run)
+        if denoiser.learns_from_validation or denoiser.wants_feedback:
+            rule = run.recipe.selection
+            reward, _ = partition(videos, rule.reward_share, run.facts["seed"], rule.annotated)
+            taught.update(reward.ids)
+    return [name for name in videos.ids if name in taught]
+
+
+def _obeyed(answered: int) -> str:
+    return (
+        f"answers on {answered} of these videos taught the policy; the labels that they speak of "
+        "are kept or removed as answered"
+    )
 
 
 def _teaching(taught: int, crossed: int, videos: int) -> str:
     whom = f"{taught} of these {videos} videos" if taught < videos else "these videos"
     if crossed == taught:
         return (
-            f"the dense annotation of {whom} taught the policy; their labels were judged by "
+            f"the annotation of {whom} taught the policy; their labels were judged by "
             "policies that did not see it (cross-validated), so the figures are a measurement"
         )
     return (
-        f"the dense annotation of {whom} taught the policy that judges their labels, so the "
+        f"the annotation of {whom} taught the policy that judges their labels, so the "
         "figures are a training signal, not a measurement; measure on the test split"
     )

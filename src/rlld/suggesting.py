@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rlld.data.answers import answer_text
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
@@ -107,6 +108,31 @@ def suggest(
         open_[best] = False
         chosen_before += tagged[best]
     return found
+
+
+def answered_fully(videos: Split) -> set[str]:
+    """Returns the ids of the videos of whose labels everything is known."""
+    unknown = (videos.presence < 0) & videos.labels.bool()[:, None]
+    complete = (~unknown).all((1, 2)).tolist()
+    return {name for name, done in zip(videos.ids, complete, strict=True) if done}
+
+
+def question_text(found: Sequence[Suggestion], videos: Split) -> str:
+    """Returns a sheet of the open questions on suggested videos, for ``rlld data answers``.
+
+    Args:
+        found: The suggestions.
+        videos: The pool that they come from.
+    """
+    place = {name: number for number, name in enumerate(videos.ids)}
+    unknown = (videos.presence < 0).tolist()
+    index = {name: position for position, name in enumerate(videos.spec.classes)}
+    return answer_text(
+        (each.video, question.label, question.modality, None)
+        for each in found
+        for question in each.questions
+        if unknown[place[each.video]][MODALITIES.index(question.modality)][index[question.label]]
+    )
 
 
 def suggestion_text(found: Sequence[Suggestion]) -> str:

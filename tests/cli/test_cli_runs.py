@@ -128,6 +128,7 @@ def test_denoise_reports_every_split(trained, run_cli, tmp_path, split):
     assert result.returncode == 0, result.stderr
     report = json.loads((folder / "report.json").read_text())
     assert {path.name for path in folder.iterdir()} == {
+        "report.html",
         "report.json",
         "report.md",
         *(f"{name}.{kind}" for name in ("removed", "found") for kind in ("png", "svg")),

@@ -183,3 +183,17 @@ def test_a_keep_probability_that_is_no_number_is_refused():
     keep[7, 1, 1] = float("nan")
     with pytest.raises(RlldError, match="video 7, visual Drum"):
         denoising_report(keep, labels, truth, CLASSES)
+
+
+def test_labels_of_unknown_truth_are_not_counted():
+    generator = torch.Generator().manual_seed(5)
+    labels = (torch.rand(80, 2, generator=generator) < 0.7).float()
+    truth = torch.rand(80, 3, 2, 2, generator=generator) < 0.3
+    keep = torch.rand(80, 2, 2, generator=generator)
+    known = torch.rand(80, 2, 2, generator=generator) < 0.5
+    found = denoising_report(keep, labels, truth, ("Bell", "Drum"), least=3, known=known)
+    for m, report in enumerate((found.audio, found.visual)):
+        # Asked of one modality alone, unknown labels may as well not be there.
+        fewer = labels * known[:, m]
+        alone = denoising_report(keep, fewer, truth, ("Bell", "Drum"), least=3)
+        assert report == (alone.audio, alone.visual)[m]

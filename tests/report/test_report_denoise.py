@@ -15,7 +15,15 @@ from rlld.denoising import Verdict, label_report, measure, suspects, verdicts
 from rlld.report.denoise import LabelReport, write_report
 from rlld.report.tables import removal_table
 
-FACTS = {"recipe": "rlld", "denoiser": "reinforced", "split": "train", "videos": 48}
+FACTS = {
+    "run": "RUN",
+    "recipe": "rlld",
+    "denoiser": "reinforced",
+    "seed": 0,
+    "dataset": "tiny",
+    "split": "train",
+    "videos": 48,
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +85,7 @@ def test_a_report_folder_holds_what_was_measured(videos, keep, tmp_path):
     files = {path.name for path in write_report(tmp_path / "r", report)}
     assert files == {path.name for path in (tmp_path / "r").iterdir()}
     figures = {f"{name}.{kind}" for name in ("removed", "found") for kind in ("png", "svg")}
-    assert files == {"report.json", "report.md"} | figures
+    assert files == {"report.html", "report.json", "report.md"} | figures
     data = json.loads((tmp_path / "r" / "report.json").read_text())
     assert data["modalities"] == measured.as_dict()
     assert data["notes"] == ["they taught | it"]
@@ -108,7 +116,7 @@ def test_a_report_without_truth_draws_removals_alone(videos, keep, tmp_path):
     found = suspects(verdicts(unknown, keep), 5)
     report = LabelReport(FACTS, [], label_report(unknown, keep), found)
     files = {path.name for path in write_report(tmp_path, report)}
-    assert files == {"report.json", "report.md", "removed.png", "removed.svg"}
+    assert files == {"report.html", "report.json", "report.md", "removed.png", "removed.svg"}
     text = (tmp_path / "report.md").read_text()
     assert "found.png" not in text
     assert "unknown" in text

@@ -25,7 +25,7 @@ class Args:
     data: Path | None = None
     """Data-set folder; the one of the training when not given."""
     report: Path | None = None
-    """Folder for a report: report.json, report.md and bars per class as PNG and SVG."""
+    """PAGE.html for one page, or a folder for the page, report.json, report.md and figures."""
     suspects: int = 10
     """How many of the most suspect labels to print."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -36,10 +36,19 @@ def run(args: Args) -> None:
     """Writes the verdicts and the report, prints a summary and the suspects."""
     from rlld.compute import Compute
     from rlld.console import OUT
-    from rlld.denoising import judge, label_report, suspects, verdict_text, verdicts
+    from rlld.data.dataset import weak_files
+    from rlld.denoising import (
+        cross_checked,
+        judge,
+        label_report,
+        suspects,
+        verdict_text,
+        verdicts,
+    )
     from rlld.evaluation import load_for
     from rlld.files import write_text
     from rlld.report.denoise import LabelReport, write_report
+    from rlld.report.denoise_page import write_denoise_page
     from rlld.report.tables import removal_table
     from rlld.training.run_folder import load_run
 
@@ -62,6 +71,14 @@ def run(args: Args) -> None:
         )
     if measured.known:
         OUT.print(removal_table({loaded.recipe.name: measured.as_dict()}))
+    checked = None
+    if args.split == "train" and not measured.known:
+        others = [name for name in ("validation",) if name in weak_files(videos.spec)]
+        splits = [videos, *(load_for(loaded, name, args.data) for name in others)]
+        checked = cross_checked(loaded, splits)
+    if checked is not None:
+        OUT.print("on annotated videos, each judged by a policy that it did not teach:")
+        OUT.print(removal_table({loaded.recipe.name: checked.as_dict()}))
     for note in judged.notes:
         OUT.print(f"note: {note}", markup=False)
     OUT.print(f"written: {args.out}")
@@ -75,6 +92,10 @@ def run(args: Args) -> None:
             "split": args.split,
             "videos": len(videos),
         }
-        report = LabelReport(facts, judged.notes, measured, suspects(rows, REPORTED))
-        for path in write_report(args.report, report):
-            OUT.print(f"written: {path}")
+        report = LabelReport(facts, judged.notes, measured, suspects(rows, REPORTED), checked)
+        if args.report.suffix == ".html":
+            write_denoise_page(args.report, report)
+            OUT.print(f"written: {args.report}", markup=False)
+        else:
+            for path in write_report(args.report, report):
+                OUT.print(f"written: {path}", markup=False)

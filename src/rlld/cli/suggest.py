@@ -23,6 +23,8 @@ class Args:
     """How many to suggest."""
     out: Path | None = None
     """Tab-separated file to write; RUN/suggest-SPLIT.csv when not given."""
+    answers: Path | None = None
+    """A sheet to fill in (video, class, modality, present) and add by 'rlld data answers'."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
 
@@ -35,17 +37,20 @@ def run(args: Args) -> None:
     from rlld.errors import RlldError
     from rlld.evaluation import load_for
     from rlld.files import write_text
-    from rlld.suggesting import suggest, suggestion_text
+    from rlld.suggesting import answered_fully, question_text, suggest, suggestion_text
     from rlld.training.run_folder import load_run
 
     loaded = load_run(args.run, Compute(args.device).torch_device)
     videos = load_for(loaded, args.split, args.data).to(loaded.device)
-    taught = teachers(loaded, videos)
-    found = suggest(videos, judge(loaded, videos).keep, args.count, taught)
+    known = answered_fully(videos).intersection(teachers(loaded, videos))
+    found = suggest(videos, judge(loaded, videos).keep, args.count, known)
     if not found:
         raise RlldError(f"{args.run}: every {args.split} video taught it; choose --split train")
     out = args.out or args.run / f"suggest-{args.split}.csv"
     write_text(out, suggestion_text(found))
     for each in found:
         OUT.print(f"{each.video}  {each.bits:.2f} bits  {each.reason}", markup=False)
+    if args.answers is not None:
+        write_text(args.answers, question_text(found, videos))
+        OUT.print(f"to fill in: {args.answers}", markup=False)
     OUT.print(f"{len(found)} of {len(videos)} {args.split} videos; written: {out}")

@@ -178,6 +178,7 @@ def denoising_report(
     *,
     threshold: float = THRESHOLD,
     least: int = LEAST,
+    known: Tensor | None = None,
 ) -> DenoisingReport:
     """Measures keep probabilities by modality and class.
 
@@ -188,6 +189,8 @@ def denoising_report(
         classes: Class names, C of them.
         threshold: A label is kept from this probability on.
         least: A class has an AUC when at least so many of its labels are noisy and as many clean.
+        known: Of which labels the truth is known (N, 2, C), bool; the others are not counted. All
+            when None.
 
     Raises:
         RlldError: If the keep probability of a label is no number.
@@ -208,8 +211,9 @@ def denoising_report(
             truly = None if noisy is None else noisy[:, m, at][chosen]
             return _judge(values[:, m, at][chosen], truly, threshold, least)
 
-        everything = part(present, slice(None), 1)
-        by_class = {name: part(present[:, c], c, least) for c, name in enumerate(classes)}
+        here = present if known is None else present & known[:, m].cpu()
+        everything = part(here, slice(None), 1)
+        by_class = {name: part(here[:, c], c, least) for c, name in enumerate(classes)}
         return ModalityReport(everything.removal, everything.auc, everything.mean_keep, by_class)
 
     return DenoisingReport(judged(0), judged(1), known=truth is not None)

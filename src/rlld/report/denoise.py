@@ -11,6 +11,7 @@ from typing import Any
 from rlld.denoising import Suspect
 from rlld.files import write_text
 from rlld.metrics.denoising import THRESHOLD, DenoisingReport
+from rlld.report.denoise_page import write_denoise_page
 from rlld.report.figures import class_bars
 from rlld.report.tables import REMOVAL, number, removal_cells
 from rlld.types import MODALITIES
@@ -33,12 +34,15 @@ class LabelReport:
         notes: What the reader must know, above all whether these labels taught the policy.
         measured: The measures.
         suspects: The most suspect labels, ranked.
+        checked: The measures on the videos that taught the policy, cross-validated; they tell how
+            good the cleaning is where the true events of these labels are unknown.
     """
 
     facts: Mapping[str, Any]
     notes: Sequence[str]
     measured: DenoisingReport
     suspects: Sequence[Suspect]
+    checked: DenoisingReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns everything JSON-ready."""
@@ -48,12 +52,13 @@ class LabelReport:
             "truth_known": self.measured.known,
             "notes": list(self.notes),
             "modalities": self.measured.as_dict(),
+            "checked": None if self.checked is None else self.checked.as_dict(),
             "suspects": [_suspect(entry) for entry in self.suspects],
         }
 
 
 def write_report(folder: Path, report: LabelReport) -> list[Path]:
-    """Writes ``report.json``, ``report.md`` and the figures.
+    """Writes ``report.json``, ``report.md``, ``report.html`` and the figures.
 
     Args:
         folder: The folder, made when missing; files of an earlier report are replaced.
@@ -75,7 +80,9 @@ def write_report(folder: Path, report: LabelReport) -> list[Path]:
     pictures = [path.name for path in figures if path.suffix == ".png"]
     write_text(text, _markdown(report, found, title, pictures))
     write_text(data, json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n")
-    return [text, data, *figures]
+    page = folder / "report.html"
+    write_denoise_page(page, report)
+    return [page, text, data, *figures]
 
 
 def _shown(found: Mapping[str, Any], heads: Mapping[str, str]) -> dict[str, str]:
@@ -121,6 +128,11 @@ def _markdown(
     lines += ["## Noisy labels found", "", *_table(["modality", *REMOVAL.values()], rows), ""]
     if not report.measured.known:
         lines += ["The true events of these videos are unknown: only removals are counted.", ""]
+    if report.checked is not None:
+        checked = report.checked.as_dict()
+        rows = [[name, *removal_cells(checked[name])] for name in MODALITIES]
+        lines += ["On the annotated videos, each judged by a policy that it did not teach:", ""]
+        lines += [*_table(["modality", *REMOVAL.values()], rows), ""]
     for picture in pictures:
         lines += [f"![{CAPTIONS[picture]}]({picture})", ""]
     heads = [head for key, head in CLASS_HEADS.items() if key != "within_class_auc"]

@@ -1,0 +1,85 @@
+"""What the report says of annotated videos, by answers and by held-out policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import rlld
+from rlld.compute import Compute
+from rlld.data.answers import read_answers
+from rlld.data.dataset import load_split
+from rlld.denoising import cross_checked, judge, label_report, teachers
+from rlld.metrics.denoising import denoising_report
+from rlld.suggesting import answered_fully, question_text, suggest
+from rlld.training.run_folder import load_run
+from rlld.training.selection import partition
+
+COMPUTE = Compute(device="cpu", threads=1)
+QUICK = {
+    "schedule.rounds": 2,
+    "denoiser.labelwise.folds": 2,
+    "denoiser.labelwise.judges": 1,
+    "denoiser.labelwise.steps": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("checked") / "run"
+    return rlld.train("rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides=QUICK)
+
+
+def test_validation_labels_are_judged_by_held_out_policies(run, tiny_data):
+    videos = load_split(tiny_data, "validation")
+    judged = judge(run, videos)
+    assert "cross-validated" in judged.notes[0]
+    reward, _ = partition(videos, run.recipe.selection.reward_share, 0)
+    assert teachers(run, videos) == list(reward.ids)
+    found = cross_checked(run, [videos])
+    at = torch.tensor([videos.ids.index(name) for name in reward.ids])
+    part = denoising_report(
+        judged.keep[at], videos.labels[at], videos.dense[at], videos.spec.classes
+    )
+    assert found == part
+    test = load_split(tiny_data, "test")
+    assert cross_checked(run, [test]) is None
+    assert label_report(test, judge(load_run(run.path), test).keep).known
+
+
+def test_answers_alone_measure_the_labels_that_they_speak_of(tiny_data):
+    videos = load_split(tiny_data, "validation")
+    keep = torch.rand(20, 2, 4, generator=torch.Generator().manual_seed(0))
+    presence = videos.presence.clone()
+    presence[10:] = -1
+    bare = replace(videos, dense=None, answers=presence)
+    first = torch.arange(10)
+    expected = label_report(videos.subset(first), keep[:10])
+    assert label_report(bare, keep) == expected
+    nothing = replace(videos, dense=None, answers=None)
+    assert not label_report(nothing, keep).known
+
+
+def test_a_sheet_asks_what_is_not_known(tiny_data, tmp_path):
+    videos = load_split(tiny_data, "train")
+    keep = torch.rand(48, 2, 4, generator=torch.Generator().manual_seed(0))
+    answers = torch.full((48, 2, 4), -1, dtype=torch.int8)
+    answers[5] = 1
+    answers[6, 0] = 0
+    pool = replace(videos, answers=answers)
+    assert answered_fully(pool) == {videos.ids[5]}
+    found = suggest(pool, keep, 48, answered_fully(pool))
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text(question_text(found, pool))
+    rows = [line.split("\t") for line in sheet.read_text().splitlines()[1:]]
+    asked = {(video, label, modality) for video, label, modality, present in rows if not present}
+    assert len(asked) == len(rows)
+    assert asked == {
+        (videos.ids[n], videos.spec.classes[c], modality)
+        for n, c in videos.labels.nonzero().tolist()
+        for modality in ("audio", "visual")
+        if n != 5 and (n, modality) != (6, "audio")
+    }
+    assert read_answers(sheet, videos.spec.taxonomy) == []
