@@ -160,7 +160,7 @@ def _facts(
     return {
         "data": str(data.folder.resolve()),
         "training_videos": trainer.videos,
-        "teaching_videos": len(trainer.reward.split) if trainer.reward else 0,
+        "teaching_videos": _teaching_videos(trainer),
         "updates": trainer.updates,
         "selected_round": best["round"],
         "selected_updates": best["updates"],
@@ -170,6 +170,11 @@ def _facts(
         "compute": dict(record),
         "notes": _notes(trainer),
     }
+
+
+def _teaching_videos(trainer: Trainer) -> int:
+    reward = [trainer.reward.split] if trainer.reward else []
+    return sum(int(split.annotated.sum()) for split in (*reward, trainer.train))
 
 
 def _notes(trainer: Trainer) -> list[str]:

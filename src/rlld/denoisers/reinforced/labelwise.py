@@ -123,7 +123,9 @@ class LabelwiseDenoiser(Denoiser):
             return []
         if not self._teaches(context):
             given = self.spec.priors.audio or self.spec.priors.visual
-            source = "the priors of dataset.yaml" if given else "how well their tags can be predicted"
+            source = (
+                "the priors of dataset.yaml" if given else "how well their tags can be predicted"
+            )
             return [f"no annotated video: labels were cleaned by {source}; {WORTH}"]
         present = context.train.labels.any(0)
         notes = []
