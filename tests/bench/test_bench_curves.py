@@ -9,18 +9,16 @@ import numpy as np
 import pytest
 
 from rlld.bench import curves
-from rlld.bench.curves import LINES, Recorded, deviation, draw, record, smoothed
+from rlld.bench.curves import LEARNERS, PROTOCOLS, Recorded, deviation, draw, record, smoothed
 from rlld.bench.denoising import Settings
 from rlld.errors import RlldError
 
 QUICK = {
-    "rlld": {"schedule.steps": 2},
-    "rlld-labelwise": {
-        "schedule.steps": 2,
-        "denoiser.labelwise.folds": 2,
-        "denoiser.labelwise.judge": "evidence",
-    },
+    "schedule.steps": 2,
+    "denoiser.labelwise.folds": 2,
+    "denoiser.labelwise.judge": "evidence",
 }
+LINES = [(protocol, learner) for protocol in PROTOCOLS for learner in LEARNERS]
 
 
 def test_smoothing_equals_a_slow_reference():
@@ -42,8 +40,8 @@ def test_smoothing_equals_a_slow_reference():
 def recorded(tiny_data, tmp_path_factory):
     out = tmp_path_factory.mktemp("curves")
     with pytest.MonkeyPatch.context() as patch:
-        short = {line: (name, {**own, **QUICK[name]}) for line, (name, own) in LINES.items()}
-        patch.setattr(curves, "LINES", short)
+        short = {name: {**own, **QUICK} for name, own in PROTOCOLS.items()}
+        patch.setattr(curves, "PROTOCOLS", short)
         patch.setattr(curves, "EPISODES", {**curves.EPISODES, "schedule.steps": 2})
         settings = Settings((tiny_data,), out, seeds=2, workers=1, device="cpu")
         lines, terms = record(settings, episodes=3)
@@ -53,10 +51,10 @@ def recorded(tiny_data, tmp_path_factory):
 def test_every_line_has_an_episode_for_each_round(recorded):
     _, lines, terms = recorded
     assert terms.updates == 6
-    assert [each.line for each in lines] == list(LINES)
+    assert [(each.protocol, each.learner) for each in lines] == LINES
     for each in lines:
         assert each.measures["segment_audio"].shape == (2, 3)
-        assert ("keep_visual" in each.measures) == each.line.startswith("rlld,")
+        assert ("keep_visual" in each.measures) == (each.learner == "rlld")
 
 
 def test_the_values_are_those_of_the_logs(recorded):
@@ -101,4 +99,4 @@ def test_what_is_wrong_is_told(tiny_data, tmp_path):
     with pytest.raises(RlldError, match="--episodes"):
         record(settings, episodes=0)
     with pytest.raises(ValueError, match="at least one series"):
-        draw([Recorded("a", {})], "segment_audio", tmp_path / "x", "t")
+        draw([Recorded("a", "b", {})], "segment_audio", tmp_path / "x", "t")

@@ -41,13 +41,13 @@ PAPER, DEFAULT = "rlld", "rlld-labelwise"
 EPISODES = {"schedule.round": "episode", "schedule.steps": 32, "schedule.carry": 0.25}
 # Learning rates that fall over the run would starve the fresh networks of late episodes.
 FRESH = {**EPISODES, "denoiser.mode": "one_epoch", "schedule.milestones": ()}
-LINES: dict[str, tuple[str, Mapping[str, Any]]] = {
-    f"{PAPER}, one network": (PAPER, EPISODES),
-    f"{DEFAULT}, one network": (DEFAULT, EPISODES),
-    f"{PAPER}, fresh networks": (PAPER, FRESH),
-    f"{DEFAULT}, fresh networks": (DEFAULT, FRESH),
+PROTOCOLS: dict[str, Mapping[str, Any]] = {
+    "one network through the run": EPISODES,
+    "a fresh network each episode": FRESH,
 }
-"""Recipe and settings by line. Fresh networks, one each episode, are section 4.5's protocol."""
+"""Own settings by panel; fresh networks are section 4.5's protocol."""
+LEARNERS = (PAPER, DEFAULT)
+"""Recipes by line of a panel."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,14 @@ class Recorded:
     """What the runs of one line logged.
 
     Attributes:
-        line: Its name.
+        protocol: A key of ``PROTOCOLS``.
+        learner: Its recipe.
         measures: Values (runs, episodes) by name: the ten validation scores, and ``KEPT`` where
             there is a policy that moves.
     """
 
-    line: str
+    protocol: str
+    learner: str
     measures: dict[str, Values]
 
 
@@ -81,13 +83,19 @@ def record(settings: Settings, episodes: int) -> tuple[list[Recorded], Terms]:
         raise RlldError(f"--episodes must be 1 or more, found {episodes}")
     steps = load_recipe(PAPER, EPISODES).schedule.steps
     terms = Terms(episodes * steps, SELECTION)
-    jobs = plan(LINES, settings.data, range(settings.seeds), terms, settings.device)
+    lines = {
+        f"{learner}, {protocol}": (protocol, learner)
+        for protocol in PROTOCOLS
+        for learner in LEARNERS
+    }
+    methods = {line: (learner, PROTOCOLS[protocol]) for line, (protocol, learner) in lines.items()}
+    jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     logs: dict[str, list[list[dict[str, Any]]]] = {}
     for outcome in run_all(jobs, settings.runs, settings.workers):
         if isinstance(outcome, Failure):
             raise RlldError(f"{outcome.reason}; the same command tries again")
         logs.setdefault(outcome.job.method, []).append(_log(settings.runs, outcome))
-    return [Recorded(line, _measures(runs)) for line, runs in logs.items()], terms
+    return [Recorded(*lines[line], _measures(runs)) for line, runs in logs.items()], terms
 
 
 def draw(recorded: Sequence[Recorded], measure: str, stem: Path, title: str) -> list[Path]:
@@ -102,15 +110,16 @@ def draw(recorded: Sequence[Recorded], measure: str, stem: Path, title: str) -> 
     Returns:
         PNG, SVG and CSV.
     """
-    series = {}
+    panels: dict[str, dict[str, Curve]] = {}
     for each in recorded:
         if measure in each.measures:
             smooth = smoothed(each.measures[measure])
             mean, sd = smooth.mean(0), deviation(smooth)
-            number = [float(at) for at in range(1, smooth.shape[1] + 1)]
-            series[each.line] = Curve(number, list(mean), list(mean - sd), list(mean + sd))
+            episodes = range(1, smooth.shape[1] + 1)
+            curve = Curve(episodes, list(mean), list(mean - sd), list(mean + sd))
+            panels.setdefault(each.protocol, {})[each.learner] = curve
     label = "mean keep probability" if measure in KEPT else f"{measure.replace('_', ' ')} F (%)"
-    paths = training_curves(stem, series, "episode", label, title)
+    paths = training_curves(stem, panels, "episode", label, title)
     paths.append(stem.with_name(f"{stem.name}.csv"))
     write_text(paths[-1], _csv(recorded, measure))
     return paths
@@ -154,7 +163,9 @@ def _measures(runs: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Values]:
 def _csv(recorded: Sequence[Recorded], measure: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["line", "episode", "runs", "smoothed_mean", "smoothed_sd", "mean", "sd"])
+    writer.writerow(
+        ["protocol", "learner", "episode", "runs", "smoothed_mean", "smoothed_sd", "mean", "sd"]
+    )
     for each in recorded:
         if measure not in each.measures:
             continue
@@ -162,5 +173,6 @@ def _csv(recorded: Sequence[Recorded], measure: str) -> str:
         smooth = smoothed(values)
         columns = (smooth.mean(0), deviation(smooth), values.mean(0), deviation(values))
         for number, row in enumerate(zip(*columns, strict=True), start=1):
-            writer.writerow([each.line, number, len(values), *(f"{value:.4f}" for value in row)])
+            cells = (f"{value:.4f}" for value in row)
+            writer.writerow([each.protocol, each.learner, number, len(values), *cells])
     return text.getvalue()

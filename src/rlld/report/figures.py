@@ -129,19 +129,31 @@ def learning_curve(
         _x_axis(axis, positions)
         for number, curve in enumerate(series.values()):
             _line(axis, curve, number)
-        return _finish_lines(figure, axis, series, path_stem, (x_label, y_label, title))
+        axis.grid(axis="y", color=GRID, linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.set_xlabel(x_label)
+        axis.set_ylabel(y_label)
+        axis.set_title(title, loc="left")
+        figure.canvas.draw()
+        _label_ends(axis, series)
+        return _save(figure, path_stem)
 
 
 def training_curves(
-    path_stem: Path, series: Mapping[str, Curve], x_label: str, y_label: str, title: str
+    path_stem: Path,
+    panels: Mapping[str, Mapping[str, Curve]],
+    x_label: str,
+    y_label: str,
+    title: str,
 ) -> list[Path]:
     """Draws one line for each method over the course of its training, with its band.
 
     Args:
         path_stem: Path without suffix.
-        series: Curves by the name of the method.
-        x_label: What the x axis counts.
-        y_label: What the y axis measures.
+        panels: Curves by the name of the method, by panel title. Panels have y axes of their own;
+            all have the same methods.
+        x_label: What the x axes count.
+        y_label: What the y axes measure.
         title: Title of the figure.
 
     Returns:
@@ -150,16 +162,25 @@ def training_curves(
     Raises:
         ValueError: If there is no curve.
     """
-    if not series:
+    if not any(panels.values()):
         raise ValueError("training curves need at least one series")
-    with _figure(8.2, 4.8) as figure:
-        axis = figure.subplots()
-        for number, curve in enumerate(series.values()):
-            colour, style = _colour(number)
-            axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
-            axis.plot(curve.x, curve.mean, style, color=colour)
-        axis.margins(x=0.01)
-        return _finish_lines(figure, axis, series, path_stem, (x_label, y_label, title))
+    with _figure(1.2 + 4.2 * len(panels), 4.2) as figure:
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axis, (name, series) in zip(axes, panels.items(), strict=True):
+            for number, (method, curve) in enumerate(series.items()):
+                colour, style = _colour(number)
+                axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
+                axis.plot(curve.x, curve.mean, style, color=colour, label=method)
+            axis.margins(x=0.01)
+            axis.grid(axis="y", color=GRID, linewidth=0.8)
+            axis.set_axisbelow(True)
+            axis.set_title(name, loc="left", fontweight="normal")
+            axis.set_xlabel(x_label)
+        axes[0].set_ylabel(y_label)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+        return _save(figure, path_stem)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -235,24 +256,6 @@ def _x_axis(axis: Axes, positions: Sequence[float]) -> None:
         axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_locator(FixedLocator(list(positions)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _finish_lines(
-    figure: Figure,
-    axis: Axes,
-    series: Mapping[str, Curve],
-    path_stem: Path,
-    labels: tuple[str, str, str],
-) -> list[Path]:
-    x_label, y_label, title = labels
-    axis.grid(axis="y", color=GRID, linewidth=0.8)
-    axis.set_axisbelow(True)
-    axis.set_xlabel(x_label)
-    axis.set_ylabel(y_label)
-    axis.set_title(title, loc="left")
-    figure.canvas.draw()
-    _label_ends(axis, series)
-    return _save(figure, path_stem)
 
 
 def _colour(number: int) -> tuple[str, str]:
