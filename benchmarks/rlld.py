@@ -14,6 +14,7 @@ step, a copy for the bytes that its operators read and write, which is as if no 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -137,6 +138,12 @@ def trainer(recipe: str, train: Split, validation: Split, compute: Compute, **mo
     return Trainer(load_recipe(recipe, settings), train, validation, 0, compute)
 
 
+def stepping(run: Trainer) -> Callable[[], None]:
+    """Returns a function that takes a step of a run; its rounds never end."""
+    inputs = itertools.cycle(run.start(0))
+    return lambda: run._step(*next(inputs))
+
+
 def same_numbers(ours: Trainer, simple: plain_rlld.PlainRLLD) -> None:
     """Gives the plain loop our weights and requires its decisions and scores to be ours."""
     simple.network.load_state_dict(ours.network.state_dict())
@@ -147,7 +154,7 @@ def same_numbers(ours: Trainer, simple: plain_rlld.PlainRLLD) -> None:
         found = policy(batch.streams, batch.labels)
         expected = simple.policy(*simple.train.features(batch.index), batch.labels)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    scores = list(ours._scores(ours.reward).values())
+    scores = list(ours.scores(ours.reward).values())
     assert np.allclose([float(score) for score in scores], simple.evaluate(), atol=0.05)
 
 
@@ -194,7 +201,7 @@ def rlld_step(args: argparse.Namespace, compute: Compute) -> None:
     train = random_videos("train", args.videos, 1)
     validation = random_videos("validation", args.validation, 2)
     run = trainer("rlld", train, validation, compute)
-    steps = run.steps()
+    step_once = stepping(run)
     simple, plainly = None, Timing()
     if compute.torch_device.type == "cpu" and compute.precision == "float32" and args.plain:
         dims = plain.DIMS
@@ -203,9 +210,9 @@ def rlld_step(args: argparse.Namespace, compute: Compute) -> None:
     order = torch.Generator().manual_seed(0)
     ours, selection = Timing(), Timing()
     for _ in range(5):
-        next(steps)
+        step_once()
     for _ in range(args.turns):
-        ours.measure(lambda: next(steps), args.steps)
+        ours.measure(step_once, args.steps)
         selection.measure(run._validated, max(1, args.steps // 4))
         if simple is not None:
             size = min(128, args.videos)
@@ -236,15 +243,15 @@ def jomold_run(args: argparse.Namespace, compute: Compute) -> None:
     # Its own estimator would be trained to the end of a run that has none.
     run = trainer("jomold", train, validation, compute, **{"schedule.updates": 1})
     run.schedule = estimator.schedule
-    stages = {"estimator": estimator.steps(), "denoising": run.steps()}
+    stages = {"estimator": stepping(estimator), "denoising": stepping(run)}
     timings = {name: Timing() for name in stages}
     selection = Timing()
-    for steps in stages.values():
-        for _ in range(5):
-            next(steps)
+    for _ in range(5):
+        for step_once in stages.values():
+            step_once()
     for _ in range(args.turns):
-        for name, steps in stages.items():
-            timings[name].measure(lambda s=steps: next(s), args.steps)
+        for name, step_once in stages.items():
+            timings[name].measure(step_once, args.steps)
         selection.measure(run._validated, 1)
     kind = "wall" if compute.torch_device.type == "cuda" else "cpu"
     epoch = -(-LLP_VIDEOS // 128)

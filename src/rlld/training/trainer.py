@@ -126,7 +126,8 @@ class Trainer:
         train = self.train
         if videos is not None:
             train = train.subset(videos)
-            labels = ModalityLabels(*(part[videos] for part in _three(labels)))
+            audio, visual, video = (part[videos] for part in _three(labels))
+            labels = ModalityLabels(audio, visual, video)
         updates = max(1, round(share * self.total_updates))
         recipe = self.recipe.varied({**(settings or {}), "schedule.updates": updates})
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
@@ -155,23 +156,36 @@ class Trainer:
         """
         while self.updates < self.total_updates:
             number = self.round
-            done = self.updates - number * self.schedule.steps_per_round(self.videos)
-            if done == 0:
-                self._start_round(number)
-            set_rate(self.optimizer, self.schedule.rate(number, self.videos))
-            self.objective.start_round(number)
-            left = self._inputs(number, done)
+            left = self.start(number)
             for position, inputs in enumerate(left, start=1):
                 self._step(*inputs)
-                self.updates += 1
-                yield self._end_round(number) if position == len(left) else None
+                yield self.end_round(number) if position == len(left) else None
+
+    def start(self, number: int) -> list[tuple[Tensor, ...]]:
+        """Starts a round, or what is left of it.
+
+        Returns:
+            The inputs of its steps.
+        """
+        done = self.updates - number * self.schedule.steps_per_round(self.videos)
+        if done == 0:
+            self._start_round(number)
+        set_rate(self.optimizer, self.schedule.rate(number, self.videos))
+        self.objective.start_round(number)
+        return self._inputs(number, done)
+
+    def note(self, names: tuple[str, ...], values: Tensor) -> None:
+        """Counts a step and keeps its figures (F,)."""
+        self.totals.add(names, values)
+        self.watch.see(self.updates, names, values)
+        self.updates += 1
 
     def restore_best(self) -> None:
         """Puts the selected weights into the network and the denoiser's networks."""
         self.network.load_state_dict({**self.best["weights"], **self.parts.weights()})
         if self.parts.kept:
             # Parts of several rounds were never judged together.
-            self.best["scores"] = _numbers(self._scores(self.selection))
+            self.best["scores"] = _numbers(self.scores(self.selection))
         modules = self.denoiser.networks()
         for name, weights in self.best["denoiser"].items():
             modules[name].load_state_dict(weights)
@@ -269,8 +283,7 @@ class Trainer:
         self.denoiser.advance(len(index))
         full = len(index) == min(self.schedule.batch_size, self.videos)
         values = (self._full_step if full else self._take)(index, *annotated)
-        self.totals.add(self._names, values)
-        self.watch.see(self.updates, self._names, values)
+        self.note(self._names, values)
 
     def _take(self, index: Tensor, *annotated: Tensor) -> Tensor:
         """Takes a step without waiting for the device; a GPU may record and replay it.
@@ -295,7 +308,7 @@ class Trainer:
         figures = task.take(batch, labels, prediction)
         figures.update(self.denoiser.after_step())
         if self.denoiser.wants_feedback:
-            figures.update(self.denoiser.feedback(self._scores(self.reward)))
+            figures.update(self.denoiser.feedback(self.scores(self.reward)))
         figures["gradient"] = gradient_norm(self.network.parameters())
         self._names = tuple(figures)
         return torch.stack([value.double() for value in figures.values()])
@@ -309,7 +322,8 @@ class Trainer:
         with torch.no_grad():
             return self.network(batch.streams), None
 
-    def _scores(self, validation: Validation | None) -> dict[str, Tensor]:
+    def scores(self, validation: Validation | None) -> dict[str, Tensor]:
+        """Returns what the task network scores on validation videos, nothing without any."""
         if validation is None:
             return {}
         with self.compute.autocast():
@@ -318,7 +332,7 @@ class Trainer:
 
     def _selected_scores(self) -> Tensor:
         """Returns the scores that select; their names go to ``_score_names``."""
-        scores = self._scores(self.selection)
+        scores = self.scores(self.selection)
         self._score_names = tuple(scores)
         return torch.stack([value.double() for value in scores.values()])
 
@@ -342,7 +356,8 @@ class Trainer:
                 "rlld-labelwise, which can do without, or annotate some (docs/data.md)"
             )
 
-    def _end_round(self, number: int) -> Report:
+    def end_round(self, number: int) -> Report:
+        """Validates, keeps the weights if they are the best, and returns what is to be logged."""
         self.require_finite()
         figures = {**self.totals.means(), **_numbers(self.denoiser.end_of_round())}
         scores = {}
