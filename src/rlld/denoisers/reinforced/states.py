@@ -73,9 +73,10 @@ class States(nn.Module):
 
     def of(self, split: Split) -> Tensor:
         """Returns the mean logits of a whole split (N, 2, C)."""
+        if not len(split):
+            return split.labels.new_zeros(0, 2, split.labels.shape[1])
         everyone = torch.arange(len(split), device=split.device)
-        parts = [self(split.batch(index).streams) for index in torch.split(everyone, CHUNK)]
-        return torch.cat(parts) if parts else split.labels.new_zeros(0, 2, split.labels.shape[1])
+        return torch.cat([self(split.batch(i).streams) for i in torch.split(everyone, CHUNK)])
 
 
 @torch.no_grad()
