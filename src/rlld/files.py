@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         RlldError: If the folder cannot be made or written to.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Two machines may write to one place, and their processes have the same numbers.
+    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
