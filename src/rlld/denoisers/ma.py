@@ -93,6 +93,7 @@ class MA(Denoiser):
         exchange: The labels that it removes.
     """
 
+    replayable = True
     networks_are_fixed = True
 
     def __init__(self, config: Config, spec: DataSpec) -> None:

@@ -1,0 +1,123 @@
+"""Two networks of one kind with different initial weights, for Co-teaching+ and JoCoR.
+
+Their objectives let each choose the labels that the other one learns from, or both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.base import Network
+from rlld.registry import NETWORKS
+from rlld.types import Prediction
+
+PARTS = ("segment", "audio", "visual", "video")
+PREFIX = "peers."
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of a pair of networks.
+
+    Attributes:
+        base: Name of the network of which there are two.
+        options: Its options.
+        hidden: Width of both, in place of the base's own.
+        predicts: Whose prediction counts when scoring and parsing: the ``first``, the ``second``
+            or their ``average``. It has no part in training by the objectives made for peers.
+    """
+
+    base: str = "han"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hidden: int | None = None
+    predicts: Literal["first", "second", "average"] = "first"
+
+    def __post_init__(self) -> None:
+        self.base_config()
+
+    def base_config(self) -> Any:
+        """Returns the options of one network.
+
+        Raises:
+            RlldError: If there is no such network, or an option is wrong.
+        """
+        if self.base == "peers":
+            raise RlldError("network peers: base must be another network, such as han")
+        width = {} if self.hidden is None else {"hidden": self.hidden}
+        return NETWORKS.config({"name": self.base, **self.options, **width}, "network peers")
+
+    def build(self, spec: DataSpec) -> Peers:
+        """Builds both networks for a data set."""
+        return Peers(self, spec)
+
+
+class Peers(Network):
+    """Two networks that read the same videos and share nothing.
+
+    The extras of a prediction hold what each peer says, stacked: ``peers.segment``
+    (2, B, T, 2, C), ``peers.audio``, ``peers.visual`` and ``peers.video`` (2, B, C); besides, those
+    of the peer that predicts.
+
+    Attributes:
+        first: A network.
+        second: Another one.
+        predicts: Whose prediction counts; may be changed at any time.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        base = config.base_config()
+        self.first: Network = base.build(spec)
+        self.second: Network = base.build(spec)
+        self.predicts: str = config.predicts
+        self.replayable = self.first.replayable and self.second.replayable
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts; see the class for the extras."""
+        return self._joined(self.first(streams), self.second(streams))
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts as both networks do when each modality sees itself alone."""
+        return self._joined(self.first.unimodal(streams), self.second.unimodal(streams))
+
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts twice; each network computes once what its two passes share."""
+        one, other = self.first.with_unimodal(streams), self.second.with_unimodal(streams)
+        return self._joined(one[0], other[0]), self._joined(one[1], other[1])
+
+    def _joined(self, first: Prediction, second: Prediction) -> Prediction:
+        both = {name: torch.stack([getattr(first, name), getattr(second, name)]) for name in PARTS}
+        extras = {f"{PREFIX}{name}": value for name, value in both.items()}
+        if self.predicts == "average":
+            return Prediction(
+                **{name: value.mean(0) for name, value in both.items()}, extras=extras
+            )
+        chosen = first if self.predicts == "first" else second
+        parts = {name: getattr(chosen, name) for name in PARTS}
+        return Prediction(**parts, extras={**chosen.extras, **extras})
+
+
+def peer_probabilities(prediction: Prediction, name: str) -> Tensor:
+    """Returns what both peers say, stacked along a first axis of 2.
+
+    Args:
+        prediction: Of a pair of networks.
+        name: ``segment``, ``audio``, ``visual`` or ``video``.
+
+    Raises:
+        RlldError: If another network predicted.
+    """
+    found = prediction.extras.get(f"{PREFIX}{name}")
+    if found is None:
+        raise RlldError(
+            "this objective trains two networks at once; set network to peers, and network.base to "
+            "the network of which there shall be two"
+        )
+    return found

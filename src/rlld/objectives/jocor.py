@@ -1,0 +1,120 @@
+"""JoCoR for several labels and two modalities (Wei et al., CVPR 2020).
+
+The multi-label form is ours: no code of the published audio-visual rows exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+from rlld.networks.peers import peer_probabilities
+from rlld.objectives.base import Objective
+from rlld.objectives.small_loss import (
+    POSITIVE,
+    SmallLoss,
+    cell_losses,
+    disagreement,
+    masked_mean,
+    wrong_label_rates,
+)
+from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of JoCoR.
+
+    Attributes:
+        agreement: Weight lambda of the networks' disagreement in the joint loss; that of the
+            labels is 1 - lambda. Released: 0.1; its authors found 0.5 to 0.9 best on pictures.
+        selection: What is selected, and the ramp of the forget rate.
+    """
+
+    agreement: float = 0.1
+    selection: SmallLoss = field(default_factory=SmallLoss)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.agreement <= 1:
+            raise RlldError(
+                f"objective jocor: agreement must lie in [0, 1], found {self.agreement}"
+            )
+
+    def build(self, spec: DataSpec) -> JoCoR:
+        """Builds the objective; it needs to know nothing of the data set."""
+        return JoCoR(self)
+
+
+class JoCoR(Objective):
+    """Two networks learn to agree, from the labels whose joint loss is small.
+
+    The fused term is never filtered. Where the label source tells no shares of wrong labels,
+    nothing is filtered.
+
+    Attributes:
+        config: Its options.
+    """
+
+    round: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("round", torch.zeros((), dtype=torch.int64))
+
+    def start_round(self, number: int) -> None:
+        """Sets how far the forget rate has risen."""
+        self.round.fill_(number)
+
+    def forward(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns the loss of both networks together, and its parts."""
+        parts = {"video": self.joint(peer_probabilities(prediction, "video"), labels.video).mean()}
+        rates = wrong_label_rates(labels)
+        for number, name in enumerate(MODALITIES):
+            probability, target = peer_probabilities(prediction, name), getattr(labels, name)
+            if rates is None:
+                parts[name] = self.joint(probability, target).mean()
+                continue
+            rate = self.config.selection.rate(rates[number], self.round)
+            parts[name], kept = self.loss(probability, target, rate)
+            positive = target > POSITIVE
+            parts[f"kept_{name}"] = (kept & positive).sum() / positive.sum().clamp(min=1)
+        loss = parts["video"] + parts["audio"] + parts["visual"]
+        return {"loss": loss, **parts}
+
+    def joint(self, probability: Tensor, target: Tensor) -> Tensor:
+        """Returns the joint loss of every cell (B, C).
+
+        Args:
+            probability: What the networks say (2, B, C).
+            target: Targets (B, C).
+        """
+        weight = self.config.agreement
+        return (1 - weight) * cell_losses(probability, target).sum(0) + weight * disagreement(
+            probability
+        )
+
+    def loss(self, probability: Tensor, target: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the loss of one modality.
+
+        Args:
+            probability: What the networks say (2, B, C).
+            target: Targets (B, C).
+            rate: Forget rate, a scalar, float64.
+
+        Returns:
+            The loss, a scalar, and the cells (B, C), bool, that were learnt from.
+        """
+        losses = self.joint(probability, target)
+        positive, selection = target > POSITIVE, self.config.selection
+        if selection.granularity == "video":
+            kept = selection.chosen(losses.detach(), torch.ones_like(positive), rate)
+        else:
+            kept = selection.chosen(losses.detach(), positive, rate) | ~positive
+        return masked_mean(losses, kept), kept
