@@ -128,18 +128,24 @@ class Published:
 
     Attributes:
         source: Where they are printed.
-        scores: The ten scores by name.
+        scores: The ten scores by name, as printed.
+        errors: Why a printed score is wrong, by its name.
     """
 
     source: str
     scores: dict[str, float]
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 def published_scores() -> dict[str, Published]:
     """Returns published scores on LLP by recipe."""
     known = read_yaml(Path(__file__).with_name("published.yaml"))
     return {
-        name: Published(entry["source"], dict(zip(NAMES, entry["scores"], strict=True)))
+        name: Published(
+            entry["source"],
+            dict(zip(NAMES, entry["scores"], strict=True)),
+            entry.get("errors", {}),
+        )
         for name, entry in known.items()
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 import time
 import traceback
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
+from rlld.cluster import NodeError, await_file
 from rlld.compute import Compute
 from rlld.config import to_dict
 from rlld.console import ERR, progress, quiet
@@ -26,7 +28,7 @@ from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
 from rlld.files import write_text
 from rlld.metrics.scores import NAMES, named_score
-from rlld.pool import each
+from rlld.pool import Workers, each
 from rlld.recipe import Recipe, load_recipe
 from rlld.training.loop import train
 from rlld.training.run_folder import Run
@@ -48,27 +50,36 @@ class Terms:
     """What every row of a table has in common.
 
     Attributes:
-        updates: Updates of the task network.
-        selection: The validation score that picks the kept weights.
+        updates: Updates of the task network; those of each recipe when None.
+        selection: The validation score that picks the kept weights; the rule of each recipe, which
+            may use the same videos for teaching and selecting, when None.
 
     Raises:
         RlldError: If there is no such score.
     """
 
-    updates: int
-    selection: str
+    updates: int | None
+    selection: str | None
 
     def __post_init__(self) -> None:
-        if self.selection != "last":
+        if self.selection not in ("last", None):
             named_score(dict.fromkeys(NAMES, 0.0), self.selection)
 
     @property
     def overrides(self) -> dict[str, Any]:
         """The settings that enforce them, by dotted path."""
-        share = 1.0 if self.selection == "last" else TEACHING
-        return {UPDATES: self.updates, SELECTION: self.selection, REWARD_SHARE: share}
+        found: dict[str, Any] = {} if self.updates is None else {UPDATES: self.updates}
+        if self.selection is not None:
+            share = 1.0 if self.selection == "last" else TEACHING
+            found |= {SELECTION: self.selection, REWARD_SHARE: share}
+        return found
 
     def __str__(self) -> str:
+        if self.updates is None or self.selection is None:
+            return (
+                "each recipe at its own terms: length and selection rule as published, but for "
+                "what dataset.yaml asks of every recipe"
+            )
         chosen = "weights of the last round kept"
         if self.selection != "last":
             chosen = (
@@ -145,6 +156,11 @@ class Job:
     def key(self) -> str:
         """The name of its folder in the cache."""
         return short_hash(self.identity)
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs it takes."""
+        return int(Compute(self.device).torch_device.type == "cuda")
 
     @property
     def command(self) -> str:
@@ -226,7 +242,7 @@ def plan(
     ]
 
 
-def run_all(jobs: Sequence[Job], cache: Path, workers: int = 1) -> list[Result | Failure]:
+def run_all(jobs: Sequence[Job], cache: Path, workers: Workers = 1) -> list[Result | Failure]:
     """Trains and measures what the cache does not hold yet.
 
     A run that fails costs only itself; an interrupted one goes on where it stopped.
@@ -234,12 +250,19 @@ def run_all(jobs: Sequence[Job], cache: Path, workers: int = 1) -> list[Result |
     Args:
         jobs: The runs.
         cache: Folder of the runs; each has a folder named by its key.
-        workers: Processes, each with one thread.
+        workers: Processes, each with one thread, or ``"ray"``: a cluster whose nodes share the
+            cache, the data sets and the version of everything.
 
     Returns:
         What became of each job, in their order.
+
+    Raises:
+        RlldError: If there is no cluster, or a node of it does not share what it has to.
     """
-    tasks = {job.key: _Task(job, cache / job.key) for job in jobs}
+    tasks = {
+        job.key: _Task(replace(job, data=job.data.absolute()), cache.absolute() / job.key)
+        for job in jobs
+    }
     waiting = [task for task in tasks.values() if not (task.folder / SCORES).is_file()]
     failures = _run_waiting(waiting, len(tasks), workers)
     outcomes: list[Result | Failure] = []
@@ -261,18 +284,23 @@ class _Task:
         return str(self.job)
 
 
-def _run_waiting(waiting: Sequence[_Task], total: int, workers: int) -> dict[str, RlldError]:
+def _run_waiting(waiting: Sequence[_Task], total: int, workers: Workers) -> dict[str, RlldError]:
     done, failures = total - len(waiting), {}
+    shared = waiting[0].folder.parent if waiting else None
+    gpus = max((task.job.gpus for task in waiting), default=0)
     if done:
         ERR.print(f"{done} of {total} runs are in the cache")
     started = time.monotonic()
     with progress("runs", total, done) as tick:
-        for number, (task, outcome) in enumerate(each(_execute, waiting, workers), start=1):
+        outcomes = each(_execute, waiting, workers, shared=shared, gpus=gpus)
+        for number, (task, outcome) in enumerate(outcomes, start=1):
             left = (time.monotonic() - started) / number * (len(waiting) - number)
             told = outcome
             if isinstance(outcome, RlldError):
                 failures[task.job.key] = outcome
                 told = "failed"
+            else:
+                await_file(task.folder / SCORES)
             remark = f"{task}: {told} ({done + number} of {total}, {_minutes(left)} left)"
             ERR.print(remark, markup=False)
             tick(1)
@@ -286,6 +314,9 @@ def _minutes(seconds: float) -> str:
 def _execute(task: _Task) -> str:
     """Trains and measures one run in a worker process; returns its score for the log."""
     job, folder = task.job, task.folder
+    if (folder / SCORES).is_file():  # the worker was lost after its work was done
+        return _told(_read(job, folder).scores)
+    _require_same(job, folder.name)
     try:
         with quiet():
             report = _measured(job, folder)
@@ -297,8 +328,24 @@ def _execute(task: _Task) -> str:
         kind = type(error).__name__
         raise RlldError(f"{job}: failed with {kind} ({error}); see {folder / ERROR}") from None
     write_text(folder / SCORES, json.dumps(report, indent=1) + "\n")
-    scores = report["scores"]
+    return _told(report["scores"])
+
+
+def _told(scores: Mapping[str, float]) -> str:
     return f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
+
+
+def _require_same(job: Job, key: str) -> None:
+    """Requires that where it runs, a job is the one that was planned.
+
+    Raises:
+        NodeError: If versions, the device or the data differ.
+    """
+    if job.key != key or dataset_fingerprint(job.data) != job.fingerprint:
+        raise NodeError(
+            f"{job}: {platform.node()} has another rlld, torch or device, or other data in "
+            f"{job.data}, than where the benchmark was started; make them the same"
+        )
 
 
 def _measured(job: Job, folder: Path) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from rlld.report.tables import KINDS
 from rlld.types import MODALITIES
 
 NOTHING = "-"
+WRONG = "*"
+"""Marks a printed number that cannot be right; a remark says why."""
 NAME_WIDTH = 12
 """Characters of a row's name that a narrow terminal shows at least, before it folds."""
 SCORE_HEADS = tuple(
@@ -99,6 +101,11 @@ def remarks(comparison: Comparison) -> list[str]:
         *comparison.notes,
         *(f"{row.method}: {row.runs} of {len(row.commands)} runs." for row in incomplete),
         *(f"Published, {name}: {known.source}." for name, known in _known(comparison).items()),
+        *(
+            f"{WRONG} {name}, {score.replace('_', ' ')}: {reason}."
+            for name, known in _known(comparison).items()
+            for score, reason in known.errors.items()
+        ),
         *(f"Failed: {reason}" for reason in comparison.failures),
     ]
 
@@ -137,9 +144,10 @@ def csv_text(comparison: Comparison) -> str:
     ends = ("mean", "low", "high")
     heads = ["method", "measure", "runs", *ends, "sd", *(f"difference_{end}" for end in ends)]
     writer.writerow([*heads, "published", "source", "updates", "selection", "data", "seeds"])
+    terms = comparison.terms
     common = [
-        comparison.terms.updates,
-        comparison.terms.selection,
+        "" if terms.updates is None else terms.updates,
+        terms.selection or "",
         " ".join(comparison.data),
         " ".join(map(str, comparison.seeds)),
     ]
@@ -205,9 +213,11 @@ def _scores(comparison: Comparison) -> Block:
 
 
 def _differences(comparison: Comparison) -> Block:
+    known = _known(comparison)
+    columns = ("difference", "published") if known else ("difference",)
     heads = ["method"]
     for name in ("seg Type", "ev Type"):
-        heads += [name, "difference"]
+        heads += [name, *columns]
     rows = []
     for row in comparison.rows:
         cells = [row.method]
@@ -215,6 +225,8 @@ def _differences(comparison: Comparison) -> Block:
             found = row.estimate(name)
             cells.append(_spread(found))
             cells.append(_interval(comparison.difference(row, name)))
+            if known:
+                cells.append(_printed(known.get(row.method), name))
         rows.append(tuple(cells))
     title = f"Mean and standard deviation; difference to {comparison.baseline}"
     return Block(title, tuple(heads), tuple(rows))
@@ -231,7 +243,7 @@ def _removal(comparison: Comparison) -> Block:
 
 def _published(comparison: Comparison) -> Block:
     rows = tuple(
-        (name, *(f"{known.scores[score]:.1f}" for score in NAMES))
+        (name, *(_printed(known, score) for score in NAMES))
         for name, known in _known(comparison).items()
     )
     heads = ("method", *SCORE_HEADS)
@@ -244,6 +256,12 @@ def _known(comparison: Comparison) -> dict[str, Published]:
         for row in comparison.rows
         if row.method in comparison.published
     }
+
+
+def _printed(known: Published | None, measure: str) -> str:
+    if known is None:
+        return NOTHING
+    return f"{known.scores[measure]:.1f}" + (WRONG if measure in known.errors else "")
 
 
 def _mean(row: Row, measure: str) -> str:
