@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from rlld.data.annotations import write_dense, write_weak
+from rlld.data.scores import scores_path
+from rlld.data.simulate.labels import SplitLabels
+from rlld.data.simulate.scores import draw_scores, score_specs
 from rlld.data.spec import FILE_NAME, AnnotationFiles, DataSpec, StreamSpec, spec_text
 from rlld.data.store import StoreWriter, store_path
 
@@ -26,6 +29,8 @@ SPEC = DataSpec(
         "schedule.batch_size": 16,
         "schedule.steps": 3,
         "schedule.learning_rate": 5e-3,
+        "denoiser.audio_thresholds": [0.0],
+        "denoiser.visual_thresholds": [0.0],
     },
 )
 
@@ -57,10 +62,24 @@ def make_tiny(folder: Path, seed: int = 0) -> Path:
             for number, name in enumerate(ids):
                 writer.add(name, _features(rng, maps[number], prototypes))
             writer.finish(ids)
+        _write_scores(folder, split, SplitLabels(tuple(ids), weak, maps), seed)
     joined = np.concatenate(dense_maps)
     write_dense(annotations / spec.annotations.audio, dense_ids, joined[:, :, 0], spec)
     write_dense(annotations / spec.annotations.visual, dense_ids, joined[:, :, 1], spec)
     return folder
+
+
+def _write_scores(folder: Path, split: str, labels: SplitLabels, seed: int) -> None:
+    specs = score_specs(labels)
+    prompts = specs["combinations"].dims["audio"]
+    # Random numbers of their own: features are the same with and without scores.
+    rng = np.random.default_rng((seed, len(labels.ids)))
+    scores = draw_scores(labels.weak, labels.events, [], prompts, rng)
+    for name, shape in specs.items():
+        with StoreWriter(scores_path(folder, name, split), split, shape) as writer:
+            for number, video in enumerate(labels.ids):
+                writer.add(video, {key: value[number] for key, value in scores[name].items()})
+            writer.finish(labels.ids)
 
 
 def _draw_maps(rng: np.random.Generator, count: int) -> np.ndarray:

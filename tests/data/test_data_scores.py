@@ -27,9 +27,9 @@ def test_combinations_stand_in_the_published_order():
 
 @pytest.fixture
 def scored(tiny_data: Path, tmp_path: Path) -> tuple[Path, dict[str, np.ndarray]]:
-    """A copy of the tiny data set, and files of scores for its training videos."""
+    """A copy of the tiny data set without scores, and files of scores for its training videos."""
     folder = tmp_path / "data"
-    shutil.copytree(tiny_data, folder)
+    shutil.copytree(tiny_data, folder, ignore=shutil.ignore_patterns("scores"))
     rng = np.random.default_rng(0)
     values = {}
     for number, video in enumerate(load_split(folder, "train").ids):

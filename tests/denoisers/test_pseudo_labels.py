@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 
 import pytest
@@ -156,9 +157,10 @@ def test_recipes_train_and_say_what_they_kept(simulated, name, tmp_path):
 
 
 def test_a_data_set_without_scores_says_what_to_do(tiny_data, tmp_path):
-    data = load_data(tiny_data)
-    overrides = {"denoiser.audio_thresholds": [0.0], "denoiser.visual_thresholds": [0.0]}
-    recipe = load_recipe("valor", overrides, data.spec.overrides)
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_data, folder, ignore=shutil.ignore_patterns("scores"))
+    data = load_data(folder)
+    recipe = load_recipe("valor", None, data.spec.overrides)
     with pytest.raises(RlldError, match="no scores 'classes' of its train videos"):
         train(recipe, data, tmp_path / "run", seed=0, compute=Compute("cpu"))
 
