@@ -38,6 +38,9 @@ class Objective(nn.Module, ABC):
             Scalars by name: ``loss`` is minimised, the others are its parts, for the log.
         """
 
+    def prepare(self, videos: int) -> None:
+        """Is told, before its state is restored, how many training videos there are."""
+
     def start_round(self, number: int) -> None:
         """Is told which round the next steps belong to, 0-based; also after a resume.
 

@@ -246,6 +246,7 @@ class Trainer:
         torch.manual_seed(seed)
         self.network = self._build_network().to(self.device)
         objective: Objective = self.recipe.objective.config.build(self.train.spec)
+        objective.prepare(self.videos)
         self.objective = objective.to(self.device)
         self.optimizer = self.schedule.build_optimizer(self.network, self.objective)
         make_recordable(self.optimizer)
