@@ -99,6 +99,16 @@ def test_the_fingerprint_covers_the_features(tiny_data, tmp_path):
     assert dataset_fingerprint(same) != dataset_fingerprint(tiny_data)
 
 
+def test_the_fingerprint_covers_the_scores(tiny_data, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_data, copy)
+    file = copy / "scores" / "classes" / "train.safetensors"
+    shutil.copyfile(copy / "scores" / "classes" / "test.safetensors", file)
+    assert dataset_fingerprint(copy) != dataset_fingerprint(tiny_data)
+    shutil.rmtree(copy / "scores")
+    assert dataset_fingerprint(copy) != dataset_fingerprint(tiny_data)
+
+
 def test_every_row_has_equal_terms(tiny_data):
     jobs = jobs_of(tiny_data, *recipe_names())
     assert {job.recipe.schedule.updates for job in jobs} == {6}

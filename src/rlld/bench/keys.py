@@ -11,6 +11,7 @@ from typing import Any
 
 import rlld
 from rlld.data.dataset import dense_files, weak_files
+from rlld.data.scores import scores_files
 from rlld.data.spec import ANNOTATIONS, FILE_NAME, read_spec
 from rlld.data.store import ids_hash, read_store, store_path
 from rlld.files import sha256
@@ -23,7 +24,7 @@ def dataset_fingerprint(folder: Path) -> str:
     """Returns a hash of what a data-set folder holds, wherever it lies.
 
     It covers ``dataset.yaml``, every annotation file that it names, and the ids and checksums that
-    the packed stores carry; the features themselves are not read.
+    the packed stores of features and scores carry; the arrays themselves are not read.
 
     Raises:
         RlldError: If a file is missing or wrong.
@@ -38,6 +39,10 @@ def dataset_fingerprint(folder: Path) -> str:
     for split in sorted(weak):
         store = read_store(store_path(folder, split))
         parts[split] = [ids_hash(store.ids), dict(sorted(store.checksums.items()))]
+    for path in scores_files(folder):
+        store = read_store(path)
+        name = path.relative_to(folder).as_posix()
+        parts[name] = [ids_hash(store.ids), dict(sorted(store.checksums.items()))]
     return short_hash(parts)
 
 

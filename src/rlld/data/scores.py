@@ -55,6 +55,11 @@ def scores_path(folder: Path, name: str, split: str) -> Path:
     return folder / "scores" / name / f"{split}.safetensors"
 
 
+def scores_files(folder: Path) -> list[Path]:
+    """Returns the files of all scores of a data-set folder, sorted."""
+    return sorted(folder.glob(str(scores_path(Path(), "*", "*"))))
+
+
 def combinations(labels: Sequence[int]) -> list[tuple[int, ...]]:
     """Returns the label combinations of a video in the order of their prompts.
 
