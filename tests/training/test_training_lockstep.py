@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+import rlld
 from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
 from rlld.training.lockstep import Lockstep
+from rlld.training.seeds import train_seeds
 from rlld.training.trainer import Trainer
 from rlld.training.waits import WatchWaits
 
@@ -91,3 +93,48 @@ def test_what_cannot_be_stacked_is_refused(tiny_data):
     ):
         with pytest.raises(RlldError, match=f"several seeds .* {reason}; train one seed"):
             Lockstep(trainers(tiny_data, recipe, **settings))
+
+
+def test_every_seed_gets_a_run_folder(tiny_data, tmp_path):
+    data = load_data(tiny_data)
+    settings = {"schedule.rounds": 1, **NO_DROPOUT}
+    recipe = load_recipe("weak", settings, data.spec.overrides)
+    runs = train_seeds(recipe, data, tmp_path / "all", SEEDS, compute=CPU)
+    for seed, run in zip(SEEDS, runs, strict=True):
+        alone = rlld.train(recipe, data, tmp_path / str(seed), seed=seed, compute=CPU)
+        assert run.path == tmp_path / "all" / f"seed-{seed}"
+        assert run.facts["seed"] == seed
+        assert run.facts["validation"] == pytest.approx(alone.facts["validation"], abs=0.01)
+        assert (run.path / "metrics.jsonl").read_text().count("\n") == 1
+        size = (run.path / "model.safetensors").stat().st_size
+        assert size == (tmp_path / str(seed) / "model.safetensors").stat().st_size
+    assert not (tmp_path / "all" / "resume").exists()
+    with pytest.raises(RlldError, match="holds finished runs"):
+        train_seeds(recipe, data, tmp_path / "all", SEEDS, compute=CPU)
+
+
+def test_interrupted_seeds_resume_through_their_file(tiny_data, tmp_path, monkeypatch):
+    data = load_data(tiny_data)
+    recipe = load_recipe("weak", {"schedule.rounds": 2}, data.spec.overrides)
+    whole = train_seeds(recipe, data, tmp_path / "whole", SEEDS, compute=CPU)
+    steps = Lockstep.steps
+
+    def interrupted(self):
+        for number, reports in enumerate(steps(self)):
+            yield reports
+            if number == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lockstep, "steps", interrupted)
+    out = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        train_seeds(recipe, data, out, SEEDS, compute=CPU, checkpoint_seconds=0)
+    monkeypatch.setattr(Lockstep, "steps", steps)
+    with pytest.raises(RlldError, match="unfinished runs; add --resume"):
+        train_seeds(recipe, data, out, SEEDS, compute=CPU)
+    with pytest.raises(RlldError, match="another seeds"):
+        train_seeds(recipe, data, out, (1, 2), compute=CPU, resume=True)
+    again = train_seeds(recipe, data, out, SEEDS, compute=CPU, resume=True)
+    for one, other in zip(whole, again, strict=True):
+        first, second = one.path / "model.safetensors", other.path / "model.safetensors"
+        assert first.read_bytes() == second.read_bytes()

@@ -148,10 +148,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny_data, tmp_path):
 
 
 def test_a_second_signal_interrupts_at_once():
-    from rlld.training.loop import _stop_requested
+    from rlld.training.loop import stop_requested
 
     before = signal.getsignal(signal.SIGTERM)
-    with _stop_requested() as received:
+    with stop_requested() as received:
         os.kill(os.getpid(), signal.SIGTERM)
         assert received == [signal.SIGTERM]
         with pytest.raises(KeyboardInterrupt):

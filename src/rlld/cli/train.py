@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from rlld.training.run_folder import Run
 
 OVERRIDES = True
 
@@ -24,6 +27,8 @@ class Args:
     """Run folder to make."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same numbers."""
+    seeds: int = 1
+    """Train that many seeds at once, from --seed on, each into OUT/seed-N."""
     resume: bool = False
     """Go on with the unfinished run in --out."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -32,6 +37,8 @@ class Args:
     """bfloat16 is faster where the processor multiplies in it: GPUs, AMD Zen 4, Intel with AMX."""
     gemm: Literal["default", "onednn"] = "default"
     """onednn multiplies float32 matrices about twice as fast on AMD processors, not on Intel."""
+    graphs: bool = True
+    """On a GPU, record steps as CUDA graphs and replay them."""
     checkpoint_seconds: float = 20.0
     """Longest time between two states to resume from."""
     print_config: bool = False
@@ -43,9 +50,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.compute import Compute
     from rlld.console import OUT
     from rlld.data.dataset import load_data
-    from rlld.metrics.tags import TAGS
     from rlld.recipe import load_recipe
-    from rlld.report.tables import score_table
     from rlld.training.loop import train
 
     data = load_data(args.data)
@@ -55,7 +60,23 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
 
         OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False), markup=False)
         return
-    compute = Compute(args.device, args.precision, args.gemm)
+    compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
+    if args.seeds > 1:
+        from rlld.training.seeds import train_seeds
+
+        numbers = range(args.seed, args.seed + args.seeds)
+        runs = train_seeds(
+            recipe,
+            data,
+            args.out,
+            numbers,
+            compute=compute,
+            resume=args.resume,
+            checkpoint_seconds=args.checkpoint_seconds,
+        )
+        for number, run in zip(numbers, runs, strict=True):
+            _show(run, f"{recipe.name}, seed {number}")
+        return
     result = train(
         recipe,
         data,
@@ -65,15 +86,23 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         resume=args.resume,
         checkpoint_seconds=args.checkpoint_seconds,
     )
-    facts = result.facts
+    _show(result, recipe.name)
+
+
+def _show(run: Run, title: str) -> None:
+    from rlld.console import OUT
+    from rlld.metrics.tags import TAGS
+    from rlld.report.tables import score_table
+
+    facts = run.facts
     scores = facts["validation"]
     if TAGS in scores:
         OUT.print(f"tags of the validation videos: mean average precision {scores[TAGS]:.1f}")
     elif scores:
-        OUT.print(score_table({recipe.name: scores}, "validation"))
+        OUT.print(score_table({title: scores}, "validation"))
     for note in facts["notes"]:
         OUT.print(f"note: {note}")
     OUT.print(
-        f"{args.out}: weights of update {facts['selected_updates']} of {facts['updates']}; "
-        f"next: rlld evaluate {args.out} --split test"
+        f"{run.path}: weights of update {facts['selected_updates']} of {facts['updates']}; "
+        f"next: rlld evaluate {run.path} --split test"
     )

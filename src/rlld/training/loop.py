@@ -87,14 +87,14 @@ def train(
         ERR.print(f"{out}: nothing was saved yet; starting from the beginning")
     elif resume:
         state = load_state(out, compute.torch_device)
-        _same(state["identity"], identity, out)
+        require_same(state["identity"], identity, out)
     elif (out / FILE).is_file():
         raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
     record = compute.setup()
     # A run that is killed while networks are trained for its denoiser finds them again.
     kept = networks or (out / FILE).parent / NETWORKS
     trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
-    log = _Log(out / METRICS, state["log_bytes"] if state else 0)
+    log = Log(out / METRICS, state["log_bytes"] if state else 0)
     if state is not None:
         trainer.load_state_dict(state["trainer"])
     try:
@@ -102,7 +102,7 @@ def train(
     except NotFiniteError as error:
         raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
     trainer.restore_best()
-    facts = {"seed": seed, **_facts(trainer, data, seconds, record)}
+    facts = {"seed": seed, **run_facts(trainer, data, seconds, record)}
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
     # A writer that was killed may have left half a state beside the whole one.
     shutil.rmtree((out / FILE).parent)
@@ -110,7 +110,7 @@ def train(
 
 
 def _run(
-    trainer: Trainer, log: _Log, out: Path, identity: dict[str, Any], checkpoint_seconds: float
+    trainer: Trainer, log: Log, out: Path, identity: dict[str, Any], checkpoint_seconds: float
 ) -> float:
     started = saved = time.monotonic()
     title = f"training {trainer.recipe.name}"
@@ -122,13 +122,13 @@ def _run(
 
     save()
     with (
-        _stop_requested() as stopped,
+        stop_requested() as stopped,
         progress(title, trainer.total_updates, trainer.updates) as tick,
     ):
         round_started, videos = time.monotonic(), 0
         for report in trainer.steps():
             videos += trainer.schedule.batch_size
-            _show(report, tick)
+            show_round(report, tick)
             if report is not None:
                 elapsed = time.monotonic() - round_started
                 log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
@@ -142,7 +142,8 @@ def _run(
     return time.monotonic() - started
 
 
-def _show(report: Report | None, tick: Tick) -> None:
+def show_round(report: Report | None, tick: Tick) -> None:
+    """Counts a step, and shows the scores of a round that it ended."""
     remark = ""
     if report is not None:
         scores = report["validation"]
@@ -153,9 +154,10 @@ def _show(report: Report | None, tick: Tick) -> None:
     tick(1, remark)
 
 
-def _facts(
+def run_facts(
     trainer: Trainer, data: DataSet, seconds: float, record: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Returns what a run folder records of a finished run, without its seed."""
     best = trainer.best
     return {
         "data": str(data.folder.resolve()),
@@ -195,12 +197,17 @@ def _finished(out: Path, identity: Mapping[str, Any], resume: bool) -> Run:
         raise RlldError(f"{out}: holds a finished run; choose another --out")
     config = read_config(out)
     found = {key: config.get(key) for key in ("recipe", "dataset")}
-    _same({**found, "seed": config["facts"].get("seed")}, identity, out)
+    require_same({**found, "seed": config["facts"].get("seed")}, identity, out)
     ERR.print(f"{out}: finished already")
     return load_run(out)
 
 
-def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
+def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
+    """Requires that a run in a folder was started as it is to be resumed.
+
+    Raises:
+        RlldError: If it was not.
+    """
     for key, value in wanted.items():
         if json.loads(json.dumps(found.get(key))) != json.loads(json.dumps(value)):
             raise RlldError(
@@ -209,7 +216,7 @@ def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> Non
             )
 
 
-class _Log:
+class Log:
     """``metrics.jsonl``: one line a round; a resumed run drops what came after its state."""
 
     def __init__(self, path: Path, keep: int) -> None:
@@ -227,7 +234,7 @@ class _Log:
 
 
 @contextmanager
-def _stop_requested() -> Iterator[list[int]]:
+def stop_requested() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM, so that a step is never left half done.
 
     A second signal interrupts at once, whatever is being done; the run then resumes from its last

@@ -1,0 +1,134 @@
+"""Several seeds of one recipe in one training, each in a run folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlld.compute import Compute
+from rlld.config import to_dict
+from rlld.console import ERR, progress
+from rlld.data.dataset import DataSet, load_data
+from rlld.errors import RlldError
+from rlld.recipe import Recipe
+from rlld.training.finite import NotFiniteError
+from rlld.training.lockstep import Lockstep
+from rlld.training.loop import (
+    CHECKPOINT_SECONDS,
+    METRICS,
+    NETWORKS,
+    Log,
+    require_same,
+    run_facts,
+    show_round,
+    stop_requested,
+)
+from rlld.training.run_folder import CONFIG, Run, load_run, save_run
+from rlld.training.state import FILE, load_state, save_state
+from rlld.training.trainer import Trainer
+
+
+def train_seeds(
+    recipe: Recipe,
+    data: DataSet,
+    out: Path,
+    seeds: Sequence[int],
+    *,
+    compute: Compute | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> list[Run]:
+    """Trains a recipe with several seeds at once; see ``rlld.training.loop.train``.
+
+    Args:
+        recipe: What to train.
+        data: The data set; its test split is not touched.
+        out: Folder of the run folders ``seed-N``.
+        seeds: The seeds.
+        compute: Device and precision.
+        resume: Go on with the unfinished training in ``out``.
+        checkpoint_seconds: Longest time between two resume states.
+
+    Returns:
+        The runs, in the order of the seeds.
+
+    Raises:
+        RlldError: If ``out`` holds such runs already, or the recipe's seeds cannot be trained at
+            once.
+        KeyboardInterrupt: On Ctrl-C, after the state was saved.
+    """
+    compute = compute or Compute()
+    device = compute.torch_device
+    if getattr(recipe.denoiser.config, "uses_truth", False):
+        data = load_data(data.folder, with_truth=True)
+    folders = [out / f"seed-{seed}" for seed in seeds]
+    identity = {"recipe": recipe.as_dict(), "seeds": list(seeds), "dataset": to_dict(data.spec)}
+    state: dict[str, Any] | None = None
+    if (out / FILE).is_file():
+        if not resume:
+            raise RlldError(f"{out}: holds unfinished runs; add --resume or choose another --out")
+        state = load_state(out, device)
+        require_same(state["identity"], identity, out)
+    elif any((folder / CONFIG).is_file() for folder in folders):
+        raise RlldError(f"{out}: holds finished runs; choose another --out")
+    record = compute.setup()
+    train = data.train.to(device, compute.dtype)
+    kept = (out / FILE).parent / NETWORKS
+    trainers = [
+        Trainer(recipe, train, data.steering, seed, compute, networks=kept) for seed in seeds
+    ]
+    together = Lockstep(trainers)
+    bytes_kept = state["log_bytes"] if state else [0] * len(seeds)
+    logs = [Log(folder / METRICS, kept) for folder, kept in zip(folders, bytes_kept, strict=True)]
+    if state is not None:
+        together.load_state_dict(state["trainers"])
+    try:
+        seconds = _run(together, logs, out, identity, checkpoint_seconds)
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
+    for seed, folder, trainer in zip(seeds, folders, trainers, strict=True):
+        trainer.restore_best()
+        facts = {"seed": seed, **run_facts(trainer, data, seconds / len(seeds), record)}
+        save_run(folder, trainer.network, recipe, data.spec, facts, trainer.denoiser)
+    shutil.rmtree((out / FILE).parent)
+    return [load_run(folder, device) for folder in folders]
+
+
+def _run(
+    together: Lockstep,
+    logs: Sequence[Log],
+    out: Path,
+    identity: dict[str, Any],
+    checkpoint_seconds: float,
+) -> float:
+    started = saved = time.monotonic()
+    first = together.first
+    title = f"training {len(logs)} seeds of {first.recipe.name}"
+
+    def save() -> None:
+        together.require_finite()
+        written = [log.bytes for log in logs]
+        state = {"trainers": together.state_dict(), "identity": identity, "log_bytes": written}
+        save_state(out, state)
+
+    save()
+    with stop_requested() as stopped, progress(title, first.total_updates, first.updates) as tick:
+        round_started, videos = time.monotonic(), 0
+        for reports in together.steps():
+            videos += first.schedule.batch_size
+            show_round(reports[0] if reports else None, tick)
+            if reports:
+                elapsed = time.monotonic() - round_started
+                for log, report in zip(logs, reports, strict=True):
+                    log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
+                round_started, videos = time.monotonic(), 0
+            if stopped or time.monotonic() - saved >= checkpoint_seconds:
+                save()
+                saved = time.monotonic()
+            if stopped:
+                ERR.print(f"stopped after update {first.updates}; go on with --resume")
+                raise KeyboardInterrupt
+    return time.monotonic() - started
