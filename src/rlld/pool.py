@@ -7,19 +7,29 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
+from rlld.cluster import each_on_ray
 from rlld.errors import RlldError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+Workers = int | Literal["ray"]
+"""How many processes of this machine, or a Ray cluster (``rlld.cluster``)."""
 
 PATIENCE = 5.0
 """Seconds that a worker gets to tidy up before it is killed."""
 
 
 def each(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: Workers,
+    *,
+    shared: Path | None = None,
+    gpus: int = 0,
 ) -> Iterator[tuple[Task, Result | RlldError]]:
     """Runs a function on every task and yields results as they come.
 
@@ -30,12 +40,17 @@ def each(
     Args:
         function: What to run; a module-level function.
         tasks: Its arguments.
-        workers: How many processes.
+        workers: How many processes, or ``"ray"``.
+        shared: A folder that the tasks write to, which the nodes of a cluster have to share.
+        gpus: GPUs of each task on a cluster.
 
     Yields:
         (task, result); the result is an ``RlldError`` when the function raised one or when the
         process died over the task. Any other exception is raised here.
     """
+    if workers == "ray":
+        yield from each_on_ray(function, tasks, shared=shared, gpus=gpus)
+        return
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
             yield task, _attempt(function, task)

@@ -13,6 +13,7 @@ from rlld.bench.runs import common_terms, plan, run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation import bare_tags
+from rlld.pool import Workers
 from rlld.recipe import recipe_names
 
 BARE_TAGS = "bare tags"
@@ -28,7 +29,7 @@ METHODS = (
     "rlld-labelwise",
     TRUE_LABELS,
 )
-"""Rows of the table when none are named; those that no recipe stands for are left out and told."""
+"""Rows of the table when none are named."""
 SELECTION = "segment_type+event_type"
 
 
@@ -42,7 +43,7 @@ class Settings:
         seeds: How many seeds, from 0.
         updates: Updates of the task network; those that the data sets ask for when None.
         cache: Folder of the runs; ``out/runs`` when None.
-        workers: Processes, one thread each.
+        workers: Processes, one thread each, or ``"ray"``.
         device: Where to compute.
 
     Raises:
@@ -54,13 +55,13 @@ class Settings:
     seeds: int = 5
     updates: int | None = None
     cache: Path | None = None
-    workers: int = 2
+    workers: Workers = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "workers"):
-            if getattr(self, name) < 1:
-                raise RlldError(f"--{name} must be 1 or more, found {getattr(self, name)}")
+        for name, value in {"seeds": self.seeds, "workers": self.workers}.items():
+            if value != "ray" and value < 1:
+                raise RlldError(f"--{name} must be 1 or more, found {value}")
         if not self.data:
             raise RlldError("--data names no data set; give at least one folder")
 
@@ -95,7 +96,7 @@ def denoising(
         RlldError: If a recipe is unknown, the baseline is no row, or data are wrong. A run that
             fails raises nothing; it stands in ``Comparison.failures``.
     """
-    names, notes = _chosen(recipes, settings.data)
+    names, notes = chosen_recipes(recipes, METHODS, settings.data)
     titles = (BARE_TAGS, *names)
     if baseline not in titles:
         raise RlldError(
@@ -121,17 +122,26 @@ def denoising(
     )
 
 
-def _chosen(recipes: Sequence[str] | None, folders: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """Returns the recipes to run and what to tell of those that are not."""
-    known = recipe_names()
+def chosen_recipes(
+    recipes: Sequence[str] | None, standard: Sequence[str], folders: Sequence[Path]
+) -> tuple[list[str], list[str]]:
+    """Returns the recipes of a table and what to tell of those that are not run.
+
+    Args:
+        recipes: Those asked for.
+        standard: Those of the table when none are asked for.
+        folders: Data-set folders.
+
+    Raises:
+        RlldError: If a recipe is unknown.
+    """
     if recipes is not None:
+        known = recipe_names()
         for name in recipes:
             if name not in known and not name.endswith((".yaml", ".yml")):
                 raise RlldError(f"--recipes: unknown recipe {name!r}{nearest(name, known)}")
         return list(dict.fromkeys(recipes)), []
-    missing = [name for name in METHODS if name not in known]
-    notes = [f"Not run, no such recipe: {', '.join(missing)}."] if missing else []
-    names = [name for name in METHODS if name in known]
+    names, notes = list(standard), []
     files = [load_data(folder).spec.annotations for folder in folders]
     if TRUE_LABELS in names and not all(f.truth_audio and f.truth_visual for f in files):
         names.remove(TRUE_LABELS)

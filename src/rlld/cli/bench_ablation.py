@@ -27,6 +27,8 @@ class Args:
     """Validation score that picks the weights of every row, or last."""
     workers: int = 2
     """Processes, each with one thread."""
+    on: Literal["here", "ray"] = "here"
+    """Where: ray runs one training per CPU of a Ray cluster, whose nodes share data and cache."""
     cache: Path | None = None
     """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -39,8 +41,9 @@ def run(args: Args) -> None:
     from rlld.bench.denoising import Settings
     from rlld.bench.tables import show
 
+    workers = args.workers if args.on == "here" else args.on
     settings = Settings(
-        args.data, args.out, args.seeds, args.updates, args.cache, args.workers, args.device
+        args.data, args.out, args.seeds, args.updates, args.cache, workers, args.device
     )
     comparison = ablation(settings, args.learner, selection=args.selection)
     show(comparison, args.out, f"ablation-{args.learner}")

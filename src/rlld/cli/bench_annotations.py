@@ -31,6 +31,8 @@ class Args:
     """Task-network updates of every run; what dataset.yaml asks for when not given."""
     workers: int = 2
     """Processes, each with one thread."""
+    on: Literal["here", "ray"] = "here"
+    """Where: ray runs one training per CPU of a Ray cluster, whose nodes share data and cache."""
     cache: Path | None = None
     """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -44,8 +46,9 @@ def run(args: Args) -> None:
     from rlld.bench.tables import show
     from rlld.console import OUT
 
+    workers = args.workers if args.on == "here" else args.on
     settings = Settings(
-        args.data, args.out, args.seeds, args.updates, args.cache, args.workers, args.device
+        args.data, args.out, args.seeds, args.updates, args.cache, workers, args.device
     )
     comparison, figures = learning_curves(
         settings,

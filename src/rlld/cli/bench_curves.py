@@ -22,6 +22,8 @@ class Args:
     """Length of each run in episodes of 32 steps."""
     workers: int = 2
     """Processes, each with one thread."""
+    on: Literal["here", "ray"] = "here"
+    """Where: ray runs one training per CPU of a Ray cluster, whose nodes share data and cache."""
     cache: Path | None = None
     """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -45,9 +47,8 @@ def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -
     from rlld.bench.denoising import Settings
     from rlld.console import OUT
 
-    settings = Settings(
-        args.data, args.out, args.seeds, None, args.cache, args.workers, args.device
-    )
+    workers = args.workers if args.on == "here" else args.on
+    settings = Settings(args.data, args.out, args.seeds, None, args.cache, workers, args.device)
     recorded, terms = record(settings, args.episodes)
     paths = []
     for number in numbers:

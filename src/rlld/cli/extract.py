@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -25,6 +26,8 @@ class Args:
     """Length of a segment in seconds; 1 when not given, dataset.yaml says it for a data set."""
     workers: int = 0
     """Processes; 0 takes one per core. Their number changes nothing about the features."""
+    on: Literal["here", "ray"] = "here"
+    """Where: ray takes every CPU of a Ray cluster, whose nodes must see the clips."""
     skip_failed: bool = False
     """Go on without clips that cannot be read; they are listed in failed.txt."""
 
@@ -35,8 +38,11 @@ def run(args: Args) -> None:
     from rlld.data.spec import FILE_NAME
     from rlld.errors import RlldError
     from rlld.features.job import JobReport, extract_dataset, extract_files, find_clips
+    from rlld.pool import Workers
 
-    workers = args.workers or os.cpu_count() or 1
+    workers: Workers = args.workers or os.cpu_count() or 1
+    if args.on == "ray":
+        workers = args.on
     report: JobReport
     if not args.videos:
         raise RlldError("VIDEOS: give a data-set folder, a folder of clips, or clips")

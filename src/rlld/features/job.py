@@ -21,7 +21,7 @@ from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor
 from rlld.files import write_text, written_aside
-from rlld.pool import each
+from rlld.pool import Workers, each
 
 if TYPE_CHECKING:
     from rlld.data.store import StoreWriter
@@ -134,7 +134,7 @@ def extract_files(
     extractor: str = "light",
     *,
     segment_seconds: float = 1.0,
-    workers: int = 1,
+    workers: Workers = 1,
     skip_failed: bool = False,
 ) -> JobReport:
     """Extracts clips into one ``.npy`` file (S, D) per clip and stream.
@@ -147,7 +147,7 @@ def extract_files(
         out: Folder to be made or completed.
         extractor: Name of the extractor.
         segment_seconds: Length of a segment in seconds.
-        workers: Number of processes; the files are the same for any number.
+        workers: Number of processes, or ``"ray"``; the files are the same for any.
         skip_failed: List failed clips in the manifest instead of raising.
 
     Raises:
@@ -246,7 +246,7 @@ class Manifest:
 
 
 def extract_dataset(
-    folder: Path, extractor: str = "light", *, workers: int = 1, skip_failed: bool = False
+    folder: Path, extractor: str = "light", *, workers: Workers = 1, skip_failed: bool = False
 ) -> JobReport:
     """Extracts the clips of a data-set folder into its packed stores.
 
@@ -258,7 +258,7 @@ def extract_dataset(
     Args:
         folder: The data-set folder.
         extractor: Name of the extractor.
-        workers: Number of processes; the stores are the same for any number.
+        workers: Number of processes, or ``"ray"``; the stores are the same for any.
         skip_failed: Give failed clips features of zero and list them in ``failed.txt``, instead
             of raising.
 
@@ -323,7 +323,7 @@ def _fill(
     ids: Mapping[str, Sequence[str]],
     files: Mapping[str, Path],
     spec: DataSpec,
-    workers: int,
+    workers: Workers,
     failed: dict[str, str],
     notes: dict[str, tuple[str, ...]],
 ) -> None:
@@ -356,8 +356,10 @@ def fitted(rows: NDArray[np.float32], segments: int) -> NDArray[np.float32]:
 
 
 def _extracted(
-    tasks: Sequence[Task], workers: int, total: int
+    tasks: Sequence[Task], workers: Workers, total: int
 ) -> Iterator[tuple[Task, ClipFeatures | RlldError]]:
+    if workers == "ray":  # whose nodes work in folders of their own
+        tasks = [replace(task, path=task.path.absolute()) for task in tasks]
     with progress("extracting", total, total - len(tasks)) as tick:
         for task, result in each(extract_task, tasks, workers):
             yield task, result
