@@ -7,6 +7,7 @@ launches them all at once. The same function runs with and without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -104,7 +105,7 @@ class Captured:
         if watch.found:
             self.enabled = False
             reason = ", ".join(dict.fromkeys(watch.found))
-            ERR.print(f"{self.title}: not recorded as a CUDA graph, the host waits in {reason}")
+            _say(f"{self.title}: not recorded as a CUDA graph, the host waits in {reason}")
         return output
 
     def _record(self, inputs: Sequence[Tensor]) -> Recording:
@@ -116,3 +117,9 @@ class Captured:
         with torch.cuda.graph(graph, pool=shared.graph.pool() if shared else None):
             output = self.function(*static)
         return Recording(graph, static, output)
+
+
+@lru_cache
+def _say(line: str) -> None:
+    """Says a thing once, however many networks are trained for a denoiser."""
+    ERR.print(line)
