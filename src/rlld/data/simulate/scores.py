@@ -29,6 +29,7 @@ class Teacher:
     Attributes:
         confusion: Evidence from a class of the same confusion group in the segment.
         surroundings: Evidence from the label of the video alone.
+        strangeness: Evidence against a class that neither the video's labels nor its events name.
         video_sd: Spread of the evidence for a class between videos.
         segment_sd: The same between segments.
         unit: Logits per unit of evidence.
@@ -38,6 +39,7 @@ class Teacher:
     surroundings: float
     video_sd: float
     segment_sd: float
+    strangeness: float = 1.5
     unit: float = 3.0
 
 
@@ -107,6 +109,7 @@ def _evidence(
 ) -> Floats:
     videos, segments, classes = events.shape
     result = np.where(events, np.float32(1), np.float32(-1))
+    result -= np.float32(teacher.strangeness) * ((weak == 0)[:, None] & ~events)
     resembling = np.einsum("ntc,cd->ntd", events.astype(np.float32), alike) > 0
     result += np.float32(teacher.confusion) * (resembling & ~events)
     result += np.float32(teacher.surroundings) * weak[:, None]
