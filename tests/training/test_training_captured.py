@@ -5,6 +5,7 @@ The first part holds without a GPU: the operations of a step are looked at as th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.recipe import load_recipe
-from rlld.training.captured import WARM_UP, Captured
+from rlld.training.captured import WARM_UP, Captured, Recording
 from rlld.training.trainer import Trainer
 from rlld.training.waits import WatchWaits, waits_of
 
@@ -152,6 +153,54 @@ def test_without_recording_the_function_is_just_called():
         assert captured(value).tolist() == [2.0, 2.0]
     assert all(call is value for call in calls)
     assert not captured.recorded
+
+
+class _Graph:
+    """Stands in for a CUDA graph: a replay is the function on the recorded inputs."""
+
+    def pool(self) -> None:
+        return None
+
+    def replay(self) -> None:
+        self.again()
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets ``Captured`` record without a GPU."""
+    stream = type("Stream", (), {"wait_stream": lambda self, other: None})
+    monkeypatch.setattr(torch.cuda, "current_stream", stream)
+    monkeypatch.setattr(torch.cuda, "Stream", stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda each: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", _Graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool: contextlib.nullcontext())
+    monkeypatch.setattr(Tensor, "record_stream", lambda self, each: None)
+    record = Captured._record
+
+    def recorded(self: Captured, inputs: tuple[Tensor, ...]) -> Recording:
+        made = record(self, inputs)
+        made.graph.again = lambda: made.output.copy_(self.function(*made.inputs))
+        return made
+
+    monkeypatch.setattr(Captured, "_record", recorded)
+
+
+def test_the_fourth_call_is_recorded_and_inputs_are_copied_to_where_it_reads(recording):
+    captured = Captured(lambda a, b: a + 2 * b, "adding", enabled=True)
+    kept = []
+    for number in range(WARM_UP + 3):
+        assert captured.recorded == (number > WARM_UP)
+        kept.append(captured(torch.tensor([float(number)]), torch.tensor([1.0])))
+    assert [value.item() for value in kept] == [number + 2.0 for number in range(WARM_UP + 3)]
+
+
+def test_what_waits_is_found_in_the_last_call_before_the_recording(recording, capsys):
+    captured = Captured(lambda x: x * x.sum().item(), "squaring two numbers", enabled=True)
+    for _ in range(WARM_UP + 2):
+        assert captured(torch.ones(2)).tolist() == [2.0, 2.0]
+    assert not captured.recorded
+    line = "squaring two numbers: not recorded as a CUDA graph, the host waits in "
+    assert line + "_local_scalar_dense" in capsys.readouterr().err
 
 
 def test_figures_of_a_round_are_means_over_its_steps(tiny_data):
