@@ -56,8 +56,9 @@ class Block:
 
 def blocks(comparison: Comparison) -> list[Block]:
     """Returns what every readable form shows; blocks without rows are left out."""
-    parts = (_scores, _differences, _removal, _published)
-    return [block for block in (part(comparison) for part in parts) if block.rows]
+    headlines = (_headline(comparison, measure) for measure in HEADLINES)
+    found = (_scores(comparison), *headlines, _removal(comparison), _published(comparison))
+    return [block for block in found if block.rows]
 
 
 def terminal(found: Sequence[Block]) -> list[Table]:
@@ -212,24 +213,19 @@ def _scores(comparison: Comparison) -> Block:
     return Block(title, ("method", *SCORE_HEADS), rows)
 
 
-def _differences(comparison: Comparison) -> Block:
+def _headline(comparison: Comparison, measure: str) -> Block:
     known = _known(comparison)
-    columns = ("difference", "published") if known else ("difference",)
-    heads = ["method"]
-    for name in ("seg Type", "ev Type"):
-        heads += [name, *columns]
+    columns = ("published",) if known else ()
     rows = []
     for row in comparison.rows:
-        cells = [row.method]
-        for name in HEADLINES:
-            found = row.estimate(name)
-            cells.append(_spread(found))
-            cells.append(_interval(comparison.difference(row, name)))
-            if known:
-                cells.append(_printed(known.get(row.method), name))
+        spread = _spread(row.estimate(measure))
+        cells = [row.method, spread, _interval(comparison.difference(row, measure))]
+        if known:
+            cells.append(_printed(known.get(row.method), measure))
         rows.append(tuple(cells))
-    title = f"Mean and standard deviation; difference to {comparison.baseline}"
-    return Block(title, tuple(heads), tuple(rows))
+    level = measure.split("_")[0].capitalize()
+    title = f"{level}-level Type: mean and standard deviation; difference to {comparison.baseline}"
+    return Block(title, ("method", "Type", "difference", *columns), tuple(rows))
 
 
 def _removal(comparison: Comparison) -> Block:

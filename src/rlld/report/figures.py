@@ -85,7 +85,7 @@ def class_bars(
         The PNG and the SVG.
     """
     height = 1.5 + 0.27 * len(classes)
-    with _figure(3.2 + 3.2 * len(panels), height) as figure:
+    with canvas(3.2 + 3.2 * len(panels), height) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (name, series) in zip(axes, panels.items(), strict=True):
             _bar_panel(axis, series)
@@ -96,7 +96,7 @@ def class_bars(
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
-        return _save(figure, path_stem)
+        return save(figure, path_stem)
 
 
 def learning_curve(
@@ -123,7 +123,7 @@ def learning_curve(
     """
     if not series:
         raise ValueError("a learning curve needs at least one series")
-    with _figure(8.2, 4.8) as figure:
+    with canvas(8.2, 4.8) as figure:
         axis = figure.subplots()
         positions = sorted({float(x) for curve in series.values() for x in curve.x})
         _x_axis(axis, positions)
@@ -136,7 +136,7 @@ def learning_curve(
         axis.set_title(title, loc="left")
         figure.canvas.draw()
         _label_ends(axis, series)
-        return _save(figure, path_stem)
+        return save(figure, path_stem)
 
 
 def training_curves(
@@ -164,7 +164,7 @@ def training_curves(
     """
     if not any(panels.values()):
         raise ValueError("training curves need at least one series")
-    with _figure(1.2 + 4.2 * len(panels), 4.2) as figure:
+    with canvas(1.2 + 4.2 * len(panels), 4.2) as figure:
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for axis, (name, series) in zip(axes, panels.items(), strict=True):
             for number, (method, curve) in enumerate(series.items()):
@@ -180,7 +180,7 @@ def training_curves(
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
-        return _save(figure, path_stem)
+        return save(figure, path_stem)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -212,7 +212,8 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
+def canvas(width: float, height: float) -> Iterator[Figure]:
+    """Yields an empty figure in the style of all figures; sizes in inches."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
@@ -221,7 +222,8 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
-def _save(figure: Figure, path_stem: Path) -> list[Path]:
+def save(figure: Figure, path_stem: Path) -> list[Path]:
+    """Writes a figure as PNG and SVG beside each other and returns both paths."""
     paths = []
     for kind, metadata in METADATA.items():
         path = path_stem.with_name(f"{path_stem.name}.{kind}")

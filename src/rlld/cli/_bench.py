@@ -1,0 +1,96 @@
+"""What the verbs of ``rlld bench`` take in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rlld.bench.denoising import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchArgs:
+    """Data, places and machines of a benchmark."""
+
+    data: tuple[Path, ...]
+    """Data-set folders; scores are averaged over them."""
+    out: Path
+    """Folder of the results."""
+    seeds: int = 5
+    """Trainings of each row on each data set: seeds 0, 1, ..."""
+    workers: int = 2
+    """Processes, each with one thread."""
+    on: Literal["here", "ray"] = "here"
+    """Where: ray runs one training per CPU of a Ray cluster, whose nodes share data and cache."""
+    cache: Path | None = None
+    """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+    def settings(self, updates: int | None = None) -> Settings:
+        """Returns them as the benchmarks take them."""
+        from rlld.bench.denoising import Settings
+
+        workers = self.workers if self.on == "here" else self.on
+        return Settings(self.data, self.out, self.seeds, updates, self.cache, workers, self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableArgs(BenchArgs):
+    """Options of the tables of the paper."""
+
+    recipes: str | None = None
+    """Recipes, joined by commas; the rows of the table when not given."""
+    terms: Literal["equal", "own"] = "equal"
+    """equal: the same updates and the same selection for every row; own: as published with it."""
+    updates: int | None = None
+    """Task-network updates of every row; what dataset.yaml asks for when not given."""
+    baseline: str | None = None
+    """Row that differences refer to; that of the table when not given."""
+
+
+def show_table(number: int, args: TableArgs) -> None:
+    """Trains what the cache does not hold, prints a table, draws and writes it."""
+    from rlld.bench.paper import draw_table, table
+    from rlld.bench.tables import show
+
+    recipes = args.recipes.split(",") if args.recipes is not None else None
+    comparison = table(
+        number,
+        args.settings(args.updates),
+        recipes,
+        conditions=args.terms,
+        baseline=args.baseline,
+    )
+    stem = f"table{number}"
+    _told(draw_table(comparison, args.out / stem))
+    show(comparison, args.out, stem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureArgs(BenchArgs):
+    """Options of the figures of a system without and with RLLD."""
+
+    terms: Literal["equal", "own"] = "equal"
+    """equal: the same updates and the same selection for both; own: as published with each."""
+    updates: int | None = None
+    """Task-network updates of both; what dataset.yaml asks for when not given."""
+
+
+def show_figure(number: int, args: FigureArgs) -> None:
+    """Trains what the cache does not hold, draws a figure and writes its numbers."""
+    from rlld.bench.paper import draw_figure, figure
+    from rlld.bench.tables import show
+
+    comparison = figure(number, args.settings(args.updates), conditions=args.terms)
+    stem = f"figure{number}"
+    _told(draw_figure(number, comparison, args.out / stem))
+    show(comparison, args.out, stem)
+
+
+def _told(paths: list[Path]) -> None:
+    from rlld.console import OUT
+
+    OUT.print(f"drawn: {', '.join(map(str, paths))}", markup=False)

@@ -1,0 +1,72 @@
+"""The tables and figures of the paper: rows, printed numbers, terms and files."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+
+import pytest
+
+from rlld.bench.comparison import published_scores
+from rlld.bench.denoising import Settings
+from rlld.bench.paper import FIGURES, PRINTED, TABLES, draw_figure, draw_table, figure, table
+from rlld.bench.tables import write_tables
+from rlld.errors import RlldError
+from rlld.recipe import load_recipe, recipe_names
+
+
+def test_every_row_is_a_recipe_and_every_printed_row_has_its_numbers():
+    named = chain.from_iterable(sheet.recipes for sheet in TABLES.values())
+    assert set(named) <= set(recipe_names())
+    assert {name for pair in FIGURES.values() for name in (pair.alone, pair.cleaned)} <= set(
+        PRINTED
+    )
+    assert {*PRINTED, *TABLES[2].recipes} <= published_scores().keys()
+
+
+@pytest.mark.parametrize("level", ["segment", "event"])
+def test_printed_types_are_means_or_marked(level):
+    for name, known in published_scores().items():
+        parts = [known.scores[f"{level}_{kind}"] for kind in ("audio", "visual", "audio_visual")]
+        wrong = abs(sum(parts) / 3 - known.scores[f"{level}_type"]) > 0.105
+        assert wrong == any(score.startswith(level) for score in known.errors), name
+
+
+def test_a_table_is_written_in_every_form(tiny_data, tmp_path):
+    settings = Settings((tiny_data,), tmp_path, seeds=1, updates=2, workers=1)
+    made = table(1, settings, ["han", "ma"], baseline="han")
+    assert [row.method for row in made.rows] == ["han", "ma"]
+    assert made.failures == []
+    files = [*write_tables(made, tmp_path, "table1"), *draw_table(made, tmp_path / "table1")]
+    assert {path.suffix for path in files} == {".md", ".csv", ".json", ".tex", ".png", ".svg"}
+    text = (tmp_path / "table1.md").read_text()
+    assert "57.4*" in text
+    assert "only 54.4 gives the Type of 50.8" in text
+    assert "--recipes han,ma --data" in text
+    report = json.loads((tmp_path / "table1.json").read_text())
+    assert report["rows"][1]["published"]["errors"].keys() == {"event_visual"}
+    again = table(1, settings, ["han", "ma"], baseline="han")
+    assert again == made
+
+
+def test_own_terms_leave_every_recipe_its_length_and_selection(tiny_data, tmp_path, monkeypatch):
+    jobs = []
+    monkeypatch.setattr("rlld.bench.paper.run_all", lambda found, *_: jobs.extend(found) or [])
+    made = table(1, Settings((tiny_data,), tmp_path), ["han", "jomold"], conditions="own")
+    for job in jobs:
+        published = load_recipe(job.method)
+        assert job.recipe.selection == published.selection
+        assert job.recipe.schedule.rounds == published.schedule.rounds
+    assert "as published" in str(made.terms)
+    with pytest.raises(RlldError, match="drop --updates"):
+        table(1, Settings((tiny_data,), tmp_path, updates=3), ["han"], conditions="own")
+    with pytest.raises(RlldError, match="--baseline 'weak' is no row"):
+        table(1, Settings((tiny_data,), tmp_path), ["han"], conditions="own", baseline="weak")
+
+
+def test_a_figure_compares_a_system_with_itself_under_rlld(tiny_data, tmp_path):
+    settings = Settings((tiny_data,), tmp_path, seeds=1, updates=2, workers=1)
+    made = figure(5, settings)
+    assert [row.method for row in made.rows] == ["cpsp", "cpsp+rlld"]
+    files = draw_figure(5, made, tmp_path / "figure5")
+    assert [path.name for path in files] == ["figure5.png", "figure5.svg"]
