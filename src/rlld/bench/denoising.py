@@ -27,6 +27,7 @@ METHODS = (
     "rlld",
     "rlld-tuned",
     "rlld-labelwise",
+    "rlld-labelwise+supervised",
     TRUE_LABELS,
 )
 """Rows of the table when none are named."""

@@ -187,7 +187,7 @@ class Result:
         scores: The ten test scores by name, in percent.
         denoising: What ``rlld.denoising.measure`` says of the training labels, None where the
             truth is unknown or the method judges no labels.
-        facts: Seconds, updates, selected round and notes of the run.
+        facts: Seconds, parameters trained, updates, selected round and notes of the run.
     """
 
     job: Job
@@ -362,7 +362,15 @@ def _measured(job: Job, folder: Path) -> dict[str, Any]:
         resume=folder.exists(),
         networks=folder.parent / NETWORKS / source_fingerprint(),
     )
-    kept = ("seconds", "updates", "selected_round", "selected_updates", "teaching_videos", "notes")
+    kept = (
+        "seconds",
+        "trained_parameters",
+        "updates",
+        "selected_round",
+        "selected_updates",
+        "teaching_videos",
+        "notes",
+    )
     return {
         "identity": job.identity,
         "scores": evaluate(run, "test", job.data).scores.as_dict(),

@@ -91,6 +91,7 @@ def train(
     elif (out / FILE).is_file():
         raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
     record = compute.setup()
+    started = time.monotonic() - (state["seconds"] if state else 0.0)
     # A run that is killed while networks are trained for its denoiser finds them again.
     kept = networks or (out / FILE).parent / NETWORKS
     trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
@@ -98,10 +99,11 @@ def train(
     if state is not None:
         trainer.load_state_dict(state["trainer"])
     try:
-        seconds = _run(trainer, log, out, identity, checkpoint_seconds)
+        _run(trainer, log, out, identity, checkpoint_seconds, started)
     except NotFiniteError as error:
         raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
     trainer.restore_best()
+    seconds = time.monotonic() - started
     facts = {"seed": seed, **run_facts(trainer, data, seconds, record)}
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
     # A writer that was killed may have left half a state beside the whole one.
@@ -110,14 +112,24 @@ def train(
 
 
 def _run(
-    trainer: Trainer, log: Log, out: Path, identity: dict[str, Any], checkpoint_seconds: float
-) -> float:
-    started = saved = time.monotonic()
+    trainer: Trainer,
+    log: Log,
+    out: Path,
+    identity: dict[str, Any],
+    checkpoint_seconds: float,
+    started: float,
+) -> None:
+    saved = time.monotonic()
     title = f"training {trainer.recipe.name}"
 
     def save() -> None:
         trainer.require_finite()
-        state = {"trainer": trainer.state_dict(), "identity": identity, "log_bytes": log.bytes}
+        state = {
+            "trainer": trainer.state_dict(),
+            "identity": identity,
+            "log_bytes": log.bytes,
+            "seconds": time.monotonic() - started,
+        }
         save_state(out, state)
 
     save()
@@ -139,7 +151,6 @@ def _run(
             if stopped:
                 ERR.print(f"stopped after update {trainer.updates}; go on with --resume")
                 raise KeyboardInterrupt
-    return time.monotonic() - started
 
 
 def show_round(report: Report | None, tick: Tick) -> None:
@@ -168,6 +179,7 @@ def run_facts(
         "selected_updates": best["updates"],
         "selected_parts": trainer.parts.rounds(),
         "validation": best["scores"],
+        "trained_parameters": trainer.trained_parameters,
         "seconds": seconds,
         "compute": dict(record),
         "notes": _notes(trainer),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlld.compute import Compute, make_recordable, set_rate
 from rlld.console import progress
@@ -92,7 +92,7 @@ class Trainer:
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
         self.updates, self.totals, self.best = 0, _Totals(), Report()
-        self.unimodal = False
+        self.unimodal, self.fitted = False, 0
         self.watch = FiniteWatch()
         self._fresh_network(seed)
         self.parts = KeptParts(self.rule, self.network, recipe.network.name)
@@ -140,7 +140,14 @@ class Trainer:
                 inner.finish()
                 shelf.keep(self._networks, key, inner.network)
         restore_random_state(before, self.device)
+        self.fitted += _count(inner.network)
         return inner.network.eval()
+
+    @property
+    def trained_parameters(self) -> int:
+        """Parameters of the task network, of the denoiser's policies and of all that was fitted."""
+        learning = [self.network, *self.denoiser.networks().values()]
+        return self.fitted + sum(map(_count, learning))
 
     def finish(self) -> None:
         """Runs all steps that are left, for a denoiser that waits for the network."""
@@ -220,6 +227,7 @@ class Trainer:
             "count": self.totals.count,
             "best": self.best,
             "parts": self.parts.kept,
+            "fitted": self.fitted,
             "random": random_state(self.device),
         }
 
@@ -235,6 +243,7 @@ class Trainer:
         self.denoiser.load_state_dict(state["denoiser"])
         self.totals = _Totals(state["totals"], state["count"])
         self.best, self.parts.kept = state["best"], state["parts"]
+        self.fitted = state["fitted"]
         restore_random_state(state["random"], self.device)
         self._forget_recordings()
 
@@ -433,6 +442,10 @@ class _Totals:
             for name, value in zip(key.split(), values.tolist(), strict=True):
                 total[name] = total.get(name, 0.0) + value
         return {name: value / self.count for name, value in total.items()}
+
+
+def _count(module: nn.Module) -> int:
+    return sum(each.numel() for each in module.parameters() if each.requires_grad)
 
 
 def _three(labels: ModalityLabels) -> tuple[Tensor, Tensor, Tensor]:
