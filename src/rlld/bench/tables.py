@@ -124,18 +124,22 @@ def markdown(comparison: Comparison) -> str:
 def latex(comparison: Comparison) -> str:
     """Returns the tables as LaTeX (package booktabs)."""
     parts = [f"% {comparison.command}", *(f"% {remark}" for remark in remarks(comparison))]
-    for block in blocks(comparison):
-        body = [_ampersand(row) for row in block.rows]
-        parts += [
-            f"% {block.title}",
-            rf"\begin{{tabular}}{{l{'r' * (len(block.heads) - 1)}}}",
-            rf"\toprule {_ampersand(block.heads)}",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
+    parts += [block_latex(block) for block in blocks(comparison)]
     return "\n".join(parts) + "\n"
+
+
+def block_latex(block: Block) -> str:
+    """Returns a block as a LaTeX table (package booktabs)."""
+    lines = [
+        f"% {block.title}",
+        rf"\begin{{tabular}}{{l{'r' * (len(block.heads) - 1)}}}",
+        rf"\toprule {_ampersand(block.heads)}",
+        r"\midrule",
+        *(_ampersand(row) for row in block.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines)
 
 
 def csv_text(comparison: Comparison) -> str:

@@ -1,0 +1,31 @@
+"""Table 3: what is counted as trained, and what stands beside it."""
+
+from __future__ import annotations
+
+import json
+
+from rlld.bench.costs import RECIPES, block, costs, remarks_of, write_costs
+from rlld.bench.denoising import Settings
+from rlld.data.dataset import load_data
+from rlld.recipe import load_recipe
+
+
+def test_networks_that_are_trained_before_count(tiny_data, tmp_path):
+    settings = Settings((tiny_data,), tmp_path, seeds=1, updates=2)
+    found, terms = costs(settings)
+    spec = load_data(tiny_data).spec
+    network = load_recipe("han", {}, spec.overrides).network.config.build(spec)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    counted = {cost.recipe: cost.parameters for cost in found}
+    assert list(counted) == list(RECIPES)
+    assert counted["han"] == size
+    assert counted["jomold"] == 2 * size
+    assert counted["rlld"] > size
+    assert counted["rlld-labelwise"] > 5 * size
+    paths = write_costs(found, tmp_path, "the command", remarks_of(terms, settings))
+    assert {path.suffix for path in paths} == {".md", ".tex", ".csv", ".json"}
+    rows = json.loads((tmp_path / "table3.json").read_text())["rows"]
+    assert [row["recipe"] for row in rows] == list(RECIPES)
+    shown = {row[0]: row for row in block(found).rows}
+    assert shown["han"][2] == "1.00"
+    assert shown["jomold"][2:4] == ("2.00", "2")
