@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,11 @@ def test_reinforcement_drives_every_network(name, tiny_data):
         if not torch.equal(value, before[name, key])
     ]
     assert moved
+
+
+def test_every_recipe_is_in_the_list_of_methods():
+    page = Path(__file__).parents[2] / "docs" / "methods" / "README.md"
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in recipe_names() if f"`{name}`" not in text] == []
+    linked = set(re.findall(r"\]\(([a-z_]+\.md)\)", text))
+    assert linked == {path.name for path in page.parent.glob("*.md")} - {page.name}
