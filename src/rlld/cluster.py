@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -117,6 +118,8 @@ def _ray() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Asks for what will be Ray's default, and so silences its announcement of it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # It would print what it knows of lost workers among the results.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         import ray
     except ImportError:
@@ -131,12 +134,14 @@ def _connected(ray: Any) -> Iterator[None]:
     """Joins a cluster, or starts one; a connection that the caller made is used and left."""
     ours = not ray.is_initialized()
     if ours:
+        address = os.environ.get("RAY_ADDRESS", "")
         try:
+            _reach(address)
             ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
-            address = os.environ.get("RAY_ADDRESS", "on this machine")
-            raise RlldError(f"--on ray: no connection to a cluster {address} ({reason})") from None
+            where = f"at RAY_ADDRESS {address}" if address else "on this machine"
+            raise RlldError(f"--on ray: no connection to a cluster {where} ({reason})") from None
     try:
         nodes = sum(node["Alive"] for node in ray.nodes())
         cpus = int(ray.cluster_resources().get("CPU", 0))
@@ -145,6 +150,13 @@ def _connected(ray: Any) -> Iterator[None]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Knocks at HOST:PORT, where Ray itself would wait for ever; raises OSError."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=10).close()
 
 
 @contextmanager
