@@ -28,7 +28,9 @@ demo: $(READY)
 test: $(READY) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
+# Ray, 240 MB, is for these tests only.
 slow: $(READY) browser
+	$(BIN)/python -m pip install --quiet --editable '.[dev,ray]'
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)

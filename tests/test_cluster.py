@@ -232,12 +232,14 @@ def test_a_lost_node_costs_no_clip(head, second, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clips = Path("clips")
     clips.mkdir()
-    write_tones(clips, 40)
+    write_tones(clips, 150)
     extract_files(find_clips([clips]), tmp_path / "here")
     script = Path(sys.executable).with_name("rlld")
     command = [script, "extract", "clips", "--out", "out", "--on", "ray"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(process, lambda: len(list(tmp_path.glob("out/*/*.npy"))) > 5)
     head.remove_node(second, allow_graceful=False)
-    assert "features of 40 clips" in finish(process)[0]
+    output, errors = finish(process)
+    assert "features of 150 clips" in output and "raylet" not in output
+    assert "a worker was lost over it" in errors
     assert content(tmp_path / "out") == content(tmp_path / "here")
