@@ -45,6 +45,8 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     assert table.command.endswith("--counts 0,4,8,400 --priors Bell=0.5")
     assert sorted(path.suffix for path in figures) == [".png", ".png", ".svg", ".svg"]
     assert all(path.stat().st_size for path in figures)
+    (command,) = rows["priors 0"].commands
+    assert command.endswith('# dataset.yaml with priors: {"audio": {}, "visual": {"Bell": 0.5}}')
     (command,) = rows["suggested 8"].commands
     known = command.split("--selection.annotated ")[1]
     assert known.count("validation_") == 8

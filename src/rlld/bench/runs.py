@@ -167,7 +167,10 @@ class Job:
         """The command that trains the same by hand."""
         settings = " ".join(f"--{name} {_typed(value)}" for name, value in self.settings.items())
         paths = f"--data {self.data} --out RUN --seed {self.seed}"
-        return f"rlld train {self.recipe.name} {paths} {settings}".rstrip()
+        typed = f"rlld train {self.recipe.name} {paths} {settings}".rstrip()
+        if self.priors is None:
+            return typed
+        return f"{typed}  # dataset.yaml with priors: {json.dumps(to_dict(self.priors))}"
 
     def __str__(self) -> str:
         return f"{self.method}, {self.data.name}, seed {self.seed}"
