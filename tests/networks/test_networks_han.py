@@ -15,6 +15,7 @@ from torch import Tensor
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import Dropout, mmil_pool, pool_frames, two_linear
+from rlld.networks.convert import convert_state
 from rlld.networks.han import HAN, Config
 from rlld.registry import NETWORKS
 
@@ -166,6 +167,18 @@ def test_works_without_motion_and_for_any_sizes() -> None:
     total = prediction.segment.sum() + prediction.video.sum()
     total.backward()
     assert all(p.grad is not None for p in network.parameters())
+
+
+@pytest.mark.parametrize("motion", [True, False])
+def test_published_keys_of_any_size_are_converted(motion: bool) -> None:
+    streams = {"audio": StreamSpec(5), "visual_2d": StreamSpec(7)}
+    spec = DataSpec(
+        "x", ("a", "b"), 4, 1.0, streams | ({"visual_3d": StreamSpec(3)} if motion else {})
+    )
+    state = Config(hidden=6, layers=2, chained=True).build(spec).state_dict()
+    found = convert_state(state, "han", spec).network
+    assert (found.config.hidden, found.config.layers) == (6, 2)
+    assert all(torch.equal(value, state[key]) for key, value in found.state_dict().items())
 
 
 def test_layers_that_do_not_count_get_no_gradient_unless_chained() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from rlld.networks.blocks import (
     fused_heads,
     mmil_pool,
 )
-from rlld.networks.published import Layout, State
+from rlld.networks.published import Layout, State, numbered, sizes
 from rlld.types import Prediction
 
 
@@ -147,10 +148,9 @@ class HAN(StreamEmbedding):
         return Prediction(segment, *pooled, extras)
 
 
-def _layers(state: State) -> dict[str, int]:
-    prefix = "hat_encoder.layers."
-    numbers = {key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)}
-    return {"network.layers": max(len(numbers), 1)}
+def _sizes(state: State) -> dict[str, Any]:
+    layers = max(numbered(state, "hat_encoder.layers."), 1)
+    return {**sizes(state, hidden=("fc_prob.weight", 1)), "network.layers": layers}
 
 
 _UNUSED_NORMS = ("hat_encoder.norm1.", "hat_encoder.norm2.")
@@ -161,15 +161,15 @@ PUBLISHED = (
         "weak",
         {"name": "jomold", "network.chained": True},
         dead=_UNUSED_NORMS,
-        infer=_layers,
+        infer=_sizes,
     ),
-    Layout("HAN", "han", dead=(*_UNUSED_ENCODERS, *_UNUSED_NORMS), infer=_layers),
+    Layout("HAN", "han", dead=(*_UNUSED_ENCODERS, *_UNUSED_NORMS), infer=_sizes),
     Layout(
         "MA",
         "han",
         {"name": "ma", "gate.audio": "modality", "gate.visual": "modality"},
         dead=(*_UNUSED_ENCODERS, *_UNUSED_NORMS, "t_att.", "t_att2.", "fc1.", "fc2."),
-        infer=_layers,
+        infer=_sizes,
     ),
 )
 """Checkpoints of MCG-NJU/JoMoLD, YapengTian/AVVP-ECCV20 and Yu-Wu's MA, fewest dead keys first."""
