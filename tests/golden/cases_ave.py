@@ -54,7 +54,8 @@ def weak_loss(case: Case, expected: Expected, _: Path) -> None:
     scores = values["segment_score"].requires_grad_()
     streams = {"audio": StreamSpec(1), "visual_2d": StreamSpec(1)}
     spec = DataSpec("golden", tuple(map(str, range(scores.shape[-1]))), 1, 1.0, streams)
-    video = ave.Config(form="localisation").build(spec).pooled(scores)
+    pooling = "max" if "max over time" in case["constructor"] else "mean"
+    video = ave.Config(form="localisation", pooling=pooling).build(spec).pooled(scores)
     common.close("video_probability", video, expected["video_probability"])
     objective = soft_margin.Config(audio_weight=0, visual_weight=0).build(spec)
     labels = values["labels"]

@@ -15,15 +15,14 @@ from rlld.objectives.cmpae import CMPAEObjective, Config, Mutual
 from rlld.objectives.contrastive import Contrastive, matching_loss, similarity
 from rlld.types import ModalityLabels, Prediction
 
-STREAMS = {"audio": "audio", "video": "visual_2d", "video_st": "visual_3d"}
 UNCERTAINTIES = {"a_uct": "audio", "v_uct": "visual", "global_uct": "video", "frame_uct": "segment"}
 
 
 def forward(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass with and without cross-modal attention."""
     network, values = common.network(case, "cmpae"), common.inputs(case)
-    embedded = network.embed({ours: values[name] for name, ours in STREAMS.items()})
-    temperature = case["constructor"]["temperature"]
+    embedded = network.embed(common.streams(values))
+    temperature = common.options(case).get("temperature", 0.2)
     for cross, suffix in ((True, ""), (False, "_noca")):
         found = network.predict(embedded, cross)
         after = (found.extras["audio_after"], found.extras["visual_after"])
@@ -60,7 +59,9 @@ def losses(case: Case, expected: Expected, _: Path) -> None:
         for name, gradient in zip(leaves, gradients, strict=False):
             stored = f"mutual_{parity}_grad_{name}"
             common.close(stored, gradient, expected[stored], common.GRADIENT_TOLERANCE)
-    nce = contrast(values["sims"], made["LabelSmoothingNCELoss"]["smoothing"])
+    temperature = common.said(case, r"sims/([\d.]*\d)", 0.2)
+    logits = cases_jomold.square(values["sims"] / temperature)
+    nce = matching_loss(logits, "log_mixture", made["LabelSmoothingNCELoss"]["smoothing"])
     common.close("nce", nce, expected["nce"])
     (gradient,) = torch.autograd.grad(nce, [values["sims"]], retain_graph=True)
     common.close("nce_grad_sims", gradient, expected["nce_grad_sims"], common.GRADIENT_TOLERANCE)
@@ -73,16 +74,12 @@ def losses(case: Case, expected: Expected, _: Path) -> None:
     common.close("total", found + weights["nce"] * nce, expected["total"])
 
 
-def contrast(sims: Tensor, smoothing: float) -> Tensor:
-    """The contrast of the cosine similarities (B * T, T), which the case divides by 0.2."""
-    return matching_loss(cases_jomold.square(sims / 0.2), "log_mixture", smoothing)
-
-
 def removal(case: Case, expected: Expected, _: Path) -> None:
     """The targets of one step, which JoMoLD's denoiser makes."""
     values, options = common.inputs(case), case["constructor"]
     values["label"] = values["target"]
     for modality in ("audio", "visual"):
+        values[f"{modality[0]}_prob"].clamp_(options["clamp"], 1 - options["clamp"])
         ratio = options["ratio_scale"] * values[f"ratio_{modality[0]}"].double()
         values[f"noise_ratio_{modality}"] = ratio
     smoothing = {"audio_smoothing": options["a_smooth"], "visual_smoothing": options["v_smooth"]}

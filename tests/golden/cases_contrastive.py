@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import common
-from cases_jomold import contrast, square
+from cases_jomold import contrast, scaled, square
 from common import Case, Expected, Runner
 
 from rlld.objectives.contrastive import matching_loss, similarity
@@ -13,10 +13,10 @@ from rlld.types import Prediction
 
 
 def rows(case: Case, expected: Expected, _: Path) -> None:
-    """Loss and gradient of given similarities, scaled by 5."""
+    """Loss and gradient of given similarities, scaled as the case says."""
     sims = common.inputs(case)["sims"].requires_grad_()
     formula = "cross_entropy" if contrast(case).flavour == "ma" else "log_mixture"
-    found = matching_loss(square(5 * sims), formula, case["options"].get("smoothing", 0.1))
+    found = matching_loss(square(scaled(case, sims)), formula, contrast(case).smoothing)
     common.close("loss", found, expected["loss"])
     found.backward()
     common.close("grad_sims", sims.grad, expected["grad_sims"])

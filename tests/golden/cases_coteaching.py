@@ -75,7 +75,8 @@ def official(case: Case, expected: Expected, _: Path) -> None:
     index = 7 * torch.arange(videos) + 3
     differing = (first.argmax(1) != second.argmax(1)).nonzero()[:, 0]
     assert len(differing) == case.get("num_disagree", len(differing))
-    zeroed = 7 * ((torch.arange(videos) - differing[0]) % videos)
+    first_differing = differing[0] if len(differing) else 0
+    zeroed = 7 * ((torch.arange(videos) - first_differing) % videos)
     rate, step = options["forget_rate"], options["step"]
 
     leaves = (first.requires_grad_(), second.requires_grad_())

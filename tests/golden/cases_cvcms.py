@@ -29,7 +29,6 @@ def forward(case: Case, expected: Expected, _: Path) -> None:
     network = common.network(
         case,
         "cvcms",
-        common.spec(case),
         **{f"network.{name}": value for name, value in widths.items()},
     )
     found = network(common.streams(values))

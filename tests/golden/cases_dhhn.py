@@ -30,7 +30,7 @@ MODES = {
 
 def forward(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass of the main network, and its attention at each scale."""
-    network = common.network(case, "hcmn", common.spec(case))
+    network = common.network(case, "hcmn")
     values = common.streams(common.inputs(case))
     probabilities(network(values), expected)
     for number, both in enumerate(network.attend(network.convolve(network.embed(values)))):
@@ -42,7 +42,7 @@ def forward(case: Case, expected: Expected, _: Path) -> None:
 
 def dual(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass of the two networks; each answers for one modality."""
-    network = common.network(case, "dhhn", common.spec(case))
+    network = common.network(case, "dhhn")
     values = common.streams(common.inputs(case))
     audio, visual = network.audio_net(values), network.video_net(values)
     common.close("audio_frame_prob", audio.segment, expected["audio_frame_prob"])

@@ -28,9 +28,11 @@ def probabilities(found: Prediction, expected: Expected) -> None:
         common.close(name, getattr(found, field), expected[name])
 
 
-def targets(label: Tensor) -> ModalityLabels:
+def targets(
+    label: Tensor, audio_smoothing: float = 1.0, visual_smoothing: float = 0.9
+) -> ModalityLabels:
     """HAN's targets, which MA and JoMoLD start from: the visual label smoothed."""
-    source = weak.WeakLabels(weak.Config(1.0, 0.9))
+    source = weak.WeakLabels(weak.Config(audio_smoothing, visual_smoothing))
     return source.revise(common.batch(label), None)
 
 
@@ -81,8 +83,9 @@ def loss(case: Case, expected: Expected, _: Path) -> None:
 
 def inference(case: Case, expected: Expected, _: Path) -> None:
     """The binary maps by the published gate of the method that the case is named after."""
-    gate = published_gate(case["case"].split("_")[0], case["inputs"][0]["shape"][1])
-    maps = gate.apply(common.prediction(common.inputs(case))).permute(2, 0, 3, 1)
+    values = common.inputs(case)
+    gate = published_gate(case["case"].split("_")[0], values["global_prob"].shape[1])
+    maps = gate.apply(common.prediction(values)).permute(2, 0, 3, 1)
     common.close("pred_a", maps[0], expected["pred_a"] > 0.5)
     common.close("pred_v", maps[1], expected["pred_v"] > 0.5)
     common.close("pred_av", maps[0] & maps[1], expected["pred_av"] > 0.5)

@@ -24,13 +24,38 @@ from rlld.types import Batch, ModalityLabels, Prediction
 
 def contrast(case: Case, weight: float = 1.0) -> Contrastive:
     """The contrastive loss with the options of a case."""
-    options = case["options"]
+    options = common.options(case)
     return Contrastive(
         weight,
         "ma" if case["case"].startswith("ma_") else "jomold",
         options.get("temperature", 0.2),
         options.get("nce_smooth", options.get("smoothing", 0.1)),
     )
+
+
+def scaled(case: Case, similarities: Tensor) -> Tensor:
+    """The logits of a case, which are a multiple of its similarities."""
+    return common.said(case, r"([\d.]+)\*sims", 5) * similarities
+
+
+def smoothing(case: Case) -> dict[str, float]:
+    """The smoothing options of the denoiser, as released where the case has none."""
+    options = common.options(case)
+    names = {"audio_smoothing": ("a_smooth", 1.0), "visual_smoothing": ("v_smooth", 0.9)}
+    return {ours: options.get(name, usual) for ours, (name, usual) in names.items()}
+
+
+def weights(case: Case, *usual: float) -> list[float]:
+    """The weights of the audio, visual and video terms of a case."""
+    options, names = common.options(case), ("audio", "visual", "video")
+    return [
+        options.get(f"{name}_weight", weight) for name, weight in zip(names, usual, strict=True)
+    ]
+
+
+def nce_weight(case: Case) -> float:
+    """The weight of the contrast of a case."""
+    return common.options(case).get("nce_weight", 1.0)
 
 
 def forward(case: Case, expected: Expected, _: Path) -> None:
@@ -57,8 +82,9 @@ def gradient(case: Case, expected: Expected, _: Path) -> None:
     found: Prediction = network.predict(
         network.embed(common.streams(values)), case["case"].startswith("ma_")
     )
-    labels = cases_han.targets(values["label"])
-    objective = mil.MILObjective(mil.Config(contrastive=contrast(case)))
+    labels = cases_han.targets(values["label"], **smoothing(case))
+    config = mil.Config(*weights(case, 1, 1, 1), contrast(case, nce_weight(case)))
+    objective = mil.MILObjective(config)
     losses = objective(found, labels, common.batch(labels.video))
     cases_han.parts(losses, expected)
     name = "loss_nce" if "loss_nce" in expected else "loss_contrastive"
@@ -72,10 +98,9 @@ def loss(case: Case, expected: Expected, _: Path) -> None:
     values, options = common.inputs(case), case["options"]
     for name in ("global_prob", "a_prob", "v_prob"):
         values[name].requires_grad_()
-    logits = square(5 * values["sims"]).requires_grad_()
-    labels = cases_han.targets(values["label"])
-    weights = (options[f"{name}_weight"] for name in ("audio", "visual", "video"))
-    objective = mil.MILObjective(mil.Config(*weights))
+    logits = square(scaled(case, values["sims"])).requires_grad_()
+    labels = cases_han.targets(values["label"], **smoothing(case))
+    objective = mil.MILObjective(mil.Config(*weights(case, 2, 1, 1)))
     losses = objective(common.prediction(values), labels, common.batch(labels.video))
     nce = matching_loss(logits, "log_mixture", options["nce_smooth"])
     losses["loss"] = losses["loss"] + options["nce_weight"] * nce
@@ -130,9 +155,8 @@ def removed(targets: ModalityLabels, labels: Tensor) -> dict[str, Tensor]:
 
 def removal(case: Case, expected: Expected, _: Path) -> None:
     """The targets of one step with the full ratios."""
-    values, options = common.inputs(case), case["options"]
-    smoothing = {"audio_smoothing": options["a_smooth"], "visual_smoothing": options["v_smooth"]}
-    denoiser = prepared(values, len(values["label"]), warm_up="none", **smoothing)
+    values = common.inputs(case)
+    denoiser = prepared(values, len(values["label"]), warm_up="none", **smoothing(case))
     targets = denoised(denoiser, values)
     common.close("target_audio", targets.audio, expected["target_audio"])
     common.close("target_visual", targets.visual, expected["target_visual"])
@@ -141,10 +165,12 @@ def removal(case: Case, expected: Expected, _: Path) -> None:
 
 
 def ramp(case: Case, expected: Expected, _: Path) -> None:
-    """Three epochs of steps with the released warm-up."""
+    """Some epochs of steps with the released warm-up."""
     values, options = common.inputs(case), case["options"]
     size, epoch = options["batch"], options["batches"] * options["batch"]
-    denoiser = prepared(values, epoch, warm_up_epochs=options["warm_up_epoch"])
+    length = options["warm_up_epoch"]
+    kind = {"warm_up": "none"} if length is None else {"warm_up_epochs": length}
+    denoiser = prepared(values, epoch, **kind, **smoothing(case))
     found: dict[str, list[Tensor]] = {"removed_audio": [], "removed_visual": []}
     for start in range(0, epoch * options["epochs"], size):
         rows = slice(start, start + size)
@@ -167,7 +193,8 @@ def ratios(case: Case, expected: Expected, _: Path) -> None:
         batch_size=options["batch"],
     )
     probability = torch.stack([values["a_prob"], values["v_prob"]])
-    targets = jomold.JoMoLD(jomold.Config(), 25).targets(values["label"])
+    labels = values["label"]
+    targets = jomold.JoMoLD(jomold.Config(**smoothing(case)), labels.shape[1]).targets(labels)
     audio, visual = jomold.noise_ratios(probability, targets, estimator)
     common.close("audio", audio, expected["audio"])
     common.close("visual", visual, expected["visual"])
@@ -180,13 +207,14 @@ def denoising_gradient(case: Case, expected: Expected, _: Path) -> None:
     """
     network, values = common.network(case), common.inputs(case)
     labels = values["label"]
-    denoiser = prepared(values, len(labels), warm_up="none")
+    denoiser = prepared(values, len(labels), warm_up="none", **smoothing(case))
     batch = Batch(common.streams(values), labels, torch.arange(len(labels)))
     unimodal, found = network.with_unimodal(batch.streams)
     targets = denoiser.revise(batch, unimodal)
     common.close("target_audio", targets.audio, expected["target_audio"])
     common.close("target_visual", targets.visual, expected["target_visual"])
-    objective = mil.MILObjective(mil.Config(2, 1, 1, contrast(case)))
+    config = mil.Config(*weights(case, 2, 1, 1), contrast(case, nce_weight(case)))
+    objective = mil.MILObjective(config)
     losses = objective(found, targets, batch)
     cases_han.parts(losses, expected)
     common.close("loss_nce", losses["contrastive"], expected["loss_nce"])

@@ -8,40 +8,44 @@ import cases_han
 import common
 import numpy as np
 import torch
-from cases_valor import spec_of
 from common import Case, Expected, Runner
 from fill import tensor
 from torch import Tensor
 from torch.nn import functional
 
 from rlld.denoisers import lsld
-from rlld.networks.convert import convert_state
 from rlld.taxonomy import LLP
-
-STREAMS = {"audio": "audio", "video": "visual_2d"}
 
 
 def forward(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass."""
-    spec = spec_of(case, STREAMS, expected["frame_prob"].shape[1])
-    network = convert_state(common.state(case), "lsld", spec, where=case["case"]).network
-    values = common.inputs(case)
-    found = network({ours: values[theirs] for theirs, ours in STREAMS.items()})
+    found = common.network(case, "lsld")(common.streams(common.inputs(case)))
     cases_han.probabilities(found, expected)
+
+
+def drawn_labels(case: Case, values: dict[str, Tensor]) -> Tensor:
+    """The weak labels of a case: the first of an order, as many as it says."""
+    order, few = values["order"], int(common.said(case, r"modulo (\d+)", 6))
+    target = torch.zeros_like(order)
+    number = 1 + (3 * values["count"]).floor().clamp(max=2).long()
+    for row, ranked in enumerate(order.argsort(1, descending=True)):
+        target[row, ranked[: number[row]] % few] = 1
+    return target
 
 
 def labels(case: Case, expected: Expected, _: Path) -> None:
     """Labels of segments from embeddings, before and after doubtful visual ones become soft."""
     values, seed = common.inputs(case), case["seed"]
-    target = torch.from_numpy(expected["target"])
+    target = drawn_labels(case, values)
+    common.close("target", target, expected["target"])
     width = values["audio"].shape[-1]
 
     def text(model: str, prompt: str) -> Tensor:
         return torch.from_numpy(tensor(f"{model}_text:{prompt}", (width,), seed, "normal"))
 
-    video = values["video"].clone()
+    video, share = values["video"].clone(), common.said(case, r"\+= ([\d.]+)\*order", 0.9)
     for row, number in target.nonzero().tolist():
-        video[row] += 0.9 * values["order"][row, number] * text("clip", LLP.classes[number])
+        video[row] += share * values["order"][row, number] * text("clip", LLP.classes[number])
     segments = values["audio"].shape[1]
     pictures = video.unflatten(1, (segments, -1)).mean(2)
 
@@ -64,7 +68,7 @@ def labels(case: Case, expected: Expected, _: Path) -> None:
     common.close("language_audio", audio, expected["language_audio"] > 0)
     common.close("language_visual", visual, expected["language_visual"] > 0)
     similarity = cosines(pictures, [text("clip", name) for name in LLP.classes])
-    ratios = case.get("options") or case["constructor"]
+    ratios = common.options(case)
     final = lsld.reweigh(visual, similarity, ratios["event_ratio"], ratios["noise_ratio"])
     common.close("final_visual", final, expected["final_visual"])
     common.close("final_audio", audio, expected["final_audio"])

@@ -136,13 +136,13 @@ def _row(values: Scores, expected: Array) -> Tensor:
 
 
 def _iou_of(name: str) -> tuple[str, float]:
-    """Splits ``mean_iou_0.3``, ``per_video_iou03`` or ``mean_03`` into name and threshold."""
-    found = re.search(r"_(?:iou|t|th|thr)?_?(0[._p]?\d+|[1-9]0?)$", name)
+    """Splits ``mean_iou_0.3``, ``per_video_iou03`` or ``iou03_mean`` into name and threshold."""
+    found = re.search(r"(?:^|_)(?:at_?)?(?:iou|t|th|thr|m)?_?(0[._p]?\d+|[1-9]0?)(?=_|$)", name)
     if not found:
         return name, 0.5
     digits = re.sub(r"\D", "", found[1])
     value = float(f"0.{digits[1:]}") if digits[0] == "0" else float(f"0.{digits}")
-    return name[: found.start()], value
+    return (name[: found.start()] + name[found.end() :]).removeprefix("_"), value
 
 
 def _without(name: str, words: tuple[str, ...]) -> tuple[str, bool]:

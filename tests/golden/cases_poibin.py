@@ -14,10 +14,10 @@ from rlld.objectives import poibin
 
 def count(case: Case, expected: Expected, _: Path) -> None:
     """Distribution, least counts, posteriors, loss and gradient."""
-    values, transform = common.inputs(case), case["constructor"]["logit_transform"]
-    found = re.fullmatch(r"([\d.eE+-]+)\*x([+-][\d.eE]+)", transform.replace(" ", ""))
+    values, transform = common.inputs(case), case["constructor"].get("logit_transform", "x")
+    found = re.fullmatch(r"(?:([\d.eE+-]+)\*)?x([+-][\d.eE-]+)?", transform.replace(" ", ""))
     assert found is not None, f"unknown transform {transform}"
-    factor, shift = map(float, found.groups())
+    factor, shift = float(found[1] or 1), float(found[2] or 0)
     logits = (factor * values["logits"].double() + shift).requires_grad_()
     cells = logits.sigmoid().transpose(1, 2)
     target = values["target"] > 0.5

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import common
 import numpy as np
 import torch
 from fill import tensor
@@ -25,7 +26,8 @@ def soft_reward_topk(case: dict[str, Any], expected: Mapping[str, np.ndarray], _
     target[:, 0] = 1
     settings = case["constructor"]
 
-    kept = (inputs["action_u"] < 0.6).unsqueeze(1).expand(-1, 2, -1)
+    share = common.said(case, r"action_u < ([\d.]*\d)", 0.6)
+    kept = (inputs["action_u"] < share).unsqueeze(1).expand(-1, 2, -1)
     revised = actions.revise(target, kept, "both").labels[:, 0]
     np.testing.assert_array_equal(revised, expected["revised"])
 
@@ -41,11 +43,12 @@ def soft_reward_topk(case: dict[str, Any], expected: Mapping[str, np.ndarray], _
         for name, value in found.items():
             np.testing.assert_allclose(value, expected[f"{name}_{form}"], rtol=1e-5)
 
-    cap = settings["cap"]
+    cap, sharpness = settings["cap"], common.said(case, r"softmax\(([\d.]+)\*pa\)", 4)
+    default = topk.TopK("all", cap, temperature=1 / sharpness)
     masks = {
         "topk_restricted": topk.select(scores, target, topk.TopK("restricted", cap)),
-        "topk_all": topk.longest_prefix((4 * scores.double()).softmax(-1), cap),
-        "topk_default": topk.select(scores, target, topk.TopK("all", cap, temperature=0.25)),
+        "topk_all": topk.longest_prefix((sharpness * scores.double()).softmax(-1), cap),
+        "topk_default": topk.select(scores, target, default),
     }
     for name, mask in masks.items():
         np.testing.assert_array_equal(mask, expected[name].astype(bool))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import cases_han
@@ -17,23 +16,13 @@ from rlld.data.spec import DataSpec, StreamSpec
 from rlld.denoisers import valor as pseudo
 from rlld.features import sampling
 from rlld.networks.base import Network
-from rlld.networks.convert import convert_state
 from rlld.objectives import segment
 from rlld.recipe import load_recipe
 from rlld.training.schedule import Schedule
 from rlld.types import ModalityLabels
 
 
-def spec_of(case: Case, streams: Mapping[str, str], segments: int) -> DataSpec:
-    """The data set of a case: dimensions of its inputs (by our stream names), its classes."""
-    shapes = {entry["name"]: entry["shape"] for entry in case["inputs"]}
-    keys = {entry["key"]: entry["shape"] for entry in case["parameters"]}
-    classes = tuple(f"class {number}" for number in range(keys["fc_prob.weight"][0]))
-    dims = {ours: StreamSpec(shapes[theirs][-1]) for theirs, ours in streams.items()}
-    return DataSpec("golden", classes, segments, 1.0, dims)
-
-
-def converted(case: Case, expected: Expected) -> Network:
+def converted(case: Case) -> Network:
     """The network of a case with the options that its constructor names."""
     text = str(case.get("constructor", "")) + str(case.get("options", ""))
     heads = re.search(r"nhead\D+(\d+)", text)
@@ -41,13 +30,12 @@ def converted(case: Case, expected: Expected) -> Network:
         "network.heads": int(heads[1]) if heads else 8,
         "network.norm": "pre" if "pre_norm" in text else "post",
     }
-    spec = spec_of(case, common.NAMES, expected["frame_prob"].shape[1])
-    return convert_state(common.state(case), "valor", spec, settings, case["case"]).network
+    return common.network(case, "valor", **settings)
 
 
 def forward(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass."""
-    network, values = converted(case, expected), common.inputs(case)
+    network, values = converted(case), common.inputs(case)
     found = network(common.streams(values))
     cases_han.probabilities(found, expected)
     common.close("frame_logits", found.extras["segment_logits"], expected["frame_logits"])

@@ -40,6 +40,13 @@ def runner_of(name: str, known: Mapping[str, Any]) -> Any:
     return known[max(prefixes, key=len)] if prefixes else None
 
 
+def named(path: Path) -> str:
+    """Returns the name that a case gives itself, whatever its file is called."""
+    with contextlib.suppress(ValueError, AttributeError):
+        return str(json.loads(path.read_text(encoding="utf-8")).get("case", ""))
+    return ""
+
+
 def load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads a case and its expected outputs."""
     case = json.loads(path.read_text(encoding="utf-8"))
@@ -74,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     known = runners()
     passed, failed, missing = 0, 0, []
     for path in sorted(args.folder.glob("*.json")):
-        runner = runner_of(path.stem, known)
+        runner = runner_of(path.stem, known) or runner_of(named(path), known)
         if runner is None:
             missing.append(path.stem)
             continue

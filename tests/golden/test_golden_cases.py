@@ -56,6 +56,14 @@ def test_longest_prefix_wins() -> None:
     assert run.runner_of("hand", known) is None
 
 
+def test_a_case_of_another_file_name_is_found_by_its_own(tmp_path: Path) -> None:
+    for kind in ("json", "npz"):
+        shutil.copy(HERE / "cases" / f"han_loss.{kind}", tmp_path / f"number_7.{kind}")
+    (tmp_path / "broken.json").write_text("[1")
+    found = tool(tmp_path, tmp_path)
+    assert found.stdout.splitlines() == ["not built: broken", "1 passed, 0 failed"]
+
+
 def tool(folder: Path, where: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(HERE / "run.py"), str(folder)]
     return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
@@ -65,7 +73,7 @@ def test_tool_counts_failures_and_names_methods_not_built(tmp_path: Path) -> Non
     for name in ("han_loss", "han_inference"):
         for kind in ("json", "npz"):
             shutil.copy(HERE / "cases" / f"{name}.{kind}", tmp_path)
-    shutil.copy(tmp_path / "han_loss.json", tmp_path / "unheard_of.json")
+    (tmp_path / "unheard_of.json").write_text('{"case": "unheard_of"}')
     good = tool(tmp_path, tmp_path)
     assert good.returncode == 0, good.stderr
     assert good.stdout.splitlines() == ["not built: unheard_of", "2 passed, 0 failed"]
