@@ -27,7 +27,7 @@ def test_smoothing_equals_a_slow_reference():
     for row in values.tolist():
         level, levels = row[0], [row[0]]
         for value in row[1:]:
-            level = 0.9 * level + 0.1 * value
+            level = 0.1 * level + 0.9 * value
             levels.append(level)
         expected.append(levels)
     assert smoothed(values) == pytest.approx(np.array(expected))

@@ -35,7 +35,7 @@ FIGURES = {
 KEPT = {"keep_audio": "audio labels", "keep_visual": "visual labels"}
 """What a policy logs of itself: its mean keep probability of the labels of an episode."""
 SMOOTHING = 0.1
-"""Weight of an episode in the running mean (Brown's exponential smoothing)."""
+"""Weight of the running mean against the new episode, as TensorBoard counts it."""
 
 PAPER, DEFAULT = "rlld", "rlld-labelwise"
 EPISODES = {"schedule.round": "episode", "schedule.steps": 32, "schedule.carry": 0.25}
@@ -118,7 +118,7 @@ def draw(recorded: Sequence[Recorded], measure: str, stem: Path, title: str) -> 
             episodes = range(1, smooth.shape[1] + 1)
             curve = Curve(episodes, list(mean), list(mean - sd), list(mean + sd))
             panels.setdefault(each.protocol, {})[each.learner] = curve
-    label = "mean keep probability" if measure in KEPT else f"{measure.replace('_', ' ')} F (%)"
+    label = "mean keep probability" if measure in KEPT else "F-score on validation (%)"
     paths = training_curves(stem, panels, "episode", label, title)
     paths.append(stem.with_name(f"{stem.name}.csv"))
     write_text(paths[-1], _csv(recorded, measure))
@@ -129,7 +129,7 @@ def smoothed(values: Values) -> Values:
     """Returns the exponential running mean of each row, which starts at its first value."""
     result = values.copy()
     for at in range(1, values.shape[1]):
-        result[:, at] = result[:, at - 1] + SMOOTHING * (values[:, at] - result[:, at - 1])
+        result[:, at] = SMOOTHING * result[:, at - 1] + (1 - SMOOTHING) * values[:, at]
     return result
 
 

@@ -53,7 +53,8 @@ def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -
     paths = []
     for number in numbers:
         name = FIGURES[number]
-        title = f"Figure {number}: {name.replace('_', '-level ')} on validation"
+        level, kind = name.replace("_event", "_Event").split("_")
+        title = f"Figure {number}: {level}-level {kind}"
         paths += draw(recorded, name, args.out / f"figure{number}", title)
     for name, labels in KEPT.items() if keeping else ():
         paths += draw(recorded, name, args.out / name.replace("_", "-"), f"Kept: {labels}")
