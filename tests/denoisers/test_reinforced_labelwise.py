@@ -66,19 +66,35 @@ def lesson(folder, seed: int = 0) -> Lesson:
 
 def test_every_training_label_is_judged_by_a_network_that_did_not_see_it(tiny_data, monkeypatch):
     run = trainer(tiny_data)
-    seen = []
-    fit = run.fit
+    seen, given, judged = [], [], []
+    fit, judge = run.fit, run.denoiser._judged
 
     def watched(labels, **options):
         seen.append(set(options["videos"].tolist()))
+        given.append(torch.stack([labels.audio, labels.visual], 1))
         assert options["unimodal"]
         return fit(labels, **options)
 
+    def remembered(*inputs):
+        judged.append(judge(*inputs))
+        return judged[-1]
+
     object.__setattr__(run.denoiser._context, "fit", watched)
+    monkeypatch.setattr(run.denoiser, "_judged", remembered)
     next(run.steps())
-    assert len(seen) == 2
-    assert seen[0] | seen[1] == set(range(48))
-    assert not seen[0] & seen[1]
+    assert len(seen) == 4
+    for first, second in (seen[:2], seen[2:]):
+        assert first | second == set(range(48))
+        assert not first & second
+    # The second round trains on what the first one left, and decides anew.
+    tags = run.train.labels[:, None].expand(-1, 2, -1)
+    assert torch.equal(given[0], tags)
+    assert torch.equal(given[1], tags)
+    cleaned = tags * (judged[0] >= 0.5)
+    assert not torch.equal(cleaned, tags)
+    assert torch.equal(given[2], cleaned)
+    assert torch.equal(given[3], cleaned)
+    assert torch.equal(run.denoiser.training_keep(), judged[1])
 
 
 def test_labels_are_removed_by_the_kept_probabilities_alone(tiny_data):
@@ -179,13 +195,20 @@ def test_both_kinds_of_policy_weigh_the_same(tiny_data):
     assert torch.equal(alone, plain)
 
 
-@pytest.mark.parametrize(("least", "judge"), [(0, "features"), (0, "auto"), (150, "auto")])
-def test_few_videos_leave_features_out(tiny_data, least, judge):
-    settings = {"denoiser.labelwise.least_videos": least, "denoiser.labelwise.judge": judge}
-    run = trainer(tiny_data, **settings)
+@pytest.mark.parametrize(
+    ("least", "judge", "rounds", "used"),
+    [
+        (0, "features", 1, True),
+        (150, "auto", 1, False),
+        (0, "evidence", 1, False),
+        (0, "features", 2, False),
+    ],
+)
+def test_few_videos_and_later_rounds_leave_features_out(tiny_data, least, judge, rounds, used):
+    settings = {"least_videos": least, "judge": judge, "rounds": rounds}
+    run = trainer(tiny_data, **{f"denoiser.labelwise.{k}": v for k, v in settings.items()})
     next(run.steps())
-    used = bool(run.denoiser.networks()["labelwise"].uses_features)
-    assert used == (judge == "features") or (judge == "auto" and least == 0)
+    assert bool(run.denoiser.networks()["labelwise"].uses_features) == used
 
 
 def test_a_strong_ridge_gives_every_class_the_common_offset(tiny_data):
@@ -393,7 +416,7 @@ def test_a_killed_run_does_not_train_finished_state_networks_again(
     counted = []
     monkeypatch.setattr(Trainer, "finish", lambda self: (counted.append(1), finish(self)))
     rlld.train("rlld-labelwise", tiny_data, killed, resume=True, **options)
-    assert len(counted) == 1
+    assert len(counted) == 3
     for name in ("model.safetensors", "denoiser.safetensors", "held_out.safetensors"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
     assert not (killed / "resume").exists()

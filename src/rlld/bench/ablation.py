@@ -57,6 +57,7 @@ ABLATIONS: dict[Learner, Ablation] = {
         whole=LABELWISE,
         rows={
             LABELWISE: (LABELWISE, {}),
+            "one round": (LABELWISE, {"denoiser.labelwise.rounds": 1}),
             "without features": (LABELWISE, EVIDENCE),
             "without features, unshrunken": (
                 LABELWISE,
@@ -70,6 +71,7 @@ ABLATIONS: dict[Learner, Ablation] = {
             "credit through the task": ("rlld-first-order", {}),
         },
         notes=(
+            "one round: networks are not trained again on the labels that the first round left.",
             "without features: the evidence of the state networks alone; unshrunken: with offsets "
             "per class that nothing draws together.",
             "states in sample: one state network, trained on the labels that it judges.",

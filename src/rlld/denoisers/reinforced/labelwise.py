@@ -54,6 +54,8 @@ class LabelwiseDenoiser(Denoiser):
     3. Labels that the mean policy would rather remove than keep are removed. A class of which no
        annotated video says anything in a modality keeps all its labels there. Without any annotated
        video, the rates of ``priors`` decide how many go.
+    4. Once more: networks trained on what is left give better evidence, and a policy that is
+       logistic in it decides about all labels anew.
 
     Annotated are the reward videos, by times or by bare answers, and training videos with answers,
     whose labels are then simply what the answers say.
@@ -95,9 +97,7 @@ class LabelwiseDenoiser(Denoiser):
         if not len(self._parts.keep):
             self._parts.keep = self._learn()
         keep = self._parts.keep[batch.index]
-        revision = actions.revise(batch.labels, keep >= THRESHOLD, self.config.empty_rule)
-        labels = actions.targets(revision.labels, batch.labels, self.config.video_target)
-        return self._segments.added(labels, batch, lambda: keep)
+        return self._segments.added(self._cleaned(batch.labels, keep), batch, lambda: keep)
 
     def keep_probability(self, batch: Batch) -> Tensor:
         """Returns how probable it is that each label is kept (B, 2, C)."""
@@ -179,12 +179,23 @@ class LabelwiseDenoiser(Denoiser):
         return keep
 
     def _judge_training_labels(self, context: Context) -> Tensor:
-        train = context.train
-        logits = self._parts.states.learn(context, self.options.state_share)
-        if self._teaches(context):
-            self._teach(context, logits)
-        else:
-            self._suppose(train, logits)
+        tags = context.train.labels
+        labels = ModalityLabels(tags, tags, tags)
+        if not self._teaches(context):
+            for note in self.notes():
+                ERR.print(note, markup=False)
+        for number in range(self.options.rounds):
+            logits = self._parts.states.learn(context, labels, self.options.state_share)
+            if self._teaches(context):
+                self._teach(context, logits, first=number == 0)
+            else:
+                self._suppose(context.train, logits)
+            keep = self._judged(context.train, logits)
+            labels = self._cleaned(tags, keep)
+        return keep
+
+    def _judged(self, train: Split, logits: Tensor) -> Tensor:
+        """Returns the keep probabilities of the training labels; answers are final."""
         parts = []
         for index in torch.split(torch.arange(len(train), device=train.device), CHUNK):
             batch = train.batch(index)
@@ -194,15 +205,29 @@ class LabelwiseDenoiser(Denoiser):
             keep = torch.where(train.answers < 0, keep, train.answers.to(keep))
         return keep
 
+    def _cleaned(self, labels: Tensor, keep: Tensor) -> ModalityLabels:
+        revision = actions.revise(labels, keep >= THRESHOLD, self.config.empty_rule)
+        return actions.targets(revision.labels, labels, self.config.video_target)
+
     @staticmethod
     def _teaches(context: Context) -> bool:
         return bool(context.reward.annotated.any() or context.train.annotated.any())
 
-    def _teach(self, context: Context, logits: Tensor) -> None:
+    def _teach(self, context: Context, logits: Tensor, *, first: bool) -> None:
+        """Teaches the policies on the evidence of a round.
+
+        What features tell is in the labels that the networks of later rounds were trained on; to
+        read them again would only fit the annotated videos. Those networks have indirectly seen
+        the annotation, too, so that only the first round can say how policies judge videos that
+        did not teach them.
+        """
         reward = lesson_of(context.reward, self._parts.states.of(context.reward))
         lesson = joined(reward, lesson_of(context.train, logits))
         self._parts.taught.copy_(lesson.taught)
         teach_offsets(self._parts.plain, lesson, self.options.ridge)
+        if not first:
+            self._parts.uses_features.zero_()
+            return
         crossed = self._cross_validate(lesson, context.seed)
         chosen = self._features_win(lesson, crossed)
         self._parts.uses_features.fill_(float(chosen))
@@ -263,8 +288,6 @@ class LabelwiseDenoiser(Denoiser):
 
     def _suppose(self, train: Split, logits: Tensor) -> None:
         """Without annotation: removes the least credible share that the priors give a class."""
-        for note in self.notes():
-            ERR.print(note, markup=False)
         plain = self._parts.plain
         with torch.no_grad():
             plain.own.fill_(1.0)

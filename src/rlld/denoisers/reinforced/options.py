@@ -127,9 +127,11 @@ class Labelwise:
     Attributes:
         folds: Networks trained on the bare tags; each label is judged by one that did not see it.
         state_share: Length of their training, as a share of the run's updates.
-        judge: Whether policies that read ``features`` join the one that reads the evidence of the
-            networks alone (``evidence``); ``auto`` decides by cross-validation on the annotated
-            videos.
+        rounds: How often networks are trained and labels cleaned; after the first round, networks
+            are trained on the labels that the round before left.
+        judge: Whether in the first round policies that read ``features`` join the one that reads
+            the evidence of the networks alone (``evidence``); ``auto`` decides by cross-validation
+            on the annotated videos.
         cross_validation: Folds of that decision.
         least_videos: With fewer annotated videos ``auto`` leaves features out.
         judges: Policies that read features; their logits are averaged.
@@ -145,6 +147,7 @@ class Labelwise:
 
     folds: int = 4
     state_share: float = 1.0
+    rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: int = 3
     least_videos: int = 150
@@ -159,7 +162,8 @@ class Labelwise:
     ridge: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("folds", "judges", "steps", "supervised_steps", "batch_size", "lr", "ridge"):
+        counts = ("folds", "rounds", "judges", "steps", "supervised_steps", "batch_size")
+        for name in (*counts, "lr", "ridge"):
             value = getattr(self, name)
             _require(value > 0, f"labelwise.{name}", "be positive", value)
         _require(0 < self.state_share <= 1, "state_share", "lie in (0, 1]", self.state_share)

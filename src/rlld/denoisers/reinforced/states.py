@@ -20,7 +20,7 @@ CHUNK = 1024
 
 
 class States(nn.Module):
-    """Frozen task networks, trained on the bare tags without cross-modal attention.
+    """Frozen task networks, trained on tags without cross-modal attention.
 
     A network that attends across modalities learns what the other one perceives, and its
     probabilities tell the label instead of the modality. Each network is trained on all but one
@@ -44,11 +44,12 @@ class States(nn.Module):
         """Returns the mean logits of all networks (B, 2, C), for videos none was trained on."""
         return torch.stack([_logits(network, streams) for network in self.networks]).mean(0)
 
-    def learn(self, context: Context, share: float) -> Tensor:
-        """Trains the networks.
+    def learn(self, context: Context, labels: ModalityLabels, share: float) -> Tensor:
+        """Trains the networks, from the start.
 
         Args:
             context: What the loop hands over.
+            labels: Labels of the training split: the bare tags, or cleaned ones.
             share: Length of each training as a share of the run's, for the whole split.
 
         Returns:
@@ -58,13 +59,12 @@ class States(nn.Module):
         folds = len(self.networks)
         fold = torch.arange(len(train), device=train.device) % folds
         logits = torch.zeros(len(train), 2, train.labels.shape[1], device=train.device)
-        tags = ModalityLabels(train.labels, train.labels, train.labels)
         for number, network in enumerate(self.networks):
             others, own = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
             if folds == 1:
                 others = own
             length = share * len(others) / len(train)
-            trained = context.fit(tags, share=length, videos=others, unimodal=True)
+            trained = context.fit(labels, share=length, videos=others, unimodal=True)
             network.load_state_dict(trained.state_dict())
             network.to(train.device)
             for index in torch.split(own, CHUNK):
