@@ -22,10 +22,12 @@ PROBABILITIES = {
 }
 
 
-def probabilities(found: Prediction, expected: Expected) -> None:
+def probabilities(
+    found: Prediction, expected: Expected, tolerance: float = common.OUTPUT_TOLERANCE
+) -> None:
     """Asserts the four probabilities of a forward pass."""
     for name, field in PROBABILITIES.items():
-        common.close(name, getattr(found, field), expected[name])
+        common.close(name, getattr(found, field), expected[name], tolerance)
 
 
 def targets(

@@ -20,7 +20,8 @@ def forward(case: Case, expected: Expected, _: Path) -> None:
     """The forward pass; ``fused_*_slice`` are what the pyramid returns."""
     heads = {"network.heads": case["options"]["head"]}
     found = common.network(case, "mm_pyramid", **heads)(common.streams(common.inputs(case)))
-    cases_han.probabilities(found, expected)
+    # The sum over levels is not normalised: float32 alone leaves up to 6e-6 in its logits.
+    cases_han.probabilities(found, expected, common.DEEP_TOLERANCE)
     for modality in ("audio", "visual"):
         sliced(f"fused_{modality}_slice", found.extras[f"{modality}_after"], expected)
 
