@@ -124,5 +124,6 @@ def test_annotations_refuses(tiny_data, run_cli, fails_with, tmp_path):
         ({"priors": "Bell"}, "--priors"),
     ):
         with pytest.raises(RlldError, match=words):
-            bench_annotations.run(bench_annotations.Args((tiny_data,), tmp_path / "out", **wrong))
+            out = tmp_path / "out"
+            bench_annotations.run(bench_annotations.Args(data=(tiny_data,), out=out, **wrong))
     assert not (tmp_path / "out").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,26 +29,49 @@ class BenchArgs:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
 
-    def settings(self, updates: int | None = None) -> Settings:
-        """Returns them as the benchmarks take them."""
+    @property
+    def settings(self) -> Settings:
+        """They as the benchmarks take them."""
         from rlld.bench.denoising import Settings
 
         workers = self.workers if self.on == "here" else self.on
-        return Settings(self.data, self.out, self.seeds, updates, self.cache, workers, self.device)
+        return Settings(self.data, self.out, self.seeds, None, self.cache, workers, self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableArgs(BenchArgs):
+class UpdatesArgs(BenchArgs):
+    """The same, where every row is trained equally long."""
+
+    updates: int | None = None
+    """Task-network updates of every row; what dataset.yaml asks for when not given."""
+
+    @property
+    def settings(self) -> Settings:
+        """They as the benchmarks take them."""
+        return replace(super().settings, updates=self.updates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureArgs(UpdatesArgs):
+    """Options of the figures of a system without and with RLLD."""
+
+    terms: Literal["equal", "own"] = "equal"
+    """equal: the same updates and the same selection for every row; own: as published with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableArgs(FigureArgs):
     """Options of the tables of the paper."""
 
     recipes: str | None = None
     """Recipes, joined by commas; the rows of the table when not given."""
-    terms: Literal["equal", "own"] = "equal"
-    """equal: the same updates and the same selection for every row; own: as published with it."""
-    updates: int | None = None
-    """Task-network updates of every row; what dataset.yaml asks for when not given."""
     baseline: str | None = None
     """Row that differences refer to; that of the table when not given."""
+
+
+def names(joined: str | None) -> list[str] | None:
+    """Returns names that were joined by commas."""
+    return None if joined is None else joined.split(",")
 
 
 def show_table(number: int, args: TableArgs) -> None:
@@ -56,11 +79,10 @@ def show_table(number: int, args: TableArgs) -> None:
     from rlld.bench.paper import draw_table, table
     from rlld.bench.tables import show
 
-    recipes = args.recipes.split(",") if args.recipes is not None else None
     comparison = table(
         number,
-        args.settings(args.updates),
-        recipes,
+        args.settings,
+        names(args.recipes),
         conditions=args.terms,
         baseline=args.baseline,
     )
@@ -69,22 +91,12 @@ def show_table(number: int, args: TableArgs) -> None:
     show(comparison, args.out, stem)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureArgs(BenchArgs):
-    """Options of the figures of a system without and with RLLD."""
-
-    terms: Literal["equal", "own"] = "equal"
-    """equal: the same updates and the same selection for both; own: as published with each."""
-    updates: int | None = None
-    """Task-network updates of both; what dataset.yaml asks for when not given."""
-
-
 def show_figure(number: int, args: FigureArgs) -> None:
     """Trains what the cache does not hold, draws a figure and writes its numbers."""
     from rlld.bench.paper import draw_figure, figure
     from rlld.bench.tables import show
 
-    comparison = figure(number, args.settings(args.updates), conditions=args.terms)
+    comparison = figure(number, args.settings, conditions=args.terms)
     stem = f"figure{number}"
     _told(draw_figure(number, comparison, args.out / stem))
     show(comparison, args.out, stem)

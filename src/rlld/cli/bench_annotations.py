@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from rlld.cli._bench import UpdatesArgs
 
 if TYPE_CHECKING:
     from rlld.data.spec import Priors
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(UpdatesArgs):
     """Options of ``rlld bench annotations``."""
 
-    data: tuple[Path, ...]
-    """Data-set folders; scores are averaged over them."""
-    out: Path
-    """Folder of the tables and figures."""
-    seeds: int = 5
-    """Trainings of each point on each data set: seeds 0, 1, ..."""
     counts: str = "0,10,25,50,100,200,400"
     """Annotated videos, joined by commas; all of them are added."""
     priors: str | None = None
@@ -27,31 +22,16 @@ class Args:
     dataset.yaml when not given."""
     suggested: bool = True
     """Draw the line of videos that rlld suggest chooses."""
-    updates: int | None = None
-    """Task-network updates of every run; what dataset.yaml asks for when not given."""
-    workers: int = 2
-    """Processes, each with one thread."""
-    on: Literal["here", "ray"] = "here"
-    """Where: ray runs one training per CPU of a Ray cluster, whose nodes share data and cache."""
-    cache: Path | None = None
-    """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute."""
 
 
 def run(args: Args) -> None:
     """Trains what the cache does not hold, prints the table, writes it and the figures."""
     from rlld.bench.annotations import learning_curves
-    from rlld.bench.denoising import Settings
     from rlld.bench.tables import show
     from rlld.console import OUT
 
-    workers = args.workers if args.on == "here" else args.on
-    settings = Settings(
-        args.data, args.out, args.seeds, args.updates, args.cache, workers, args.device
-    )
     comparison, figures = learning_curves(
-        settings,
+        args.settings,
         counts=_counts(args.counts),
         priors=_priors(args),
         suggested=args.suggested,

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+
+from rlld.cli._bench import BenchArgs
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(BenchArgs):
     """Options of ``rlld bench curves``, and of ``figure6`` to ``figure11``."""
 
-    data: tuple[Path, ...]
-    """Data-set folders; every run of every one is a run of the mean."""
-    out: Path
-    """Folder of the figures: figure6.png, .svg, .csv and so on."""
-    seeds: int = 5
-    """Runs of each line on each data set: seeds 0, 1, ..."""
     episodes: int = 100
     """Length of each run in episodes of 32 steps."""
-    workers: int = 2
-    """Processes, each with one thread."""
-    on: Literal["here", "ray"] = "here"
-    """Where: ray runs one training per CPU of a Ray cluster, whose nodes share data and cache."""
-    cache: Path | None = None
-    """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute."""
 
 
 def run(args: Args) -> None:
@@ -44,12 +30,9 @@ def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -
         keeping: Whether to draw the keep probabilities too.
     """
     from rlld.bench.curves import FIGURES, KEPT, SMOOTHING, draw, record
-    from rlld.bench.denoising import Settings
     from rlld.console import OUT
 
-    workers = args.workers if args.on == "here" else args.on
-    settings = Settings(args.data, args.out, args.seeds, None, args.cache, workers, args.device)
-    recorded, terms = record(settings, args.episodes)
+    recorded, terms = record(args.settings, args.episodes)
     paths = []
     for number in numbers:
         name = FIGURES[number]

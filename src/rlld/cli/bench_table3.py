@@ -18,7 +18,7 @@ def run(args: Args) -> None:
     from rlld.bench.tables import terminal
     from rlld.console import OUT
 
-    settings = args.settings(args.updates)
+    settings = args.settings
     found, terms = costs(settings, conditions=args.terms)
     remarks = remarks_of(terms, settings)
     command = f"rlld bench table3 {settings.command} --terms {args.terms}"
