@@ -104,6 +104,9 @@ def total(case: Case, expected: Expected, _: Path) -> None:
     names = {"audio": "audio", "visual": "visual", "video": "global", "contrastive": "sims"}
     for ours, name in {**names, "video_contrast": "vcon", "loss": "total"}.items():
         common.close(name, losses[ours], expected[f"loss_{name}"])
+    if any(name.startswith("grad") for name in expected):
+        losses["loss"].backward()
+        common.gradients(network, expected)
 
 
 RUNNERS: dict[str, Runner] = {

@@ -239,13 +239,20 @@ def _gated(case: Mapping[str, Any], inputs: dict[str, Array], llp: Path) -> Look
 def _passes(inputs: Mapping[str, Array]) -> list[Prediction]:
     """The predictions with and, where given, without cross-modal attention."""
     suffixes = [name.removeprefix("frame_prob") for name in inputs if name.startswith("frame_prob")]
-    suffixes.sort(key=lambda suffix: bool(re.search(r"no|without|wo|2|plain", suffix)))
+    suffixes.sort(key=lambda suffix: bool(re.search(r"no|without|wo|2|plain|self|uni", suffix)))
+
+    def video(suffix: str) -> Array:
+        # Rules that gate each modality by itself need no fused probability.
+        names = ("output", "global_prob", "a_prob")
+        return next(inputs[name + suffix] for name in names if name + suffix in inputs)
+
     return [
         Prediction(
             *(
                 torch.from_numpy(inputs[f"{stem}{suffix}"])
-                for stem in ("frame_prob", "a_prob", "v_prob", "output")
-            )
+                for stem in ("frame_prob", "a_prob", "v_prob")
+            ),
+            torch.from_numpy(video(suffix)),
         )
         for suffix in suffixes
     ]

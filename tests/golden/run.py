@@ -1,7 +1,7 @@
 """Runs every golden case of a folder: ``python tests/golden/run.py DIR [--annotations DIR]``.
 
-Prints one line for each failure, the cases of methods that are not built yet, and closes with
-``N passed, M failed``. The exit status is 1 when a case failed.
+Prints one line for each failure, outputs that no runner knows, the cases of methods that are not
+built yet, and closes with ``N passed, M failed``. The exit status is 1 when a case failed.
 """
 
 from __future__ import annotations
@@ -54,6 +54,22 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return case, dict(file)
 
 
+class Watched(dict[str, np.ndarray]):
+    """Expected outputs that know which of them a runner never looked at."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self.ignored = set(arrays)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.ignored.discard(name)
+        return super().__getitem__(name)
+
+    def items(self) -> Any:
+        """Looks at all of them."""
+        return ((name, self[name]) for name in self)
+
+
 def failure(path: Path, annotations: Path, runner: Any) -> str | None:
     """Runs one case.
 
@@ -61,11 +77,15 @@ def failure(path: Path, annotations: Path, runner: Any) -> str | None:
         Why it failed, in one line, or None.
     """
     try:
+        case, arrays = load(path)
+        expected = Watched(arrays)
         with contextlib.redirect_stdout(io.StringIO()):
-            runner(*load(path), annotations)
+            runner(case, expected, annotations)
     except Exception as error:  # whatever a case raises is its failure; the others still run
         kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
         return kind + (" ".join(str(error).split()) or "assertion failed")
+    if expected.ignored:
+        print(f"not compared: {path.stem}: {' '.join(sorted(expected.ignored))}")
     return None
 
 
