@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import rlld
 from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.recipe import Recipe, load_recipe, recipe_names
+from rlld.registry import NETWORKS
 from rlld.training.trainer import Trainer
 
 COMPUTE = Compute(device="cpu", threads=1)
@@ -85,6 +87,15 @@ def test_reinforcement_drives_every_network(name, tiny_data):
         if not torch.equal(value, before[name, key])
     ]
     assert moved
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_published_layouts_belong_to_recipes_of_their_network(name):
+    """Golden cases then convert checkpoints of every layout."""
+    module = importlib.import_module(NETWORKS.config_type(name).__module__)
+    for layout in getattr(module, "PUBLISHED", ()):
+        recipe = load_recipe(layout.recipe, dict(layout.settings))
+        assert recipe.network.name == name, layout.name
 
 
 def test_every_recipe_is_in_the_list_of_methods():
