@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
@@ -12,6 +13,7 @@ from torch.nn import functional
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.base import Network
+from rlld.types import Prediction
 
 DRAWS = 1 << 16
 """A CPU dropout mask takes 16 random bits per element."""
@@ -145,6 +147,33 @@ class StreamEmbedding(VisualEmbedding, Network):
         """
         audio = self.fc_a(stored(streams["audio"], self.fc_a))
         return torch.stack([audio, self.embed_visual(streams, audio.shape[1])])
+
+
+class CrossAttending(StreamEmbedding):
+    """A network that attends across modalities only after it has embedded them.
+
+    Both passes of ``with_unimodal`` share the embeddings.
+    """
+
+    @abstractmethod
+    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+        """Predicts from embeddings.
+
+        Args:
+            embedded: What ``embed`` returned (2, B, T, hidden).
+            cross_attention: Whether a modality attends to the other one.
+        """
+
+    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+        """Predicts without cross-modal attention."""
+        return self.predict(self.embed(streams), cross_attention=False)
+
+    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
+        embedded = self.embed(streams)
+        with torch.no_grad():
+            unimodal = self.predict(embedded, cross_attention=False)
+        return unimodal, self.predict(embedded)
 
 
 def full_precision(value: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import (
+    CrossAttending,
     HybridAttentionLayer,
-    StreamEmbedding,
     full_precision,
     fused_heads,
     mmil_pool,
@@ -62,7 +62,7 @@ class Config:
         return CVCMS(self, spec)
 
 
-class CVCMS(StreamEmbedding):
+class CVCMS(CrossAttending):
     """The network; its state dict has the keys of the live part of the published one.
 
     In training, every audio track also meets the picture of a random other video of the batch. What
@@ -102,17 +102,6 @@ class CVCMS(StreamEmbedding):
             ``mixed_visual_after`` and ``mixed_time_logits``.
         """
         return self.predict(self.embed(streams))
-
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
-        """Predicts without cross-modal attention, over segments and over classes."""
-        return self.predict(self.embed(streams), cross_attention=False)
-
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
-        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
-        embedded = self.embed(streams)
-        with torch.no_grad():
-            unimodal = self.predict(embedded, cross_attention=False)
-        return unimodal, self.predict(embedded)
 
     def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.

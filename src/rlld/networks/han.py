@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import (
+    CrossAttending,
     Dropout,
     HybridAttentionLayer,
-    StreamEmbedding,
     full_precision,
     fused_heads,
     mmil_pool,
@@ -71,7 +71,7 @@ class _Encoder(nn.Module):
         )
 
 
-class HAN(StreamEmbedding):
+class HAN(CrossAttending):
     """The hybrid attention network; its state dict has the keys of the published one.
 
     Attributes:
@@ -104,17 +104,6 @@ class HAN(StreamEmbedding):
             ``visual_dropout``).
         """
         return self.predict(self.embed(streams), cross_attention)
-
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
-        """Predicts without cross-modal attention, as JoMoLD's noise estimator does."""
-        return self.predict(self.embed(streams), cross_attention=False)
-
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
-        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
-        embedded = self.embed(streams)
-        with torch.no_grad():
-            unimodal = self.predict(embedded, cross_attention=False)
-        return unimodal, self.predict(embedded)
 
     def predict(self, embedded: Tensor, cross_attention: bool | None = None) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.

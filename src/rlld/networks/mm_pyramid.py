@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import (
+    CrossAttending,
     Dropout,
-    StreamEmbedding,
     full_precision,
     fused_heads,
     mmil_pool,
@@ -63,7 +63,7 @@ class Config:
         return MMPyramid(self, spec)
 
 
-class MMPyramid(StreamEmbedding):
+class MMPyramid(CrossAttending):
     """The network; its state dict has the keys of the published one, dead ones left out.
 
     Attributes:
@@ -98,13 +98,6 @@ class MMPyramid(StreamEmbedding):
         A judge of audio labels has to hear the video, whatever the released order is.
         """
         return self.predict(self.embed(streams), cross_attention=False)
-
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
-        """Predicts as ``unimodal`` without gradient, then usually, from one embedding."""
-        embedded = self.embed(streams)
-        with torch.no_grad():
-            unimodal = self.predict(embedded, cross_attention=False)
-        return unimodal, self.predict(embedded)
 
     def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.

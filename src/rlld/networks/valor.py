@@ -18,8 +18,8 @@ from torch.nn import functional
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import (
+    CrossAttending,
     Dropout,
-    StreamEmbedding,
     full_precision,
     fused_heads,
     mmil_pool,
@@ -64,7 +64,7 @@ class Config:
         return Valor(self, spec)
 
 
-class Valor(StreamEmbedding):
+class Valor(CrossAttending):
     """VALOR's network; its state dict has the keys of the published one.
 
     With ``norm: post`` the published ``final_norm_a`` and ``final_norm_v``, which are never used,
@@ -106,17 +106,6 @@ class Valor(StreamEmbedding):
             and ``visual_after`` it.
         """
         return self.predict(self.embed(streams))
-
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
-        """Predicts without cross-modal attention."""
-        return self.predict(self.embed(streams), cross_attention=False)
-
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
-        """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
-        embedded = self.embed(streams)
-        with torch.no_grad():
-            unimodal = self.predict(embedded, cross_attention=False)
-        return unimodal, self.predict(embedded)
 
     def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
         """Predicts from embeddings.

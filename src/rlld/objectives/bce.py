@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.types import ModalityLabels, Prediction
+
 EPSILON = 1e-7
 """Probabilities are clamped to [EPSILON, 1 - EPSILON]."""
+
+VIDEO_TERMS = ("audio", "visual", "video")
 
 
 def clamped_bce(probability: Tensor, target: Tensor, epsilon: float = EPSILON) -> Tensor:
@@ -29,3 +37,26 @@ def clamped_bce(probability: Tensor, target: Tensor, epsilon: float = EPSILON) -
         known = clamped.nan_to_num(nan=0.5)
         loss = functional.binary_cross_entropy(known, target.to(clamped.dtype))
         return loss.masked_fill(unknown, torch.nan)
+
+
+def video_losses(
+    prediction: Prediction,
+    labels: ModalityLabels,
+    loss: Callable[[Tensor, Tensor], Tensor] = clamped_bce,
+) -> dict[str, Tensor]:
+    """Returns the losses ``audio``, ``visual`` and ``video`` of the video-level probabilities.
+
+    Args:
+        prediction: What the network says.
+        labels: Targets.
+        loss: Takes probabilities and targets (B, C), returns a scalar.
+    """
+    return {name: loss(getattr(prediction, name), getattr(labels, name)) for name in VIDEO_TERMS}
+
+
+def weighted(parts: Mapping[str, Tensor], config: object) -> Tensor:
+    """Returns the sum of the parts, each times the option ``NAME_weight`` of a configuration."""
+    total: Tensor = reduce(
+        add, (getattr(config, f"{name}_weight") * part for name, part in parts.items())
+    )
+    return total

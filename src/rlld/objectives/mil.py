@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import clamped_bce
+from rlld.objectives.bce import video_losses, weighted
 from rlld.objectives.contrastive import Contrastive
 from rlld.types import Batch, ModalityLabels, Prediction
 
@@ -50,16 +50,8 @@ class MILObjective(Objective):
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts, ``contrastive`` only where it is used."""
         config = self.config
-        parts = {
-            "audio": clamped_bce(prediction.audio, labels.audio),
-            "visual": clamped_bce(prediction.visual, labels.visual),
-            "video": clamped_bce(prediction.video, labels.video),
-        }
-        loss = (
-            config.audio_weight * parts["audio"]
-            + config.visual_weight * parts["visual"]
-            + config.video_weight * parts["video"]
-        )
+        parts = video_losses(prediction, labels)
+        loss = weighted(parts, config)
         if config.contrastive.weight:
             parts["contrastive"] = config.contrastive.loss(prediction)
             loss = loss + config.contrastive.weight * parts["contrastive"]

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import clamped_bce
+from rlld.objectives.bce import clamped_bce, video_losses, weighted
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 
@@ -51,19 +51,10 @@ class SegmentObjective(Objective):
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts."""
-        config = self.config
-        if labels.segment is None:
-            audio = clamped_bce(prediction.audio, labels.audio)
-            visual = clamped_bce(prediction.visual, labels.visual)
-        else:
-            audio, visual = segment_bce(prediction, labels.segment)
-        video = clamped_bce(prediction.video, labels.video)
-        loss = (
-            config.audio_weight * audio
-            + config.visual_weight * visual
-            + config.video_weight * video
-        )
-        return {"loss": loss, "audio": audio, "visual": visual, "video": video}
+        parts = video_losses(prediction, labels)
+        if labels.segment is not None:
+            parts["audio"], parts["visual"] = segment_bce(prediction, labels.segment)
+        return {"loss": weighted(parts, self.config), **parts}
 
 
 def segment_bce(prediction: Prediction, target: Tensor) -> tuple[Tensor, ...]:

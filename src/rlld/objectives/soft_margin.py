@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
+from rlld.objectives.bce import video_losses, weighted
 from rlld.types import Batch, ModalityLabels, Prediction
 
 
@@ -51,18 +52,8 @@ class SoftMarginObjective(Objective):
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts ``audio``, ``visual`` and ``video``."""
-        config = self.config
-        parts = {
-            "audio": soft_margin(prediction.audio, labels.audio),
-            "visual": soft_margin(prediction.visual, labels.visual),
-            "video": soft_margin(prediction.video, labels.video),
-        }
-        loss = (
-            config.audio_weight * parts["audio"]
-            + config.visual_weight * parts["visual"]
-            + config.video_weight * parts["video"]
-        )
-        return {"loss": loss, **parts}
+        parts = video_losses(prediction, labels, soft_margin)
+        return {"loss": weighted(parts, self.config), **parts}
 
 
 def soft_margin(probability: Tensor, target: Tensor) -> Tensor:

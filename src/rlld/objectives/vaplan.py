@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import clamped_bce
+from rlld.objectives.bce import clamped_bce, video_losses, weighted
 from rlld.objectives.segment import segment_bce
 from rlld.types import Batch, ModalityLabels, Prediction
 
@@ -52,18 +52,11 @@ class VaplanObjective(Objective):
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts."""
-        config = self.config
-        parts = {
-            "audio": clamped_bce(prediction.audio, labels.audio),
-            "visual": clamped_bce(prediction.visual, labels.visual),
-            "video": clamped_bce(prediction.video, labels.video),
-        }
+        parts = video_losses(prediction, labels)
         if labels.segment is not None:
             parts["segment"] = torch.stack(segment_bce(prediction, labels.segment)).sum()
             parts["richness"] = richness_loss(prediction.segment, labels.segment, labels.video)
-        weights = {name: getattr(config, f"{name}_weight") for name in parts}
-        loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-        return {"loss": loss, **parts}
+        return {"loss": weighted(parts, self.config), **parts}
 
 
 def richness_loss(probability: Tensor, segment: Tensor, labels: Tensor) -> Tensor:
