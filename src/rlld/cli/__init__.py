@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,13 @@ def _main(argv: list[str]) -> int:
 
 def verbs() -> dict[str, Path]:
     """Returns the files of the verbs by name, ``{"data pack": .../data_pack.py}``."""
-    files = sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    files = sorted(Path(__file__).parent.glob("[a-z]*.py"), key=_naturally)
     return {file.stem.replace("_", " "): file for file in files}
+
+
+def _naturally(file: Path) -> list[str | int]:
+    """Sorts figure2 before figure10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.stem)]
 
 
 def _dispatch(argv: list[str]) -> None:
