@@ -12,7 +12,9 @@ from rlld.registry import Registry
 if TYPE_CHECKING:
     from rlld.features.base import Extractor
 
-EXTRACTORS = Registry("extractor", "rlld.features", helpers=("container", "decode", "job"))
+EXTRACTORS = Registry(
+    "extractor", "rlld.features", helpers=("container", "decode", "job", "sampling")
+)
 
 
 def load_extractor(name: str) -> Extractor:

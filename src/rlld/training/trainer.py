@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.given import Given
 from rlld.errors import RlldError
-from rlld.metrics.gates import Gate
-from rlld.metrics.scores import NAMES, Scorer, named_score
-from rlld.metrics.tags import TAGS, tag_score
+from rlld.metrics.scores import NAMES, named_score
+from rlld.metrics.tags import TAGS
 from rlld.networks.base import Network, Unimodal
 from rlld.objectives.base import Objective
 from rlld.recipe import Recipe
@@ -31,6 +29,8 @@ from rlld.training.schedule import round_batches
 from rlld.training.selection import partition, possible
 from rlld.training.state import random_state, restore_random_state
 from rlld.training.task import TaskStep
+from rlld.training.totals import Totals
+from rlld.training.validation import Validation
 from rlld.types import Batch, ModalityLabels, Prediction
 
 Report = dict[str, Any]
@@ -91,7 +91,7 @@ class Trainer:
             same = reward is selection
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
-        self.updates, self.totals, self.best = 0, _Totals(), Report()
+        self.updates, self.totals, self.best = 0, Totals(), Report()
         self.unimodal, self.fitted = False, 0
         self.watch = FiniteWatch()
         self._fresh_network(seed)
@@ -241,7 +241,7 @@ class Trainer:
         moments = state["optimizer"]["state"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.denoiser.load_state_dict(state["denoiser"])
-        self.totals = _Totals(state["totals"], state["count"])
+        self.totals = Totals(state["totals"], state["count"])
         self.best, self.parts.kept = state["best"], state["parts"]
         self.fitted = state["fitted"]
         restore_random_state(state["random"], self.device)
@@ -286,7 +286,7 @@ class Trainer:
         if self.denoiser.fresh_network_each_round and number > 0:
             self._fresh_network(self.seed * 1_000_003 + number)
             self._forget_recordings()
-        self.totals = _Totals()
+        self.totals = Totals()
 
     def _step(self, index: Tensor, *annotated: Tensor) -> None:
         self.network.train()
@@ -397,51 +397,6 @@ class Trainer:
             "validation": scores,
             "selected": selected,
         }
-
-
-class Validation:
-    """Validation videos, and what can be measured on them.
-
-    Args:
-        split: The videos, on the run's device.
-    """
-
-    def __init__(self, split: Split) -> None:
-        self.split = split
-
-    def scores(self, prediction: Prediction, gate: Gate) -> dict[str, Tensor]:
-        """Returns the ten scores, without dense annotation ``tags``, without videos nothing."""
-        if not len(self.split):
-            return {}
-        if self.split.dense is None:
-            return {TAGS: tag_score(prediction.video, self.split.labels)}
-        return self.scorer(gate.apply(prediction))
-
-    @cached_property
-    def scorer(self) -> Scorer:
-        """Made when first needed: no annotated video may be there to teach."""
-        return Scorer(self.split.require_dense())
-
-
-class _Totals:
-    """Sums of the figures of a round, kept on the device so that no step waits for the host."""
-
-    def __init__(self, sums: dict[str, Tensor] | None = None, count: int = 0) -> None:
-        self.sums, self.count = sums or {}, count
-
-    def add(self, names: tuple[str, ...], values: Tensor) -> None:
-        """Adds the figures of one step; steps that report other ones are summed apart."""
-        key = " ".join(names)
-        self.sums[key] = self.sums[key] + values if key in self.sums else values
-        self.count += 1
-
-    def means(self) -> dict[str, float]:
-        """Returns the mean of each figure over the steps of the round."""
-        total: dict[str, float] = {}
-        for key, values in self.sums.items():
-            for name, value in zip(key.split(), values.tolist(), strict=True):
-                total[name] = total.get(name, 0.0) + value
-        return {name: value / self.count for name, value in total.items()}
 
 
 def _count(module: nn.Module) -> int:
