@@ -22,6 +22,8 @@ SMALL = {
     "selection.score": "last",
     "selection.reward_share": 1.0,
     "denoiser.labelwise.folds": 2,
+    # Networks of later rounds depend on the policy, so that only the first round's are shared.
+    "denoiser.labelwise.rounds": 1,
     "denoiser.labelwise.judge": "evidence",
 }
 
