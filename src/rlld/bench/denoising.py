@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def denoising(
         terms=terms,
         data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
         seeds=tuple(seeds),
-        command=f"{command} --selection {selection} --baseline {baseline}",
+        command=f"{command} --selection {selection} --baseline {shlex.quote(baseline)}",
         notes=tuple(notes),
         published=published_scores(),
     )
