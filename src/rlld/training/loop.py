@@ -6,10 +6,10 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rlld.compute import Compute
 from rlld.config import to_dict
@@ -95,11 +95,13 @@ def train(
     # A run that is killed while networks are trained for its denoiser finds them again.
     kept = networks or (out / FILE).parent / NETWORKS
     trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
-    log = Log(out / METRICS, state["log_bytes"] if state else 0)
+    logs = [Log(out / METRICS, state["log_bytes"][0] if state else 0)]
     if state is not None:
         trainer.load_state_dict(state["trainer"])
     try:
-        _run(trainer, log, out, identity, checkpoint_seconds, started)
+        title = f"training {recipe.name}"
+        steps = ([report] if report else [] for report in trainer.steps())
+        drive(title, trainer, steps, trainer, logs, out, identity, checkpoint_seconds, started)
     except NotFiniteError as error:
         raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
     trainer.restore_best()
@@ -111,45 +113,72 @@ def train(
     return load_run(out, compute.torch_device)
 
 
-def _run(
-    trainer: Trainer,
-    log: Log,
+class Steered(Protocol):
+    """What ``drive`` runs: one run, or several in lockstep."""
+
+    def require_finite(self) -> None:
+        """Looks at the steps since the last call."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything that changes."""
+
+
+def drive(
+    title: str,
+    steered: Steered,
+    steps: Iterator[Sequence[Report]],
+    first: Trainer,
+    logs: Sequence[Log],
     out: Path,
     identity: dict[str, Any],
     checkpoint_seconds: float,
     started: float,
 ) -> None:
+    """Runs what is left, with progress, logs and resume states.
+
+    Args:
+        title: What is shown.
+        steered: What is run.
+        steps: Its steps; each yields one report for each log where a round ended, else none.
+        first: The run whose progress is shown.
+        logs: Where the reports go.
+        out: Folder of the resume state.
+        identity: What a resumed run has to have in common with this one.
+        checkpoint_seconds: Longest time between two resume states.
+        started: When it began on the monotonic clock, less what earlier attempts took.
+
+    Raises:
+        NotFiniteError: If a loss, a reward or a gradient was NaN or infinite.
+        KeyboardInterrupt: On Ctrl-C, after the state was saved.
+    """
     saved = time.monotonic()
-    title = f"training {trainer.recipe.name}"
 
     def save() -> None:
-        trainer.require_finite()
+        steered.require_finite()
         state = {
-            "trainer": trainer.state_dict(),
+            "trainer": steered.state_dict(),
             "identity": identity,
-            "log_bytes": log.bytes,
+            "log_bytes": [log.bytes for log in logs],
             "seconds": time.monotonic() - started,
         }
         save_state(out, state)
 
     save()
-    with (
-        stop_requested() as stopped,
-        progress(title, trainer.total_updates, trainer.updates) as tick,
-    ):
+    with stop_requested() as stopped, progress(title, first.total_updates, first.updates) as tick:
         round_started, videos = time.monotonic(), 0
-        for report in trainer.steps():
-            videos += trainer.schedule.batch_size
-            show_round(report, tick)
-            if report is not None:
+        for reports in steps:
+            videos += first.schedule.batch_size
+            show_round(reports[0] if reports else None, tick)
+            if reports:
                 elapsed = time.monotonic() - round_started
-                log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
+                for log, report in zip(logs, reports, strict=True):
+                    log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
                 round_started, videos = time.monotonic(), 0
             if stopped or time.monotonic() - saved >= checkpoint_seconds:
                 save()
                 saved = time.monotonic()
             if stopped:
-                ERR.print(f"stopped after update {trainer.updates}; go on with --resume")
+                ERR.print(f"stopped after update {first.updates}; go on with --resume")
                 raise KeyboardInterrupt
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from rlld.compute import Compute
 from rlld.config import to_dict
-from rlld.console import ERR, progress
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
 from rlld.recipe import Recipe
@@ -21,13 +20,12 @@ from rlld.training.loop import (
     METRICS,
     NETWORKS,
     Log,
+    drive,
     require_same,
     run_facts,
-    show_round,
-    stop_requested,
 )
 from rlld.training.run_folder import CONFIG, Run, load_run, save_run
-from rlld.training.state import FILE, load_state, save_state
+from rlld.training.state import FILE, load_state
 from rlld.training.trainer import Trainer
 
 
@@ -75,6 +73,7 @@ def train_seeds(
     elif any((folder / CONFIG).is_file() for folder in folders):
         raise RlldError(f"{out}: holds finished runs; choose another --out")
     record = compute.setup()
+    started = time.monotonic() - (state["seconds"] if state else 0.0)
     train = data.train.to(device, compute.dtype)
     kept = (out / FILE).parent / NETWORKS
     trainers = [
@@ -84,51 +83,18 @@ def train_seeds(
     bytes_kept = state["log_bytes"] if state else [0] * len(seeds)
     logs = [Log(folder / METRICS, kept) for folder, kept in zip(folders, bytes_kept, strict=True)]
     if state is not None:
-        together.load_state_dict(state["trainers"])
+        together.load_state_dict(state["trainer"])
     try:
-        seconds = _run(together, logs, out, identity, checkpoint_seconds)
+        title = f"training {len(seeds)} seeds of {recipe.name}"
+        steps = (reports or [] for reports in together.steps())
+        first = together.first
+        drive(title, together, steps, first, logs, out, identity, checkpoint_seconds, started)
     except NotFiniteError as error:
         raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
+    seconds = time.monotonic() - started
     for seed, folder, trainer in zip(seeds, folders, trainers, strict=True):
         trainer.restore_best()
         facts = {"seed": seed, **run_facts(trainer, data, seconds / len(seeds), record)}
         save_run(folder, trainer.network, recipe, data.spec, facts, trainer.denoiser)
     shutil.rmtree((out / FILE).parent)
     return [load_run(folder, device) for folder in folders]
-
-
-def _run(
-    together: Lockstep,
-    logs: Sequence[Log],
-    out: Path,
-    identity: dict[str, Any],
-    checkpoint_seconds: float,
-) -> float:
-    started = saved = time.monotonic()
-    first = together.first
-    title = f"training {len(logs)} seeds of {first.recipe.name}"
-
-    def save() -> None:
-        together.require_finite()
-        written = [log.bytes for log in logs]
-        state = {"trainers": together.state_dict(), "identity": identity, "log_bytes": written}
-        save_state(out, state)
-
-    save()
-    with stop_requested() as stopped, progress(title, first.total_updates, first.updates) as tick:
-        round_started, videos = time.monotonic(), 0
-        for reports in together.steps():
-            videos += first.schedule.batch_size
-            show_round(reports[0] if reports else None, tick)
-            if reports:
-                elapsed = time.monotonic() - round_started
-                for log, report in zip(logs, reports, strict=True):
-                    log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
-                round_started, videos = time.monotonic(), 0
-            if stopped or time.monotonic() - saved >= checkpoint_seconds:
-                save()
-                saved = time.monotonic()
-            if stopped:
-                ERR.print(f"stopped after update {first.updates}; go on with --resume")
-                raise KeyboardInterrupt
-    return time.monotonic() - started
