@@ -23,6 +23,7 @@ from rlld.data.spec import SPLITS, read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.decode import Clip
+from rlld.features.views import Pictures, Sound
 
 STREAMS = load_extractor("light").streams(1.0)
 SMALL = RenderConfig((3, 1, 1), 3, seed=2)
@@ -131,7 +132,8 @@ def test_clips_decode_to_what_was_rendered(rendered):
     spec = read_spec(rendered)
     labels = draw_dataset(spec.classes, SMALL.videos, SMALL.seed)["validation"]
     clip = Clip(rendered / f"videos/{labels.ids[0]}.mp4")
-    segments = list(clip.segments(1.0, fps=12, size=(WIDTH, HEIGHT)))
+    sound_view, frames_view = Sound(16000), Pictures(12, WIDTH, HEIGHT)
+    segments = list(clip.segments(1.0, (sound_view, frames_view)))
     assert len(segments) == 10
     info = clip.outcome()
     assert (info.width, info.height, info.notes) == (WIDTH, HEIGHT, ())
@@ -139,8 +141,8 @@ def test_clips_decode_to_what_was_rendered(rendered):
     frames = np.stack(list(frames_of(original))).reshape(10, 12, HEIGHT, WIDTH, 3).astype(int)
     sound = sound_of(original).reshape(10, RATE)
     for segment in segments:
-        assert np.abs(segment.frames.astype(int) - frames[segment.index]).mean() < 6
-        alike = np.corrcoef(segment.audio, sound[segment.index])[0, 1]
+        assert np.abs(segment.views[frames_view].astype(int) - frames[segment.index]).mean() < 6
+        alike = np.corrcoef(segment.views[sound_view], sound[segment.index])[0, 1]
         assert alike > 0.8
 
 

@@ -5,10 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from rlld.features.decode import Clip
+from rlld.features.views import Pictures, Sound
+
+
+def seen(
+    clip: Clip,
+    seconds: float = 1.0,
+    *,
+    rate: int = 16000,
+    fps: float = 8.0,
+    size: tuple[int, int] = (224, 224),
+) -> list[SimpleNamespace]:
+    """Returns the segments of a clip with one kind of sound and of pictures."""
+    sound, pictures = Sound(rate), Pictures(fps, *size)
+    return [
+        SimpleNamespace(
+            index=segment.index, audio=segment.views[sound], frames=segment.views[pictures]
+        )
+        for segment in clip.segments(seconds, (sound, pictures))
+    ]
 
 
 def write_test_clip(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips_kit import beep, flashes
+from clips_kit import beep, flashes, seen
 
 from rlld.errors import RlldError
 from rlld.features.decode import Clip, probe, segment_count
@@ -19,7 +19,7 @@ SMALL = (16, 12)
 
 def read(path, seconds=1.0, **options):
     clip = Clip(path)
-    segments = list(clip.segments(seconds, size=SMALL, **options))
+    segments = seen(clip, seconds, size=SMALL, **options)
     assert [segment.index for segment in segments] == list(range(len(segments)))
     return segments, clip.outcome()
 
@@ -186,7 +186,7 @@ def test_unreadable_files_get_one_sentence_that_names_them(tmp_path, good, capfd
     }
     for name, words in expected.items():
         with pytest.raises(RlldError, match=words) as caught:
-            list(Clip(tmp_path / name).segments(1.0))
+            seen(Clip(tmp_path / name))
         assert name in str(caught.value) and "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
@@ -238,13 +238,15 @@ def test_a_playlist_cannot_reach_the_network(tmp_path):
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
     with pytest.raises(RlldError, match=r"list\.m3u8"):
-        list(Clip(playlist).segments(1.0))
+        seen(Clip(playlist))
 
 
 MEASURE = """
 import resource, sys
 from rlld.features.decode import Clip
-count = sum(1 for _ in Clip(sys.argv[1]).segments(1.0, size=(64, 48)))
+from rlld.features.views import Pictures, Sound
+views = Sound(16000), Sound(48000), Pictures(8, 64, 48), Pictures(8, 32, 32, short_side=40)
+count = sum(1 for _ in Clip(sys.argv[1]).segments(1.0, views))
 print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

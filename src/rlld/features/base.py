@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
 from rlld.features.decode import Clip, ClipInfo
+from rlld.features.views import Chunk, Segment, View, chunks
+
+if TYPE_CHECKING:
+    import torch
 
 Rows = Mapping[str, NDArray[np.float32]]
-"""Rows of consecutive segments by stream name, each (n, D of that stream)."""
+"""Rows of consecutive segments by stream name, each (n * frames, D), as its ``StreamSpec`` says."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,9 @@ class ClipFeatures:
 
     Attributes:
         info: The clip as decoded: its length, which tracks it has, notes on damage.
-        streams: Features by stream name, each (S, D), float32; a row of zeros where a segment has
-            no sound (``audio``) or no picture (``visual_2d``, ``visual_3d``).
+        streams: Features by stream name, each (S * frames, D), float32, in the layout of the
+            published files; zeros where a segment has no sound (``audio``) or no picture
+            (``visual_2d``, ``visual_3d``).
     """
 
     info: ClipInfo
@@ -37,14 +42,16 @@ class ClipFeatures:
 class Extractor(ABC):
     """Turns a clip into features, one row per segment and stream.
 
-    Its module ``rlld.features.NAME`` holds a frozen dataclass ``Config`` with the parameters and
-    ``build() -> Extractor``.
+    Its module ``rlld.features.NAME`` holds a frozen dataclass ``Config`` with the parameters,
+    ``build() -> Extractor`` and ``files() -> tuple[Published, ...]``, the weights that it needs.
 
     Attributes:
         name: Its name in ``EXTRACTORS``, in manifests and in ``dataset.yaml``.
+        views: What it wants to see of a clip.
     """
 
     name: str
+    views: tuple[View, ...]
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
@@ -55,6 +62,21 @@ class Extractor(ABC):
         """Returns its streams and their dimensions."""
 
     @abstractmethod
+    def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
+        """Describes segments of one or several clips.
+
+        Args:
+            chunks: Segments of clips; what is written of one chunk depends on it alone, so that
+                features do not depend on what is batched.
+            segment_seconds: Length of a segment in seconds.
+
+        Returns:
+            Rows of all segments, chunk after chunk.
+        """
+
+    def to(self, device: torch.device) -> None:
+        """Moves its networks to a device."""
+
     def rows(self, clip: Clip, segment_seconds: float) -> Iterator[Rows]:
         """Decodes a clip and yields the rows of consecutive segments, some at a time.
 
@@ -63,6 +85,8 @@ class Extractor(ABC):
         Raises:
             RlldError: If nothing of the clip can be decoded.
         """
+        for chunk in chunks(clip.segments(segment_seconds, self.views)):
+            yield self.describe([chunk], segment_seconds)
 
     @property
     def version(self) -> str:
@@ -88,3 +112,18 @@ class Extractor(ABC):
         names = self.streams(segment_seconds)
         streams = {name: np.concatenate([part[name] for part in parts]) for name in names}
         return ClipFeatures(clip.outcome(), streams)
+
+
+def flat(chunks: Sequence[Chunk]) -> list[Segment]:
+    """Returns the segments of all chunks."""
+    return [segment for chunk in chunks for segment in chunk]
+
+
+def per_segment(rows: Rows, streams: Mapping[str, StreamSpec]) -> dict[str, NDArray[np.float32]]:
+    """Averages rows of frames (n * frames, D) to rows of segments (n, D)."""
+    return {
+        name: rows[name].reshape(-1, spec.frames, spec.dim).mean(1, dtype=np.float32)
+        if spec.frames > 1
+        else rows[name]
+        for name, spec in streams.items()
+    }

@@ -8,9 +8,9 @@ second 5 of the sound is what is heard while the pictures of second 5 are seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import tee, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +20,16 @@ from numpy.typing import NDArray
 from rlld.errors import RlldError
 from rlld.features.container import ClipInfo as ClipInfo
 from rlld.features.container import inspect, open_media, usable_track
+from rlld.features.views import Pictures, Segment, Sound, View
+
+Timed = tuple[float, Any]
+"""Seconds from the start of the clip, and a frame of FFmpeg."""
 
 SLACK = 0.1
 """A rest shorter than this many seconds makes no segment: codecs pad the end of a clip."""
 
 JUMP = 0.1
 """Seconds by which the time stamps of sound may disagree with its samples before they win."""
-
-AUDIO_RATE = 16000
-FRAME_RATE = 8.0
-FRAME_SIZE = (224, 224)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment of a clip.
-
-    Attributes:
-        index: Its number from 0; it starts at ``index * segment_seconds``.
-        audio: Mono samples (rate * segment_seconds,), float32 in [-1, 1], zero where the track
-            is silent or over; None when no part of the segment has sound.
-        frames: Pictures (fps * segment_seconds, height, width, 3), uint8 RGB; picture k is the
-            one on screen at the middle of the k-th equal part of the segment. None when no part
-            of the segment has a picture.
-    """
-
-    index: int
-    audio: NDArray[np.float32] | None
-    frames: NDArray[np.uint8] | None
 
 
 def segment_count(duration: float, segment_seconds: float) -> int:
@@ -81,40 +63,34 @@ class Clip:
             self.info, self._origin = inspect(container, self.path)
         self._tracks: list[_Track] = []
 
-    def segments(
-        self,
-        segment_seconds: float,
-        *,
-        rate: int = AUDIO_RATE,
-        fps: float = FRAME_RATE,
-        size: tuple[int, int] = FRAME_SIZE,
-    ) -> Iterator[Segment]:
-        """Decodes the clip segment by segment.
+    def segments(self, segment_seconds: float, views: Sequence[View]) -> Iterator[Segment]:
+        """Decodes the clip segment by segment, each track once.
 
         Args:
             segment_seconds: Length of a segment in seconds.
-            rate: Samples per second of the sound.
-            fps: Pictures per second.
-            size: Width and height of the pictures in pixels; they are stretched to it.
+            views: What is wanted of each segment.
 
         Yields:
-            Segments from 0 without gaps, as long as any track lasts. What cannot be decoded is
-            left out and noted in ``outcome``.
+            Segments from 0 without gaps, as long as any track of the clip that a view wants lasts.
+            What cannot be decoded is left out and noted in ``outcome``.
 
         Raises:
             RlldError: If nothing at all can be decoded.
         """
-        audio = _Track(self.path, self.info, self._origin, "audio")
-        video = _Track(self.path, self.info, self._origin, "video")
-        self._tracks = [audio, video]
-        sounds = audio_segments(audio, segment_seconds, rate) if self.info.has_audio else ()
-        frames = max(1, round(fps * segment_seconds))
-        pictures: Iterator[NDArray[np.uint8] | None] | tuple[()] = ()
-        if self.info.has_video:
-            pictures = video_segments(video, segment_seconds, frames, size)
+        self._tracks = [
+            _Track(self.path, self.info, self._origin, kind)
+            for kind, present in (("audio", self.info.has_audio), ("video", self.info.has_video))
+            if present
+        ]
+        parts = {
+            view: part
+            for track in self._tracks
+            for view, part in _parts(track, segment_seconds, views).items()
+        }
         count = -1
-        for count, (sound, picture) in enumerate(zip_longest(sounds, pictures)):
-            yield Segment(count, sound, picture)
+        for count, row in enumerate(zip_longest(*parts.values())):
+            shown = dict(zip(parts, row, strict=True))
+            yield Segment(count, {view: shown.get(view) for view in views})
         if count < 0:
             raise RlldError(
                 f"{self.path}: neither sound nor picture could be decoded; the file is damaged, "
@@ -206,14 +182,31 @@ class _Track:
         return []
 
 
+def _parts(
+    track: _Track, segment_seconds: float, views: Sequence[View]
+) -> dict[View, Iterator[NDArray[Any] | None]]:
+    """Returns what each view shows of consecutive segments; the track is decoded once for all."""
+    wanted = [
+        view for view in views if isinstance(view, Sound if track.kind == "audio" else Pictures)
+    ]
+    # The copies of the frames are read in step, so that few are held at a time.
+    copies = tee(track.frames(), len(wanted))
+    return {
+        view: audio_segments(track, frames, segment_seconds, view.rate)
+        if isinstance(view, Sound)
+        else video_segments(track, frames, segment_seconds, view)
+        for view, frames in zip(wanted, copies, strict=True)
+    }
+
+
 def audio_segments(
-    track: _Track, segment_seconds: float, rate: int
+    track: _Track, frames: Iterator[Timed], segment_seconds: float, rate: int
 ) -> Iterator[NDArray[np.float32] | None]:
     """Yields the sound of consecutive segments, each (rate * segment_seconds,) or None."""
     length = round(rate * segment_seconds)
     buffer: NDArray[np.float32] = np.zeros(length, np.float32)
     index, filled = 0, False
-    for start, samples in _audio_runs(track, rate):
+    for start, samples in _audio_runs(frames, rate):
         position, rest = start, samples
         while len(rest):
             low = round(index * rate * segment_seconds)
@@ -233,7 +226,7 @@ def audio_segments(
         yield buffer
 
 
-def _audio_runs(track: _Track, rate: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _audio_runs(frames: Iterator[Timed], rate: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yields (position, samples) at ``rate``; a jump of the time stamps starts anew there."""
     from av import AudioResampler
 
@@ -241,7 +234,7 @@ def _audio_runs(track: _Track, rate: int) -> Iterator[tuple[int, NDArray[np.floa
     resampler: Any = None
     position = 0
     expected = 0.0
-    for time, frame in track.frames():
+    for time, frame in frames:
         now = (frame.format.name, frame.layout.name, frame.sample_rate)
         if now != setup or abs(time - expected) > JUMP:
             if resampler is not None:
@@ -266,43 +259,112 @@ def _placed(frames: list[Any], position: int) -> Iterator[tuple[int, NDArray[np.
 
 
 def video_segments(
-    track: _Track, segment_seconds: float, frames: int, size: tuple[int, int]
+    track: _Track, frames: Iterator[Timed], segment_seconds: float, view: Pictures
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Yields the pictures of consecutive segments, each (frames, height, width, 3) or None."""
-    step = segment_seconds / frames
-    taken: list[NDArray[np.uint8] | None] = []
-    shown = _Picture(None, size)
-    index = 0
-    for time, frame in track.frames():
-        while (index * frames + len(taken) + 0.5) * step < time:
-            taken.append(shown.pixels())
-            if len(taken) == frames:
+    """Yields the pictures of consecutive segments, each (n, height, width, 3) or None."""
+    grid = _Grid(segment_seconds, view)
+    shown = _Picture(None, grid.scaler)
+    for time, frame in frames:
+        while grid.next_time < time:
+            if (taken := grid.take(shown)) is not None:
                 yield _stack(taken)
-                taken, index = [], index + 1
-        shown = _Picture(frame, size)
+        shown = _Picture(frame, grid.scaler)
     if not track.decoded:
         return
-    for _ in range(index, segment_count(track.end, segment_seconds)):
-        taken += [shown.pixels()] * (frames - len(taken))
-        yield _stack(taken)
-        taken = []
+    while grid.index < segment_count(track.end, segment_seconds):
+        if (taken := grid.take(shown)) is not None:
+            yield _stack(taken)
+
+
+class _Grid:
+    """Times at which pictures are taken, segment by segment.
+
+    Attributes:
+        index: Segment that is being filled.
+        next_time: Time of the next picture in seconds.
+        scaler: What makes the pictures.
+    """
+
+    def __init__(self, segment_seconds: float, view: Pictures) -> None:
+        self.index = 0
+        self.scaler = Scaler(view)
+        self._picks = view.picks
+        self._count = view.count(segment_seconds)
+        self._step = segment_seconds / self._count
+        self._number = 0
+        self._taken: list[NDArray[np.uint8] | None] = []
+
+    @property
+    def next_time(self) -> float:
+        return (self.index * self._count + self._number + 0.5) * self._step
+
+    def take(self, shown: _Picture) -> list[NDArray[np.uint8] | None] | None:
+        """Takes what is shown, if it is wanted; returns the pictures of a segment that is full."""
+        if not self._picks or self._wanted() == self._number:
+            self._taken.append(shown.pixels())
+        self._number += 1
+        if self._number < self._count:
+            return None
+        taken = self._taken
+        self._number, self._taken, self.index = 0, [], self.index + 1
+        return taken
+
+    def _wanted(self) -> int:
+        return min(self._picks[self.index % len(self._picks)], self._count - 1)
+
+
+class Scaler:
+    """Turns decoded frames into RGB pictures of one size.
+
+    Args:
+        view: The size and how it is reached.
+    """
+
+    def __init__(self, view: Pictures) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.view = view
+        self._reformatter = VideoReformatter()
+
+    def scaled(self, frame: Any) -> NDArray[np.uint8]:
+        """Returns (height, width, 3), upright as a player shows it."""
+        turns = round(frame.rotation / 90) % 4
+        wide, high = (frame.width, frame.height) if turns % 2 == 0 else (frame.height, frame.width)
+        width, height = self._size(wide, high)
+        stored = (width, height) if turns % 2 == 0 else (height, width)
+        scaled = self._reformatter.reformat(
+            frame, *stored, format="rgb24", interpolation=self.view.scaling
+        )
+        picture: NDArray[Any] = np.rot90(scaled.to_ndarray(), turns)
+        return np.ascontiguousarray(self._cropped(picture))
+
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        view = self.view
+        if not view.short_side:
+            return view.width or width, view.height or height
+        short = min(width, height)
+        return width * view.short_side // short, height * view.short_side // short
+
+    def _cropped(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if not self.view.short_side:
+            return picture
+        top = round((picture.shape[0] - self.view.height) / 2)
+        left = round((picture.shape[1] - self.view.width) / 2)
+        return picture[top : top + self.view.height, left : left + self.view.width]
 
 
 class _Picture:
     """A decoded picture, converted when it is first needed and only then."""
 
-    def __init__(self, frame: Any, size: tuple[int, int]) -> None:
+    def __init__(self, frame: Any, scaler: Scaler) -> None:
         self.frame = frame
-        self.size = size
+        self.scaler = scaler
         self.converted: NDArray[np.uint8] | None = None
 
     def pixels(self) -> NDArray[np.uint8] | None:
         """Returns (height, width, 3) RGB, None before the first picture of a track."""
         if self.converted is None and self.frame is not None:
-            width, height = self.size
-            self.converted = self.frame.to_ndarray(
-                width=width, height=height, format="rgb24", interpolation="AREA"
-            )
+            self.converted = self.scaler.scaled(self.frame)
         return self.converted
 
 

@@ -19,7 +19,7 @@ from rlld.console import progress
 from rlld.data.spec import FILE_NAME, DataSpec, read_spec, spec_text
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.base import ClipFeatures, Extractor
+from rlld.features.base import ClipFeatures, Extractor, per_segment
 from rlld.files import write_text, written_aside
 from rlld.pool import Workers, each
 
@@ -45,7 +45,7 @@ class Task:
     Attributes:
         video: Its id.
         path: The file.
-        extractor: Name of the extractor.
+        extractor: The extractors, as ``load_extractor`` takes them.
         segment_seconds: Length of a segment in seconds.
     """
 
@@ -191,6 +191,7 @@ class Manifest:
         self.path = path
         streams = extractor.streams(segment_seconds)
         self.folders = {name: stream.folder for name, stream in streams.items()}
+        self.frames = {name: stream.frames for name, stream in streams.items()}
         self.head: dict[str, Any] = {
             "extractor": extractor.name,
             "version": extractor.version,
@@ -215,13 +216,17 @@ class Manifest:
             "file": task.path.name,
             "stamp": stamp_of(task.path),
             "duration": round(info.duration, 3),
-            "segments": len(next(iter(features.streams.values()))),
+            "segments": self._segments(features),
             "has_audio": info.has_audio,
             "has_video": info.has_video,
             "notes": list(info.notes),
         }
         if time.monotonic() - self.saved > SAVE_SECONDS:
             self.save()
+
+    def _segments(self, features: ClipFeatures) -> int:
+        name, rows = next(iter(features.streams.items()))
+        return len(rows) // self.frames[name]
 
     def save(self) -> None:
         """Writes the file."""
@@ -340,8 +345,9 @@ def _fill(
         if isinstance(result, RlldError):
             failed[task.video] = str(result)
             continue
-        rows = {name: fitted(value, spec.segments) for name, value in result.streams.items()}
-        length = len(next(iter(result.streams.values())))
+        made = per_segment(result.streams, spec.streams)
+        rows = {name: fitted(value, spec.segments) for name, value in made.items()}
+        length = len(made["audio"])
         found = result.info.notes
         if length != spec.segments:
             found = (*found, f"{length} segments, the data set has {spec.segments}")

@@ -6,7 +6,7 @@ no replacement for learned features (VGGish, ResNet, R(2+1)D) on real video.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
-from rlld.features.base import Extractor, Rows
-from rlld.features.decode import Clip
+from rlld.features.base import Extractor, Rows, flat
+from rlld.features.views import Chunk, Pictures, Segment, Sound
+from rlld.features.weights import Published
 
 Array = NDArray[np.float32]
 
@@ -67,6 +68,10 @@ class Config:
         """Makes the extractor."""
         return Light(self)
 
+    def files(self) -> tuple[Published, ...]:
+        """Returns the weights that it needs: none."""
+        return ()
+
 
 class Light(Extractor):
     """The ``light`` extractor: 128 sound, 512 picture and 209 motion dimensions by default."""
@@ -75,6 +80,7 @@ class Light(Extractor):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.views = (Sound(config.rate), Pictures(config.fps, config.width, config.height))
 
     def parameters(self) -> dict[str, Any]:
         """Returns everything that its numbers depend on."""
@@ -89,22 +95,22 @@ class Light(Extractor):
             "visual_3d": StreamSpec(_motion_dim(), "visual_3d"),
         }
 
-    def rows(self, clip: Clip, segment_seconds: float) -> Iterator[Rows]:
-        """Yields one row per stream and segment."""
-        config = self.config
-        dims = {name: spec.dim for name, spec in self.streams(segment_seconds).items()}
-        segments = clip.segments(
-            segment_seconds, rate=config.rate, fps=config.fps, size=(config.width, config.height)
-        )
-        for segment in segments:
-            row = {name: np.zeros(dim, np.float32) for name, dim in dims.items()}
-            if segment.audio is not None:
-                row["audio"] = audio_row(segment.audio, config.rate, config.bands)
-            if segment.frames is not None:
-                planes = ycc(segment.frames)
-                row["visual_2d"] = picture_row(segment.frames, planes)
-                row["visual_3d"] = motion_row(segment.frames, planes, segment_seconds)
-            yield {name: value[None] for name, value in row.items()}
+    def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
+        """Returns one row per stream and segment."""
+        rows = [self._row(segment, segment_seconds) for segment in flat(chunks)]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _row(self, segment: Segment, segment_seconds: float) -> dict[str, Array]:
+        streams = self.streams(segment_seconds)
+        row = {name: np.zeros(spec.dim, np.float32) for name, spec in streams.items()}
+        samples, frames = (segment.views[view] for view in self.views)
+        if samples is not None:
+            row["audio"] = audio_row(samples, self.config.rate, self.config.bands)
+        if frames is not None:
+            planes = ycc(frames)
+            row["visual_2d"] = picture_row(frames, planes)
+            row["visual_3d"] = motion_row(frames, planes, segment_seconds)
+        return row
 
 
 def audio_row(samples: Array, rate: int, bands: int) -> Array:

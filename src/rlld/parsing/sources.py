@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
         RlldError: If the file cannot be read, or no extractor makes such features.
     """
     from rlld.features import EXTRACTORS, load_extractor
+    from rlld.features.base import per_segment
     from rlld.features.decode import Clip, segment_count
 
-    if spec.features not in EXTRACTORS.names():
+    if not set(re.findall(r"\w+", spec.features)) & set(EXTRACTORS.names()):
         raise RlldError(
             f"{path}: the run was trained on {spec.features} features, which rlld cannot extract "
             "from a clip; give features instead: rlld parse RUN --features STORE --id ID"
@@ -49,8 +51,9 @@ def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
         total = segment_count(clip.info.duration, spec.segment_seconds)
         with progress(f"parsing {path.name}", total) as tick:
             for rows in extractor.rows(clip, spec.segment_seconds):
-                yield rows
-                tick(len(next(iter(rows.values()))))
+                shown = per_segment(rows, made)
+                yield shown
+                tick(len(shown["audio"]))
 
     def outcome() -> tuple[float, tuple[str, ...]]:
         info = clip.outcome()

@@ -1,0 +1,83 @@
+"""What an extractor wants to see of a clip, and the segments in which it gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+CHUNK = 10
+"""Segments of a clip that are described together at most: an LLP video of 10 seconds."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Mono sound.
+
+    Attributes:
+        rate: Samples per second.
+    """
+
+    rate: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """RGB pictures at even times; picture k is on screen at the middle of its k-th part.
+
+    Attributes:
+        fps: Pictures per second.
+        width: Width in pixels; 0 leaves pictures as large as the clip's.
+        height: Height in pixels; 0 with ``width`` 0.
+        short_side: When 0, pictures are stretched to width x height. Else their shorter side is
+            scaled to this and the middle of width x height cut out.
+        scaling: Filter of the scaling; all but nearest-neighbour average when they shrink.
+        picks: Picture of each of the ``CHUNK`` segments that is wanted alone, all when empty.
+    """
+
+    fps: float
+    width: int
+    height: int
+    short_side: int = 0
+    scaling: Literal["AREA", "BILINEAR", "BICUBIC"] = "AREA"
+    picks: tuple[int, ...] = ()
+
+    def count(self, segment_seconds: float) -> int:
+        """Returns the pictures of a segment on the grid, before ``picks``."""
+        return max(1, round(self.fps * segment_seconds))
+
+
+View = Sound | Pictures
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment of a clip.
+
+    Attributes:
+        index: Its number from 0; it starts at ``index * segment_seconds``.
+        views: What was asked for. Sound is (rate * segment_seconds,), float32 in [-1, 1], zero
+            where the track is silent or over. Pictures are (n, height, width, 3), uint8 RGB. None
+            when no part of the segment has sound or a picture.
+    """
+
+    index: int
+    views: Mapping[View, NDArray[Any] | None]
+
+
+Chunk = Sequence[Segment]
+"""Up to ``CHUNK`` consecutive segments of one clip, from a multiple of ``CHUNK`` on."""
+
+
+def chunks(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    """Groups the segments of a clip."""
+    chunk: list[Segment] = []
+    for segment in segments:
+        chunk.append(segment)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
