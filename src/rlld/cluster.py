@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from rlld.console import ERR
 from rlld.errors import RlldError
+from rlld.extras import optional
 from rlld.files import write_text
 
 Task = TypeVar("Task")
@@ -120,13 +121,7 @@ def _ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # It would print what it knows of lost workers among the results.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-    try:
-        import ray
-    except ImportError:
-        raise RlldError(
-            "--on ray needs Ray, which is not installed; pip install 'rlld[ray]'"
-        ) from None
-    return ray
+    return optional("ray", "--on ray")
 
 
 @contextmanager

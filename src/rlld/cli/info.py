@@ -9,14 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-EXTRAS = {
-    "features": ("torchvision", "transformers"),
-    "ray": ("ray",),
-    "track": ("tensorboard", "wandb"),
-    "metrics": ("torchmetrics",),
-    "hub": ("huggingface_hub",),
-    "demo": ("gradio",),
-}
+from rlld.extras import EXTRAS
+
 CORE = ("torch", "numpy", "safetensors", "tyro", "yaml", "rich", "av", "matplotlib", "jinja2")
 DISTRIBUTIONS = {"yaml": "pyyaml", "huggingface_hub": "huggingface-hub"}
 
