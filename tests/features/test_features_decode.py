@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from clips_kit import beep, flashes, seen
@@ -44,6 +45,21 @@ def test_flash_and_beep_land_in_their_second(make_clip, name):
     loud = np.flatnonzero(np.abs(segments[3].audio) > 0.25)
     assert abs(loud[0] - 4000) < 40
     assert abs(loud[-1] - 8000) < 40
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+def test_sound_is_the_mean_of_its_channels(tmp_path, layout, channels):
+    rng = np.random.default_rng(1)
+    loud = rng.integers(-32000, 32001, (16000, channels)).astype(np.int16)
+    path = tmp_path / "clip.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16000, layout=layout)
+        frame = av.AudioFrame.from_ndarray(loud.reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate, frame.pts = 16000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    segments, _ = read(path)
+    np.testing.assert_allclose(segments[0].audio, loud.mean(1) / 32768, atol=1e-4)
 
 
 def test_uncompressed_sound_comes_back_sample_by_sample(make_clip):

@@ -71,8 +71,8 @@ class Clip:
             views: What is wanted of each segment.
 
         Yields:
-            Segments from 0 without gaps, as long as any track of the clip that a view wants lasts.
-            What cannot be decoded is left out and noted in ``outcome``.
+            Segments from 0 without gaps, as long as any track lasts. What cannot be decoded is left
+            out and noted in ``outcome``.
 
         Raises:
             RlldError: If nothing at all can be decoded.
@@ -87,11 +87,17 @@ class Clip:
             for track in self._tracks
             for view, part in _parts(track, segment_seconds, views).items()
         }
-        count = -1
-        for count, row in enumerate(zip_longest(*parts.values())):
+        count = 0
+        for row in zip_longest(*parts.values()):
             shown = dict(zip(parts, row, strict=True))
             yield Segment(count, {view: shown.get(view) for view in views})
-        if count < 0:
+            count += 1
+        if not all(track.used for track in self._tracks):
+            # The clip lasts as long as the track that nobody wanted to see.
+            for index in range(count, segment_count(self.info.duration, segment_seconds)):
+                yield Segment(index, dict.fromkeys(views))
+            return
+        if not count:
             raise RlldError(
                 f"{self.path}: neither sound nor picture could be decoded; the file is damaged, "
                 "get it again"
@@ -103,6 +109,8 @@ class Clip:
         for track in self._tracks:
             notes += track.notes()
         end = max((track.end for track in self._tracks), default=0.0)
+        if not all(track.used for track in self._tracks):
+            end = max(end, self.info.duration)
         if end < self.info.duration - 0.5:
             notes.append(
                 f"ends after {end:.1f} s although its header says {self.info.duration:.1f} s: "
@@ -240,7 +248,7 @@ def _audio_runs(frames: Iterator[Timed], rate: int) -> Iterator[tuple[int, NDArr
             if resampler is not None:
                 yield from _placed(resampler.resample(None), position)
             setup, expected, position = now, time, round(time * rate)
-            resampler = AudioResampler(format="flt", layout="mono", rate=rate)
+            resampler = AudioResampler(format="fltp", rate=rate)
         expected += frame.samples / frame.sample_rate
         frame.pts = None
         for piece in _placed(resampler.resample(frame), position):
@@ -253,8 +261,10 @@ def _audio_runs(frames: Iterator[Timed], rate: int) -> Iterator[tuple[int, NDArr
 def _placed(frames: list[Any], position: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for frame in frames:
         # Broken float codecs deliver NaN and values far outside [-1, 1].
-        samples = np.nan_to_num(frame.to_ndarray()[0], posinf=1.0, neginf=-1.0)
-        yield position, np.clip(samples, -1.0, 1.0).astype(np.float32)
+        channels = np.nan_to_num(frame.to_ndarray(), posinf=1.0, neginf=-1.0)
+        # The mean of the channels: FFmpeg's own way to mono, in floats, is up to 3 dB louder.
+        samples = np.clip(channels, -1.0, 1.0).mean(0, dtype=np.float32)
+        yield position, samples
         position += len(samples)
 
 

@@ -14,7 +14,7 @@ CHUNK = 10
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono sound.
+    """Mono sound: the mean of the channels.
 
     Attributes:
         rate: Samples per second.
