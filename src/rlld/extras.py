@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from types import ModuleType
 
 from rlld.errors import RlldError
@@ -17,6 +19,11 @@ EXTRAS = {
 }
 """Packages of each extra, by the name they are imported by."""
 
+NEED_TORCHVISION = ("torchvision", "transformers")
+"""Packages that torchvision breaks when it does not fit the installed torch."""
+
+OPERATORS = ("nms", "qnms")
+
 
 def optional(module: str, purpose: str) -> ModuleType:
     """Imports a module of an optional package.
@@ -30,6 +37,8 @@ def optional(module: str, purpose: str) -> ModuleType:
     """
     package = module.partition(".")[0]
     try:
+        if package in NEED_TORCHVISION:
+            _mend_torchvision()
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != package:
@@ -38,3 +47,24 @@ def optional(module: str, purpose: str) -> ModuleType:
         raise RlldError(
             f"{purpose} needs {package}, which is not installed; pip install 'rlld[{extra}]'"
         ) from None
+
+
+def _mend_torchvision() -> None:
+    """Makes torchvision importable where its compiled part does not fit torch.
+
+    A CUDA build of torchvision beside a CPU build of torch fails while it describes operators of
+    detection that were never registered, and takes transformers with it. Networks and transforms
+    need none of them, so that their names are enough.
+    """
+    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
+        return
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        from torch.library import define
+
+        for name in OPERATORS:
+            define(f"torchvision::{name}", "(Tensor a, Tensor b, float limit) -> Tensor")
+        importlib.import_module("torchvision")
