@@ -22,7 +22,8 @@ from rlld.bench import runs
 from rlld.bench.runs import SCORES, Terms, plan
 from rlld.cluster import NodeError, await_file, each_on_ray
 from rlld.errors import RlldError
-from rlld.features.job import extract_files, find_clips
+from rlld.features.clips import find_clips
+from rlld.features.to_files import extract_files
 
 BENCH = ("--seeds", "3", "--updates", "60", "--recipes", "han,weak", "--device", "cpu")
 STORE = 80 * 2**20

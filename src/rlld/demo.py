@@ -21,7 +21,8 @@ from rlld.data.split import Split
 from rlld.denoising import measure
 from rlld.evaluation import bare_tags, evaluate, keep_probabilities
 from rlld.features import load_extractor
-from rlld.features.job import extract_dataset
+from rlld.features.job import Where
+from rlld.features.to_stores import extract_dataset
 from rlld.parsing.parse import parse
 from rlld.recipe import load_recipe
 from rlld.report.page import write_page
@@ -88,7 +89,7 @@ def _data(folder: Path, size: Size, seed: int, workers: int) -> DataSet:
         streams = load_extractor(EXTRACTOR).streams(1.0)
         render(folder, RenderConfig(size.videos, seed=seed), streams, workers=workers)
     with _step(f"extracting '{EXTRACTOR}' features of every second"):
-        extract_dataset(folder, EXTRACTOR, workers=workers)
+        extract_dataset(folder, EXTRACTOR, where=Where(workers))
     return load_data(folder)
 
 

@@ -51,7 +51,7 @@ def test_extract_refuses(run_cli, fails_with, rendered, tmp_path):
     fails_with(run_cli("extract", tmp_path, "--out", tmp_path), "no clips in it")
     fails_with(run_cli("extract", videos), "--out")
     fails_with(run_cli("extract", rendered, "--out", tmp_path), "data-set folder")
-    unknown = run_cli("extract", videos, "--out", tmp_path / "o", "--extractor", "lite")
+    unknown = run_cli("extract", videos, "--out", tmp_path / "o", "--features", "lite")
     fails_with(unknown, "unknown extractor 'lite'")
     seconds = run_cli("extract", videos, "--out", tmp_path / "o", "--segment-seconds", "0")
     fails_with(seconds, "segment-seconds")

@@ -15,7 +15,10 @@ import pytest
 from clips_kit import beep, flashes, write_test_clip
 
 from rlld.errors import RlldError
-from rlld.features.job import extract_dataset, extract_files, find_clips, fitted
+from rlld.features.clips import find_clips
+from rlld.features.job import Where
+from rlld.features.to_files import extract_files
+from rlld.features.to_stores import extract_dataset, fitted
 from rlld.pool import each
 
 NAMES = ("aa", "bb", "-cc", "dd", "ee", "ff")
@@ -51,7 +54,7 @@ def test_files_and_manifest(clips, tmp_path):
 
 def test_the_number_of_workers_changes_no_byte(clips, tmp_path):
     for workers in (1, 3):
-        extract_files(find_clips([clips]), tmp_path / str(workers), workers=workers)
+        extract_files(find_clips([clips]), tmp_path / str(workers), where=Where(workers))
     assert content(tmp_path / "1") == content(tmp_path / "3")
 
 
@@ -75,7 +78,7 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(clips, tmp_path, blow):
     if blow == signal.SIGINT and process.returncode != 0:
         assert (process.returncode, errors) == (130, "rlld: interrupted\n")
         assert not list(out.rglob(".*"))
-    extract_files(find_clips([clips]), out, workers=2)
+    extract_files(find_clips([clips]), out, where=Where(2))
     assert content(out) == content(tmp_path / "whole")
 
 
@@ -83,7 +86,7 @@ def test_a_bad_clip_is_listed_and_the_others_are_kept(clips, tmp_path):
     (tmp_path / "bad.mp4").write_text("no film")
     sources = find_clips([clips, tmp_path / "bad.mp4"])
     with pytest.raises(RlldError, match=r"1 clips failed: .*bad\.mp4: is no audio or video"):
-        extract_files(sources, tmp_path / "out", workers=2)
+        extract_files(sources, tmp_path / "out", where=Where(2))
     assert len(list((tmp_path / "out/audio").glob("*.npy"))) == 6
     before = (tmp_path / "out/audio/aa.npy").stat().st_mtime_ns
     report = extract_files(sources, tmp_path / "out", skip_failed=True)
@@ -143,7 +146,7 @@ def test_a_dataset_folder_gets_stores_that_load(clips, tmp_path):
     from rlld.features import load_extractor
 
     folder = make_dataset(tmp_path / "own", clips)
-    report = extract_dataset(folder, workers=2)
+    report = extract_dataset(folder, where=Where(2))
     assert report.clips == 6
     assert report.notes["aa"] == ("3 segments, the data set has 4",)
     data = load_data(folder)

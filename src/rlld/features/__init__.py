@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 EXTRACTORS = Registry(
     "extractor",
     "rlld.features",
-    helpers=("container", "decode", "job", "joint", "sampling", "views", "weights"),
+    helpers=(
+        "batched",
+        "clips",
+        "container",
+        "decode",
+        "job",
+        "joint",
+        "sampling",
+        "to_files",
+        "to_stores",
+        "torchvision_models",
+        "views",
+        "weights",
+    ),
 )
 
 PART = re.compile(r"([^(),]+)(?:\(([^()]*)\))?(?:,|$)")

@@ -77,14 +77,19 @@ def fetch(published: Published) -> Path:
             aside.open("wb") as file,
             progress(published.file, int(answer.headers.get("Content-Length") or 0)) as tick,
         ):
-            digest = hashlib.sha256()
+            digest, wanted, came = hashlib.sha256(), answer.headers.get("Content-Length"), 0
             while block := answer.read(BLOCK):
                 file.write(block)
                 digest.update(block)
+                came += len(block)
                 tick(len(block))
+            if wanted is not None and came != int(wanted):
+                raise RlldError(
+                    f"{published.url}: cut off after {came} of {wanted} bytes; try again"
+                )
             _check(published, digest.hexdigest())
     except (URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+        reason = str(error).strip("<>")
         raise RlldError(
             f"{published.url}: cannot be fetched ({reason}); get it elsewhere and put it at {path}"
         ) from None

@@ -1,0 +1,54 @@
+"""List the weights that extractors need, and fetch them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import tyro
+
+if TYPE_CHECKING:
+    from rlld.features.weights import Published
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld weights``."""
+
+    features: tyro.conf.Positional[str] = ""
+    """Extractors joined by commas, whose weights are fetched; all are listed when not given."""
+
+
+def run(args: Args) -> None:
+    """Fetches, or lists."""
+    from rlld.console import OUT
+    from rlld.errors import RlldError
+    from rlld.features import EXTRACTORS, extractor_configs
+    from rlld.features.weights import fetch, weights_folder
+
+    if args.features:
+        for name, config in extractor_configs(args.features).items():
+            for published in config.files():
+                OUT.print(f"{name}: {fetch(published)}", markup=False)
+        return
+    OUT.print(f"weights in {weights_folder()}", markup=False)
+    for name in EXTRACTORS.names():
+        try:
+            files = EXTRACTORS.config_type(name)().files()
+        except RlldError as error:
+            OUT.print(f"  {name}: {error}", markup=False)
+            continue
+        for published in files:
+            OUT.print(f"  {name}: {_line(published)}", markup=False)
+
+
+def _line(published: Published) -> str:
+    from rlld.features.weights import is_published, weights_folder
+    from rlld.files import sha256
+
+    path = weights_folder() / published.file
+    if not path.is_file():
+        return f"{published.file} is missing; published at {published.url}"
+    if is_published(published, sha256(path)):
+        return f"{published.file} is there"
+    return f"{published.file} is there, but is not the published file ({published.url})"

@@ -1,0 +1,156 @@
+"""Extraction into one ``.npy`` file per clip and stream, the layout of published features."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.config import to_dict
+from rlld.errors import RlldError
+from rlld.features import load_extractor
+from rlld.features.base import ClipFeatures, Extractor
+from rlld.features.clips import stamp_of
+from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, extracted, settle
+from rlld.files import sha256, write_text, written_aside
+
+MANIFEST = "manifest.json"
+SAVE_SECONDS = 2.0
+
+
+def extract_files(
+    clips: Mapping[str, Path],
+    out: Path,
+    features: str = "light",
+    *,
+    segment_seconds: float = 1.0,
+    where: Where | None = None,
+    skip_failed: bool = False,
+) -> JobReport:
+    """Extracts clips into one ``.npy`` file (S * frames, D) per clip and stream.
+
+    The files lie in a folder per stream; ``manifest.json`` beside them says which extractors made
+    them, with which parameters, and what is known of every clip. A second call skips finished
+    clips.
+
+    Args:
+        clips: Files by video id.
+        out: Folder to be made or completed.
+        features: The extractors, as ``load_extractor`` takes them.
+        segment_seconds: Length of a segment in seconds.
+        where: Where to compute; the files are the same for any number of processes.
+        skip_failed: List failed clips instead of raising.
+
+    Raises:
+        RlldError: If ``out`` holds features of another extractor or segment length, or clips
+            failed; the message lists them, and the others are finished.
+    """
+    check_seconds(segment_seconds)
+    manifest = Manifest(out / MANIFEST, load_extractor(features), segment_seconds)
+    for stale in (
+        file for folder in manifest.folders.values() for file in (out / folder).glob(".*.part")
+    ):
+        stale.unlink()
+    tasks = [Task(video, path, features, segment_seconds) for video, path in clips.items()]
+    waiting = [task for task in tasks if not manifest.has(task)]
+    failed: dict[str, str] = {}
+    try:
+        for task, result in extracted(waiting, where or Where(), len(tasks)):
+            if isinstance(result, RlldError):
+                failed[task.video] = str(result)
+                continue
+            digests = {}
+            for name, value in result.streams.items():
+                file = out / manifest.folders[name] / f"{task.video}.npy"
+                _write_array(file, value)
+                digests[name] = sha256(file)
+            manifest.add(task, result, digests)
+    finally:
+        manifest.save()
+    settle(out / FAILED, failed, skip_failed, "they have no features then")
+    notes = {video: tuple(entry["notes"]) for video, entry in manifest.clips.items()}
+    return JobReport(len(manifest.clips), failed, {video: n for video, n in notes.items() if n})
+
+
+def made_by(extractor: Extractor, segment_seconds: float) -> dict[str, Any]:
+    """Returns what is recorded of the extractors of features, JSON-ready."""
+    return {
+        "extractor": extractor.name,
+        "version": extractor.version,
+        "parameters": extractor.parameters(),
+        "segment_seconds": segment_seconds,
+        "streams": to_dict(extractor.streams(segment_seconds)),
+    }
+
+
+class Manifest:
+    """``manifest.json``: what made the files of a folder, and what is known of every clip.
+
+    Attributes:
+        clips: Facts about every finished clip by video id.
+        folders: Folder of each stream.
+    """
+
+    def __init__(self, path: Path, extractor: Extractor, segment_seconds: float) -> None:
+        self.path = path
+        self._streams = extractor.streams(segment_seconds)
+        self.folders = {name: stream.folder for name, stream in self._streams.items()}
+        self.head = made_by(extractor, segment_seconds)
+        self.clips: dict[str, dict[str, Any]] = self._read() if path.exists() else {}
+        self.saved = time.monotonic()
+
+    def has(self, task: Task) -> bool:
+        """Says whether a clip is finished and unchanged since."""
+        entry = self.clips.get(task.video)
+        if entry is None or not task.path.is_file() or entry["stamp"] != stamp_of(task.path):
+            return False
+        files = (self.path.parent / f / f"{task.video}.npy" for f in self.folders.values())
+        return all(file.is_file() for file in files)
+
+    def add(self, task: Task, features: ClipFeatures, digests: Mapping[str, str]) -> None:
+        """Remembers a finished clip; the file is brought up to date every other second."""
+        info = features.info
+        name, rows = next(iter(features.streams.items()))
+        self.clips[task.video] = {
+            "file": task.path.name,
+            "stamp": stamp_of(task.path),
+            "duration": round(info.duration, 3),
+            "segments": len(rows) // self._streams[name].frames,
+            "has_audio": info.has_audio,
+            "has_video": info.has_video,
+            "notes": list(info.notes),
+            "sha256": dict(digests),
+        }
+        if time.monotonic() - self.saved > SAVE_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the file."""
+        content = {**self.head, "clips": dict(sorted(self.clips.items()))}
+        write_text(self.path, json.dumps(content, indent=1) + "\n")
+        self.saved = time.monotonic()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            clips: dict[str, dict[str, Any]] = content.pop("clips")
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise RlldError(f"{self.path}: no manifest of features ({error}); delete it") from None
+        if content != json.loads(json.dumps(self.head)):
+            raise RlldError(
+                f"{self.path.parent}: holds features of {content.get('extractor')} "
+                f"{content.get('version')} with segments of {content.get('segment_seconds')} s, "
+                f"not of {self.head['extractor']} {self.head['version']} with "
+                f"{self.head['segment_seconds']} s; give another folder"
+            )
+        return clips
+
+
+def _write_array(path: Path, value: NDArray[np.float32]) -> None:
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.save(file, value)

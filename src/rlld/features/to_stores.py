@@ -1,0 +1,200 @@
+"""Extraction into packed stores, one per split of a data-set folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.data.annotations import read_weak
+from rlld.data.dataset import ANNOTATIONS, weak_files
+from rlld.data.spec import FILE_NAME, StreamSpec, read_spec, spec_text
+from rlld.data.store import StoreWriter, read_store, store_path
+from rlld.errors import RlldError
+from rlld.features import load_extractor
+from rlld.features.base import per_segment
+from rlld.features.clips import clip_of, find_clips, stamp_of
+from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
+from rlld.features.to_files import made_by
+from rlld.files import write_text
+
+VIDEOS = "videos"
+"""Folder of the clips inside a data-set folder."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Features that stores are filled with; see ``rlld.data.store.Rows``.
+
+    Attributes:
+        features: The extractors, as ``load_extractor`` takes them.
+        segments: Segments per video, T.
+        segment_seconds: Length of a segment in seconds.
+        streams: Streams of the extractors.
+    """
+
+    features: str
+    segments: int
+    segment_seconds: float
+    streams: dict[str, StreamSpec] = field(default_factory=dict)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Dimensions by stream name."""
+        return {name: stream.dim for name, stream in self.streams.items()}
+
+
+def extract_dataset(
+    folder: Path,
+    features: str = "light",
+    *,
+    videos: Path | None = None,
+    where: Where | None = None,
+    skip_failed: bool = False,
+) -> JobReport:
+    """Extracts the clips of a data-set folder into its packed stores.
+
+    The clips are ``videos/<id>.*``, or bear the YouTube id of an LLP video; the ids come from the
+    annotation files, the segments from ``dataset.yaml``, whose streams are set to those of the
+    extractors. Longer clips are cut after the last segment, shorter ones filled up with zeros, and
+    both noted. A second call skips what is finished.
+
+    Args:
+        folder: The data-set folder.
+        features: The extractors, as ``load_extractor`` takes them.
+        videos: Folder of the clips, that of the data set when not given.
+        where: Where to compute; the stores are the same for any number of processes.
+        skip_failed: Give failed clips features of zero and list them in ``failed.txt``, instead
+            of raising.
+
+    Raises:
+        RlldError: If the folder is no data set, or clips are missing or failed; the message lists
+            them, and a later call need not extract the others again.
+    """
+    old = read_spec(folder)
+    extractor = load_extractor(features)
+    streams = extractor.streams(old.segment_seconds)
+    spec = replace(old, streams=streams, features=features)
+    wanted = Wanted(features, spec.segments, spec.segment_seconds, streams)
+    clips = _clip_files(videos or folder / VIDEOS)
+    report = fill_stores(
+        folder, wanted, lambda split: store_path(folder, split), clips, where, skip_failed
+    )
+    made = made_by(extractor, spec.segment_seconds)
+    write_text(folder / "features" / "manifest.json", json.dumps(made, indent=1) + "\n")
+    write_text(folder / FILE_NAME, spec_text(spec))
+    return report
+
+
+def fill_stores(
+    folder: Path,
+    wanted: Wanted,
+    place: Callable[[str], Path],
+    clips: Mapping[str, Path],
+    where: Where | None = None,
+    skip_failed: bool = False,
+) -> JobReport:
+    """Fills a store per split of a data-set folder with features of its clips.
+
+    Args:
+        folder: The data-set folder.
+        wanted: The features.
+        place: Returns where the store of a split is to lie.
+        clips: Files by id.
+        where: Where to compute.
+        skip_failed: Give failed clips features of zero instead of raising.
+
+    Raises:
+        RlldError: If clips are missing or failed; those that worked are kept for a later call.
+    """
+    spec = read_spec(folder)
+    ids = {
+        split: read_weak(folder / ANNOTATIONS / file, spec.taxonomy).ids
+        for split, file in weak_files(spec).items()
+    }
+    failed: dict[str, str] = {}
+    notes: dict[str, tuple[str, ...]] = {}
+    with ExitStack() as stack:
+        writers = _open_writers(wanted, place, ids, stack)
+        _fill(writers, ids, clips, wanted, where or Where(), failed, notes)
+        listing = place("train").with_name(FAILED)
+        settle(listing, failed, skip_failed, "their features are zero then")
+        empty = {
+            name: np.zeros((wanted.segments, dim), np.float32) for name, dim in wanted.dims.items()
+        }
+        for split, writer in writers.items():
+            for video in failed.keys() & set(ids[split]):
+                writer.add(video, empty)
+            writer.finish(ids[split])
+    total = sum(map(len, ids.values()))
+    return JobReport(total - len(failed), failed, notes)
+
+
+def _open_writers(
+    wanted: Wanted,
+    place: Callable[[str], Path],
+    ids: Mapping[str, Sequence[str]],
+    stack: ExitStack,
+) -> dict[str, StoreWriter]:
+    """Opens a writer for every split whose store is not finished."""
+    extractor = load_extractor(wanted.features)
+    provenance = f"rlld extract: {extractor.name} {extractor.version}"
+    writers = {}
+    for split, videos in ids.items():
+        path = place(split)
+        if path.is_file():
+            store = read_store(path)
+            if store.provenance == provenance and store.ids == tuple(videos):
+                continue
+        writer = StoreWriter(path, split, wanted, provenance=provenance)
+        writers[split] = stack.enter_context(writer)
+    return writers
+
+
+def _fill(
+    writers: Mapping[str, StoreWriter],
+    ids: Mapping[str, Sequence[str]],
+    clips: Mapping[str, Path],
+    wanted: Wanted,
+    where: Where,
+    failed: dict[str, str],
+    notes: dict[str, tuple[str, ...]],
+) -> None:
+    """Extracts what the writers lack."""
+    splits = {video: split for split in writers for video in ids[split]}
+    tasks = []
+    for video, split in splits.items():
+        path = clip_of(clips, video)
+        if path is None:
+            failed[video] = f"no clip {VIDEOS}/{video}.mp4"
+        elif writers[split].done.get(video) != stamp_of(path):
+            tasks.append(Task(video, path, wanted.features, wanted.segment_seconds))
+    for task, result in extracted(tasks, where, len(splits)):
+        if isinstance(result, RlldError):
+            failed[task.video] = str(result)
+            continue
+        made = per_segment(result.streams, wanted.streams)
+        rows = {name: fitted(value, wanted.segments) for name, value in made.items()}
+        length = len(next(iter(made.values())))
+        found = result.info.notes
+        if length != wanted.segments:
+            found = (*found, f"{length} segments, the data set has {wanted.segments}")
+        if found:
+            notes[task.video] = found
+        writers[splits[task.video]].add(task.video, rows, stamp_of(task.path))
+
+
+def fitted(rows: NDArray[np.float32], segments: int) -> NDArray[np.float32]:
+    """Returns features (S, D) cut or filled with zeros to (segments, D)."""
+    return np.pad(rows[:segments], ((0, max(0, segments - len(rows))), (0, 0)))
+
+
+def _clip_files(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise RlldError(f"{folder}: no such folder; the clips of the data set are expected there")
+    return find_clips([folder])

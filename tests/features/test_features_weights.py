@@ -1,0 +1,91 @@
+"""Weights are found, fetched when asked for, and never half there."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from rlld.errors import RlldError
+from rlld.features.weights import Published, fetch, find, is_published, weights_folder
+
+CONTENT = b"weights" * 1000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Gives the content, the first half of it, or nothing."""
+
+    def do_GET(self):
+        self.send_response(404 if self.path == "/none" else 200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        if self.path != "/none":
+            self.wfile.write(CONTENT[: len(CONTENT) // (2 if self.path == "/half" else 1)])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("RLLD_WEIGHTS", str(tmp_path / "weights"))
+    return tmp_path / "weights"
+
+
+def test_a_missing_file_is_told_in_one_sentence(folder):
+    published = Published("net/a.pth", "https://example.org/a.pth")
+    with pytest.raises(RlldError) as refused:
+        find(published, "net")
+    for part in (str(folder / "net/a.pth"), "rlld weights net", "https://example.org/a.pth"):
+        assert part in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_folder_is_the_users_own_by_default(monkeypatch):
+    monkeypatch.delenv("RLLD_WEIGHTS")
+    assert weights_folder().parts[-3:] == (".cache", "rlld", "weights")
+
+
+def test_fetching_once(server, folder):
+    published = Published("net/a.pth", f"{server}/whole", DIGEST[:8])
+    assert fetch(published) == folder / "net/a.pth"
+    assert (folder / "net/a.pth").read_bytes() == CONTENT
+    assert find(published, "net") == folder / "net/a.pth"
+    gone = Published("net/a.pth", f"{server}/none")
+    assert fetch(gone).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("path", "digest", "message"),
+    [
+        ("none", "", "404"),
+        ("whole", "12345678", "begins with"),
+        ("half", DIGEST[:8], "cut off"),
+    ],
+)
+def test_nothing_is_left_of_what_could_not_be_fetched(server, folder, path, digest, message):
+    with pytest.raises(RlldError, match=message):
+        fetch(Published("a.pth", f"{server}/{path}", digest))
+    assert not list(folder.rglob("*.pth")) and not list(folder.rglob("*.part"))
+
+
+def test_no_network(folder):
+    with pytest.raises(RlldError, match=r"cannot be fetched .* put it at"):
+        fetch(Published("a.pth", "http://127.0.0.1:9/a.pth"))
+
+
+def test_published_files_are_told_from_others():
+    assert is_published(Published("a", "u", DIGEST[:8]), DIGEST)
+    assert is_published(Published("a", "u"), "whatever")
+    assert not is_published(Published("a", "u", "00000000"), DIGEST)
