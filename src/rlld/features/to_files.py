@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -152,5 +153,8 @@ class Manifest:
 
 
 def _write_array(path: Path, value: NDArray[np.float32]) -> None:
-    with written_aside(path) as aside, aside.open("wb") as file:
-        np.save(file, value)
+    content = BytesIO()
+    np.save(content, value)
+    # Written by Python, whose error says that the disk is full; that of numpy counts bytes.
+    with written_aside(path) as aside:
+        aside.write_bytes(content.getbuffer())
