@@ -105,6 +105,19 @@ def test_a_replaced_clip_is_extracted_again(clips, tmp_path):
     assert not np.array_equal(first, np.load(tmp_path / "out/audio/aa.npy"))
 
 
+def test_clips_are_cut_or_filled_up_to_the_wanted_segments(clips, tmp_path):
+    whole = {"bb": clips / "bb.mp4"}
+    extract_files(whole, tmp_path / "own")
+    own = np.load(tmp_path / "own/audio/bb.npy")
+    for segments in (2, 4):
+        report = extract_files(whole, tmp_path / str(segments), segments=segments)
+        assert report.notes == {"bb": (f"3 segments instead of {segments}",)}
+        value = np.load(tmp_path / str(segments) / "audio/bb.npy")
+        filled = np.concatenate([own, np.zeros_like(own)])
+        np.testing.assert_array_equal(value, filled[:segments])
+    assert not extract_files(whole, tmp_path / "3", segments=3).notes
+
+
 def test_other_settings_are_refused(clips, tmp_path):
     extract_files({"aa": clips / "aa.mp4"}, tmp_path)
     with pytest.raises(RlldError, match="holds features of light"):

@@ -127,3 +127,8 @@ def per_segment(rows: Rows, streams: Mapping[str, StreamSpec]) -> dict[str, NDAr
         else rows[name]
         for name, spec in streams.items()
     }
+
+
+def fitted(rows: NDArray[np.float32], segments: int) -> NDArray[np.float32]:
+    """Returns features (S, D) cut or filled with zeros to (segments, D)."""
+    return np.pad(rows[:segments], ((0, max(0, segments - len(rows))), (0, 0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from rlld.config import to_dict
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.base import ClipFeatures, Extractor
+from rlld.features.base import ClipFeatures, Extractor, fitted
 from rlld.features.clips import stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, extracted, settle
 from rlld.files import sha256, write_text, written_aside
@@ -30,6 +31,7 @@ def extract_files(
     features: str = "light",
     *,
     segment_seconds: float = 1.0,
+    segments: int | None = None,
     where: Where | None = None,
     skip_failed: bool = False,
 ) -> JobReport:
@@ -44,6 +46,8 @@ def extract_files(
         out: Folder to be made or completed.
         features: The extractors, as ``load_extractor`` takes them.
         segment_seconds: Length of a segment in seconds.
+        segments: Number to which each clip is cut or filled up with zeros, as data sets want it;
+            such clips are noted. Without it each clip has its own.
         where: Where to compute; the files are the same for any number of processes.
         skip_failed: List failed clips instead of raising.
 
@@ -52,7 +56,7 @@ def extract_files(
             failed; the message lists them, and the others are finished.
     """
     check_seconds(segment_seconds)
-    manifest = Manifest(out / MANIFEST, load_extractor(features), segment_seconds)
+    manifest = Manifest(out / MANIFEST, load_extractor(features), segment_seconds, segments)
     for stale in (
         file for folder in manifest.folders.values() for file in (out / folder).glob(".*.part")
     ):
@@ -65,12 +69,13 @@ def extract_files(
             if isinstance(result, RlldError):
                 failed[task.video] = str(result)
                 continue
+            made = result if segments is None else manifest.fit(result, segments)
             digests = {}
-            for name, value in result.streams.items():
+            for name, value in made.streams.items():
                 file = out / manifest.folders[name] / f"{task.video}.npy"
                 _write_array(file, value)
                 digests[name] = sha256(file)
-            manifest.add(task, result, digests)
+            manifest.add(task, made, digests)
     finally:
         manifest.save()
     settle(out / FAILED, failed, skip_failed, "they have no features then")
@@ -97,11 +102,19 @@ class Manifest:
         folders: Folder of each stream.
     """
 
-    def __init__(self, path: Path, extractor: Extractor, segment_seconds: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        extractor: Extractor,
+        segment_seconds: float,
+        segments: int | None = None,
+    ) -> None:
         self.path = path
         self._streams = extractor.streams(segment_seconds)
         self.folders = {name: stream.folder for name, stream in self._streams.items()}
         self.head = made_by(extractor, segment_seconds)
+        if segments is not None:
+            self.head["segments"] = segments
         self.clips: dict[str, dict[str, Any]] = self._read() if path.exists() else {}
         self.saved = time.monotonic()
 
@@ -112,6 +125,20 @@ class Manifest:
             return False
         files = (self.path.parent / f / f"{task.video}.npy" for f in self.folders.values())
         return all(file.is_file() for file in files)
+
+    def fit(self, features: ClipFeatures, segments: int) -> ClipFeatures:
+        """Cuts features or fills them up with zeros, and notes it."""
+        streams = {
+            name: fitted(value, segments * self._streams[name].frames)
+            for name, value in features.streams.items()
+        }
+        name, rows = next(iter(features.streams.items()))
+        found = len(rows) // self._streams[name].frames
+        info = features.info
+        if found != segments:
+            note = f"{found} segments instead of {segments}"
+            info = replace(info, notes=(*info.notes, note))
+        return ClipFeatures(info, streams)
 
     def add(self, task: Task, features: ClipFeatures, digests: Mapping[str, str]) -> None:
         """Remembers a finished clip; the file is brought up to date every other second."""

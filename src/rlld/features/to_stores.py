@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlld.data.annotations import read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
@@ -17,7 +16,7 @@ from rlld.data.spec import FILE_NAME, StreamSpec, read_spec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.base import per_segment
+from rlld.features.base import fitted, per_segment
 from rlld.features.clips import clip_of, find_clips, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
@@ -187,11 +186,6 @@ def _fill(
         if found:
             notes[task.video] = found
         writers[splits[task.video]].add(task.video, rows, stamp_of(task.path))
-
-
-def fitted(rows: NDArray[np.float32], segments: int) -> NDArray[np.float32]:
-    """Returns features (S, D) cut or filled with zeros to (segments, D)."""
-    return np.pad(rows[:segments], ((0, max(0, segments - len(rows))), (0, 0)))
 
 
 def _clip_files(folder: Path) -> dict[str, Path]:
