@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from importlib.metadata import version
 from types import ModuleType
 
 from rlld.errors import RlldError
@@ -33,20 +34,24 @@ def optional(module: str, purpose: str) -> ModuleType:
         purpose: What it is needed for, for the message: ``extractor 'clip'``.
 
     Raises:
-        RlldError: If the package is not installed.
+        RlldError: If the package is not installed, or cannot be imported.
     """
     package = module.partition(".")[0]
     try:
         if package in NEED_TORCHVISION:
             _mend_torchvision()
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        extra = next(name for name, packages in EXTRAS.items() if package in packages)
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        if getattr(error, "name", None) == package and isinstance(error, ModuleNotFoundError):
+            extra = next(name for name, packages in EXTRAS.items() if package in packages)
+            raise RlldError(
+                f"{purpose} needs {package}, which is not installed; pip install 'rlld[{extra}]'"
+            ) from None
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise RlldError(
-            f"{purpose} needs {package}, which is not installed; pip install 'rlld[{extra}]'"
-        ) from None
+            f"{purpose} needs {package}, which is installed but cannot be imported ({reason}); "
+            f"reinstall a release that fits the other packages (torch is {version('torch')})"
+        ) from error
 
 
 def _mend_torchvision() -> None:
