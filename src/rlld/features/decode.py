@@ -342,8 +342,9 @@ class Scaler:
         wide, high = (frame.width, frame.height) if turns % 2 == 0 else (frame.height, frame.width)
         width, height = self._size(wide, high)
         stored = (width, height) if turns % 2 == 0 else (height, width)
+        # Packed RGB would halve the resolution of colour and darken by a level or two.
         scaled = self._reformatter.reformat(
-            frame, *stored, format="rgb24", interpolation=self.view.scaling
+            frame, *stored, format="gbrp", interpolation=self.view.scaling
         )
         picture: NDArray[Any] = np.rot90(scaled.to_ndarray(), turns)
         return np.ascontiguousarray(self._cropped(picture))

@@ -21,7 +21,7 @@ from rlld.features.weights import Published
 
 Array = NDArray[np.float32]
 
-REVISION = 3
+REVISION = 4
 """Raised whenever the numbers change for the same parameters."""
 
 FFT = 512
