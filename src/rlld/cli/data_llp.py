@@ -1,0 +1,135 @@
+"""Make the LLP data set from its clips or its published features: extract, pack, check, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rlld.llp import LlpReport
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld data llp``."""
+
+    annotations: Path
+    """Folder of the published annotation files (AVVP_train.csv and others)."""
+    out: Path
+    """Data-set folder to be made; an interrupted one is completed."""
+    videos: Path | None = None
+    """Folder of the clips, named by the id in the annotation files or its first 11 characters."""
+    features: Path | None = None
+    """Instead of clips: the published features (folders vggish, res152, r2plus1d_18)."""
+    extractors: str = "vggish,resnet152,r2plus1d"
+    """What extracts features of the clips; their weights: rlld weights NAMES."""
+    features_out: Path | None = None
+    """Folder for the extracted features; OUT.features when not given."""
+    workers: int = 0
+    """Processes; 0 takes one per core. Their number changes nothing about the features."""
+    on: Literal["here", "ray"] = "here"
+    """Where: ray takes every CPU of a Ray cluster, whose nodes must see clips and weights."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks run; auto takes a GPU when there is one."""
+
+
+def run(args: Args) -> None:
+    """Makes the data set and says what is in it and what is missing."""
+    from rlld.console import OUT
+    from rlld.errors import RlldError
+    from rlld.features.job import Where
+    from rlld.llp import finished, from_clips, from_features
+
+    if (args.videos is None) == (args.features is None):
+        raise RlldError("give either --videos (a folder of clips) or --features (published ones)")
+    if args.features is not None and args.features_out is not None:
+        raise RlldError("--features-out: nothing is extracted when --features are given")
+    if videos := finished(args.out):
+        OUT.print(
+            f"{args.out} is finished, with {_counted(videos)} videos; to add others, delete it "
+            "and run again: features that are extracted already are kept",
+            markup=False,
+        )
+        return
+    if args.features is not None:
+        report = from_features(args.annotations, args.features, args.out)
+    elif args.videos is not None:
+        where = Where("ray" if args.on == "ray" else args.workers, args.device)
+        report = from_clips(
+            args.annotations, args.videos, args.out, args.extractors, args.features_out, where
+        )
+    _show(report, "clip" if args.features is None else "features")
+
+
+def _counted(videos: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {split}" for split, count in videos.items())
+
+
+def _show(report: LlpReport, what: str) -> None:
+    from rich.table import Table
+
+    from rlld.console import OUT
+    from rlld.data.pack import SKIPPED_FILE
+    from rlld.errors import RlldError
+    from rlld.features.job import FAILED
+    from rlld.llp import FOREIGN, MISSING, NOTES
+
+    out = report.out
+    table = Table("videos", *report.wanted, "all")
+    for title, counts in (
+        ("in the annotation files", report.wanted),
+        (f"with {what}", report.found),
+        ("packed", report.packed.videos),
+    ):
+        row = [counts.get(split, 0) for split in report.wanted]
+        table.add_row(title, *(f"{count:,}" for count in (*row, sum(row))))
+    OUT.print(table)
+    lines = []
+    if report.missing:
+        lines.append(f"missing: {report.missing:,} videos, listed in {out / MISSING}")
+    lines += _listed("failed", report.failed, out / FAILED)
+    notes = {video: "; ".join(texts) for video, texts in report.notes.items()}
+    lines += _listed("note on", notes, out / NOTES)
+    lines += _listed("not used", report.foreign, out / FOREIGN)
+    if report.damaged:
+        lines.append(f"left out: {report.damaged:,} more, the reasons are in {out / SKIPPED_FILE}")
+    if report.packed.audio_version:
+        lines.append(f"audio annotation: {report.packed.audio_version}")
+    checked = report.checked
+    errors = checked.count("error")
+    lines.append(
+        f"checked: {errors} errors, {checked.count('warning')} warnings, {checked.count('note')} "
+        f"notes ('rlld data check {out}' lists them)"
+    )
+    for line in lines:
+        OUT.print(line, markup=False)
+    if errors:
+        raise RlldError(f"{out}: has errors; see 'rlld data check {out}'")
+    OUT.print(_next(report), markup=False)
+
+
+def _listed(title: str, texts: Mapping[str, str], path: Path) -> list[str]:
+    """Shows the first of some texts, and says where all of them are."""
+    lines = [f"{title} {name}: {text}" for name, text in list(texts.items())[:SHOWN]]
+    if len(texts) > SHOWN:
+        lines.append(f"{title} {len(texts) - SHOWN:,} more, listed in {path}")
+    return lines
+
+
+def _next(report: LlpReport) -> str:
+    """Says what can be done with the splits that there are."""
+    packed, out = report.packed.videos, report.out
+    lines = []
+    absent = [split for split in report.wanted if split not in packed]
+    if absent:
+        lines.append(f"{out} has no {' and no '.join(absent)} split: none of its videos is there")
+    if "train" in packed:
+        lines.append(f"next: rlld train han --data {out} --out RUN")
+    else:
+        split = "test" if "test" in packed else "validation"
+        lines.append(f"next: rlld evaluate RUN --data {out} --split {split}")
+    return "\n".join(lines)
