@@ -17,6 +17,7 @@ vectorised: ``Gate.apply`` and ``Scorer``, which prepared the ground truth once,
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+# A file here is called like the package, which has to be found first.
+sys.path.append(sys.path.pop(0))
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.spec import LLP_FILES, LLP_SPEC

@@ -26,6 +26,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+# A file here is called like the package, which has to be found first.
+sys.path.append(sys.path.pop(0))
+
 import plain
 from rlld.compute import Compute
 from rlld.data.spec import LLP_SPEC
