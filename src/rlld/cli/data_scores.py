@@ -1,10 +1,10 @@
-"""Import similarities of segments with prompts, from which pseudo labels are made."""
+"""Score segments against prompts by CLIP and CLAP, or import scores, for pseudo labels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -15,27 +15,81 @@ class Args:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """A data-set folder."""
-    audio: Path
+    teacher: Literal["valor", "lsld", "vaplan", "none"] = "none"
+    """Whose models and prompts score the clips; 'none' imports scores from files."""
+    name: str = ""
+    """The set; when not given the one that the teacher's recipe reads, 'classes' for files."""
+    videos: Path | None = None
+    """Folder of the clips, when it is not the data set's own."""
+    workers: int = 0
+    """Processes; 0 takes one per core. Their number changes nothing about the scores."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks run; auto takes a GPU when there is one."""
+    skip_failed: bool = False
+    """Go on without clips that cannot be read; nothing resembles them."""
+    audio: Path | None = None
     """Folder with one .npy file (segments, prompts) per video, of its sounds."""
-    visual: Path
+    visual: Path | None = None
     """The same of its pictures."""
     visual_classes: Path | None = None
     """The same of its pictures with one prompt per class; part of the set 'combinations'."""
-    name: str = "classes"
-    """The set: 'classes' (one prompt per class), 'combinations' (one per label combination)."""
 
 
 def run(args: Args) -> None:
-    """Packs the files and says of how many videos."""
+    """Scores clips or packs files, and says of how many videos."""
+    from rlld.errors import RlldError
+
+    files = {
+        name: path
+        for name, path in (
+            ("audio", args.audio),
+            ("visual", args.visual),
+            ("visual_classes", args.visual_classes),
+        )
+        if path is not None
+    }
+    if args.teacher != "none":
+        if files:
+            raise RlldError(
+                f"--{next(iter(files)).replace('_', '-')}: imports scores from files, --teacher "
+                "computes them; give one of both"
+            )
+        _compute(args)
+        return
+    if not {"audio", "visual"} <= files.keys():
+        raise RlldError(
+            "give --teacher valor, lsld or vaplan to score the clips, or --audio and --visual to "
+            "import scores from files"
+        )
+    _import(args, files)
+
+
+def _compute(args: Args) -> None:
     from rlld.console import OUT
+    from rlld.features.job import Where
+    from rlld.teaching import make_scores
+
+    done = make_scores(
+        args.folder,
+        args.teacher,
+        _say,
+        name=args.name,
+        videos=args.videos,
+        where=Where(args.workers, args.device),
+        skip_failed=args.skip_failed,
+    )
+    if done.failed:
+        OUT.print(f"failed: {len(done.failed)} clips, listed in failed.txt")
+
+
+def _import(args: Args, files: dict[str, Path]) -> None:
     from rlld.data.scores import pack_scores
 
-    sources = {"audio": args.audio, "visual": args.visual}
-    if args.visual_classes is not None:
-        sources["visual_classes"] = args.visual_classes
-    pack_scores(
-        args.folder,
-        args.name,
-        sources,
-        lambda split, videos: OUT.print(f"{split}: scores {args.name!r} of {videos} videos"),
-    )
+    name = args.name or "classes"
+    pack_scores(args.folder, name, files, lambda split, videos: _say(name, split, videos))
+
+
+def _say(name: str, split: str, videos: int) -> None:
+    from rlld.console import OUT
+
+    OUT.print(f"{split}: scores {name!r} of {videos} videos")

@@ -1,0 +1,285 @@
+"""From clips to scores of segments, and on to the pseudo labels of the methods that read them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent / "features"))
+
+from models_kit import write_clap, write_clip
+
+from rlld.cli import main
+from rlld.data.dataset import load_split
+from rlld.data.render.dataset import RenderConfig, render
+from rlld.data.scores import combinations, load_scores, scores_path
+from rlld.data.spec import FILE_NAME, read_spec, spec_text
+from rlld.data.store import read_store
+from rlld.denoisers import lsld, valor, vaplan
+from rlld.errors import RlldError
+from rlld.features import load_extractor
+from rlld.features.job import Where
+from rlld.features.to_stores import extract_dataset
+from rlld.features.weights import VARIABLE
+from rlld.taxonomy import LLP
+from rlld.teaching import (
+    TEACHERS,
+    ClassScorer,
+    CombinationScorer,
+    cosines,
+    make_scores,
+    valor_prompts,
+    vaplan_prompts,
+)
+
+HERE = Where(1, "cpu")
+
+
+def run(*argv: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(part) for part in argv])
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    write_clip(folder)
+    write_clip(folder, "clip-vit-base-patch16")
+    write_clap(folder)
+    write_clap(folder, "630k-audioset-best.pt", fusion=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rendered") / "set"
+    render(folder, RenderConfig((3, 1, 1), 3, seed=2), load_extractor("light").streams(1.0))
+    extract_dataset(folder, where=HERE)
+    return folder
+
+
+@pytest.fixture
+def data(rendered, weights, tmp_path, monkeypatch):
+    """A copy of a rendered data set, with weights at hand."""
+    monkeypatch.setenv(VARIABLE, str(weights))
+    shutil.copytree(rendered, tmp_path / "set")
+    return tmp_path / "set"
+
+
+@pytest.fixture(scope="module")
+def taught(rendered, weights, tmp_path_factory):
+    """A rendered data set with the scores of all methods."""
+    folder = tmp_path_factory.mktemp("taught") / "set"
+    shutil.copytree(rendered, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(weights))
+        for teacher, name in (("valor", "classes"), ("lsld", "combinations"), ("vaplan", "vaplan")):
+            command = ["data", "scores", folder, "--teacher", teacher, "--name", name]
+            assert run(*command, "--workers", 1, "--device", "cpu") == 0
+    return folder
+
+
+@pytest.fixture
+def scored(taught, weights, monkeypatch):
+    """The same with weights at hand, only to be read."""
+    monkeypatch.setenv(VARIABLE, str(weights))
+    return taught
+
+
+class Words:
+    """Stands for a language model: a prompt's embedding is the one that was written down."""
+
+    def __init__(self, known, scale=1.0):
+        self.known = known
+        self.scale = scale
+        self.asked = []
+
+    def embeddings(self, prompts):
+        self.asked += prompts
+        return np.array([self.known.get(text, (0, 0, 1)) for text in prompts], np.float32)
+
+
+def test_prompts_of_llp_are_the_published_ones():
+    found = valor_prompts(LLP.classes)
+    assert found["audio"] == list(valor.AUDIO_PROMPTS)
+    assert found["visual"] == list(valor.VISUAL_PROMPTS)
+    own = valor_prompts(("Steam_train", "Dog"))
+    assert own == {
+        "audio": ["This is a sound of steam train", "This is a sound of dog"],
+        "visual": ["A photo of steam train.", "A photo of a dog."],
+    }
+    assert vaplan_prompts(("Frying_(food)",)) == {
+        "audio": ["This sound contains the Frying (food)"],
+        "visual": ["This photo contains the Frying (food)"],
+    }
+
+
+def test_cosines_are_cosines():
+    rows = np.array([[3, 4, 0], [0, 0, 0]], np.float32)
+    prompts = np.array([[1, 0, 0], [0, -1, 0], [0, 0, 1]], np.float32)
+    np.testing.assert_allclose(cosines(rows, prompts), [[0.6, -0.8, 0], [-1, -1, -1]], atol=1e-7)
+
+
+def test_class_scores_are_scaled_cosines():
+    words = {"audio": Words({"a": (1, 0, 0)}, 10), "visual": Words({"b": (0, 1, 0)}, 100)}
+    scorer = ClassScorer({"audio": ["a", "x"], "visual": ["b", "x"]}, words.__getitem__)
+    rows = np.array([[0, 2, 0], [0.6, 0, 0.8]], np.float32)
+    found = scorer.scores({"audio": rows, "visual": rows}, [0])
+    np.testing.assert_allclose(found["audio"], [[0, 0], [6, 8]], atol=1e-5)
+    np.testing.assert_allclose(found["visual"], [[100, 0], [0, 80]], atol=1e-5)
+
+
+def test_combination_scores_stand_in_the_order_of_the_prompts():
+    axes = {"Dog": (1, 0, 0), "Cat": (0, 1, 0), "Dog and Cat": (0.6, 0.8, 0)}
+    sounds = {f"This is a sound of {text}": axis for text, axis in axes.items()}
+    languages = {"audio": Words(sounds), "visual": Words(axes)}
+    classes = ("Dog", "Engine", "Cat")
+    scorer = CombinationScorer(classes, [[0, 2], [0], [0]], languages.__getitem__)
+    assert scorer.widths == {"audio": 4, "visual": 4, "visual_classes": 3}
+    seen = {
+        "audio": np.array([[5, 0, 0], [0, 0, 0]], np.float32),
+        "visual": np.array([[0, 0, 0], [3, 4, 0]], np.float32),
+    }
+    found = scorer.scores(seen, [0, 2])
+    # Both labels, Dog, Cat, other; without sound or picture it is other.
+    np.testing.assert_allclose(found["audio"], [[0.6, 1, 0, 0], [-1, -1, -1, 1]], atol=1e-6)
+    np.testing.assert_allclose(found["visual"], [[-1, -1, -1, 1], [1, 0.6, 0.8, 0]], atol=1e-6)
+    np.testing.assert_allclose(found["visual_classes"], [[-1] * 3, [0.6, 0, 0.8]], atol=1e-6)
+    one = scorer.scores(seen, [0])
+    np.testing.assert_allclose(one["audio"], [[1, 0, 0, 0], [-1, 1, 0, 0]], atol=1e-6)
+    labels = torch.tensor([[1.0, 0, 1]])
+    kept = lsld.refine(torch.from_numpy(found["visual"])[None], labels)[0]
+    assert kept.tolist() == [[0, 0, 0], [1, 0, 1]]
+    assert len(set(languages["visual"].asked)) == len(languages["visual"].asked)
+
+
+def test_too_many_labels_are_refused():
+    with pytest.raises(RlldError, match="a video has 11 labels and so 2048 combinations"):
+        CombinationScorer([str(n) for n in range(11)], [list(range(11))], lambda _: Words({}))
+
+
+def test_valor_from_clips_to_pseudo_labels(scored):
+    spec = read_spec(scored)
+    train = load_split(scored, "train")
+    scores = load_scores(train, "classes", dict.fromkeys(("audio", "visual"), len(spec.classes)))
+    # By hand: the extractors' rows of one clip against the prompts.
+    prompts = valor_prompts(spec.classes)
+    clip = scored / "videos" / f"{train.ids[1]}.mp4"
+    for modality, name, stream in (("audio", "clap", "audio"), ("visual", "clip", "visual_2d")):
+        extractor = load_extractor(name)
+        rows = extractor.extract(clip, 1.0).streams[stream]
+        language = extractor.config.language(torch.device("cpu"))
+        reference = language.scale * rows @ language.embeddings(prompts[modality]).T
+        np.testing.assert_allclose(scores[modality][1].numpy(), reference, atol=1e-3)
+    one = float(scores["audio"].median()), float(scores["visual"].median())
+    config = valor.Config(audio_thresholds=(one[0],), visual_thresholds=(one[1],))
+    labels = config.build(spec).segment_labels(train)
+    assert labels.shape == (3, 10, 2, len(spec.classes))
+    assert 0 < labels.sum() < labels.numel()
+    assert not (labels > train.labels[:, None, None]).any()
+
+
+@pytest.mark.parametrize("recipe", TEACHERS)
+def test_recipes_train_on_the_scores(scored, tmp_path, recipe):
+    command = ["train", recipe, "--data", scored, "--out", tmp_path / "run", "--device", "cpu"]
+    command += ["--schedule.updates", 2, "--schedule.steps", 1, "--network.hidden", 16]
+    if recipe == "valor":
+        command += ["--denoiser.audio_thresholds", "[0.0]", "--denoiser.visual_thresholds", "[0.0]"]
+    if recipe == "vaplan":
+        command += ["--denoiser.scores", "vaplan"]
+    assert run(*command) == 0
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_lsld_reads_what_was_written(scored):
+    spec = read_spec(scored)
+    for split in ("train", "validation"):
+        videos = load_split(scored, split)
+        wanted = {"audio": None, "visual": None, "visual_classes": len(spec.classes)}
+        found = load_scores(videos, "combinations", wanted)
+        most = 2 ** int(videos.labels.sum(1).max())
+        assert found["audio"].shape[2] == found["visual"].shape[2] >= most
+        for row, tags in enumerate(videos.labels):
+            count = len(combinations(tags.nonzero()[:, 0].tolist()))
+            assert found["visual"][row, :, :count].abs().min() > 0
+            assert not found["visual"][row, :, count:].any()
+    labels = lsld.Config().build(spec).segment_labels(load_split(scored, "train"))
+    assert labels.shape == (3, 10, 2, len(spec.classes))
+
+
+def test_another_method_embeds_nothing_anew(taught, data, monkeypatch):
+    for name in ("embeddings", "scores"):
+        shutil.copytree(taught / name, data / name, dirs_exist_ok=True)
+    monkeypatch.setattr(
+        "rlld.features.job.extract_task", lambda task: pytest.fail(f"{task.path} extracted again")
+    )
+    before = scores_path(data, "classes", "train").read_bytes()
+    with pytest.raises(RlldError, match=r"holds scores of another origin.*--name"):
+        make_scores(data, "vaplan", lambda *_: None, where=HERE)
+    make_scores(data, "vaplan", lambda *_: None, name="more", where=HERE)
+    make_scores(data, "valor", lambda *_: None, where=HERE)
+    assert scores_path(data, "classes", "train").read_bytes() == before
+    first, second = (
+        vaplan.Config(name).build(read_spec(data)).segment_labels(load_split(data, "train"))
+        for name in ("more", "vaplan")
+    )
+    assert torch.equal(first, second)
+
+
+def test_a_missing_clip_is_named_and_may_be_skipped(data):
+    video = load_split(data, "train").ids[0]
+    (data / "videos" / f"{video}.mp4").unlink()
+    with pytest.raises(RlldError, match=rf"1 clips failed: no clip videos/{video}.mp4"):
+        make_scores(data, "valor", lambda *_: None, where=HERE)
+    assert not scores_path(data, "classes", "train").exists()
+    done = make_scores(data, "valor", lambda *_: None, where=HERE, skip_failed=True)
+    assert list(done.failed) == [video]
+    store = read_store(scores_path(data, "classes", "train"))
+    scale = load_extractor("clap").config.language(torch.device("cpu")).scale
+    row = store.streams["audio"][store.ids.index(video)]
+    torch.testing.assert_close(row, torch.full_like(row, -scale))
+
+
+def test_clips_may_lie_elsewhere(data, tmp_path):
+    shutil.move(data / "videos", tmp_path / "clips")
+    make_scores(data, "valor", lambda *_: None, where=HERE, videos=tmp_path / "clips")
+    assert len(read_store(scores_path(data, "classes", "train")).ids) == 3
+    with pytest.raises(RlldError, match=r"videos: no such file or folder"):
+        make_scores(data, "lsld", lambda *_: None, where=HERE)
+
+
+def test_weights_are_missed_before_any_clip_is_read(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    assert run("data", "scores", data, "--teacher", "lsld") == 2
+    error = capsys.readouterr().err
+    assert "630k-audioset-best.pt" in error or "roberta-base/vocab.json" in error
+    assert not (data / "embeddings").exists()
+
+
+def test_the_command_wants_one_source(data, tmp_path, capsys):
+    assert run("data", "scores", data) == 2
+    assert "give --teacher valor, lsld or vaplan" in capsys.readouterr().err
+    assert run("data", "scores", data, "--teacher", "valor", "--audio", tmp_path) == 2
+    assert "--audio: imports scores from files" in capsys.readouterr().err
+    with pytest.raises(RlldError, match=r"unknown teacher 'valo'.*did you mean 'valor'"):
+        make_scores(data, "valo", lambda *_: None)
+
+
+def test_recipes_read_the_sets_that_teachers_write():
+    defaults = {"valor": valor.Config(), "lsld": lsld.Config(), "vaplan": vaplan.Config()}
+    for name, config in defaults.items():
+        assert TEACHERS[name].scores == config.scores
+
+
+def test_scores_follow_the_segments_of_the_data_set(data):
+    spec = replace(read_spec(data), segments=5, segment_seconds=2.0)
+    (data / FILE_NAME).write_text(spec_text(spec))
+    make_scores(data, "valor", lambda *_: None, where=HERE)
+    assert read_store(scores_path(data, "classes", "train")).streams["audio"].shape[1] == 5
