@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from rlld.data.check import check
 from rlld.data.dataset import load_split
-from rlld.data.scores import combinations, load_scores, pack_scores, scores_path
+from rlld.data.scores import combinations, load_scores, pack_scores, scores_files, scores_path
 from rlld.data.simulate.writing import simulate
+from rlld.data.spec import FILE_NAME, read_spec, spec_text
 from rlld.errors import RlldError
 
 
@@ -111,3 +113,52 @@ def test_simulated_scores_follow_the_true_events(tmp_path: Path):
         other = load_split(tmp_path / "a", name)
         found = load_scores(other, "combinations", {"audio": None, "visual_classes": 25})
         assert found["audio"].shape[2] == 2 ** int(other.labels.sum(1).max())
+
+
+def checked(folder: Path) -> list[str]:
+    """What the check says of files of scores."""
+    return [
+        f"{problem.path.parent.name}/{problem.path.name}: {problem.text}"
+        for problem in check(folder).problems
+        if "scores" in problem.path.parts
+    ]
+
+
+@pytest.fixture
+def whole(tiny_data: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny data set with its scores."""
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_data, folder)
+    return folder
+
+
+def test_check_reads_scores_whole(whole):
+    files = scores_files(whole)
+    assert files and checked(whole) == [] and check(whole).scores == len(files)
+    path = scores_path(whole, "classes", "train")
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 0xFF
+    path.write_bytes(bytes(content))
+    assert any("differs from its checksum" in text for text in checked(whole))
+    path.write_bytes(bytes(content)[:-8])
+    assert any("not a whole safetensors file" in text for text in checked(whole))
+    path.rename(path.with_name("holdout.safetensors"))
+    assert checked(whole) == ["classes/holdout.safetensors: 'holdout' is no split of this data set"]
+
+
+def test_check_names_missing_videos_and_wrong_shapes(scored):
+    folder, _ = scored
+    for name in ("classes", "combinations"):
+        pack_scores(folder, name, sources(folder), lambda *_: None)
+    texts = checked(folder)
+    most = 2 ** int(load_split(folder, "train").labels.sum(1).max())
+    assert "combinations/train.safetensors: tensor 'visual_classes' is missing" in texts[-1]
+    assert len(texts) == (3 if most > 4 else 1)
+    spec = read_spec(folder)
+    (folder / FILE_NAME).write_text(spec_text(replace(spec, segments=5)))
+    assert any("found shape (6, 4), expected (5, 4)" in text for text in checked(folder))
+    (folder / FILE_NAME).write_text(spec_text(spec))
+    weak = folder / "annotations" / spec.annotations.train
+    first = weak.read_text().splitlines()[1]
+    weak.write_text(weak.read_text() + first.replace(first[:5], "other", 1) + "\n")
+    assert any("no scores of 1 of the 49 videos, first 'other" in text for text in checked(folder))

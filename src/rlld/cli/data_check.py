@@ -82,4 +82,6 @@ def _show(report: CheckReport) -> None:
         OUT.print(f"audio annotation: {report.audio_version}", markup=False)
     if report.stores:
         OUT.print(f"packed stores: {report.stores} read whole, checksums compared")
+    if report.scores:
+        OUT.print(f"scores of segments: {report.scores} files read whole, checksums compared")
     OUT.print(", ".join(_number(report.count(grade), grade) for grade in GRADES))

@@ -23,6 +23,7 @@ from rlld.data.annotations import (
 from rlld.data.answers import Answer, read_answers
 from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, weak_files
 from rlld.data.problems import Grade, Problem
+from rlld.data.scores import check_scores, scores_files
 from rlld.data.spec import (
     FILE_NAME,
     LLP_FILES,
@@ -82,12 +83,14 @@ class CheckReport:
         splits: What each readable split holds.
         audio_version: Which of the two circulating LLP audio files it is; empty for other files.
         stores: Number of packed stores whose checksums were verified.
+        scores: Number of files of scores that were read whole.
     """
 
     problems: tuple[Problem, ...]
     splits: tuple[SplitCounts, ...]
     audio_version: str
     stores: int
+    scores: int
 
     def count(self, grade: Grade) -> int:
         """Returns the number of problems of a grade."""
@@ -152,9 +155,10 @@ class _Checker:
         if self.folder != self.annotations and not store_path(self.folder, "").parent.is_dir():
             self._add(self.folder, 0, "note", "no packed features yet; run 'rlld extract'")
         stores = sum(self._store(split, labels.ids) for split, labels in weak.items())
+        scores = self._scores(weak)
         audio = self.annotations / self.spec.annotations.audio
         version = audio_version(audio) if audio.is_file() else ""
-        return CheckReport(tuple(self.problems), counts, version, stores)
+        return CheckReport(tuple(self.problems), counts, version, stores, scores)
 
     def _files(self, split: str) -> tuple[str, ...]:
         return dense_files(self.spec, split)
@@ -266,6 +270,17 @@ class _Checker:
         for text in verify_store(store):
             self._add(path, 0, "error", text)
         return True
+
+    def _scores(self, weak: dict[str, WeakLabels]) -> int:
+        """Verifies the files of scores; returns how many there are."""
+        files = scores_files(self.folder)
+        for path in files:
+            if path.stem not in weak:
+                self._add(path, 0, "warning", f"{path.stem!r} is no split of this data set")
+                continue
+            for text in check_scores(path, self.spec, weak[path.stem]):
+                self._add(path, 0, "error", text)
+        return len(files)
 
 
 def _named(spec: DataSpec, field: str) -> str:

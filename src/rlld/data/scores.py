@@ -9,6 +9,7 @@ of a video (:func:`combinations`), columns behind its last prompt having no mean
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations as subsets
@@ -21,13 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlld.console import progress
-from rlld.data.annotations import read_weak
+from rlld.data.annotations import WeakLabels, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import FeatureFinder
 from rlld.data.spec import DataSpec, StreamSpec, read_spec
 from rlld.data.split import Split
-from rlld.data.store import FeatureError, StoreWriter, read_store
+from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store
 from rlld.errors import RlldError
+from rlld.types import MODALITIES
 
 SHOWN = 5
 
@@ -111,6 +113,56 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
             )
         scores[tensor] = value[index].to(split.device, torch.float32)
     return scores
+
+
+def check_scores(path: Path, spec: DataSpec, weak: WeakLabels) -> list[str]:
+    """Reads a whole file of scores and says what is wrong with it.
+
+    Args:
+        path: The file.
+        spec: The data set.
+        weak: The videos of its split.
+
+    Returns:
+        One sentence per problem; empty when all is well.
+    """
+    try:
+        store = read_store(path)
+    except RlldError as error:
+        return [str(error).removeprefix(f"{path}: ")]
+    problems = []
+    missing = sorted(set(weak.ids) - set(store.ids))
+    if missing:
+        problems.append(
+            f"no scores of {len(missing)} of the {len(weak.ids)} videos, first {missing[0]!r}; "
+            "make them again for all videos"
+        )
+    for tensor, least, most in _widths(path.parent.name, spec, weak):
+        value = store.streams.get(tensor)
+        if value is None:
+            problems.append(f"tensor {tensor!r} is missing; make these scores again")
+        elif value.shape[1] != spec.segments or not least <= value.shape[2] <= most:
+            wanted = least if least == most else f"{least} or more"
+            problems.append(
+                f"tensor {tensor!r}: found shape {tuple(value.shape[1:])}, expected "
+                f"({spec.segments}, {wanted}) (segments, prompts); make these scores again"
+            )
+    return problems + verify_store(store)
+
+
+def _widths(name: str, spec: DataSpec, weak: WeakLabels) -> list[tuple[str, int, float]]:
+    """Returns the tensors of a set with their least and largest number of prompts."""
+    classes = len(spec.classes)
+    if name != "combinations":
+        # Sets of other names are prompts of other methods, as a rule one per class too; a set of
+        # combinations may bear any name, so that nothing is said of their number.
+        most = classes if name == "classes" else math.inf
+        return [(modality, classes if name == "classes" else 1, most) for modality in MODALITIES]
+    prompts = 2 ** int(weak.labels.sum(1).max(initial=0))
+    return [
+        *((modality, prompts, math.inf) for modality in MODALITIES),
+        ("visual_classes", classes, classes),
+    ]
 
 
 def _found(split: Split, name: str) -> Path:
