@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+TORCHVISION ?= torchvision==0.28.0
 DEMO ?= demo
 SIZE ?= small
 BIN := $(VENV)/bin
@@ -14,10 +15,12 @@ READY := $(VENV)/.ready-for-rlld
 
 install: $(READY)
 
-# torch first and by itself: a later package would otherwise bring its own choice of build.
+# torch first and by itself: a later package would otherwise bring its own choice of build. So would
+# torchvision, of which only the Python part is used.
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --no-deps '$(TORCHVISION)'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
