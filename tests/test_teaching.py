@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent / "features"))
-
 from models_kit import write_clap, write_clip
-
 from rlld.cli import main
 from rlld.data.dataset import load_split
 from rlld.data.render.dataset import RenderConfig, render
