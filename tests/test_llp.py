@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 
 import rlld.llp
 from features.clips_kit import beep, flashes, write_test_clip
+from features.random_weights import FILES, write_random_weights
 from rlld.cli import _main
 from rlld.data.annotations import read_weak
 from rlld.data.check import check
 from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC
+from rlld.data.verify import verify
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.job import Where
@@ -185,3 +188,37 @@ def test_refusals(some, shared_llp, tmp_path, capsys):
     assert _main(both) == 2
     assert "nothing is extracted" in capsys.readouterr().err
     assert not (tmp_path / "E").exists()
+
+
+@pytest.mark.slow
+def test_the_real_clip_with_the_published_extractors(
+    shared_llp, shared_media, tmp_path, monkeypatch, capsys
+):
+    """Random weights, in the published layout: shapes, packing and parsing, not numbers."""
+    monkeypatch.setenv("RLLD_WEIGHTS", str(tmp_path / "weights"))
+    for name in FILES:
+        write_random_weights(name, tmp_path / "weights")
+    out, run = tmp_path / "D", tmp_path / "run"
+    clip = shared_media / f"{CLIP}.mp4"
+    words = ["data", "llp", "--annotations", str(shared_llp), "--videos", str(shared_media)]
+    assert _main([*words, "--out", str(out), "--workers", "1"]) == 0
+    data = load_data(out)
+    assert data.spec.features == "vggish,resnet152,r2plus1d"
+    assert data.spec.streams == LLP_SPEC.streams
+    for name, stream in LLP_SPEC.streams.items():
+        rows = np.load(tmp_path / "D.features" / stream.folder / f"{CLIP}.npy")
+        assert rows.shape == (10 * stream.frames, stream.dim)
+        mean = rows.reshape(10, stream.frames, -1).mean(1)
+        np.testing.assert_array_equal(data.train.streams[name][0], mean)
+    assert verify(tmp_path / "D.features").agrees and verify(out).agrees
+    again = tmp_path / "E"
+    words = ["data", "llp", "--annotations", str(shared_llp), "--out", str(again)]
+    assert _main([*words, "--features", str(tmp_path / "D.features")]) == 0
+    for name, value in load_data(again).train.streams.items():
+        np.testing.assert_array_equal(value, data.train.streams[name])
+    short = ["--schedule.updates", "2", "--schedule.batch_size", "1"]
+    assert _main(["train", "han", "--data", str(out), "--out", str(run), *short]) == 0
+    capsys.readouterr()
+    assert _main(["parse", str(run), str(clip), "--format", "json"]) == 0
+    parsed = json.loads(capsys.readouterr().out)
+    assert parsed["duration"] == pytest.approx(10.0, abs=0.1)
