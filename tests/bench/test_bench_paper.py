@@ -51,7 +51,7 @@ def test_a_table_is_written_in_every_form(tiny_data, tmp_path):
 
 def test_own_terms_leave_every_recipe_its_length_and_selection(tiny_data, tmp_path, monkeypatch):
     jobs = []
-    monkeypatch.setattr("rlld.bench.paper.run_all", lambda found, *_: jobs.extend(found) or [])
+    monkeypatch.setattr("rlld.bench.denoising.run_all", lambda found, *_: jobs.extend(found) or [])
     made = table(1, Settings((tiny_data,), tmp_path), ["han", "jomold"], conditions="own")
     for job in jobs:
         published = load_recipe(job.method)

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rlld.bench.comparison import Comparison, published_scores, rows_of
-from rlld.bench.denoising import SELECTION, Settings
-from rlld.bench.keys import dataset_fingerprint
-from rlld.bench.runs import common_terms, plan, run_all
+from rlld.bench.comparison import Comparison
+from rlld.bench.denoising import SELECTION, Settings, compared, trained
+from rlld.bench.runs import common_terms
 
 Learner = Literal["paper", "labelwise"]
 
@@ -99,16 +98,12 @@ def ablation(settings: Settings, learner: Learner, *, selection: str = SELECTION
     """
     parts = ABLATIONS[learner]
     terms = common_terms(settings.data, settings.updates, selection)
-    seeds = range(settings.seeds)
-    jobs = plan(parts.rows, settings.data, seeds, terms, settings.device)
-    return Comparison(
-        title=parts.title,
-        rows=tuple(rows_of(run_all(jobs, settings.runs, settings.workers))),
+    return compared(
+        parts.title,
+        trained(parts.rows, settings, terms),
+        settings,
+        terms,
         baseline=parts.whole,
-        terms=terms,
-        data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
-        seeds=tuple(seeds),
         command=f"rlld bench ablation {learner} {settings.command} --selection {selection}",
         notes=parts.notes,
-        published=published_scores(),
     )

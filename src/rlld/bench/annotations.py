@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlld.bench.comparison import Comparison, Row, rows_of
-from rlld.bench.denoising import Settings
-from rlld.bench.keys import dataset_fingerprint
+from rlld.bench.denoising import Settings, compared
 from rlld.bench.runs import Failure, Job, Result, Terms, common_terms, plan, run_all
 from rlld.bench.statistics import Estimate
 from rlld.data.dataset import load_data
@@ -92,13 +91,12 @@ def learning_curves(
     if suggested:
         outcomes += _suggested(settings, [count for count in steps if count], terms, outcomes)
     rows = sorted(rows_of(outcomes), key=_place)
-    comparison = Comparison(
-        title="What annotated videos are worth",
-        rows=tuple(rows),
+    comparison = compared(
+        "What annotated videos are worth",
+        rows,
+        settings,
+        terms,
         baseline=Point(PUBLISHED, 0).title,
-        terms=terms,
-        data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
-        seeds=tuple(range(settings.seeds)),
         command=_command(settings, counts, priors, suggested),
         notes=(
             "Annotated videos are drawn from the validation split by the seed; nothing looks at "

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rlld.bench.comparison import Comparison, Row, published_scores, rows_of, tags_row
 from rlld.bench.keys import dataset_fingerprint
-from rlld.bench.runs import common_terms, plan, run_all
+from rlld.bench.runs import Terms, common_terms, plan, run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation import bare_tags
@@ -105,20 +105,56 @@ def denoising(
             f"--baseline {baseline!r} is no row of the table{nearest(baseline, titles)}"
         )
     terms = common_terms(settings.data, settings.updates, selection)
-    methods: Mapping[str, tuple[str, Mapping[str, Any]]] = {name: (name, {}) for name in names}
-    seeds = range(settings.seeds)
-    jobs = plan(methods, settings.data, seeds, terms, settings.device)
-    rows = [_tags(settings.data, seeds), *rows_of(run_all(jobs, settings.runs, settings.workers))]
+    tags = _tags(settings.data, range(settings.seeds))
     command = f"rlld bench denoising {settings.command}"
     command += f" --recipes {','.join(recipes)}" if recipes else ""
+    return compared(
+        "Label denoising on equal terms",
+        [tags, *trained({name: (name, {}) for name in names}, settings, terms)],
+        settings,
+        terms,
+        baseline=baseline,
+        command=f"{command} --selection {selection} --baseline {shlex.quote(baseline)}",
+        notes=notes,
+    )
+
+
+def trained(
+    methods: Mapping[str, tuple[str, Mapping[str, Any]]], settings: Settings, terms: Terms
+) -> list[Row]:
+    """Trains methods on every data set by every seed.
+
+    Args:
+        methods: Recipe and own settings by row title.
+        settings: Data, seeds and places.
+        terms: What all rows have in common.
+
+    Returns:
+        A row per method.
+    """
+    jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
+    return rows_of(run_all(jobs, settings.runs, settings.workers))
+
+
+def compared(
+    title: str,
+    rows: Iterable[Row],
+    settings: Settings,
+    terms: Terms,
+    *,
+    baseline: str,
+    command: str,
+    notes: Iterable[str] = (),
+) -> Comparison:
+    """Puts rows that were trained by the same settings into a table; see ``Comparison``."""
     return Comparison(
-        title="Label denoising on equal terms",
+        title=title,
         rows=tuple(rows),
         baseline=baseline,
         terms=terms,
         data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
-        seeds=tuple(seeds),
-        command=f"{command} --selection {selection} --baseline {shlex.quote(baseline)}",
+        seeds=tuple(range(settings.seeds)),
+        command=command,
         notes=tuple(notes),
         published=published_scores(),
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from rlld.bench.comparison import HEADLINES, Comparison, Row, published_scores, rows_of
-from rlld.bench.denoising import SELECTION, Settings, chosen_recipes
-from rlld.bench.keys import dataset_fingerprint
-from rlld.bench.runs import Terms, common_terms, plan, run_all
+from rlld.bench.comparison import HEADLINES, Comparison, Row
+from rlld.bench.denoising import SELECTION, Settings, chosen_recipes, compared, trained
+from rlld.bench.runs import Terms, common_terms
 from rlld.errors import RlldError, nearest
 from rlld.metrics.scores import NAMES
 from rlld.report.score_figures import Mark, score_bars, score_dots
@@ -101,30 +100,28 @@ def table(
     if base not in names:
         raise RlldError(f"--baseline {base!r} is no row of the table{nearest(base, names)}")
     command = f"table{number} --recipes {','.join(recipes)}" if recipes else f"table{number}"
-    made = _compared(sheet.title, command, names, base, settings, conditions)
-    return replace(made, notes=(*sheet.notes, *notes))
+    told = (*sheet.notes, *notes)
+    return _of_recipes(sheet.title, command, names, base, settings, conditions, told)
 
 
-def _compared(
+def _of_recipes(
     title: str,
     verb: str,
     names: Sequence[str],
     baseline: str,
     settings: Settings,
     conditions: Conditions,
+    notes: Sequence[str] = (),
 ) -> Comparison:
-    terms, seeds = terms_of(settings, conditions), range(settings.seeds)
-    methods: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in names}
-    jobs = plan(methods, settings.data, seeds, terms, settings.device)
-    return Comparison(
-        title=title,
-        rows=tuple(rows_of(run_all(jobs, settings.runs, settings.workers))),
+    terms = terms_of(settings, conditions)
+    return compared(
+        title,
+        trained({name: (name, {}) for name in names}, settings, terms),
+        settings,
+        terms,
         baseline=baseline,
-        terms=terms,
-        data={str(folder): dataset_fingerprint(folder) for folder in settings.data},
-        seeds=tuple(seeds),
         command=f"rlld bench {verb} {settings.command} --terms {conditions} --baseline {baseline}",
-        published=published_scores(),
+        notes=notes,
     )
 
 
@@ -168,7 +165,8 @@ def figure(number: int, settings: Settings, *, conditions: Conditions = "equal")
     """Trains the two systems of a figure; see ``table``."""
     pair = FIGURES[number]
     names = (pair.alone, pair.cleaned)
-    return _compared(f"Figure {number}", f"figure{number}", names, pair.alone, settings, conditions)
+    title, verb = f"Figure {number}", f"figure{number}"
+    return _of_recipes(title, verb, names, pair.alone, settings, conditions)
 
 
 def draw_figure(number: int, comparison: Comparison, stem: Path) -> list[Path]:
