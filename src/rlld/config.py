@@ -89,6 +89,23 @@ def from_dict(kind: type[T], data: Any, where: str) -> T:
     return kind(**values)
 
 
+def require_positive(where: str, config: object, *names: str) -> None:
+    """Checks sizes of a configuration.
+
+    Args:
+        where: What stands before the name of a field in messages: ``"network han: "``.
+        config: The configuration.
+        names: Its fields; one that is None is not checked.
+
+    Raises:
+        RlldError: If one is zero or negative.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise RlldError(f"{where}{name} must be positive, found {value}")
+
+
 def apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Returns plain data with dotted overrides applied.
 

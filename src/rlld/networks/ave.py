@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks.blocks import full_precision
 from rlld.networks.published import Layout, State, sizes
 from rlld.networks.recurrent import (
-    AudioAxis,
-    Form,
+    RecurrentConfig,
     RecurrentEncoder,
     encoder_sizes,
     over_time,
@@ -32,42 +30,27 @@ from rlld.types import Prediction
 
 
 @dataclass(frozen=True)
-class Config:
-    """Options of AVE.
+class Config(RecurrentConfig):
+    """Options of AVE; those that AVSDN has, too, are in ``RecurrentConfig``.
+
+    Scores of a video are pooled from those of its segments, by their maximum as released. The
+    parsing form ends in sigmoids, the localisation form in a softmax over the classes.
 
     Attributes:
-        hidden: Width of an LSTM in one direction.
-        form: ``parsing`` has HAN's visual input layers, a head per modality besides the joint
-            one, and sigmoids; ``localisation`` is the published network: raw ``visual_2d``, one
-            head, a softmax over the classes.
-        visual: Width of the visual embedding in the parsing form; 4 * ``hidden`` when None.
-        attention: Width inside the attention; 4 * ``hidden`` when None.
-        positions: Rows of ``visual_2d`` per segment that the sound chooses from (49 in AVE's
-            data, 8 in LLP's files). Packed data sets hold their average: 1, no attention.
-        audio_axis: Where the sound enters the attention: at each position as released, or at
-            each hidden unit as in the paper.
         fusion: ``concat`` puts both streams side by side, ``dmrn`` fuses them by residual blocks.
         blocks: Residual blocks of ``dmrn``, which share their layers.
         head: Width of the classifier's hidden layer; ``dmrn`` has none in its joint head.
-        pooling: Scores of a video from those of its segments: ``max`` as released, or ``mean``.
     """
 
-    hidden: int = 128
-    form: Form = "parsing"
-    visual: int | None = None
-    attention: int | None = None
-    positions: int = 1
-    audio_axis: AudioAxis = "position"
+    network = "ave"
+
     fusion: Literal["concat", "dmrn"] = "concat"
     blocks: int = 1
     head: int = 64
-    pooling: Literal["max", "mean"] = "max"
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "visual", "attention", "positions", "blocks", "head"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RlldError(f"network ave: {name} must be positive, found {value}")
+        super().__post_init__()
+        self.require_positive("blocks", "head")
 
     def build(self, spec: DataSpec) -> AVE:
         """Builds the network for a data set."""
@@ -81,19 +64,10 @@ class AVE(RecurrentEncoder):
         config: Its options.
     """
 
+    config: Config
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        parsing = config.form == "parsing"
-        wide = 4 * config.hidden
-        super().__init__(
-            "ave",
-            spec,
-            hidden=config.hidden,
-            visual=(config.visual or wide) if parsing else None,
-            attention=config.attention or wide,
-            positions=config.positions,
-            audio_axis=config.audio_axis,
-        )
-        self.config = config
+        super().__init__(config, spec)
         classes, width, head = len(spec.classes), self.state_width, config.head
         if config.fusion == "dmrn":
             self.U_v, self.U_a = residual_layers(width), residual_layers(width)
@@ -102,7 +76,7 @@ class AVE(RecurrentEncoder):
         else:
             self.L1, self.L2 = nn.Linear(2 * width, head), nn.Linear(head, classes)
             xavier(self.L1, self.L2)
-        if parsing:
+        if config.form == "parsing":
             self.L1_a, self.L2_a = nn.Linear(width, head), nn.Linear(head, classes)
             self.L1_v, self.L2_v = nn.Linear(width, head), nn.Linear(head, classes)
             xavier(self.L1_a, self.L2_a, self.L1_v, self.L2_v)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks.blocks import full_precision
 from rlld.networks.published import Layout, State
 from rlld.networks.recurrent import (
-    AudioAxis,
-    Form,
+    RecurrentConfig,
     RecurrentEncoder,
     States,
     encoder_sizes,
@@ -33,40 +31,23 @@ from rlld.types import Prediction
 
 
 @dataclass(frozen=True)
-class Config:
-    """Options of AVSDN.
+class Config(RecurrentConfig):
+    """Options of AVSDN; those that AVE has, too, are in ``RecurrentConfig``.
+
+    The localisation form and its attention over positions (49) are those of CPSP's repository; the
+    paper has no such attention. Pooled are the scores in the parsing form, the decoder's outputs
+    in the localisation form.
 
     Attributes:
-        hidden: Width of an LSTM in one direction.
-        form: ``parsing`` has HAN's visual input layers and a head per modality besides the joint
-            one; ``localisation`` is the network of CPSP's repository.
-        visual: Width of the visual embedding in the parsing form; 4 * ``hidden`` when None.
-        attention: Width inside the attention; 4 * ``hidden`` when None.
-        positions: Rows of ``visual_2d`` per segment that the sound chooses from (CPSP: 49; the
-            paper has no such attention).
-        audio_axis: Where the sound enters the attention, see AVE.
         relu_states: Whether negative entries of the encoders' last states are cut off before
             their fusion, as in CPSP's code.
         bidirectional: Whether the LSTMs read in both directions.
-        pooling: Over time, of scores in the parsing form and of the decoder's outputs in the
-            localisation form.
     """
 
-    hidden: int = 128
-    form: Form = "parsing"
-    visual: int | None = None
-    attention: int | None = None
-    positions: int = 1
-    audio_axis: AudioAxis = "position"
+    network = "avsdn"
+
     relu_states: bool = True
     bidirectional: bool = True
-    pooling: Literal["max", "mean"] = "max"
-
-    def __post_init__(self) -> None:
-        for name in ("hidden", "visual", "attention", "positions"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RlldError(f"network avsdn: {name} must be positive, found {value}")
 
     def build(self, spec: DataSpec) -> AVSDN:
         """Builds the network for a data set."""
@@ -80,20 +61,10 @@ class AVSDN(RecurrentEncoder):
         config: Its options.
     """
 
+    config: Config
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        parsing = config.form == "parsing"
-        wide = 4 * config.hidden
-        super().__init__(
-            "avsdn",
-            spec,
-            hidden=config.hidden,
-            visual=(config.visual or wide) if parsing else None,
-            attention=config.attention or wide,
-            positions=config.positions,
-            audio_axis=config.audio_axis,
-            bidirectional=config.bidirectional,
-        )
-        self.config = config
+        super().__init__(config, spec, bidirectional=config.bidirectional)
         classes, width = len(spec.classes), self.state_width
         self.lstm_a_v = nn.LSTM(
             spec.dims["audio"] + self.visual_width,
@@ -103,7 +74,7 @@ class AVSDN(RecurrentEncoder):
         )
         self.U_v, self.U_a = residual_layers(config.hidden), residual_layers(config.hidden)
         self.category_classifier = _classifier(width, classes)
-        if parsing:
+        if config.form == "parsing":
             self.audio_classifier = _classifier(2 * width, classes)
             self.visual_classifier = _classifier(2 * width, classes)
         else:

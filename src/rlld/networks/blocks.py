@@ -109,15 +109,25 @@ class VisualEmbedding(nn.Module):
                 are averaged first.
             segments: T.
         """
-        pictures = stored(pool_frames(streams["visual_2d"], segments), self.fc_v)
-        if not self.has_motion:
+        motion = pool_frames(streams["visual_3d"], segments) if self.has_motion else None
+        return self.fuse_visual(pool_frames(streams["visual_2d"], segments), motion)
+
+    def fuse_visual(self, pictures: Tensor, motion: Tensor | None) -> Tensor:
+        """Maps rows of pictures and motion to one embedding (..., hidden).
+
+        Args:
+            pictures: (..., D of ``visual_2d``).
+            motion: (..., D of ``visual_3d``), as many rows or one for several of the pictures;
+                None without motion.
+        """
+        pictures = stored(pictures, self.fc_v)
+        if motion is None:
             alone: Tensor = self.fc_v(pictures)
             return alone
-        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
         # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
         halves = self.fc_fusion.weight.chunk(2, 1)
         visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
-        return visual + two_linear(motion, self.fc_st, halves[1])
+        return visual + two_linear(stored(motion, self.fc_st), self.fc_st, halves[1])
 
 
 class StreamEmbedding(VisualEmbedding, Network):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.base import Network
-from rlld.networks.blocks import pool_frames, stored, two_linear
+from rlld.networks.blocks import VisualEmbedding, pool_frames
 from rlld.networks.published import State, sizes
 
 States = tuple[Tensor, Tensor]
@@ -22,48 +23,69 @@ AudioAxis = Literal["position", "hidden"]
 Form = Literal["parsing", "localisation"]
 
 
-class RecurrentEncoder(Network):
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """Options that AVE and AVSDN share.
+
+    Attributes:
+        hidden: Width of an LSTM in one direction.
+        form: ``parsing`` maps the visual streams by HAN's input layers and has a head per modality
+            besides the joint one; ``localisation`` is the published network, for one event per
+            video, which takes ``visual_2d`` as it is.
+        visual: Width of the visual embedding in the parsing form; 4 * ``hidden`` when None.
+        attention: Width inside the attention; 4 * ``hidden`` when None.
+        positions: Rows of ``visual_2d`` per segment that the sound chooses from (49 in AVE's
+            data, 8 in LLP's files). Packed data sets hold their average: with 1 there is nothing
+            to attend to and the attention has no parameters.
+        audio_axis: Where the sound enters the attention: at each position, as released, or at
+            each hidden unit, as in the formula of AVE's paper.
+        pooling: ``max`` or ``mean`` over time.
+
+    Raises:
+        RlldError: If a size is not positive.
+    """
+
+    network: ClassVar[str]
+
+    hidden: int = 128
+    form: Form = "parsing"
+    visual: int | None = None
+    attention: int | None = None
+    positions: int = 1
+    audio_axis: AudioAxis = "position"
+    pooling: Literal["max", "mean"] = "max"
+
+    def __post_init__(self) -> None:
+        self.require_positive("hidden", "visual", "attention", "positions")
+
+    def require_positive(self, *names: str) -> None:
+        """Raises RlldError if a size is known and not positive."""
+        require_positive(f"network {self.network}: ", self, *names)
+
+
+class RecurrentEncoder(VisualEmbedding, Network):
     """The front of AVE and AVSDN; keys of its state dict are those of the published code.
 
     Args:
-        name: Name of the network, in messages.
+        config: Options.
         spec: The data set.
-        hidden: Width of an LSTM in one direction.
-        visual: Width to which HAN's input layers map the visual streams; None takes
-            ``visual_2d`` as it is, as the published networks for AVE's data do.
-        attention: Width inside the attention.
-        positions: Rows of the visual streams per segment. With 1 there is nothing to attend to
-            and the attention has no parameters.
-        audio_axis: Where the sound enters the attention: at each position, as released, or at
-            each hidden unit, as in the paper's formula.
         bidirectional: Whether the LSTMs read in both directions.
     """
 
     stackable = False
 
     def __init__(
-        self,
-        name: str,
-        spec: DataSpec,
-        *,
-        hidden: int,
-        visual: int | None,
-        attention: int,
-        positions: int,
-        audio_axis: AudioAxis = "position",
-        bidirectional: bool = True,
+        self, config: RecurrentConfig, spec: DataSpec, *, bidirectional: bool = True
     ) -> None:
-        super().__init__()
-        self.name, self.positions, self.audio_axis = name, positions, audio_axis
-        dims = spec.dims
-        self.projects = visual is not None
-        self.has_motion = self.projects and "visual_3d" in dims
-        width = dims["visual_2d"] if visual is None else visual
+        nn.Module.__init__(self)
+        self.config, self.positions, self.audio_axis = config, config.positions, config.audio_axis
+        hidden, positions, dims = config.hidden, config.positions, spec.dims
+        attention = config.attention or 4 * hidden
+        self.projects = config.form == "parsing"
+        width = dims["visual_2d"]
         if self.projects:
-            self.fc_v = nn.Linear(dims["visual_2d"], width)
-        if self.has_motion:
-            self.fc_st = nn.Linear(dims["visual_3d"], width)
-            self.fc_fusion = nn.Linear(2 * width, width)
+            width = config.visual or 4 * hidden
+            self.add_visual_layers(width, spec)
         if positions > 1:
             self.affine_audio = nn.Linear(dims["audio"], attention)
             self.affine_video = nn.Linear(width, attention)
@@ -110,19 +132,16 @@ class RecurrentEncoder(Network):
         count = pictures.shape[1] // segments
         if pictures.shape[1] % segments or count not in (1, self.positions):
             raise RlldError(
-                f"network {self.name}: visual_2d has {pictures.shape[1]} rows for {segments} "
-                f"segments, expected 1 or {self.positions} per segment; set network.positions to "
-                "what the features have"
+                f"network {self.config.network}: visual_2d has {pictures.shape[1]} rows for "
+                f"{segments} segments, expected 1 or {self.positions} per segment; set "
+                "network.positions to what the features have"
             )
         pictures = pictures.reshape(len(pictures), segments, count, -1)
         if not self.projects:
             return pictures
         if not self.has_motion:
-            return functional.linear(pictures, self.fc_v.weight, self.fc_v.bias)
-        motion = stored(pool_frames(streams["visual_3d"], segments), self.fc_st)
-        halves = self.fc_fusion.weight.chunk(2, 1)
-        visual = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
-        return visual + two_linear(motion, self.fc_st, halves[1]).unsqueeze(2)
+            return self.fuse_visual(pictures, None)
+        return self.fuse_visual(pictures, pool_frames(streams["visual_3d"], segments).unsqueeze(2))
 
     def _weights(self, audio: Tensor, rows: Tensor) -> Tensor:
         """Returns the weights of the positions (B, T, 1, positions)."""

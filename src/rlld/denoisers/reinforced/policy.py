@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.options import Config
-from rlld.networks.blocks import HybridAttentionLayer, full_precision, stored, two_linear
+from rlld.networks.blocks import HybridAttentionLayer, VisualEmbedding, full_precision, stored
 
 CERTAIN = 40.0
 """A logit whose sigmoid is exactly 1 in float32 and float64: a branch that always keeps."""
 
 
-class Policy(nn.Module):
+class Policy(VisualEmbedding):
     """Maps features and weak labels to the logits of keeping each label.
 
     The state of a segment is its feature beside the weak labels (Eq. 1); the visual feature is the
@@ -29,17 +29,14 @@ class Policy(nn.Module):
     """
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
         self.initial_labels = config.initial_labels
         self.keeps_audio = config.audio == "keep"
-        self.has_motion = "visual_3d" in dims
-        visual = dims["visual_2d"]
-        if self.has_motion:
-            self.fc_v = nn.Linear(visual, hidden)
-            self.fc_st = nn.Linear(dims["visual_3d"], hidden)
-            self.fc_fusion = nn.Linear(2 * hidden, hidden)
-            visual = hidden
+        self.fuses = "visual_3d" in dims
+        if self.fuses:
+            self.add_visual_layers(hidden, spec)
+        visual = hidden if self.fuses else dims["visual_2d"]
         extra = classes if config.initial_labels else 0
         self.audio_state = nn.Linear(dims["audio"] + extra, hidden)
         self.visual_state = nn.Linear(visual + extra, hidden)
@@ -69,14 +66,9 @@ class Policy(nn.Module):
         return logits
 
     def _visual(self, streams: Mapping[str, Tensor]) -> Tensor:
-        if not self.has_motion:
+        if not self.fuses:
             return streams["visual_2d"]
-        # fc_fusion reads both streams side by side; each half of its matrix serves one of them.
-        halves = self.fc_fusion.weight.chunk(2, 1)
-        pictures = stored(streams["visual_2d"], self.fc_v)
-        motion = stored(streams["visual_3d"], self.fc_st)
-        fused = two_linear(pictures, self.fc_v, halves[0], self.fc_fusion.bias)
-        return fused + two_linear(motion, self.fc_st, halves[1])
+        return self.fuse_visual(streams["visual_2d"], streams["visual_3d"])
 
     def _state(self, features: Tensor, labels: Tensor) -> Tensor:
         features = stored(features, self.head)
