@@ -24,16 +24,15 @@ from rlld.features.to_stores import extract_dataset
 from rlld.features.weights import VARIABLE
 from rlld.taxonomy import LLP
 from rlld.teaching import (
-    TEACHERS,
     ClassScorer,
     CombinationScorer,
     cosines,
     make_scores,
-    valor_prompts,
-    vaplan_prompts,
+    teachers,
 )
 
 HERE = Where(1, "cpu")
+PROMPTS = lsld.TEACHER.label_prompts
 
 
 def run(*argv: object) -> int:
@@ -102,15 +101,15 @@ class Words:
 
 
 def test_prompts_of_llp_are_the_published_ones():
-    found = valor_prompts(LLP.classes)
+    found = valor.prompts(LLP.classes)
     assert found["audio"] == list(valor.AUDIO_PROMPTS)
     assert found["visual"] == list(valor.VISUAL_PROMPTS)
-    own = valor_prompts(("Steam_train", "Dog"))
+    own = valor.prompts(("Steam_train", "Dog"))
     assert own == {
         "audio": ["This is a sound of steam train", "This is a sound of dog"],
         "visual": ["A photo of steam train.", "A photo of a dog."],
     }
-    assert vaplan_prompts(("Frying_(food)",)) == {
+    assert vaplan.prompts(("Frying_(food)",)) == {
         "audio": ["This sound contains the Frying (food)"],
         "visual": ["This photo contains the Frying (food)"],
     }
@@ -136,7 +135,7 @@ def test_combination_scores_stand_in_the_order_of_the_prompts():
     sounds = {f"This is a sound of {text}": axis for text, axis in axes.items()}
     languages = {"audio": Words(sounds), "visual": Words(axes)}
     classes = ("Dog", "Engine", "Cat")
-    scorer = CombinationScorer(classes, [[0, 2], [0], [0]], languages.__getitem__)
+    scorer = CombinationScorer(PROMPTS, classes, [[0, 2], [0], [0]], languages.__getitem__)
     assert scorer.widths == {"audio": 4, "visual": 4, "visual_classes": 3}
     seen = {
         "audio": np.array([[5, 0, 0], [0, 0, 0]], np.float32),
@@ -157,7 +156,9 @@ def test_combination_scores_stand_in_the_order_of_the_prompts():
 
 def test_too_many_labels_are_refused():
     with pytest.raises(RlldError, match="a video has 11 labels and so 2048 combinations"):
-        CombinationScorer([str(n) for n in range(11)], [list(range(11))], lambda _: Words({}))
+        CombinationScorer(
+            PROMPTS, [str(n) for n in range(11)], [list(range(11))], lambda _: Words({})
+        )
 
 
 def test_valor_from_clips_to_pseudo_labels(scored):
@@ -165,7 +166,7 @@ def test_valor_from_clips_to_pseudo_labels(scored):
     train = load_split(scored, "train")
     scores = load_scores(train, "classes", dict.fromkeys(("audio", "visual"), len(spec.classes)))
     # By hand: the extractors' rows of one clip against the prompts.
-    prompts = valor_prompts(spec.classes)
+    prompts = valor.prompts(spec.classes)
     clip = scored / "videos" / f"{train.ids[1]}.mp4"
     for modality, name, stream in (("audio", "clap", "audio"), ("visual", "clip", "visual_2d")):
         extractor = load_extractor(name)
@@ -181,7 +182,7 @@ def test_valor_from_clips_to_pseudo_labels(scored):
     assert not (labels > train.labels[:, None, None]).any()
 
 
-@pytest.mark.parametrize("recipe", TEACHERS)
+@pytest.mark.parametrize("recipe", teachers())
 def test_recipes_train_on_the_scores(scored, tmp_path, recipe):
     command = ["train", recipe, "--data", scored, "--out", tmp_path / "run", "--device", "cpu"]
     command += ["--schedule.updates", 2, "--schedule.steps", 1, "--network.hidden", 16]
@@ -270,7 +271,7 @@ def test_the_command_wants_one_source(data, tmp_path, capsys):
 def test_recipes_read_the_sets_that_teachers_write():
     defaults = {"valor": valor.Config(), "lsld": lsld.Config(), "vaplan": vaplan.Config()}
     for name, config in defaults.items():
-        assert TEACHERS[name].scores == config.scores
+        assert teachers()[name].scores == config.scores
 
 
 def test_scores_follow_the_segments_of_the_data_set(data):

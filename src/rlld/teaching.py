@@ -7,8 +7,8 @@ method; another method's prompts for the same models then cost next to nothing.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -20,14 +20,14 @@ from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.scores import ScoreSpec, combinations, scores_path
 from rlld.data.spec import DataSpec, StreamSpec, read_spec
 from rlld.data.store import StoreWriter, read_store
-from rlld.denoisers import lsld, valor
+from rlld.denoisers.pseudo import LabelPrompts, Teacher
 from rlld.errors import RlldError, nearest
 from rlld.features import extractor_configs, load_extractor
 from rlld.features.clips import find_clips
 from rlld.features.job import JobReport, Where
 from rlld.features.text import Language
 from rlld.features.to_stores import VIDEOS, Wanted, fill_stores
-from rlld.taxonomy import LLP
+from rlld.registry import DENOISERS
 from rlld.types import MODALITIES
 
 Array = NDArray[np.float32]
@@ -44,53 +44,12 @@ NOTHING_ALIKE = -1.0
 """Cosine of a segment without sound or picture with every prompt."""
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """How a method scores segments.
-
-    Attributes:
-        features: What embeds pictures and sounds, as ``load_extractor`` takes it.
-        scores: Set of scores that its recipe reads.
-        prompts: Returns the prompts of the classes by modality; None where every combination of a
-            video's labels has one.
-    """
-
-    features: str
-    scores: str
-    prompts: Callable[[Sequence[str]], dict[str, list[str]]] | None
-
-
-def valor_prompts(classes: Sequence[str]) -> dict[str, list[str]]:
-    """Returns VALOR's prompts by modality; classes outside LLP stand in the same sentences."""
-    audio = dict(zip(LLP.classes, valor.AUDIO_PROMPTS, strict=True))
-    visual = dict(zip(LLP.classes, valor.VISUAL_PROMPTS, strict=True))
-    return {
-        "audio": [audio.get(n, f"This is a sound of {_words(n).lower()}") for n in classes],
-        "visual": [visual.get(n, f"A photo of {_words(n).lower()}.") for n in classes],
+def teachers() -> dict[str, Teacher]:
+    """Returns how each method that brings a teacher scores segments, by name of its denoiser."""
+    modules = {
+        name: sys.modules[DENOISERS.config_type(name).__module__] for name in DENOISERS.names()
     }
-
-
-def vaplan_prompts(classes: Sequence[str]) -> dict[str, list[str]]:
-    """Returns VAPLAN's prompts by modality, as remembered of the paper."""
-    return {
-        "audio": [f"This sound contains the {_words(name)}" for name in classes],
-        "visual": [f"This photo contains the {_words(name)}" for name in classes],
-    }
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-TEACHERS = {
-    "valor": Teacher("clip,clap", "classes", valor_prompts),
-    "lsld": Teacher(
-        "clip(model=clip-vit-base-patch16,sampling=all),clap(weights=630k-audioset-best.pt)",
-        "combinations",
-        None,
-    ),
-    "vaplan": Teacher("clip,clap", "classes", vaplan_prompts),
-}
+    return {name: module.TEACHER for name, module in modules.items() if hasattr(module, "TEACHER")}
 
 
 def make_scores(
@@ -109,7 +68,7 @@ def make_scores(
 
     Args:
         folder: The data-set folder.
-        teacher: ``valor``, ``lsld`` or ``vaplan``.
+        teacher: A denoiser whose module has a ``TEACHER``: ``valor``, ``lsld``, ``vaplan``.
         report: Is told the set, the split and the number of its videos when one is scored.
         name: The set to write, that of the method's recipe when empty.
         videos: Folder of the clips, that of the data set when not given.
@@ -123,9 +82,10 @@ def make_scores(
         RlldError: If the teacher is unknown, weights or clips are missing, or the set holds scores
             of another origin.
     """
-    if teacher not in TEACHERS:
-        raise RlldError(f"unknown teacher {teacher!r}{nearest(teacher, TEACHERS)}")
-    method = TEACHERS[teacher]
+    known = teachers()
+    if teacher not in known:
+        raise RlldError(f"unknown teacher {teacher!r}{nearest(teacher, known)}")
+    method = known[teacher]
     spec = read_spec(folder)
     name = name or method.scores
     where = where or Where()
@@ -249,6 +209,7 @@ class CombinationScorer:
     """Cosines of segments with one prompt for every combination of the labels of their video.
 
     Args:
+        prompts: Returns the audio and the visual prompts of labels of a video.
         classes: The classes.
         labels: Labels of every video.
         languages: Embeds the prompts of each modality.
@@ -263,6 +224,7 @@ class CombinationScorer:
 
     def __init__(
         self,
+        prompts: LabelPrompts,
         classes: Sequence[str],
         labels: Sequence[Sequence[int]],
         languages: Callable[[str], Language],
@@ -270,11 +232,11 @@ class CombinationScorer:
         most = max(map(len, labels), default=0)
         if most > MOST_LABELS:
             raise RlldError(
-                f"a video has {most} labels and so {2**most} combinations of them; lsld scores up "
-                f"to {MOST_LABELS} labels"
+                f"a video has {most} labels and so {2**most} combinations of them; up to "
+                f"{MOST_LABELS} labels are scored"
             )
-        self._names = lsld.spoken_names(classes)
-        pairs = [lsld.prompts(list(tags), self._names) for tags in sorted(set(map(tuple, labels)))]
+        self._prompts = prompts
+        pairs = [prompts(tags, classes) for tags in sorted(set(map(tuple, labels)))]
         audio = _once(chain.from_iterable(pair[0] for pair in pairs))
         visual = _once(chain(chain.from_iterable(pair[1] for pair in pairs), classes))
         self.prompts = [*audio, *visual]
@@ -288,7 +250,7 @@ class CombinationScorer:
     def scores(self, seen: Mapping[str, Array], labels: Sequence[int]) -> dict[str, Array]:
         """Returns the scores (T, P) of a video by tensor name."""
         result = {}
-        texts = dict(zip(MODALITIES, lsld.prompts(labels, self._names), strict=True))
+        texts = dict(zip(MODALITIES, self._prompts(labels, self._classes), strict=True))
         for modality in MODALITIES:
             alike = self._cosines(seen, modality, texts[modality])
             # A segment without sound or picture resembles the prompt of nothing, the last one.
@@ -314,7 +276,8 @@ def _scorer(
         made: Language = configs[EXTRACTOR[modality]].language(where.torch_device)
         return made
 
-    if method.prompts is not None:
-        return ClassScorer(method.prompts(spec.classes), languages)
+    if method.class_prompts is not None:
+        return ClassScorer(method.class_prompts(spec.classes), languages)
     tags = [[int(label) for label in row.nonzero()[0]] for weak in labels for row in weak.labels]
-    return CombinationScorer(spec.classes, tags, languages)
+    assert method.label_prompts is not None  # noqa: S101  a Teacher has one of both
+    return CombinationScorer(method.label_prompts, spec.classes, tags, languages)

@@ -15,8 +15,8 @@ class Args:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """A data-set folder."""
-    teacher: Literal["valor", "lsld", "vaplan", "none"] = "none"
-    """Whose models and prompts score the clips; 'none' imports scores from files."""
+    teacher: str = ""
+    """The method whose models and prompts score the clips: valor, lsld or vaplan."""
     name: str = ""
     """The set; when not given the one that the teacher's recipe reads, 'classes' for files."""
     videos: Path | None = None
@@ -48,7 +48,7 @@ def run(args: Args) -> None:
         )
         if path is not None
     }
-    if args.teacher != "none":
+    if args.teacher:
         if files:
             raise RlldError(
                 f"--{next(iter(files)).replace('_', '-')}: imports scores from files, --teacher "

@@ -15,7 +15,7 @@ from torch import Tensor
 from rlld.data.scores import combinations, load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
-from rlld.denoisers.pseudo import PseudoLabels
+from rlld.denoisers.pseudo import PseudoLabels, Teacher
 from rlld.errors import RlldError
 from rlld.taxonomy import LLP
 from rlld.types import MODALITIES
@@ -118,6 +118,13 @@ def spoken_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Returns class names as they stand in prompts; those outside LLP without underscores."""
     known = dict(zip(LLP.classes, SPOKEN_NAMES, strict=True))
     return tuple(known.get(name, name.replace("_", " ")) for name in classes)
+
+
+TEACHER = Teacher(
+    "clip(model=clip-vit-base-patch16,sampling=all),clap(weights=630k-audioset-best.pt)",
+    "combinations",
+    label_prompts=lambda labels, classes: prompts(labels, spoken_names(classes)),
+)
 
 
 def refine(scores: Tensor, labels: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,30 @@ from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.errors import RlldError
 from rlld.types import Batch, ModalityLabels, Prediction
+
+LabelPrompts = Callable[[Sequence[int], Sequence[str]], tuple[list[str], list[str]]]
+"""Returns the audio and the visual prompts of labels of a video, given the class names."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """How a method scores segments; the ``TEACHER`` of its module.
+
+    Attributes:
+        features: What embeds pictures and sounds: extractors as ``rlld extract`` takes them.
+        scores: Set of scores that its recipe reads.
+        class_prompts: Returns one prompt per class by modality, given the class names.
+        label_prompts: Instead of them, one for every combination of the labels of a video.
+    """
+
+    features: str
+    scores: str
+    class_prompts: Callable[[Sequence[str]], dict[str, list[str]]] | None = None
+    label_prompts: LabelPrompts | None = None
+
+    def __post_init__(self) -> None:
+        if (self.class_prompts is None) == (self.label_prompts is None):
+            raise ValueError("a teacher has either class_prompts or label_prompts")
 
 
 class PseudoLabels(Denoiser):

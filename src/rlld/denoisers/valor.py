@@ -6,6 +6,7 @@ in the segments whose logit is above the threshold of its class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 from rlld.data.scores import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
-from rlld.denoisers.pseudo import PseudoLabels, per_class
+from rlld.denoisers.pseudo import PseudoLabels, Teacher, per_class
+from rlld.taxonomy import LLP
 from rlld.types import MODALITIES
 
 VISUAL_PROMPTS = (
@@ -75,6 +77,21 @@ SOUNDS = (
 )
 AUDIO_PROMPTS = tuple(f"This is a sound of {sound}" for sound in SOUNDS)
 """Prompts for LLP's classes and CLAP (630k-fusion-best)."""
+
+
+def prompts(classes: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the prompts by modality; classes outside LLP stand in the same sentences."""
+    audio = dict(zip(LLP.classes, AUDIO_PROMPTS, strict=True))
+    visual = dict(zip(LLP.classes, VISUAL_PROMPTS, strict=True))
+    words = {name: name.replace("_", " ").lower() for name in classes}
+    return {
+        "audio": [audio.get(n, f"This is a sound of {word}") for n, word in words.items()],
+        "visual": [visual.get(n, f"A photo of {word}.") for n, word in words.items()],
+    }
+
+
+TEACHER = Teacher("clip,clap", "classes", prompts)
+
 
 # fmt: off
 AUDIO_THRESHOLDS = (

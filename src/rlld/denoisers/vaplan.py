@@ -6,7 +6,7 @@ paper (docs/methods/vaplan.md says which).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,25 @@ from rlld.data.scores import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context
-from rlld.denoisers.pseudo import PseudoLabels
+from rlld.denoisers.pseudo import PseudoLabels, Teacher
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import MODALITIES, VISUAL, Batch, ModalityLabels, Prediction
 
 EPSILON = 1e-7
 CHUNK = 1024
+
+
+def prompts(classes: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the prompts by modality, as remembered of the paper."""
+    words = [name.replace("_", " ") for name in classes]
+    return {
+        "audio": [f"This sound contains the {word}" for word in words],
+        "visual": [f"This photo contains the {word}" for word in words],
+    }
+
+
+TEACHER = Teacher("clip,clap", "classes", prompts)
 
 
 @dataclass(frozen=True)
