@@ -296,7 +296,7 @@ def test_dropout_draws_are_independent_between_neighbours() -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    with pytest.raises(RlldError, match="hidden and layers must be positive"):
+    with pytest.raises(RlldError, match="hidden must be positive, found 0"):
         Config(hidden=0)
     with pytest.raises(RlldError, match=r"\[0, 1\), found 1"):
         Config(attention_dropout=1.0).build(SMALL)

@@ -48,5 +48,5 @@ def test_a_published_state_dict_of_any_size_is_converted():
     converted = convert_state({**state, **dead}, "lsld", SPEC)
     assert converted.network.config.layers == 2
     assert converted.recipe.name == "lsld"
-    with pytest.raises(RlldError, match="network lsld: hidden and layers"):
+    with pytest.raises(RlldError, match="network lsld: layers must be positive"):
         lsld.Config(layers=0)

@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import FUSE_RATIO, fuse
@@ -62,11 +63,7 @@ class Config:
     fuse_ratio: float = FUSE_RATIO
 
     def __post_init__(self) -> None:
-        if self.hidden < 1 or self.layers < 1:
-            raise RlldError(
-                f"network cmpae: hidden and layers must be positive, found {self.hidden} and "
-                f"{self.layers}"
-            )
+        require_positive("network cmpae: ", self, "hidden", "layers")
         if not 0 <= self.fuse_ratio <= 1:
             raise RlldError(
                 f"network cmpae: fuse_ratio must lie in [0, 1], found {self.fuse_ratio}"

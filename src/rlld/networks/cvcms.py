@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks.blocks import (
     CrossAttending,
     HybridAttentionLayer,
@@ -47,10 +47,7 @@ class Config:
     token_dropout: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "feedforward", "token_width"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RlldError(f"network cvcms: {name} must be positive, found {value}")
+        require_positive("network cvcms: ", self, "hidden", "feedforward", "token_width")
 
     @property
     def tokens(self) -> int:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks.blocks import (
     CrossAttending,
     Dropout,
@@ -49,11 +49,7 @@ class Config:
     visual_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.hidden < 1 or self.layers < 1:
-            raise RlldError(
-                f"network han: hidden and layers must be positive, found {self.hidden} and "
-                f"{self.layers}"
-            )
+        require_positive("network han: ", self, "hidden", "layers")
 
     def build(self, spec: DataSpec) -> HAN:
         """Builds the network for a data set."""

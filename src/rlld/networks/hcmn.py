@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks.blocks import (
     HybridAttentionLayer,
     StreamEmbedding,
@@ -46,8 +46,7 @@ class Config:
     cross_attention: bool = True
 
     def __post_init__(self) -> None:
-        if self.hidden < 1:
-            raise RlldError(f"network hcmn: hidden must be positive, found {self.hidden}")
+        require_positive("network hcmn: ", self, "hidden")
 
     def build(self, spec: DataSpec) -> HCMN:
         """Builds the network for a data set."""

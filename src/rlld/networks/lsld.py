@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks import han
 from rlld.networks.published import Layout, State, numbered, sizes
 
@@ -28,11 +28,7 @@ class Config:
     visual_dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.hidden < 1 or self.layers < 1:
-            raise RlldError(
-                f"network lsld: hidden and layers must be positive, found {self.hidden} and "
-                f"{self.layers}"
-            )
+        require_positive("network lsld: ", self, "hidden", "layers")
 
     def build(self, spec: DataSpec) -> han.HAN:
         """Builds the network for a data set; it does not read ``visual_3d``."""

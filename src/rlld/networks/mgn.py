@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import StreamEmbedding, full_precision
@@ -46,9 +47,7 @@ class Config:
     drop_path: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "heads"):
-            if getattr(self, name) < 1:
-                raise RlldError(f"network mgn: {name} must be positive, found {self.hidden}")
+        require_positive("network mgn: ", self, "hidden", "heads")
         for name in ("depth_audio", "depth_visual", "depth_fusion"):
             if getattr(self, name) < 0:
                 raise RlldError(f"network mgn: {name} must be 0 or more")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import (
@@ -51,10 +52,9 @@ class Config:
     stream_order: Literal["official", "corrected"] = "official"
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "heads", "feed_forward", "levels", "kernel"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RlldError(f"network mm_pyramid: {name} must be positive, found {value}")
+        require_positive(
+            "network mm_pyramid: ", self, "hidden", "heads", "feed_forward", "levels", "kernel"
+        )
         if self.kernel % 2 == 0:
             raise RlldError(f"network mm_pyramid: kernel must be odd, found {self.kernel}")
 

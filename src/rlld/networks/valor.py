@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlld.config import require_positive
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.networks.blocks import (
     CrossAttending,
     Dropout,
@@ -53,11 +53,7 @@ class Config:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "heads", "expansion"):
-            if getattr(self, name) <= 0:
-                raise RlldError(
-                    f"network valor: {name} must be positive, found {getattr(self, name)}"
-                )
+        require_positive("network valor: ", self, "hidden", "layers", "heads", "expansion")
 
     def build(self, spec: DataSpec) -> Valor:
         """Builds the network for a data set."""

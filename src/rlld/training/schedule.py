@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rlld.config import require_positive
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 
@@ -65,11 +66,8 @@ class Schedule:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "batch_size", "steps", "learning_rate", "gamma"):
-            if getattr(self, name) <= 0:
-                raise RlldError(f"schedule.{name} must be positive, found {getattr(self, name)}")
-        if self.updates is not None and self.updates < 1:
-            raise RlldError(f"schedule.updates must be positive, found {self.updates}")
+        sizes = ("rounds", "updates", "batch_size", "steps", "learning_rate", "gamma", "clip_norm")
+        require_positive("schedule.", self, *sizes)
         if not 0 <= self.carry < 1:
             raise RlldError(f"schedule.carry must lie in [0, 1), found {self.carry}")
         if any(not 0 < share < 1 for share in self.milestones):
@@ -80,8 +78,6 @@ class Schedule:
             raise RlldError(f"schedule.warm_up must lie in [0, 1), found {self.warm_up}")
         if any(not 0 <= beta < 1 for beta in self.betas):
             raise RlldError(f"schedule.betas must lie in [0, 1), found {self.betas}")
-        if self.clip_norm is not None and self.clip_norm <= 0:
-            raise RlldError(f"schedule.clip_norm must be positive, found {self.clip_norm}")
 
     def steps_per_round(self, videos: int) -> int:
         """Returns the batches of one round over a training split of that many videos."""
