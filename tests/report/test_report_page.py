@@ -10,7 +10,8 @@ from parse_kit import CLASSES, make_clip, make_parse
 from rlld.errors import RlldError
 from rlld.report.clip import PageClip, inspect, page_clip
 from rlld.report.notebook import notebook_html
-from rlld.report.page import length_text, page_data, render_page, write_page
+from rlld.report.page import page_data, render_page, write_page
+from rlld.report.templates import length_text
 from rlld.report.text import dumps, seconds
 from rlld.report.truth import known_events, overlap, union
 from rlld.types import Event

@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from rlld.files import write_text
 from rlld.metrics.denoising import LEAST, THRESHOLD, DenoisingReport, Removal
-from rlld.report.page import plain
 from rlld.report.tables import REMOVAL, number, removal_cells
+from rlld.report.templates import rendered
 from rlld.types import MODALITIES
 
 if TYPE_CHECKING:
     from rlld.report.denoise import LabelReport
 
-ASSETS = Path(__file__).parent / "assets"
 HEADS = {**REMOVAL, "within_class_auc": "AUC within class"}
 
 
@@ -35,16 +32,9 @@ def write_denoise_page(path: Path, report: LabelReport) -> None:
 
 def render_denoise_page(report: LabelReport) -> str:
     """Returns the page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("rlld.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = plain
-    style = [(ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "denoise.css")]
-    return environment.get_template("denoise.html.j2").render(
+    return rendered(
+        "denoise.html.j2",
+        ("page.css", "denoise.css"),
         facts=report.facts,
         notes=report.notes,
         measured=report.measured,
@@ -55,7 +45,6 @@ def render_denoise_page(report: LabelReport) -> str:
         tables=_tables(report),
         classes=class_rows(report.measured),
         suspects=report.suspects,
-        style="\n".join(style),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from rlld.report.page import plain
+from rlld.report.templates import plain
 from rlld.report.text import NAMES, seconds
 from rlld.types import Parse
 

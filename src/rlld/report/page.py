@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from rlld.files import write_text
 from rlld.report.clip import PageClip, page_clip
-from rlld.report.text import NAMES, seconds
+from rlld.report.templates import asset, plain, rendered
+from rlld.report.text import NAMES
 from rlld.types import Event, Parse
 
 
@@ -52,25 +51,15 @@ def render_page(
         clip: How the page plays the clip, None for lanes only.
         truth: Known events, None when they are unknown.
     """
-    environment = Environment(
-        loader=PackageLoader("rlld.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["seconds"] = seconds
-    environment.filters["plain"] = plain
-    environment.filters["span"] = length_text
-    assets = Path(__file__).parent / "assets"
-    return environment.get_template("page.html.j2").render(
+    return rendered(
+        "page.html.j2",
+        ("page.css",),
         parse=parse,
         clip=clip,
         truth=truth,
         names=NAMES,
         data=page_data(parse, truth),
-        style=(assets / "page.css").read_text(encoding="utf-8"),
-        script=(assets / "page.js").read_text(encoding="utf-8"),
+        script=asset("page.js"),
     )
 
 
@@ -97,20 +86,6 @@ def page_data(parse: Parse, truth: Sequence[Event] | None) -> str:
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def length_text(value: float) -> str:
-    """Writes a length of time: ``10.03 s``, ``15 min 0 s``, ``3 h 0 min 12 s``."""
-    if value < 120:
-        return f"{seconds(value)} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"
-
-
-def plain(name: str) -> str:
-    """Returns a class name as prose: ``Baby laughter``."""
-    return name.replace("_", " ")
 
 
 def _event(event: Event, parse: Parse) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""What the HTML pages share: their templates, styles and ways of writing values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rlld.report.text import seconds
+
+
+def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
+    """Returns a page as HTML.
+
+    Args:
+        template: Name of the template among the assets.
+        styles: Names of the style sheets, which the template gets as ``style``.
+        values: What else the template shows.
+    """
+    environment = Environment(
+        loader=PackageLoader("rlld.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(seconds=seconds, plain=plain, span=length_text)
+    style = "\n".join(asset(name) for name in styles)
+    return environment.get_template(template).render(style=style, **values)
+
+
+def asset(name: str) -> str:
+    """Returns the text of a style sheet or script."""
+    return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
+
+
+def length_text(value: float) -> str:
+    """Writes a length of time: ``10.03 s``, ``15 min 0 s``, ``3 h 0 min 12 s``."""
+    if value < 120:
+        return f"{seconds(value)} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"
+
+
+def plain(name: str) -> str:
+    """Returns a class name as prose: ``Baby laughter``."""
+    return name.replace("_", " ")
