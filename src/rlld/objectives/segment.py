@@ -51,9 +51,12 @@ class SegmentObjective(Objective):
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts."""
-        parts = video_losses(prediction, labels)
-        if labels.segment is not None:
-            parts["audio"], parts["visual"] = segment_bce(prediction, labels.segment)
+        if labels.segment is None:
+            parts = video_losses(prediction, labels)
+        else:
+            audio, visual = segment_bce(prediction, labels.segment)
+            video = clamped_bce(prediction.video, labels.video)
+            parts = {"audio": audio, "visual": visual, "video": video}
         return {"loss": weighted(parts, self.config), **parts}
 
 
