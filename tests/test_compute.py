@@ -1,17 +1,15 @@
-"""Device, precision, matrix products and seeds."""
+"""Device, precision and matrix products."""
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 import torch
 
 from rlld import compute
-from rlld.compute import Compute, seed_everything
+from rlld.compute import Compute
 from rlld.errors import RlldError
 
 
@@ -76,17 +74,3 @@ def test_missing_cuda_is_said() -> None:
         Compute("cuda").setup()
     with pytest.raises(RlldError, match="threads must be 0 or more"):
         Compute(threads=-1)
-
-
-def test_seeds_repeat_everything() -> None:
-    def draws() -> tuple[float, float, float]:
-        return random.random(), float(np.random.rand()), torch.rand(1).item()  # noqa: S311
-
-    seed_everything(5)
-    first = draws()
-    seed_everything(5)
-    assert draws() == first
-    seed_everything(6)
-    assert draws() != first
-    with pytest.raises(RlldError, match="seed"):
-        seed_everything(-1)

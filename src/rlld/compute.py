@@ -1,12 +1,10 @@
-"""Where and how a run computes: device, precision, matrix products, threads, seeds."""
+"""Where and how a run computes: device, precision, matrix products, threads."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from rlld.errors import RlldError
@@ -135,19 +133,6 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"].fill_(own)
         else:
             group["lr"] = own
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds Python, numpy and torch (CPU and CUDA).
-
-    Raises:
-        RlldError: If the seed is not in [0, 2**32).
-    """
-    if not 0 <= seed < 2**32:
-        raise RlldError(f"a seed must lie between 0 and {2**32 - 1}, found {seed}")
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
 
 
 def gemm_error(device: torch.device) -> float:
