@@ -146,12 +146,14 @@ def line(values: list[float]) -> str:
 
 def networks(folder: Path, names: str) -> None:
     """Prints what each extractor takes beside decoding."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "features"))
     from random_weights import write_random_weights
 
     from rlld.features import load_extractor
     from rlld.features.views import chunks
 
     with tempfile.TemporaryDirectory() as weights:
+        print("each extractor on one core, random weights:")
         os.environ["RLLD_WEIGHTS"] = weights
         for name in names.split(","):
             write_random_weights(name, Path(weights))

@@ -82,6 +82,22 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(clips, tmp_path, blow):
     assert content(out) == content(tmp_path / "whole")
 
 
+def test_a_journal_that_was_cut_off_is_read_up_to_there(clips, tmp_path):
+    out = tmp_path / "out"
+    extract_files(find_clips([clips]), out, where=Where(1))
+    whole = content(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    facts = manifest.pop("clips")
+    (out / "manifest.json").write_text(json.dumps({**manifest, "clips": {"aa": facts["aa"]}}))
+    lines = [json.dumps([name, facts[name]]) for name in ("-cc", "bb", "dd")]
+    (out / "clips.jsonl").write_text("\n".join(lines)[:-20])
+    stamps = {name: (out / f"audio/{name}.npy").stat().st_mtime_ns for name in NAMES}
+    report = extract_files(find_clips([clips]), out, where=Where(1))
+    kept = {n for n in NAMES if (out / f"audio/{n}.npy").stat().st_mtime_ns == stamps[n]}
+    assert report.clips == 6 and kept == {"aa", "-cc", "bb"}
+    assert content(out) == whole
+
+
 def test_a_bad_clip_is_listed_and_the_others_are_kept(clips, tmp_path):
     (tmp_path / "bad.mp4").write_text("no film")
     sources = find_clips([clips, tmp_path / "bad.mp4"])

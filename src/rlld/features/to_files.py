@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
@@ -22,7 +21,7 @@ from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, ext
 from rlld.files import sha256, write_text, written_aside
 
 MANIFEST = "manifest.json"
-SAVE_SECONDS = 2.0
+JOURNAL = "clips.jsonl"
 
 
 def extract_files(
@@ -97,6 +96,9 @@ def made_by(extractor: Extractor, segment_seconds: float) -> dict[str, Any]:
 class Manifest:
     """``manifest.json``: what made the files of a folder, and what is known of every clip.
 
+    While a job runs, each finished clip is a line of ``clips.jsonl`` beside it, so that no clip
+    costs more than those before it; a job that was killed is read from both.
+
     Attributes:
         clips: Facts about every finished clip by video id.
         folders: Folder of each stream.
@@ -115,8 +117,11 @@ class Manifest:
         self.head = made_by(extractor, segment_seconds)
         if segments is not None:
             self.head["segments"] = segments
+        self._journal = path.with_name(JOURNAL)
         self.clips: dict[str, dict[str, Any]] = self._read() if path.exists() else {}
-        self.saved = time.monotonic()
+        if self._journal.exists():
+            self.clips |= _journal_of(self._journal)
+        self.save()
 
     def has(self, task: Task) -> bool:
         """Says whether a clip is finished and unchanged since."""
@@ -141,10 +146,14 @@ class Manifest:
         return ClipFeatures(info, streams)
 
     def add(self, task: Task, features: ClipFeatures, digests: Mapping[str, str]) -> None:
-        """Remembers a finished clip; the file is brought up to date every other second."""
+        """Remembers a finished clip.
+
+        Raises:
+            RlldError: If it cannot be written.
+        """
         info = features.info
         name, rows = next(iter(features.streams.items()))
-        self.clips[task.video] = {
+        facts = self.clips[task.video] = {
             "file": task.path.name,
             "stamp": stamp_of(task.path),
             "duration": round(info.duration, 3),
@@ -154,14 +163,17 @@ class Manifest:
             "notes": list(info.notes),
             "sha256": dict(digests),
         }
-        if time.monotonic() - self.saved > SAVE_SECONDS:
-            self.save()
+        try:
+            with self._journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([task.video, facts]) + "\n")
+        except OSError as error:
+            raise RlldError(f"{self._journal}: cannot be written ({error.strerror})") from None
 
     def save(self) -> None:
-        """Writes the file."""
+        """Writes the file, and empties the journal."""
         content = {**self.head, "clips": dict(sorted(self.clips.items()))}
         write_text(self.path, json.dumps(content, indent=1) + "\n")
-        self.saved = time.monotonic()
+        self._journal.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
@@ -177,6 +189,18 @@ class Manifest:
                 f"{self.head['segment_seconds']} s; give another folder"
             )
         return clips
+
+
+def _journal_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Reads a journal; its last line may be cut off."""
+    clips = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            video, facts = json.loads(line)
+        except ValueError:
+            break
+        clips[video] = facts
+    return clips
 
 
 def _write_array(path: Path, value: NDArray[np.float32]) -> None:
