@@ -129,6 +129,28 @@ def test_a_folder_that_nodes_do_not_share_is_told(head, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_node_without_rlld_is_told(head, tmp_path):
+    import ray
+
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'rlld':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+    )
+    bare = {"env_vars": {"PYTHONPATH": str(tmp_path)}}
+    with (
+        ray.init(head.address, runtime_env=bare, log_to_driver=False, logging_level="ERROR"),
+        pytest.raises(NodeError) as told,
+    ):
+        list(each_on_ray(abs, [-1]))
+    assert "cannot import rlld; install the same rlld there" in str(told.value)
+    assert f"node {head.head_node.node_ip_address} of" in str(told.value)
+
+
+@pytest.mark.slow
 def test_an_address_without_cluster_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     with pytest.raises(RlldError, match=r"no connection.*127\.0\.0\.1:9.*refused"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import time
 from collections import deque
@@ -62,8 +63,8 @@ def each_on_ray(
         ``DEATHS`` workers were lost over the task. Any other exception is raised here.
 
     Raises:
-        RlldError: If Ray is missing, the cluster cannot be reached, or a node does not see the
-            shared folder.
+        RlldError: If Ray is missing, the cluster cannot be reached, or a node lacks a package or
+            does not see the shared folder.
     """
     if not tasks:
         return
@@ -84,8 +85,11 @@ def each_on_ray(
             task, deaths = running.pop(done)
             try:
                 result = ray.get(done)
-            except ray.exceptions.RayTaskError:  # what the function raised, as it is
-                raise
+            except ray.exceptions.RayTaskError as error:
+                missing = _missing_package(str(error))
+                if missing is None:  # what the function raised, as it is
+                    raise
+                raise missing from None
             except ray.exceptions.RayError as error:
                 told = f"{task}: a worker was lost over it ({type(error).__name__})"
                 if deaths + 1 < DEATHS:
@@ -188,6 +192,21 @@ def _require(path: Path, word: str) -> None:
             f"{path.parent}: is another folder on node {platform.node()}; put it on storage that "
             "all nodes share, at the same place"
         )
+
+
+def _missing_package(told: str) -> NodeError | None:
+    """Returns what to say of a node that cannot import what a task needs; None of other errors.
+
+    Such a task never starts, so that nothing of rlld is there to tell it on the node itself.
+    """
+    package = re.search(r"No module named '([^']+)'", told)
+    if package is None:
+        return None
+    address = re.search(r"\bip=([^\s,)]+)", told)
+    return NodeError(
+        f"node {address[1] if address else 'of unknown address'} of the cluster cannot import "
+        f"{package[1]}; install the same rlld there as here, in the Python that runs Ray"
+    )
 
 
 def _cancel(ray: Any, running: dict[Any, Any]) -> None:
