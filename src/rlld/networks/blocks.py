@@ -339,6 +339,26 @@ class HybridAttentionLayer(nn.Module):
         return out
 
 
+class HybridEncoder(nn.Module):
+    """Hybrid attention layers in a row; the keys of its state dict are the published ones.
+
+    Args:
+        layers: How many.
+        hidden: Width of the model.
+        dropout: Dropout of each layer.
+    """
+
+    def __init__(self, layers: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(HybridAttentionLayer(hidden, dropout) for _ in range(layers))
+
+    def forward(self, both: Tensor, cross_attention: bool) -> Tensor:
+        """Maps (2, B, T, hidden) to the same shape, layer by layer."""
+        for layer in self.layers:
+            both = layer(both, cross_attention)
+        return both
+
+
 def recur(layer: nn.LSTM, rows: Tensor) -> Tensor:
     """Runs an LSTM from zero states, in full precision.
 

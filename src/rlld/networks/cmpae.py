@@ -21,7 +21,7 @@ from rlld.metrics.gates import FUSE_RATIO, fuse
 from rlld.networks.base import Network
 from rlld.networks.blocks import (
     Dropout,
-    HybridAttentionLayer,
+    HybridEncoder,
     full_precision,
     pool_frames,
     stored,
@@ -74,22 +74,6 @@ class Config:
         return CMPAE(self, spec)
 
 
-class _Encoder(nn.Module):
-    """The attention layers under their published name."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            HybridAttentionLayer(config.hidden, config.attention_dropout)
-            for _ in range(config.layers)
-        )
-
-    def forward(self, both: Tensor, cross_attention: bool) -> Tensor:
-        for layer in self.layers:
-            both = layer(both, cross_attention)
-        return both
-
-
 class CMPAE(Network):
     """The network ``MMIL_Net``; its state dict has the keys of the published one.
 
@@ -107,7 +91,7 @@ class CMPAE(Network):
         if self.has_motion:
             self.fc_st = _layer(dims["visual_3d"], hidden, nn.ELU())
             self.fc_fusion = _layer(2 * hidden, hidden, nn.ELU())
-        self.hat_encoder = _Encoder(config)
+        self.hat_encoder = HybridEncoder(config.layers, hidden, config.attention_dropout)
         self.fc_prob = nn.Linear(hidden, classes)
         self.fc_prob_beta = nn.Linear(hidden, classes)
         self.fc_frame_att = nn.Linear(hidden, 2 * classes)

@@ -17,7 +17,7 @@ from rlld.data.spec import DataSpec
 from rlld.networks.blocks import (
     CrossAttending,
     Dropout,
-    HybridAttentionLayer,
+    HybridEncoder,
     full_precision,
     fused_heads,
     mmil_pool,
@@ -56,17 +56,6 @@ class Config:
         return HAN(self, spec)
 
 
-class _Encoder(nn.Module):
-    """Holds the attention layers under their published name."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            HybridAttentionLayer(config.hidden, config.attention_dropout)
-            for _ in range(config.layers)
-        )
-
-
 class HAN(CrossAttending):
     """The hybrid attention network; its state dict has the keys of the published one.
 
@@ -78,7 +67,7 @@ class HAN(CrossAttending):
         super().__init__(config.hidden, spec)
         self.config = config
         hidden, classes = config.hidden, len(spec.classes)
-        self.hat_encoder = _Encoder(config)
+        self.hat_encoder = HybridEncoder(config.layers, hidden, config.attention_dropout)
         self.fc_prob = nn.Linear(hidden, classes)
         self.fc_frame_att = nn.Linear(hidden, classes)
         self.fc_av_att = nn.Linear(hidden, classes)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlld.config import require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.blocks import StreamEmbedding, full_precision
+from rlld.networks.blocks import CrossAttending, full_precision
 from rlld.networks.grouping import Grouping
 from rlld.networks.published import Layout, State, numbered, sizes
 from rlld.types import Prediction
@@ -59,8 +59,11 @@ class Config:
         return MGN(self, spec)
 
 
-class MGN(StreamEmbedding):
+class MGN(CrossAttending):
     """The network; its state dict has the keys of the published one.
+
+    Across the modalities it groups audio segments by visual ones. The fused probability comes from
+    both modalities in any case.
 
     Attributes:
         config: Its options.
@@ -106,26 +109,12 @@ class MGN(StreamEmbedding):
         """
         return self.predict(self.embed(streams))
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
-        """Predicts without grouping the audio segments by the visual ones.
-
-        The fused probability still comes from both modalities.
-        """
-        return self.predict(self.embed(streams), cross_modal=False)
-
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
-        """Predicts as ``unimodal`` without gradient, then usually, from one embedding."""
-        embedded = self.embed(streams)
-        with torch.no_grad():
-            unimodal = self.predict(embedded, cross_modal=False)
-        return unimodal, self.predict(embedded)
-
-    def predict(self, embedded: Tensor, cross_modal: bool = True) -> Prediction:
+    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
-            cross_modal: Whether visual positions group the audio segments.
+            cross_attention: Whether visual positions group the audio segments.
 
         Raises:
             RlldError: As ``forward``.
@@ -137,7 +126,7 @@ class MGN(StreamEmbedding):
                 f"{audio.shape[1]}; it mixes positions and takes no other number"
             )
         seen, seen_when, visual_after = self.visual_cug(visual, self.visual_token)
-        other = visual if cross_modal else None
+        other = visual if cross_attention else None
         heard, heard_when, audio_after = self.audio_cug(audio, self.audio_token, other)
         fused, *_ = self.av_mcg(heard, seen)
         audio_probability = _probability(self.fc_prob_a, heard)
