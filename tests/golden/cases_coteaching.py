@@ -37,7 +37,7 @@ def multilabel(case: Case, expected: Expected, _: Path) -> None:
                 compare(tag, found, expected)
         objective = jocor.Config(options["co_lambda"], selection).build(None)
         logits = peers(values)
-        loss, kept = objective.loss(logits.sigmoid(), target, rate)
+        loss, kept = objective.losses(logits.sigmoid(), target, rate)
         loss.backward()
         compare(f"{prefix}jocor_{{}}", {"loss": loss, "keep": kept}, expected)
         for number in (0, 1):

@@ -94,7 +94,7 @@ def test_jocor_follows_the_specification(seed, weight):
     positives = [c for c in cells if y[c] > 0.5]
     kept = slow_keep(losses, positives, rate) | {c for c in cells if y[c] <= 0.5}
     tensors = torch.from_numpy(p), torch.from_numpy(y), torch.tensor(rate, dtype=torch.float64)
-    found, mask = jocor.Config(weight).build(None).loss(*tensors)
+    found, mask = jocor.Config(weight).build(None).losses(*tensors)
     if weight < 1:  # with labels left out only the divergence orders, which may tie at 0
         assert {tuple(c) for c in mask.nonzero().tolist()} == kept
     assert float(found) == pytest.approx(np.mean([losses[c] for c in kept]), rel=1e-9, abs=1e-12)

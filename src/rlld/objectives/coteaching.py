@@ -12,17 +12,15 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.peers import peer_probabilities
-from rlld.objectives.base import Objective
 from rlld.objectives.bce import clamped_bce
 from rlld.objectives.small_loss import (
     POSITIVE,
     SmallLoss,
+    SmallLossObjective,
     cell_losses,
     masked_mean,
-    wrong_label_rates,
 )
-from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
+from rlld.types import Batch, ModalityLabels, Prediction
 
 
 @dataclass(frozen=True)
@@ -57,49 +55,31 @@ class Config:
         return CoTeaching(self)
 
 
-class CoTeaching(Objective):
+class CoTeaching(SmallLossObjective):
     """Each of two networks learns from the labels whose losses are small for the other one.
-
-    The fused term is never filtered. Where the label source tells no shares of wrong labels,
-    nothing is filtered, and both networks train on all labels.
 
     Attributes:
         config: Its options.
     """
 
     step: Tensor
-    round: Tensor
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(config.selection)
         self.config = config
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("round", torch.zeros((), dtype=torch.int64))
-
-    def start_round(self, number: int) -> None:
-        """Sets how far the forget rate has risen."""
-        self.round.fill_(number)
 
     def forward(
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
         """Returns the sum of both networks' losses, and its parts (sums over the networks)."""
-        video = peer_probabilities(prediction, "video")
-        parts = {"video": _sum(video, labels.video)}
-        rates = wrong_label_rates(labels)
-        for number, name in enumerate(MODALITIES):
-            probability = peer_probabilities(prediction, name)
-            target = getattr(labels, name)
-            if rates is None:
-                parts[name] = _sum(probability, target)
-                continue
-            rate = self.config.selection.rate(rates[number], self.round)
-            losses, kept = self.losses(probability, target, rate)
-            parts[name] = losses.sum()
-            parts[f"kept_{name}"] = _share(kept, target)
+        found = super().forward(prediction, labels, batch)
         self.step += 1
-        loss = parts["video"] + parts["audio"] + parts["visual"]
-        return {"loss": loss, **parts}
+        return found
+
+    def whole(self, probability: Tensor, target: Tensor) -> Tensor:
+        """Returns the sum of both networks' cross-entropies."""
+        return 2 * clamped_bce(probability, target.expand_as(probability))
 
     def losses(self, probability: Tensor, target: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the loss of each network in one modality.
@@ -123,7 +103,7 @@ class CoTeaching(Objective):
     def _chosen(
         self, losses: Tensor, probability: Tensor, positive: Tensor, rate: Tensor
     ) -> Tensor:
-        selection = self.config.selection
+        selection = self.selection
         whole = selection.granularity == "video"
         free = torch.zeros_like(positive) if whole else ~positive
         everything = torch.ones_like(positive) if whole else positive
@@ -136,14 +116,3 @@ class CoTeaching(Objective):
         agreed = free | (self.step < self.config.agreed_steps)
         plus = torch.where(differing.any(), among, agreed.expand_as(among))
         return torch.where(self.round >= self.config.plus_round, plus, plain)
-
-
-def _sum(probability: Tensor, target: Tensor) -> Tensor:
-    """Returns the sum of both networks' cross-entropies."""
-    return 2 * clamped_bce(probability, target.expand_as(probability))
-
-
-def _share(kept: Tensor, target: Tensor) -> Tensor:
-    """Returns the share of positive labels that the networks chose, on average."""
-    positive = (target > POSITIVE).expand_as(kept)
-    return (kept & positive).sum() / positive.sum().clamp(min=1)

@@ -12,17 +12,14 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.peers import peer_probabilities
-from rlld.objectives.base import Objective
 from rlld.objectives.small_loss import (
     POSITIVE,
     SmallLoss,
+    SmallLossObjective,
     cell_losses,
     disagreement,
     masked_mean,
-    wrong_label_rates,
 )
-from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 
 @dataclass(frozen=True)
@@ -49,44 +46,20 @@ class Config:
         return JoCoR(self)
 
 
-class JoCoR(Objective):
+class JoCoR(SmallLossObjective):
     """Two networks learn to agree, from the labels whose joint loss is small.
-
-    The fused term is never filtered. Where the label source tells no shares of wrong labels,
-    nothing is filtered.
 
     Attributes:
         config: Its options.
     """
 
-    round: Tensor
-
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(config.selection)
         self.config = config
-        self.register_buffer("round", torch.zeros((), dtype=torch.int64))
 
-    def start_round(self, number: int) -> None:
-        """Sets how far the forget rate has risen."""
-        self.round.fill_(number)
-
-    def forward(
-        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
-    ) -> dict[str, Tensor]:
-        """Returns the loss of both networks together, and its parts."""
-        parts = {"video": self.joint(peer_probabilities(prediction, "video"), labels.video).mean()}
-        rates = wrong_label_rates(labels)
-        for number, name in enumerate(MODALITIES):
-            probability, target = peer_probabilities(prediction, name), getattr(labels, name)
-            if rates is None:
-                parts[name] = self.joint(probability, target).mean()
-                continue
-            rate = self.config.selection.rate(rates[number], self.round)
-            parts[name], kept = self.loss(probability, target, rate)
-            positive = target > POSITIVE
-            parts[f"kept_{name}"] = (kept & positive).sum() / positive.sum().clamp(min=1)
-        loss = parts["video"] + parts["audio"] + parts["visual"]
-        return {"loss": loss, **parts}
+    def whole(self, probability: Tensor, target: Tensor) -> Tensor:
+        """Returns the mean of the joint loss over all cells."""
+        return self.joint(probability, target).mean()
 
     def joint(self, probability: Tensor, target: Tensor) -> Tensor:
         """Returns the joint loss of every cell (B, C).
@@ -100,7 +73,7 @@ class JoCoR(Objective):
             probability
         )
 
-    def loss(self, probability: Tensor, target: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(self, probability: Tensor, target: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the loss of one modality.
 
         Args:
@@ -112,7 +85,7 @@ class JoCoR(Objective):
             The loss, a scalar, and the cells (B, C), bool, that were learnt from.
         """
         losses = self.joint(probability, target)
-        positive, selection = target > POSITIVE, self.config.selection
+        positive, selection = target > POSITIVE, self.selection
         if selection.granularity == "video":
             kept = selection.chosen(losses.detach(), torch.ones_like(positive), rate)
         else:

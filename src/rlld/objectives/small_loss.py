@@ -6,6 +6,7 @@ may be wrong, and only where it is positive. So positives are selected, negative
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +15,10 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
+from rlld.networks.peers import peer_probabilities
+from rlld.objectives.base import Objective
 from rlld.objectives.bce import EPSILON
-from rlld.types import ModalityLabels
+from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 POSITIVE = 0.5
 """A target above this is a label."""
@@ -79,6 +82,73 @@ class SmallLoss:
             return rates
         rising = rates**self.exponent * (round_number.double() / max(self.ramp - 1, 1))
         return torch.where(round_number < self.ramp, rising, rates)
+
+
+class SmallLossObjective(Objective):
+    """Two networks learn from the labels whose losses are small.
+
+    The fused term is never filtered. Where the label source tells no shares of wrong labels,
+    nothing is filtered, and both networks train on all labels.
+
+    Args:
+        selection: What is selected, and the ramp of the forget rate.
+    """
+
+    round: Tensor
+
+    def __init__(self, selection: SmallLoss) -> None:
+        super().__init__()
+        self.selection = selection
+        self.register_buffer("round", torch.zeros((), dtype=torch.int64))
+
+    def start_round(self, number: int) -> None:
+        """Sets how far the forget rate has risen."""
+        self.round.fill_(number)
+
+    def forward(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns the loss of both networks together, and its parts.
+
+        They are ``audio``, ``visual``, ``video`` and, where labels are filtered, the shares
+        ``kept_audio`` and ``kept_visual`` of positive labels that were learnt from.
+        """
+        parts = {"video": self.whole(peer_probabilities(prediction, "video"), labels.video)}
+        rates = wrong_label_rates(labels)
+        for number, name in enumerate(MODALITIES):
+            probability, target = peer_probabilities(prediction, name), getattr(labels, name)
+            if rates is None:
+                parts[name] = self.whole(probability, target)
+                continue
+            rate = self.selection.rate(rates[number], self.round)
+            losses, kept = self.losses(probability, target, rate)
+            positive = (target > POSITIVE).expand_as(kept)
+            parts[name] = losses.sum()
+            parts[f"kept_{name}"] = (kept & positive).sum() / positive.sum().clamp(min=1)
+        return {"loss": parts["video"] + parts["audio"] + parts["visual"], **parts}
+
+    @abstractmethod
+    def whole(self, probability: Tensor, target: Tensor) -> Tensor:
+        """Returns the loss on all labels, a scalar.
+
+        Args:
+            probability: What the networks say (2, B, C).
+            target: Targets (B, C).
+        """
+
+    @abstractmethod
+    def losses(self, probability: Tensor, target: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the loss on labels of small loss.
+
+        Args:
+            probability: What the networks say (2, B, C).
+            target: Targets (B, C).
+            rate: Forget rate, a scalar, float64.
+
+        Returns:
+            The loss of both networks, a scalar, or of each (2,); and the cells that were chosen,
+            bool, (B, C) of both or (2, B, C) of each.
+        """
 
 
 def smallest(
