@@ -6,11 +6,11 @@ white ground. The same numbers give the same bytes on one machine: no dates, no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rlld.files import written_aside
+
+Series = TypeVar("Series")
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -86,17 +88,38 @@ def class_bars(
     """
     height = 1.5 + 0.27 * len(classes)
     with canvas(3.2 + 3.2 * len(panels), height) as figure:
-        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axis, (name, series) in zip(axes, panels.items(), strict=True):
-            _bar_panel(axis, series)
-            axis.set_title(name, loc="left")
-            axis.set_xlabel(x_label)
-        axes[0].set_yticks(range(len(classes)), classes)
-        axes[0].set_ylim(len(classes) - 0.45, -0.55)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        handles, names = axes[0].get_legend_handles_labels()
+        draw_panels(figure, classes, panels, _bar_panel, x_label, title)
+        handles, names = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
         return save(figure, path_stem)
+
+
+def draw_panels(
+    figure: Figure,
+    rows: Sequence[str],
+    panels: Mapping[str, Series],
+    draw: Callable[[Axes, Series], None],
+    x_label: str,
+    title: str,
+) -> None:
+    """Draws panels of the same rows beside each other.
+
+    Args:
+        figure: Where to draw.
+        rows: Titles from top to bottom; row n lies at y = n.
+        panels: What each panel shows, by its title.
+        draw: Draws what one panel shows.
+        x_label: What the x axes measure.
+        title: Title of the figure.
+    """
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (name, series) in zip(axes, panels.items(), strict=True):
+        draw(axis, series)
+        axis.set_title(name, loc="left")
+        axis.set_xlabel(x_label)
+    axes[0].set_yticks(range(len(rows)), rows)
+    axes[0].set_ylim(len(rows) - 0.45, -0.55)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
 
 
 def learning_curve(

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rlld.report.figures import COLOURS, GREY, GRID, PALE, canvas, save
+from rlld.report.figures import COLOURS, GREY, GRID, PALE, canvas, draw_panels, save
 
 OURS, PUBLISHED = "ours (95 % interval)", "published on LLP"
 
@@ -49,14 +49,7 @@ def score_dots(
         The PNG and the SVG.
     """
     with canvas(2.4 + 3.4 * len(panels), 1.4 + 0.27 * len(methods)) as figure:
-        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axis, (name, marks) in zip(axes, panels.items(), strict=True):
-            _dots(axis, marks)
-            axis.set_title(name, loc="left")
-            axis.set_xlabel("F-score (%)")
-        axes[0].set_yticks(range(len(methods)), methods)
-        axes[0].set_ylim(len(methods) - 0.45, -0.55)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        draw_panels(figure, methods, panels, _dots, "F-score (%)", title)
         figure.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
         return save(figure, path_stem)
 
