@@ -173,6 +173,18 @@ def networks(folder: Path, names: str) -> None:
             )
 
 
+EXTRACT = """
+import sys
+from pathlib import Path
+from rlld.cli import main
+try:
+    main(["extract", sys.argv[1], "--out", sys.argv[2], "--workers", "1"])
+finally:
+    status = Path("/proc/self/status").read_text()
+    print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+"""
+
+
 def memory(folder: Path) -> None:
     """Prints the peak memory of extraction for few and for many clips."""
     source = plain_extract.clips(folder)[0]
@@ -182,12 +194,10 @@ def memory(folder: Path) -> None:
             many.mkdir()
             for number in range(count):
                 (many / f"{number}.mp4").symlink_to(source.resolve())
-            script = Path(sys.executable).with_name("rlld")
-            command = [script, "extract", many, "--out", Path(work) / "out", "--workers", "1"]
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            assert status == 0
-            print(f"  {count:>3} clips, light, one process: peak {usage.ru_maxrss / 1024:.0f} MB")
+            command = [sys.executable, "-c", EXTRACT, many, Path(work) / "out"]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            peak = int(done.stdout.split()[-1]) / 1024
+            print(f"  {count:>3} clips, light, one process: peak {peak:.0f} MB")
 
 
 def main() -> None:

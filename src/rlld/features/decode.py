@@ -146,6 +146,7 @@ class _Track:
         self.used = True
         with open_media(self.path) as container:
             stream = usable_track(container, self.kind)
+            stream.codec_context.thread_count = 1
             packets = container.demux(stream)
             while True:
                 try:
@@ -342,9 +343,10 @@ class Scaler:
         wide, high = (frame.width, frame.height) if turns % 2 == 0 else (frame.height, frame.width)
         width, height = self._size(wide, high)
         stored = (width, height) if turns % 2 == 0 else (height, width)
-        # Packed RGB would halve the resolution of colour and darken by a level or two.
+        # Packed RGB would halve the resolution of colour and darken by a level or two. Threads cost
+        # more than they spare on pictures of this size; a job fills the cores with clips.
         scaled = self._reformatter.reformat(
-            frame, *stored, format="gbrp", interpolation=self.view.scaling
+            frame, *stored, format="gbrp", interpolation=self.view.scaling, threads=1
         )
         picture: NDArray[Any] = np.rot90(scaled.to_ndarray(), turns)
         return np.ascontiguousarray(self._cropped(picture))
