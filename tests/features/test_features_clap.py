@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from clips_kit import beep, write_test_clip
-from models_kit import CLAP_WIDTH, laion_state, small_clap, write_clap, write_roberta_words
 from scipy.signal import get_window
 
+from models_kit import CLAP_WIDTH, laion_state, small_clap, write_clap, write_roberta_words
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.extras import optional

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from clips_kit import flashes, write_test_clip
-from models_kit import CLIP_WIDTH, small_clip, write_clip, write_clip_words
 from PIL import Image
 
+from models_kit import CLIP_WIDTH, small_clip, write_clip, write_clip_words
 from rlld.errors import RlldError
 from rlld.extras import optional
 from rlld.features import extractor_configs, load_extractor
