@@ -9,6 +9,9 @@ import torch
 
 from rlld.errors import RlldError
 
+SEEDS = 2**31
+"""Seeds that there are: parts of a run multiply them, and the product has to fit 64 bits."""
+
 GEMM_SIZE = 512
 GEMM_TOLERANCE = 2e-3
 """Largest error of a 512-wide float32 product of standard normal values.
@@ -175,3 +178,13 @@ def _choose_gemm(gemm: str, device: torch.device) -> None:
             f"compute: gemm onednn loses precision on this CPU (error {error:.2g}, float32 stays "
             f"below {GEMM_TOLERANCE:g}); use gemm default, or precision bfloat16"
         )
+
+
+def require_seed(seed: int) -> None:
+    """Requires a seed that every part of a run can draw from.
+
+    Raises:
+        RlldError: If it is negative or too large.
+    """
+    if not 0 <= seed < SEEDS:
+        raise RlldError(f"seed: expected a whole number from 0 to {SEEDS - 1}, found {seed}")

@@ -265,3 +265,12 @@ def test_an_unknown_selection_score_is_refused_before_training(tiny_data, tmp_pa
     with pytest.raises(RlldError, match="segment_type"):
         rlld.train("han", tiny_data, tmp_path / "run", overrides={"selection.score": "segment_typ"})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**64])
+def test_seeds_that_cannot_be_drawn_from_are_refused(tiny_data, tmp_path, seed):
+    with pytest.raises(RlldError, match=f"seed: expected a whole number from 0 .* found {seed}"):
+        rlld.train("han", tiny_data, tmp_path / "run", seed=seed)
+    rlld.train(
+        "rlld", tiny_data, tmp_path / "largest", seed=2**31 - 1, overrides={"schedule.rounds": 1}
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlld.compute import Compute, make_recordable, set_rate
+from rlld.compute import Compute, make_recordable, require_seed, set_rate
 from rlld.console import progress
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
@@ -76,6 +76,7 @@ class Trainer:
         denoiser: Denoiser | None = None,
         networks: Path | None = None,
     ) -> None:
+        require_seed(seed)
         self.recipe, self.seed, self.compute = recipe, seed, compute
         self._networks = networks
         self.rule = recipe.selection
