@@ -2,7 +2,7 @@
 
 Both go from the same clips to the same network inputs: seconds of 16 kHz sound for VGGish, 80
 pictures for ResNet-152 (shorter side 256, middle 224 x 224, normalised), 10 snippets for R(2+1)D-18
-(171 x 128, middle 112 x 112, normalised). They alternate; CPU time is taken, that of the programs
+(112 x 112, normalised). They alternate; CPU time is taken, that of the programs
 that they start included.
 
 stages: ``plain_extract.py``, as published scripts do it: sound into wav files by moviepy, pictures
@@ -51,7 +51,7 @@ STAGES = (
 )
 SOUND = Sound(16000)
 LARGE = Pictures(8, 224, 224, short_side=256, scaling="BILINEAR")
-SMALL = Pictures(8, 171, 128, scaling="BILINEAR")
+SMALL = Pictures(8, 112, 112, scaling="BILINEAR")
 SIZE, FPS, SECONDS, RATE = (640, 360), 25, 10, 44100
 
 
@@ -87,8 +87,8 @@ def once_for_all(path: Path) -> None:
     for segment in Clip(path).segments(1.0, (SOUND, LARGE, SMALL)):
         assert segment.views[SOUND] is not None
         plain_extract.yield_input(normalised(segment.views[LARGE], plain_extract.IMAGENET))
-        middle = segment.views[SMALL][None, :, 8:120, 30:142]
-        plain_extract.yield_input(normalised(middle, plain_extract.KINETICS))
+        snippet = segment.views[SMALL][None]
+        plain_extract.yield_input(normalised(snippet, plain_extract.KINETICS))
 
 
 def normalised(pixels: np.ndarray, statistics: tuple[tuple[float, ...], ...]) -> torch.Tensor:

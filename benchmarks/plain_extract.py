@@ -83,12 +83,12 @@ def resnet152(folder: Path, work: Path) -> None:
 
 
 def r2plus1d(folder: Path, work: Path) -> None:
-    """171 x 128, the middle 112 x 112, normalised, one snippet per second."""
+    """112 x 112, normalised, one snippet per second."""
     for path in clips(folder):
         parts = []
         for image in pictures(work, path):
-            image = image.resize((171, 128), Image.Resampling.BILINEAR)
-            parts.append(normalised(image.crop((30, 8, 142, 120)), KINETICS))
+            image = image.resize((112, 112), Image.Resampling.BILINEAR)
+            parts.append(normalised(image, KINETICS))
         snippets = torch.stack(parts).view(SEGMENTS, FRAMES // SEGMENTS, 3, 112, 112)
         yield_input(snippets.transpose(1, 2).contiguous())
 
