@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +63,14 @@ def data(tmp_path_factory):
     return folder
 
 
-def test_the_documented_sequence(run_cli, weights, data, tmp_path):
-    def must(*arguments):
-        result = run_cli(*arguments)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+def succeeds(run_cli, *arguments):
+    result = run_cli(*arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
+
+def test_the_documented_sequence(run_cli, weights, data, tmp_path):
+    must = partial(succeeds, run_cli)
     must("extract", data, "--features", FEATURES)
     store = read_store(store_path(data, "train"))
     shapes = {name: tuple(value.shape) for name, value in store.streams.items()}
@@ -84,6 +87,24 @@ def test_the_documented_sequence(run_cli, weights, data, tmp_path):
     assert f"features: {FEATURES}" in (data / "dataset.yaml").read_text()
     parsed = json.loads(must("parse", run, data / "videos/e.mp4", "--format", "json"))
     assert parsed["duration"] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.slow
+def test_the_documented_sequence_on_rendered_clips(run_cli, weights, tmp_path):
+    data, run = tmp_path / "set", tmp_path / "run"
+    small = ("--network.hidden", "32", "--schedule.updates", "8", "--schedule.batch_size", "2")
+    must = partial(succeeds, run_cli)
+    must("data", "render", "--out", data, "--videos", "2,1,1", "--classes", "2")
+    must("extract", data, "--features", FEATURES)
+    must("data", "check", data)
+    must("train", "han", "--data", data, "--out", run, *small)
+    must("evaluate", run, "--split", "test")
+    clip, page = next(data.glob("videos/*.mp4")), tmp_path / "clip.html"
+    must("parse", run, clip, "--out", page)
+    assert page.stat().st_size > 10_000
+    store = read_store(store_path(data, "train"))
+    shapes = {name: tuple(value.shape) for name, value in store.streams.items()}
+    assert shapes == {"audio": (2, 10, 128), "visual_2d": (2, 10, 2048), "visual_3d": (2, 10, 512)}
 
 
 def test_files_have_the_published_shapes(run_cli, weights, data, tmp_path):
