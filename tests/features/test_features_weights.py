@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from rlld.errors import RlldError
+from rlld.features import load_extractor
 from rlld.features.weights import Published, fetch, find, is_published, weights_folder
 
 CONTENT = b"weights" * 1000
@@ -50,6 +51,20 @@ def test_a_missing_file_is_told_in_one_sentence(folder):
     for part in (str(folder / "net/a.pth"), "rlld weights net", "https://example.org/a.pth"):
         assert part in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "command"),
+    [
+        ("vggish(pca=true)", 'rlld weights "vggish(pca=true)"'),
+        ("resnet152(weights=IMAGENET1K_V2)", 'rlld weights "resnet152(weights=IMAGENET1K_V2)"'),
+        ("r2plus1d", "rlld weights r2plus1d"),
+    ],
+)
+def test_the_command_that_fetches_them_has_the_settings(features, command):
+    with pytest.raises(RlldError) as refused:
+        load_extractor(features)
+    assert f"fetch it with '{command}'" in str(refused.value)
 
 
 def test_the_folder_is_the_users_own_by_default(monkeypatch):

@@ -5,7 +5,9 @@ Public face: ``EXTRACTORS`` (by name), ``load_extractor``. Adding a module adds 
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -54,7 +56,7 @@ def extractor_configs(features: str) -> dict[str, Any]:
         The ``Config`` of each extractor by name.
 
     Raises:
-        RlldError: If there is no extractor of a name, or no such setting.
+        RlldError: If there is no extractor of a name or no such setting, or if one is given twice.
     """
     parts = list(PART.finditer(features.replace(" ", "")))
     if not parts or "".join(part[0] for part in parts) != features.replace(" ", ""):
@@ -62,13 +64,38 @@ def extractor_configs(features: str) -> dict[str, Any]:
             f"features {features!r}: expected extractors joined by commas, such as "
             "'vggish,resnet152(weights=IMAGENET1K_V2)'"
         )
+    _check_once([part[1] for part in parts], f"features {features!r}")
     return {part[1]: _config(part[1], part[2] or "") for part in parts}
 
 
 def _config(name: str, settings: str) -> Any:
+    where = f"extractor {name!r}"
     pairs = [pair.partition("=") for pair in settings.split(",") if pair]
-    values = {key: yaml.safe_load(value) for key, _, value in pairs}
-    return from_dict(EXTRACTORS.config_type(name), values, f"extractor {name!r}")
+    _check_once([key for key, _, _ in pairs], where)
+    try:
+        values = {key: yaml.safe_load(value) for key, _, value in pairs}
+    except yaml.YAMLError:
+        raise RlldError(
+            f"{where}: settings {settings!r} cannot be read; write them as name=value, joined by "
+            "commas"
+        ) from None
+    return from_dict(EXTRACTORS.config_type(name), values, where)
+
+
+def _check_once(names: list[str], where: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise RlldError(f"{where}: {name!r} is given {names.count(name)} times; give it once")
+
+
+def spelled(name: str, config: Any) -> str:
+    """Returns an extractor with those settings that are not the default ones, as users write it."""
+    settings = [
+        f"{field.name}={value if isinstance(value, str) else json.dumps(value)}"
+        for field in fields(config)
+        if (value := getattr(config, field.name)) != field.default
+    ]
+    return f"{name}({','.join(settings)})" if settings else name
 
 
 def load_extractor(features: str) -> Extractor:

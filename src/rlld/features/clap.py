@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.extras import optional
-from rlld.features import clap_audio
+from rlld.features import clap_audio, spelled
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.clap_weights import description, renamed
 from rlld.features.state import load_whole, parts, read_config, read_state
@@ -90,7 +90,7 @@ class Config:
         Raises:
             RlldError: As ``build``.
         """
-        vocabulary, merges = (find(file, "clap") for file in self.files()[-2:])
+        vocabulary, merges = (find(file, spelled("clap", self)) for file in self.files()[-2:])
         tokenizer = load_tokenizer(ROBERTA_WORDS, vocabulary, merges)
         state, whole, path = _read(self)
         network = _tower(whole, "Text", state, path).to(device)
@@ -123,7 +123,9 @@ class Clap(Extractor):
         self._fusion: bool = whole.audio_config.enable_fusion
         self._width: int = whole.audio_config.hidden_size
         self._dim: int = whole.projection_dim if config.output == "embedding" else self._width
-        self._digests = [sha256(find(file, self.name)) for file in config.model_files()]
+        self._digests = [
+            sha256(find(file, spelled(self.name, config))) for file in config.model_files()
+        ]
         self._device = torch.device("cpu")
 
     def parameters(self) -> dict[str, Any]:
@@ -238,7 +240,7 @@ def _joined(sounds: Sequence[NDArray[Any] | None]) -> NDArray[np.float32] | None
 def _read(config: Config) -> tuple[dict[str, Tensor], Any, Path]:
     """Returns the weights by transformers' names, a ``ClapConfig``, and the file of the weights."""
     transformers = optional("transformers", "extractor 'clap'")
-    *described, path = (find(file, "clap") for file in config.model_files())
+    *described, path = (find(file, spelled("clap", config)) for file in config.model_files())
     state = read_state(path)
     if described:
         values = read_config(described[0])

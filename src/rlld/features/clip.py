@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError, nearest
 from rlld.extras import optional
+from rlld.features import spelled
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.sampling import frame_indices
 from rlld.features.state import load_whole, parts, read_config, read_state
@@ -96,7 +97,9 @@ class Config:
         Raises:
             RlldError: As ``build``.
         """
-        config, weights, vocabulary, merges = (find(file, "clip") for file in self.files())
+        config, weights, vocabulary, merges = (
+            find(file, spelled("clip", self)) for file in self.files()
+        )
         tokenizer = load_tokenizer(CLIP_WORDS, vocabulary, merges)
         state = read_state(weights)
         network = _tower(config, "text", state, weights).to(device)
@@ -123,7 +126,9 @@ class Clip(Extractor):
         import torch
 
         self.config = config
-        description, weights = (find(file, self.name) for file in config.files()[:2])
+        description, weights = (
+            find(file, spelled(self.name, config)) for file in config.files()[:2]
+        )
         self._network = _tower(description, "vision", read_state(weights), weights)
         self._digests = [sha256(description), sha256(weights)]
         self._device = torch.device("cpu")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.extras import optional
+from rlld.features import spelled
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.torchvision_models import URL, Backbone, rows_where_seen
 from rlld.features.views import Chunk, Pictures
@@ -85,7 +86,7 @@ class ResNet152(Extractor):
         self.view = Pictures(FPS, CROP, CROP, short_side, "BILINEAR")
         self.views = (self.view,)
         models = optional("torchvision", f"extractor {self.name!r}").models
-        path = find(published, self.name)
+        path = find(published, spelled(self.name, config))
         self.backbone = Backbone(models.resnet152, path, MEAN, STD)
         self._digest = sha256(path)
 

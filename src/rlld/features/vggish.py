@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
+from rlld.features import spelled
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.state import load_whole, read_state
 from rlld.features.views import Chunk, Sound
@@ -116,7 +117,7 @@ class VGGish(Extractor):
     def __init__(self, config: Config) -> None:
         import torch
 
-        paths = [find(file, self.name) for file in config.files()]
+        paths = [find(file, spelled(self.name, config)) for file in config.files()]
         self.config = config
         self._digests = [sha256(path) for path in paths]
         self._network = _filled(_network(config.activation), paths[0])

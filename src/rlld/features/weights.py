@@ -45,16 +45,18 @@ def find(published: Published, extractor: str) -> Path:
 
     Args:
         published: The file.
-        extractor: Who needs it, for the message.
+        extractor: Who needs it, for the message: its name, or what ``rlld.features.spelled``
+            returns.
 
     Raises:
         RlldError: If it is not there.
     """
     path = weights_folder() / published.file
     if not path.is_file():
+        wanted = f'"{extractor}"' if "(" in extractor else extractor
         raise RlldError(
             f"extractor {extractor!r} needs {path}, which is not there; fetch it with 'rlld "
-            f"weights {extractor}', or put the file there by hand (published at {published.url}; "
+            f"weights {wanted}', or put the file there by hand (published at {published.url}; "
             f"{VARIABLE} names another folder)"
         )
     return path
