@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from rlld.errors import RlldError
-from rlld.files import write_text, written_aside
+from rlld.files import held, write_text, written_aside
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -28,3 +31,37 @@ def test_an_impossible_place_is_named(tmp_path):
     taken.write_text("a file")
     with pytest.raises(RlldError, match="cannot be written"):
         write_text(taken / "x.json", "text")
+
+
+def test_what_is_held_is_not_held_twice(tmp_path):
+    path = tmp_path / "folder/file.txt"
+    with held(path):
+        with pytest.raises(RlldError, match="another process is writing it"), held(path):
+            raise AssertionError("held twice")
+        with held(path.with_name("other.txt")):
+            pass
+    assert not list(path.parent.iterdir())
+    with held(path):
+        assert not path.exists()
+
+
+def test_a_killed_process_holds_nothing(tmp_path):
+    path = tmp_path / "file.txt"
+    program = (
+        "import os, signal, sys; from pathlib import Path; from rlld.files import held\n"
+        "with held(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, path], check=False).returncode == -9
+    assert list(tmp_path.iterdir()) == [tmp_path / ".file.txt.lock"]
+    with held(path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_held_in_a_place_that_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(RlldError, match=r"file/a\.txt: cannot be written"),
+        held(tmp_path / "file/a.txt"),
+    ):
+        raise AssertionError("held")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from rlld.errors import RlldError
+
+NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS))
+"""What file systems say that know no locks."""
 
 
 @contextmanager
@@ -39,6 +45,62 @@ def written_aside(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the folder may not exist; the first error is the one to tell
             aside.unlink()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keeps a second process from writing what this one writes, until the block ends.
+
+    A process that is killed holds nothing any more. File systems without locks guard nothing.
+
+    Args:
+        path: What is written; its folder is made when missing, ``.NAME.lock`` lies beside it.
+
+    Raises:
+        RlldError: If another process holds it, or the folder cannot be made or written to.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(lock)
+    except BlockingIOError:
+        raise RlldError(
+            f"{path}: another process is writing it; wait for that one, or choose another place"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RlldError(f"{path}: cannot be written ({reason}); choose another place") from None
+    with file:
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # the folder may be gone; the first error is the one to tell
+                lock.unlink()
+
+
+def _locked(lock: Path) -> TextIO:
+    """Opens and locks a file; raises ``BlockingIOError`` when another process holds it."""
+    while True:
+        file = lock.open("a", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                file.close()
+                raise
+        # Whoever held it before may have removed the file after it was opened here.
+        if _same(lock, file):
+            return file
+        file.close()
+
+
+def _same(path: Path, file: TextIO) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    return False
 
 
 def write_text(path: Path, text: str) -> None:

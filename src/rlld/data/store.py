@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from rlld.data.pile import Pile
 from rlld.errors import RlldError, nearest
-from rlld.files import written_aside
+from rlld.files import held, written_aside
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -108,7 +109,8 @@ class StoreWriter:
             ``path`` is continued when it has the same split, streams, dtype and provenance.
 
     Raises:
-        RlldError: If the dtype is unknown, or half-done work of other settings lies there.
+        RlldError: If the dtype is unknown, half-done work of other settings lies there, or another
+            process is writing this store.
     """
 
     def __init__(
@@ -133,7 +135,10 @@ class StoreWriter:
         }
         sizes = {name: self._row_bytes(name) for name in self._shapes}
         settings = {**self._metadata, "streams": {n: list(s) for n, s in self._shapes.items()}}
-        self._pile = Pile(path.with_name(f"{path.name}.part"), settings, sizes)
+        with ExitStack() as stack:
+            stack.enter_context(held(path))
+            self._pile = Pile(path.with_name(f"{path.name}.part"), settings, sizes)
+            self._hold = stack.pop_all()
 
     @property
     def done(self) -> dict[str, str]:
@@ -186,12 +191,14 @@ class StoreWriter:
         self._pile.discard()
 
     def close(self) -> None:
-        """Brings what was added safely to disk and closes the working files."""
+        """Brings what was added safely to disk and lets others write to it."""
         self._pile.close()
+        self._hold.close()
 
     def discard(self) -> None:
         """Forgets what was added and removes the working folder."""
         self._pile.discard()
+        self._hold.close()
 
     def __enter__(self) -> StoreWriter:
         return self
