@@ -95,7 +95,8 @@ def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = Fals
         with_truth: Whether to load the true events of training videos where they are known.
 
     Raises:
-        RlldError: If classes, segments or feature dimensions differ from those of the training.
+        RlldError: If classes, segments, feature dimensions or extractors differ from those of the
+            training.
     """
     folder = data
     if folder is None:
@@ -111,6 +112,12 @@ def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = Fals
                 f"{folder}: its {what} differ from those that {run.path} was trained on "
                 f"({found} against {wanted}); give the data set of the training"
             )
+    versions = loaded.spec.features_version, run.spec.features_version
+    if all(versions) and versions[0] != versions[1]:
+        raise RlldError(
+            f"{folder}: its {loaded.spec.features!r} features have version {versions[0]}, "
+            f"{run.path} was trained on version {versions[1]}; extract them as those were"
+        )
     return loaded
 
 

@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clips_kit import beep, flashes, write_test_clip
 
+from rlld.data.spec import read_spec
 from rlld.errors import RlldError
 from rlld.features.clips import find_clips
 from rlld.features.job import Where
 from rlld.features.to_files import extract_files
 from rlld.features.to_stores import extract_dataset, fitted
+from rlld.files import held
 from rlld.pool import each
 
 NAMES = ("aa", "bb", "-cc", "dd", "ee", "ff")
@@ -96,6 +99,66 @@ def test_a_journal_that_was_cut_off_is_read_up_to_there(clips, tmp_path):
     kept = {n for n in NAMES if (out / f"audio/{n}.npy").stat().st_mtime_ns == stamps[n]}
     assert report.clips == 6 and kept == {"aa", "-cc", "bb"}
     assert content(out) == whole
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"5", b"[1, 2]", b'{"a": 1, "b": 2}', b'["bb", {}]', b'["bb", {"notes": 1}]', b"\xff\xfe"],
+)
+def test_a_damaged_journal_costs_its_clips_alone(clips, tmp_path, line):
+    out, wanted = tmp_path / "out", {"aa": clips / "aa.mp4", "bb": clips / "bb.mp4"}
+    extract_files(wanted, out, where=Where(1))
+    whole = content(out)
+    (out / "clips.jsonl").write_bytes(line + b"\n")
+    extract_files(wanted, out, where=Where(1))
+    assert content(out) == whole
+
+
+@pytest.mark.parametrize("text", ["5", "[]", "{", '{"clips": []}', '{"clips": {"aa": {}}}'])
+def test_a_damaged_manifest_is_refused_and_can_be_deleted(clips, tmp_path, text):
+    out, wanted = tmp_path / "out", {"aa": clips / "aa.mp4"}
+    extract_files(wanted, out, where=Where(1))
+    whole = content(out)
+    (out / "manifest.json").write_text(text)
+    with pytest.raises(RlldError, match=r"no manifest of features .*; delete it, and all clips"):
+        extract_files(wanted, out, where=Where(1))
+    (out / "manifest.json").unlink()
+    extract_files(wanted, out, where=Where(1))
+    assert content(out) == whole
+
+
+def test_a_journal_without_its_manifest_counts_for_nothing(clips, tmp_path):
+    out, wanted = tmp_path / "out", {"aa": clips / "aa.mp4"}
+    extract_files(wanted, out, where=Where(1))
+    facts = json.loads((out / "manifest.json").read_text())["clips"]["aa"]
+    (out / "manifest.json").unlink()
+    (out / "clips.jsonl").write_text(json.dumps(["aa", facts]) + "\n")
+    extract_files(wanted, out, "light(rate=8000)", where=Where(1))
+    extract_files(wanted, tmp_path / "other", "light(rate=8000)", where=Where(1))
+    assert content(out) == content(tmp_path / "other")
+
+
+def test_a_clip_that_became_unreadable_leaves_no_features(clips, tmp_path):
+    clip = tmp_path / "aa.mp4"
+    clip.write_bytes((clips / "aa.mp4").read_bytes())
+    sources = {"aa": clip, "bb": clips / "bb.mp4"}
+    extract_files(sources, tmp_path / "out", where=Where(1))
+    clip.write_text("no film")
+    report = extract_files(sources, tmp_path / "out", where=Where(1), skip_failed=True)
+    assert report.clips == 1
+    assert [file.name for file in (tmp_path / "out").rglob("*.npy")] == ["bb.npy"] * 3
+
+
+def test_a_second_process_on_the_same_folder_is_refused(clips, tmp_path):
+    refused = pytest.raises(RlldError, match="another process is writing it; wait for that one")
+    with held(tmp_path / "out/manifest.json"), refused:
+        extract_files({"aa": clips / "aa.mp4"}, tmp_path / "out", where=Where(1))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_workers_are_counted_from_none(clips, tmp_path):
+    with pytest.raises(RlldError, match=r"workers: expected 0 \(one per core\) or more, found -1"):
+        extract_files({"aa": clips / "aa.mp4"}, tmp_path / "out", where=Where(-1))
 
 
 def test_a_bad_clip_is_listed_and_the_others_are_kept(clips, tmp_path):
@@ -202,6 +265,45 @@ def test_a_dataset_with_a_missing_clip_is_finished_later(clips, tmp_path):
     kept.rename(clip)
     extract_dataset(folder)
     assert content(folder / "features") == content(whole / "features")
+
+
+def test_stores_of_two_extractors_never_lie_side_by_side(clips, tmp_path, monkeypatch):
+    from rlld.data.store import StoreWriter
+    from rlld.features import load_extractor
+
+    folder, other = make_dataset(tmp_path / "own", clips), "light(rate=8000)"
+    extract_dataset(folder, where=Where(1))
+    assert read_spec(folder).features_version == load_extractor("light").version
+    finish = StoreWriter.finish
+
+    def killed(writer, ids):
+        finish(writer, ids)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StoreWriter, "finish", killed)
+        extract_dataset(folder, other, where=Where(1))
+    assert [file.name for file in (folder / "features").glob("*.safetensors")] == [
+        "train.safetensors"
+    ]
+    assert read_spec(folder).features_version == load_extractor(other).version
+    extract_dataset(folder, other, where=Where(1))
+    whole = make_dataset(tmp_path / "whole", clips)
+    extract_dataset(whole, other, where=Where(1))
+    assert content(folder / "features") == content(whole / "features")
+
+
+def test_packing_keeps_the_version_of_the_extractors(clips, tmp_path):
+    from rlld.data.pack import pack
+    from rlld.features import load_extractor
+
+    folder = make_dataset(tmp_path / "own", clips)
+    extract_files(find_clips([clips]), tmp_path / "feats", segments=4, where=Where(2))
+    spec = replace(
+        read_spec(folder), streams=load_extractor("light").streams(1.0), features="light"
+    )
+    pack(folder / "annotations", tmp_path / "feats", tmp_path / "packed", spec)
+    assert read_spec(tmp_path / "packed").features_version == load_extractor("light").version
 
 
 def test_a_skipped_clip_of_a_dataset_is_zero(clips, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_a_clip_gives_what_its_features_give(run, tmp_path) -> None:
     assert from_clip.duration == features.info.duration
     assert from_features.duration == 4.0
     assert labels(from_clip, "audio") == labels(from_clip, "audio_visual") == set(CLASSES[:2])
+
+
+def test_a_clip_needs_the_extractor_of_the_training(run, tmp_path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", 1.0)
+    plain = parse(run, clip)
+    same = replace(run.spec, features_version=load_extractor("light").version)
+    assert parse(replace(run, spec=same), clip) == plain
+    other = replace(run.spec, features_version="0123456789abcdef")
+    with pytest.raises(
+        RlldError, match=r"'light' features of version 0123456789abcdef, .*train again"
+    ):
+        parse(replace(run, spec=other), clip)
 
 
 def test_the_real_clip_has_ten_segments_and_events_within_it(run, shared_media) -> None:

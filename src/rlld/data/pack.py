@@ -8,6 +8,7 @@ layer is linear: the mean of its outputs is its output for the mean.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,8 @@ YOUTUBE_ID = 11
 SHOWN = 20
 PROBLEMS_FILE = "problems.txt"
 SKIPPED_FILE = "skipped.txt"
+MANIFEST = "manifest.json"
+"""What ``rlld extract`` records beside features."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,11 @@ def pack(
     if answers is None and spec.annotations.answers:
         answers = annotations / spec.annotations.answers
     given = read_answers(answers, spec.taxonomy) if answers else []
-    spec = replace(spec, annotations=replace(spec.annotations, answers=FILE if given else ""))
+    spec = replace(
+        spec,
+        annotations=replace(spec.annotations, answers=FILE if given else ""),
+        features_version=_version(features) or spec.features_version,
+    )
     finder = FeatureFinder(features, spec, [video for split in ids.values() for video in split])
     problems: dict[str, list[str]] = {}
     with ExitStack() as stack:
@@ -133,6 +140,18 @@ def provenance(spec: DataSpec) -> str:
         for name, stream in spec.streams.items()
     ]
     return f"{spec.features} features: " + "; ".join(parts)
+
+
+def _version(features: Path) -> str:
+    """Returns the version of the extractors, which ``rlld extract`` records beside features."""
+    path = features / MANIFEST
+    if not path.is_file():
+        return ""
+    try:
+        version = json.loads(path.read_text(encoding="utf-8")).get("version", "")
+    except (OSError, ValueError, AttributeError) as error:
+        raise RlldError(f"{path}: no manifest of features ({error}); delete it") from None
+    return str(version)
 
 
 def annotation_names(spec: DataSpec) -> list[str]:

@@ -99,6 +99,8 @@ class DataSpec:
         annotations: Names of the annotation files.
         features: Where the features come from: an extractor of ``rlld extract`` (``light``),
             ``published`` for features made elsewhere, ``simulated``.
+        features_version: Hash of the extractors and of all their parameters, weights included;
+            empty when rlld did not extract the features. A run parses clips with this version only.
         overrides: Dotted recipe settings that this data set needs (a smaller network, another
             learning rate); applied to every recipe before the user's own overrides.
         priors: Rough shares of wrong tags, for cleaning labels without annotated videos.
@@ -114,6 +116,7 @@ class DataSpec:
     streams: dict[str, StreamSpec]
     annotations: AnnotationFiles = field(default_factory=AnnotationFiles)
     features: str = "published"
+    features_version: str = ""
     overrides: dict[str, Any] = field(default_factory=dict)
     priors: Priors = field(default_factory=Priors)
 

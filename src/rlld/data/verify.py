@@ -21,7 +21,7 @@ from rlld.data.dataset import weak_files
 from rlld.data.feature_comparison import Likeness, Pair
 from rlld.data.feature_faults import faults
 from rlld.data.feature_statistics import Gatherer, StreamStatistics, chosen, statistics_from
-from rlld.data.pack import YOUTUBE_ID
+from rlld.data.pack import MANIFEST, YOUTUBE_ID
 from rlld.data.spec import FILE_NAME, LLP_SPEC, StreamSpec, read_spec
 from rlld.data.store import Store, read_store, store_path, verify_store
 from rlld.errors import RlldError
@@ -29,7 +29,6 @@ from rlld.files import sha256, write_text
 from rlld.types import STREAMS
 
 FORMAT = 1
-MANIFEST = "manifest.json"
 WHOLE_ID = re.compile(r".{11}_[\d.]+_[\d.]+")
 
 
@@ -356,11 +355,13 @@ class _Files:
         if self._clips is not None:
             wanted = self._clips[video]["sha256"][stream]
             if not file.is_file():
-                raise RlldError(f"{file}: is missing, the manifest lists it; extract it again")
+                raise RlldError(
+                    f"{file}: is missing, the manifest lists it; run 'rlld extract' again"
+                )
             if sha256(file) != wanted:
                 raise RlldError(
-                    f"{file}: differs from its checksum in {MANIFEST}: changed or damaged; extract "
-                    "it again"
+                    f"{file}: differs from its checksum in {MANIFEST}: changed or damaged; delete "
+                    "it and run 'rlld extract' again"
                 )
         rows = _load(file)
         if rows.ndim != 2 or rows.shape[1] != spec.dim or len(rows) % spec.frames:

@@ -37,10 +37,17 @@ class Where:
         workers: Processes, ``"ray"`` for every CPU of a cluster, 0 for one per core. On a GPU they
             are threads that decode, while the GPU describes what came, clips mixed.
         device: ``auto`` takes CUDA where there is one.
+
+    Raises:
+        RlldError: If the number of workers is negative.
     """
 
     workers: Workers = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.workers != "ray" and self.workers < 0:
+            raise RlldError(f"workers: expected 0 (one per core) or more, found {self.workers}")
 
     @property
     def torch_device(self) -> torch.device:

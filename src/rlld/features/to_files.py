@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -13,15 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.config import to_dict
+from rlld.data.pack import MANIFEST
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor, fitted
 from rlld.features.clips import stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, extracted, settle
-from rlld.files import sha256, write_text, written_aside
+from rlld.files import held, sha256, write_text, written_aside
 
-MANIFEST = "manifest.json"
 JOURNAL = "clips.jsonl"
+FACTS = frozenset(
+    ("file", "stamp", "duration", "segments", "has_audio", "has_video", "notes", "sha256")
+)
+"""What is known of a clip, see ``Manifest.add``."""
 
 
 def extract_files(
@@ -51,22 +55,36 @@ def extract_files(
         skip_failed: List failed clips instead of raising.
 
     Raises:
-        RlldError: If ``out`` holds features of another extractor or segment length, or clips
-            failed; the message lists them, and the others are finished.
+        RlldError: If ``out`` holds features of another extractor or segment length, another
+            process is writing to it, or clips failed; the message lists them, and the others are
+            finished.
     """
     check_seconds(segment_seconds)
-    manifest = Manifest(out / MANIFEST, load_extractor(features), segment_seconds, segments)
-    for stale in (
-        file for folder in manifest.folders.values() for file in (out / folder).glob(".*.part")
-    ):
-        stale.unlink()
-    tasks = [Task(video, path, features, segment_seconds) for video, path in clips.items()]
+    extractor = load_extractor(features)
+    with held(out / MANIFEST):
+        manifest = Manifest(out / MANIFEST, extractor, segment_seconds, segments)
+        tasks = [Task(video, path, features, segment_seconds) for video, path in clips.items()]
+        failed = _extract(tasks, manifest, segments, where or Where())
+        settle(out / FAILED, failed, skip_failed, "they have no features then")
+    notes = {video: tuple(entry["notes"]) for video, entry in manifest.clips.items()}
+    return JobReport(len(manifest.clips), failed, {video: n for video, n in notes.items() if n})
+
+
+def _extract(
+    tasks: Sequence[Task], manifest: Manifest, segments: int | None, where: Where
+) -> dict[str, str]:
+    """Extracts the clips that the manifest lacks, and returns what went wrong by video id."""
+    out = manifest.path.parent
+    for folder in ("", *manifest.folders.values()):
+        for stale in (out / folder).glob(".*.part"):
+            stale.unlink()
     waiting = [task for task in tasks if not manifest.has(task)]
     failed: dict[str, str] = {}
     try:
-        for task, result in extracted(waiting, where or Where(), len(tasks)):
+        for task, result in extracted(waiting, where, len(tasks)):
             if isinstance(result, RlldError):
                 failed[task.video] = str(result)
+                manifest.forget(task)
                 continue
             made = result if segments is None else manifest.fit(result, segments)
             digests = {}
@@ -77,9 +95,7 @@ def extract_files(
             manifest.add(task, made, digests)
     finally:
         manifest.save()
-    settle(out / FAILED, failed, skip_failed, "they have no features then")
-    notes = {video: tuple(entry["notes"]) for video, entry in manifest.clips.items()}
-    return JobReport(len(manifest.clips), failed, {video: n for video, n in notes.items() if n})
+    return failed
 
 
 def made_by(extractor: Extractor, segment_seconds: float) -> dict[str, Any]:
@@ -119,7 +135,8 @@ class Manifest:
             self.head["segments"] = segments
         self._journal = path.with_name(JOURNAL)
         self.clips: dict[str, dict[str, Any]] = self._read() if path.exists() else {}
-        if self._journal.exists():
+        # Without the head of a manifest nobody knows what made the features of a journal.
+        if path.exists() and self._journal.exists():
             self.clips |= _journal_of(self._journal)
         self.save()
 
@@ -169,6 +186,12 @@ class Manifest:
         except OSError as error:
             raise RlldError(f"{self._journal}: cannot be written ({error.strerror})") from None
 
+    def forget(self, task: Task) -> None:
+        """Removes what was made of an earlier file of this name."""
+        if self.clips.pop(task.video, None) is not None:
+            for folder in self.folders.values():
+                (self.path.parent / folder / f"{task.video}.npy").unlink(missing_ok=True)
+
     def save(self) -> None:
         """Writes the file, and empties the journal."""
         content = {**self.head, "clips": dict(sorted(self.clips.items()))}
@@ -179,8 +202,13 @@ class Manifest:
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             clips: dict[str, dict[str, Any]] = content.pop("clips")
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise RlldError(f"{self.path}: no manifest of features ({error}); delete it") from None
+            if not all(_is_entry(video, facts) for video, facts in clips.items()):
+                raise ValueError("field 'clips' is wrong")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RlldError(
+                f"{self.path}: no manifest of features ({error}); delete it, and all clips are "
+                "extracted again"
+            ) from None
         if content != json.loads(json.dumps(self.head)):
             raise RlldError(
                 f"{self.path.parent}: holds features of {content.get('extractor')} "
@@ -192,15 +220,21 @@ class Manifest:
 
 
 def _journal_of(path: Path) -> dict[str, dict[str, Any]]:
-    """Reads a journal; its last line may be cut off."""
-    clips = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """Reads a journal up to the first line that is damaged; its last one may be cut off."""
+    clips: dict[str, dict[str, Any]] = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             video, facts = json.loads(line)
-        except ValueError:
+        except (ValueError, TypeError):
+            break
+        if not _is_entry(video, facts):
             break
         clips[video] = facts
     return clips
+
+
+def _is_entry(video: Any, facts: Any) -> bool:
+    return isinstance(video, str) and isinstance(facts, dict) and facts.keys() == FACTS
 
 
 def _write_array(path: Path, value: NDArray[np.float32]) -> None:

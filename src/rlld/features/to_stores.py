@@ -12,6 +12,7 @@ import numpy as np
 
 from rlld.data.annotations import read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
+from rlld.data.pack import MANIFEST
 from rlld.data.spec import FILE_NAME, StreamSpec, read_spec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
 from rlld.errors import RlldError
@@ -78,16 +79,24 @@ def extract_dataset(
     old = read_spec(folder)
     extractor = load_extractor(features)
     streams = extractor.streams(old.segment_seconds)
-    spec = replace(old, streams=streams, features=features)
+    spec = replace(old, streams=streams, features=features, features_version=extractor.version)
     wanted = Wanted(features, spec.segments, spec.segment_seconds, streams)
     clips = _clip_files(videos or folder / VIDEOS)
-    report = fill_stores(
-        folder, wanted, lambda split: store_path(folder, split), clips, where, skip_failed
-    )
     made = made_by(extractor, spec.segment_seconds)
-    write_text(folder / "features" / "manifest.json", json.dumps(made, indent=1) + "\n")
-    write_text(folder / FILE_NAME, spec_text(spec))
-    return report
+
+    def describe() -> None:
+        write_text(folder / "features" / MANIFEST, json.dumps(made, indent=1) + "\n")
+        write_text(folder / FILE_NAME, spec_text(spec))
+
+    return fill_stores(
+        folder,
+        wanted,
+        lambda split: store_path(folder, split),
+        clips,
+        where,
+        skip_failed,
+        describe=describe,
+    )
 
 
 def fill_stores(
@@ -97,6 +106,7 @@ def fill_stores(
     clips: Mapping[str, Path],
     where: Where | None = None,
     skip_failed: bool = False,
+    describe: Callable[[], None] = lambda: None,
 ) -> JobReport:
     """Fills a store per split of a data-set folder with features of its clips.
 
@@ -107,6 +117,8 @@ def fill_stores(
         clips: Files by id.
         where: Where to compute.
         skip_failed: Give failed clips features of zero instead of raising.
+        describe: Writes down what the stores hold; called when all features are there, and no
+            store holds others any more.
 
     Raises:
         RlldError: If clips are missing or failed; those that worked are kept for a later call.
@@ -126,6 +138,9 @@ def fill_stores(
         empty = {
             name: np.zeros((wanted.segments, dim), np.float32) for name, dim in wanted.dims.items()
         }
+        for split in writers:  # a kill leaves too few stores, never stores of two extractors
+            place(split).unlink(missing_ok=True)
+        describe()
         for split, writer in writers.items():
             for video in failed.keys() & set(ids[split]):
                 writer.add(video, empty)

@@ -25,7 +25,8 @@ def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
         name: Name of the result; the file name when empty.
 
     Raises:
-        RlldError: If the file cannot be read, or no extractor makes such features.
+        RlldError: If the file cannot be read, or no extractor makes such features, or one does that
+            has changed since the training.
     """
     from rlld.features import EXTRACTORS, load_extractor
     from rlld.features.base import per_segment
@@ -45,6 +46,13 @@ def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
                 f"{path}: extractor {spec.features!r} gives {found} for stream {stream!r}, the run "
                 f"was trained on {wanted.dim} dimensions; train again on features of this version"
             )
+    if spec.features_version not in ("", extractor.version):
+        raise RlldError(
+            f"{path}: the run was trained on {spec.features!r} features of version "
+            f"{spec.features_version}, extracted here they would be {extractor.version}: weights "
+            "or rlld have changed; bring back those that the data set was extracted with, or "
+            "extract it and train again"
+        )
     clip = Clip(path)
 
     def chunks() -> Iterator[Features]:
