@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -87,6 +88,29 @@ def test_the_documented_sequence(run_cli, weights, data, tmp_path):
     assert f"features: {FEATURES}" in (data / "dataset.yaml").read_text()
     parsed = json.loads(must("parse", run, data / "videos/e.mp4", "--format", "json"))
     assert parsed["duration"] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.slow
+def test_features_that_changed_since_the_training(run_cli, fails_with, tmp_path):
+    data, run, others = tmp_path / "set", tmp_path / "run", tmp_path / "others"
+    must = partial(succeeds, run_cli)
+    must("data", "render", "--out", data, "--videos", "2,1,1", "--classes", "2")
+    must("extract", data)
+    small = ("--network.hidden", "16", "--schedule.updates", "2", "--schedule.batch_size", "2")
+    must("train", "han", "--data", data, "--out", run, *small)
+    clip = next(data.glob("videos/*.mp4"))
+    must("parse", run, clip)
+    shutil.copytree(data, others)
+    must("extract", others, "--features", "light(rate=8000)")
+    fails_with(run_cli("evaluate", run, "--data", others), "extract them as those were")
+    config = json.loads((run / "config.json").read_text())
+    config["dataset"]["features_version"] = "0123456789abcdef"
+    (run / "config.json").write_text(json.dumps(config))
+    fails_with(run_cli("parse", run, clip), "light' features of version 0123456789abcdef")
+    del config["dataset"]["features_version"]
+    (run / "config.json").write_text(json.dumps(config))
+    must("parse", run, clip)
+    must("evaluate", run, "--data", others)
 
 
 @pytest.mark.slow
