@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +51,8 @@ def written_aside(path: Path) -> Iterator[Path]:
 def held(path: Path) -> Iterator[None]:
     """Keeps a second process from writing what this one writes, until the block ends.
 
-    A process that is killed holds nothing any more. File systems without locks guard nothing.
+    A process that is killed holds nothing any more. File systems without locks, and Windows,
+    guard nothing.
 
     Args:
         path: What is written; its folder is made when missing, ``.NAME.lock`` lies beside it.
@@ -83,7 +84,7 @@ def _locked(lock: Path) -> TextIO:
     while True:
         file = lock.open("a", encoding="utf-8")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except BlockingIOError:
             file.close()
             raise
@@ -95,6 +96,15 @@ def _locked(lock: Path) -> TextIO:
         if _same(lock, file):
             return file
         file.close()
+
+
+def _lock(file: TextIO) -> None:
+    if sys.platform == "win32":
+        # Its locks cannot be taken off a file that is removed; there nobody is kept out.
+        return
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _same(path: Path, file: TextIO) -> bool:

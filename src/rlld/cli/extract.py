@@ -44,21 +44,23 @@ def run(args: Args) -> None:
     from rlld.features.job import Where
 
     where = Where("ray" if args.on == "ray" else args.workers, args.device)
-    report, target = _extract(args, where)
+    report, target, listing = _extract(args, where)
     OUT.print(f"{args.features} features of {report.clips} clips in {target}", markup=False)
     for video, notes in list(report.notes.items())[:SHOWN]:
         OUT.print(f"note on {video}: {'; '.join(notes)}", markup=False)
     if len(report.notes) > SHOWN:
         OUT.print(f"notes on {len(report.notes) - SHOWN} more clips")
     if report.failed:
-        OUT.print(f"failed: {len(report.failed)} clips, listed in failed.txt")
+        OUT.print(f"failed: {len(report.failed)} clips, listed in {listing}", markup=False)
 
 
-def _extract(args: Args, where: Where) -> tuple[JobReport, Path]:
-    """Returns what was done, and the folder it went into."""
+def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
+    """Returns what was done, the folder it went into, and where failures are listed."""
     from rlld.data.spec import FILE_NAME
+    from rlld.data.store import store_path
     from rlld.errors import RlldError
     from rlld.features.clips import find_clips
+    from rlld.features.job import FAILED
     from rlld.features.to_files import extract_files
     from rlld.features.to_stores import extract_dataset
 
@@ -77,7 +79,7 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path]:
         report = extract_dataset(
             data, args.features, videos=videos, where=where, skip_failed=args.skip_failed
         )
-        return report, data
+        return report, data, store_path(data, "train").with_name(FAILED)
     clips = find_clips(args.videos)
     if args.out is None:
         raise RlldError(
@@ -92,4 +94,4 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path]:
         where=where,
         skip_failed=args.skip_failed,
     )
-    return report, args.out
+    return report, args.out, args.out / FAILED
