@@ -140,6 +140,11 @@ def test_files_have_the_published_shapes(run_cli, weights, data, tmp_path):
     assert np.load(out / "r2plus1d_18/e.npy").shape == (1, 512)
 
 
+def test_a_data_set_needs_sound_and_pictures(run_cli, fails_with, weights, data):
+    result = run_cli("extract", data, "--features", "vggish,r2plus1d")
+    fails_with(result, "features 'vggish,r2plus1d' give a data set no stream 'visual_2d'; add an")
+
+
 def test_weights_that_are_not_there(run_cli, fails_with, data, tmp_path, monkeypatch):
     monkeypatch.setenv("RLLD_WEIGHTS", str(tmp_path / "none"))
     result = run_cli("extract", data, "--features", "vggish")

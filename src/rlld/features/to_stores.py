@@ -22,6 +22,7 @@ from rlld.features.clips import clip_of, find_clips, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
 from rlld.files import write_text
+from rlld.types import STREAMS
 
 VIDEOS = "videos"
 """Folder of the clips inside a data-set folder."""
@@ -79,6 +80,12 @@ def extract_dataset(
     old = read_spec(folder)
     extractor = load_extractor(features)
     streams = extractor.streams(old.segment_seconds)
+    lacking = [name for name in STREAMS[:2] if name not in streams]
+    if lacking:
+        raise RlldError(
+            f"features {features!r} give a data set no stream {lacking[0]!r}; add an extractor "
+            "that describes it"
+        )
     spec = replace(old, streams=streams, features=features, features_version=extractor.version)
     wanted = Wanted(features, spec.segments, spec.segment_seconds, streams)
     clips = _clip_files(videos or folder / VIDEOS)
