@@ -99,12 +99,7 @@ def make_scores(
     # Weights and words are looked at before hours go into the clips.
     scorer = _scorer(method, spec, list(labels.values()), where)
     extractor = load_extractor(method.features)
-    wanted = Wanted(
-        method.features,
-        spec.segments,
-        spec.segment_seconds,
-        extractor.streams(spec.segment_seconds),
-    )
+    wanted = Wanted.of(extractor, method.features, spec)
     place = embeddings_path(folder, method)
     done = fill_stores(folder, wanted, place, clips, where, skip_failed)
     made_by = hashlib.sha256("\n".join([extractor.version, *scorer.prompts]).encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,3 +132,30 @@ def per_segment(rows: Rows, streams: Mapping[str, StreamSpec]) -> dict[str, NDAr
 def fitted(rows: NDArray[np.float32], segments: int) -> NDArray[np.float32]:
     """Returns features (S, D) cut or filled with zeros to (segments, D)."""
     return np.pad(rows[:segments], ((0, max(0, segments - len(rows))), (0, 0)))
+
+
+def rows_where_seen(
+    segments: Sequence[Segment],
+    view: View,
+    frames: int,
+    dim: int,
+    describe: Callable[[list[NDArray[Any]]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Describes the segments that show something.
+
+    Args:
+        segments: All segments.
+        view: What is described of them.
+        frames: Rows of a segment.
+        dim: Dimensions of a row.
+        describe: Gets what each such segment shows, returns their rows (M * frames, dim).
+
+    Returns:
+        Rows (N * frames, dim), zeros where nothing is seen.
+    """
+    rows = np.zeros((len(segments), frames, dim), np.float32)
+    shown = {number: segment.views[view] for number, segment in enumerate(segments)}
+    seen = {number: pictures for number, pictures in shown.items() if pictures is not None}
+    if seen:
+        rows[list(seen)] = describe(list(seen.values())).reshape(-1, frames, dim)
+    return rows.reshape(-1, dim)

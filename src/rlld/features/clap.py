@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rlld.config import require_positive
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.extras import optional
 from rlld.features import clap_audio, spelled
-from rlld.features.base import Extractor, Rows, flat
+from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.clap_weights import description, renamed
 from rlld.features.state import load_whole, parts, read_config, read_state
 from rlld.features.text import ROBERTA_WORDS, Language, load_tokenizer
@@ -59,8 +60,7 @@ class Config:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise RlldError(f"extractor 'clap': batch must be positive, found {self.batch}")
+        require_positive("extractor 'clap': ", self, "batch")
 
     def build(self) -> Clap:
         """Makes the extractor.
@@ -156,14 +156,14 @@ class Clap(Extractor):
 
     def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
         """Returns a row per segment."""
-        sounds = [segment.views[self.views[0]] for segment in flat(chunks)]
-        rows = np.zeros((len(sounds), self._dim), np.float32)
-        heard = {index: sound for index, sound in enumerate(sounds) if sound is not None}
-        if heard and self.config.output == "embedding":
-            rows[list(heard)] = self.embeddings(list(heard.values()))
-        elif heard:
-            rows[list(heard)] = self._pooled(chunks)[list(heard)]
-        return {"audio": rows}
+        segments, view = flat(chunks), self.views[0]
+
+        def pooled(_: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+            heard = [segment.views[view] is not None for segment in segments]
+            return self._pooled(chunks)[heard]
+
+        describe = self.embeddings if self.config.output == "embedding" else pooled
+        return {"audio": rows_where_seen(segments, view, 1, self._dim, describe)}
 
     def embeddings(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Embeds sounds, each repeated to ten seconds.

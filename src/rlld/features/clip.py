@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rlld.config import require_positive
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError, nearest
 from rlld.extras import optional
 from rlld.features import spelled
-from rlld.features.base import Extractor, Rows, flat
+from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.sampling import frame_indices
 from rlld.features.state import load_whole, parts, read_config, read_state
 from rlld.features.text import CLIP_WORDS, Language, load_tokenizer
@@ -72,8 +73,7 @@ class Config:
             raise RlldError(
                 f"extractor 'clip': unknown model {self.model!r}{nearest(self.model, WEIGHTS)}"
             )
-        if self.batch < 1:
-            raise RlldError(f"extractor 'clip': batch must be positive, found {self.batch}")
+        require_positive("extractor 'clip': ", self, "batch")
 
     def build(self) -> Clip:
         """Makes the extractor.
@@ -156,13 +156,14 @@ class Clip(Extractor):
     def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
         """Returns a row per picture."""
         frames = self.streams(segment_seconds)["visual_2d"].frames
-        shown = [segment.views[self._view] for segment in flat(chunks)]
-        rows = np.zeros((len(shown), frames, self._dim), np.float32)
-        seen = {index: pictures for index, pictures in enumerate(shown) if pictures is not None}
-        if seen:
-            made = self.embeddings([picture for pictures in seen.values() for picture in pictures])
-            rows[list(seen)] = made.reshape(len(seen), frames, self._dim)
-        return {"visual_2d": rows.reshape(-1, self._dim)}
+        rows = rows_where_seen(
+            flat(chunks),
+            self._view,
+            frames,
+            self._dim,
+            lambda seen: self.embeddings([picture for pictures in seen for picture in pictures]),
+        )
+        return {"visual_2d": rows}
 
     def embeddings(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Embeds pictures.

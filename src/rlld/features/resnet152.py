@@ -15,8 +15,8 @@ from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.extras import optional
 from rlld.features import spelled
-from rlld.features.base import Extractor, Rows, flat
-from rlld.features.torchvision_models import URL, Backbone, rows_where_seen
+from rlld.features.base import Extractor, Rows, flat, rows_where_seen
+from rlld.features.torchvision_models import URL, Backbone
 from rlld.features.views import Chunk, Pictures
 from rlld.features.weights import Published, find
 from rlld.files import sha256

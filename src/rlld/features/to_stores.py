@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,11 @@ import numpy as np
 from rlld.data.annotations import read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import MANIFEST
-from rlld.data.spec import FILE_NAME, StreamSpec, read_spec, spec_text
+from rlld.data.spec import FILE_NAME, DataSpec, StreamSpec, read_spec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.base import fitted, per_segment
+from rlld.features.base import Extractor, fitted, per_segment
 from rlld.features.clips import clip_of, find_clips, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
@@ -37,12 +37,21 @@ class Wanted:
         segments: Segments per video, T.
         segment_seconds: Length of a segment in seconds.
         streams: Streams of the extractors.
+        provenance: What makes them, as stores record it.
     """
 
     features: str
     segments: int
     segment_seconds: float
-    streams: dict[str, StreamSpec] = field(default_factory=dict)
+    streams: dict[str, StreamSpec]
+    provenance: str
+
+    @classmethod
+    def of(cls, extractor: Extractor, features: str, spec: DataSpec) -> Wanted:
+        """Returns what an extractor makes of the videos of a data set."""
+        seconds = spec.segment_seconds
+        provenance = f"rlld extract: {extractor.name} {extractor.version}"
+        return cls(features, spec.segments, seconds, extractor.streams(seconds), provenance)
 
     @property
     def dims(self) -> dict[str, int]:
@@ -79,15 +88,16 @@ def extract_dataset(
     """
     old = read_spec(folder)
     extractor = load_extractor(features)
-    streams = extractor.streams(old.segment_seconds)
-    lacking = [name for name in STREAMS[:2] if name not in streams]
+    wanted = Wanted.of(extractor, features, old)
+    lacking = [name for name in STREAMS[:2] if name not in wanted.streams]
     if lacking:
         raise RlldError(
             f"features {features!r} give a data set no stream {lacking[0]!r}; add an extractor "
             "that describes it"
         )
-    spec = replace(old, streams=streams, features=features, features_version=extractor.version)
-    wanted = Wanted(features, spec.segments, spec.segment_seconds, streams)
+    spec = replace(
+        old, streams=wanted.streams, features=features, features_version=extractor.version
+    )
     clips = _clip_files(videos or folder / VIDEOS)
     made = made_by(extractor, spec.segment_seconds)
 
@@ -163,16 +173,14 @@ def _open_writers(
     stack: ExitStack,
 ) -> dict[str, StoreWriter]:
     """Opens a writer for every split whose store is not finished."""
-    extractor = load_extractor(wanted.features)
-    provenance = f"rlld extract: {extractor.name} {extractor.version}"
     writers = {}
     for split, videos in ids.items():
         path = place(split)
         if path.is_file():
             store = read_store(path)
-            if store.provenance == provenance and store.ids == tuple(videos):
+            if store.provenance == wanted.provenance and store.ids == tuple(videos):
                 continue
-        writer = StoreWriter(path, split, wanted, provenance=provenance)
+        writer = StoreWriter(path, split, wanted, provenance=wanted.provenance)
         writers[split] = stack.enter_context(writer)
     return writers
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlld.features.state import load_whole, read_state
-from rlld.features.views import Pictures, Segment
 
 if TYPE_CHECKING:
     import torch
@@ -86,30 +85,3 @@ class Backbone:
         # Bytes go to the device, a quarter of what they become there.
         raw = torch.from_numpy(pixels).to(self._scale.device)
         return (raw * self._scale + self._shift).movedim(-1, 1)
-
-
-def rows_where_seen(
-    segments: Sequence[Segment],
-    view: Pictures,
-    frames: int,
-    dim: int,
-    describe: Callable[[list[NDArray[Any]]], NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """Describes the segments that show something.
-
-    Args:
-        segments: All segments.
-        view: What is described of them.
-        frames: Rows of a segment.
-        dim: Dimensions of a row.
-        describe: Gets the pictures of each such segment, returns their rows (M * frames, dim).
-
-    Returns:
-        Rows (N * frames, dim), zeros where nothing is seen.
-    """
-    rows = np.zeros((len(segments), frames, dim), np.float32)
-    shown = {number: segment.views[view] for number, segment in enumerate(segments)}
-    seen = {number: pictures for number, pictures in shown.items() if pictures is not None}
-    if seen:
-        rows[list(seen)] = describe(list(seen.values())).reshape(-1, frames, dim)
-    return rows.reshape(-1, dim)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.features import spelled
-from rlld.features.base import Extractor, Rows, flat
+from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.state import load_whole, read_state
 from rlld.features.views import Chunk, Sound
 from rlld.features.weights import Published, find
@@ -140,11 +140,9 @@ class VGGish(Extractor):
 
     def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
         """Returns one row per segment."""
-        sound = [segment.views[self.views[0]] for segment in flat(chunks)]
-        rows = np.zeros((len(sound), DIM), np.float32)
-        heard = [samples for samples in sound if samples is not None]
-        if heard:
-            rows[[samples is not None for samples in sound]] = self._rows(np.stack(heard))
+        rows = rows_where_seen(
+            flat(chunks), self.views[0], 1, DIM, lambda heard: self._rows(np.stack(heard))
+        )
         return {"audio": rows}
 
     def _rows(self, samples: Array) -> Array:
