@@ -1,4 +1,4 @@
-"""Turn a published checkpoint (.pt) into a run folder."""
+"""Turn a published checkpoint (.pt, .pth, .safetensors) into a run folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Args:
     """Options of ``rlld convert``; dotted recipe settings (--gate.audio video) may follow."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """The checkpoint: a bare state dict or a JoMoLD-style dictionary."""
+    """The checkpoint: a state dict, also inside a dictionary of a training loop."""
     out: Path
     """Run folder to write."""
     network: str = "han"
@@ -40,6 +40,8 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     converted = convert_file(args.file, args.network, spec, overrides)
     save_run(args.out, converted.network, converted.recipe, spec, converted.facts)
     count = sum(parameter.numel() for parameter in converted.network.parameters())
+    for step in converted.facts.get("unwrapped", ()):
+        OUT.print(f"{args.file}: {step}", markup=False)
     OUT.print(
         f"{args.file}: {converted.layout.name} layout, {count:,} parameters in use; "
         f"run folder {args.out}",

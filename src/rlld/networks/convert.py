@@ -1,36 +1,30 @@
-"""Published checkpoints in, networks of ours out; nothing else reads ``.pt`` files of others.
-
-Nothing is unpickled but tensors, plain containers and the numpy arrays of a random state.
-"""
+"""Published checkpoints in, networks of ours out."""
 
 from __future__ import annotations
 
 import importlib
 import re
-import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from rlld.data.spec import LLP_SPEC, DataSpec
 from rlld.errors import RlldError, nearest
 from rlld.files import sha256
+from rlld.foreign.damage import Told
+from rlld.foreign.weights import Weights, read_weights
 from rlld.networks.base import Network
 from rlld.networks.published import Layout, State
 from rlld.recipe import Recipe, load_recipe
 from rlld.registry import NETWORKS
 
-CONTAINER = frozenset(
-    {"model", "optimizer", "scheduler", "epochs"}
-    | {"torch_rng", "cuda_rng", "random_rng", "numpy_rng"}
+TOLD = Told(
+    "damaged or no checkpoint of PyTorch",
+    "give the file of a checkpoint (tensors and plain values), or take it anew from its publisher",
 )
-"""Keys of a JoMoLD-style checkpoint, the state dict being under ``model``."""
 
 ALIKE = 0.7
 """Share of common names from which on a checkpoint looks like another network's."""
@@ -64,7 +58,7 @@ def convert_file(
     """Converts a published checkpoint file.
 
     Args:
-        path: The ``.pt`` file.
+        path: A file of ``torch.save`` or safetensors.
         network: Name of the network.
         spec: Classes, segments and feature dimensions that it was trained for.
         overrides: Dotted recipe settings.
@@ -72,11 +66,13 @@ def convert_file(
     Raises:
         RlldError: If the file is no checkpoint of a published layout of that network.
     """
-    state = read_checkpoint(path)
-    converted = convert_state(state, network, spec, overrides, where=str(path))
+    found = read_checkpoint(path)
+    converted = convert_state(found.tensors, network, spec, overrides, where=str(path))
     converted.facts.update(
         converted_from=path.name, source_sha256=sha256(path), layout=converted.layout.name
     )
+    if found.unwrapped:
+        converted.facts.update(unwrapped=list(found.unwrapped))
     return converted
 
 
@@ -96,25 +92,22 @@ def convert_state(
     for layout in published_layouts(network):
         settings = {**layout.settings, **layout.infer(state), **(overrides or {})}
         recipe = load_recipe(layout.recipe, settings)
-        built: Network = recipe.network.config.build(spec)
-        converted = Converted(built.eval(), recipe, spec, layout)
-        candidates.append((converted, layout.live(state)))
+        candidates.append((layout, recipe, layout.live(state), _sizes(recipe, spec)))
     # The layout whose keys agree best is the one that the file was meant to have.
-    converted, live = min(
-        candidates, key=lambda c: len(c[0].network.state_dict().keys() ^ c[1].keys())
-    )
-    reason = _mismatch(live, converted.network.state_dict())
+    layout, recipe, live, sizes = min(candidates, key=lambda c: len(c[2].keys() ^ c[3].keys()))
+    reason = _mismatch(live, sizes)
     if reason is not None:
         alike = _alike(state, spec)
         advice = "give a checkpoint of that network, and --data if it is not of LLP"
         if alike and network not in alike:
             advice = f"its keys look like network {' or '.join(alike)}: give --network {alike[0]}"
         raise RlldError(
-            f"{where}: does not fit network {network!r} in its {converted.layout.name} layout: "
+            f"{where}: does not fit network {network!r} in its {layout.name} layout: "
             f"{reason}; {advice}"
         )
-    converted.network.load_state_dict(live)
-    return converted
+    built: Network = recipe.network.config.build(spec)
+    built.load_state_dict(live)
+    return Converted(built.eval(), recipe, spec, layout)
 
 
 def published_layouts(network: str) -> tuple[Layout, ...]:
@@ -147,100 +140,40 @@ def _alike(state: State, spec: DataSpec) -> list[str]:
     for network in NETWORKS.names():
         for layout in _layouts(network):
             recipe = load_recipe(layout.recipe, layout.settings)
-            with torch.device("meta"):  # names without the cost of weights
-                built: Network = recipe.network.config.build(spec)
-            ours, theirs = _unnumbered(built.state_dict()), _unnumbered(layout.live(state))
+            ours, theirs = _unnumbered(_sizes(recipe, spec)), _unnumbered(layout.live(state))
             share = len(ours & theirs) / len(ours | theirs)
             best[network] = max(share, best.get(network, 0.0))
     largest = max(best.values())
     return [name for name, share in best.items() if share == largest >= ALIKE]
 
 
+def _sizes(recipe: Recipe, spec: DataSpec) -> State:
+    """Returns the tensors of a network without values: what a file claims costs no memory."""
+    with torch.device("meta"):
+        built: Network = recipe.network.config.build(spec)
+    sizes: State = built.state_dict()
+    return sizes
+
+
 def _unnumbered(names: Iterable[str]) -> set[str]:
     return {re.sub(r"\.\d+(?=\.)", ".#", name) for name in names}
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Reads the state dict of a published ``.pt`` file without running any of its code.
+def read_checkpoint(path: Path) -> Weights:
+    """Reads the state dict of a checkpoint without running any of its code.
 
     Args:
-        path: A bare state dict, or a JoMoLD-style dictionary that holds it under ``model``.
+        path: A file of ``torch.save`` or safetensors; wrappers around the state dict are looked
+            through.
 
     Raises:
         RlldError: If it is no such file, is damaged, or would need arbitrary unpickling.
     """
-    _check_magic(path)
-    try:
-        with _random_state_globals(), warnings.catch_warnings():
-            # A warning about the pickle protocol says nothing that the refusal does not.
-            warnings.simplefilter("ignore")
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Damaged or hostile bytes make the reader raise nearly anything; all of it is refusal.
-        raise RlldError(f"{path}: {_reason(error)}") from None
-    if isinstance(data, Mapping) and "model" in data:
-        unknown = sorted(str(key) for key in data if key not in CONTAINER)
-        if unknown:
-            raise RlldError(
-                f"{path}: a checkpoint dictionary with the unknown entry {unknown[0]!r}; known: "
-                f"{', '.join(sorted(CONTAINER))}"
-            )
-        data = data["model"]
-    if not isinstance(data, Mapping) or not data:
-        raise RlldError(f"{path}: holds {type(data).__name__}, expected a non-empty state dict")
-    for key, value in data.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise RlldError(
-                f"{path}: entry {key!r} is {type(value).__name__}, expected a tensor by its name; "
-                "this is no state dict"
-            )
+    found = read_weights(path, TOLD)
+    for key, value in found.tensors.items():
         if not value.isfinite().all():
-            raise RlldError(f"{path}: tensor {key!r} holds NaN or infinite values; refused")
-    return dict(data)
-
-
-def _check_magic(path: Path) -> None:
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "not there"
-        raise RlldError(f"{path}: {kind}; give the .pt file of a published checkpoint")
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise RlldError(f"{path}: cannot be read ({error.strerror}); check the file") from None
-    if not head:
-        raise RlldError(f"{path}: is empty; download it again")
-    if head[8:9] == b"{" and not head.startswith(b"PK"):
-        raise RlldError(
-            f"{path}: looks like safetensors, which published checkpoints are not; a run of rlld "
-            "needs no conversion"
-        )
-    if not head.startswith((b"PK\x03\x04", b"\x80")):
-        raise RlldError(f"{path}: not a file of torch.save; give a published .pt checkpoint")
-
-
-def _random_state_globals() -> AbstractContextManager[None]:
-    """Allows what a pickled ``numpy.random.get_state()`` consists of, nothing else."""
-    reconstruct = np.random.get_state()[1].__reduce__()[0]  # type: ignore[index]
-    allowed: list[Any] = [
-        (reconstruct, "numpy.core.multiarray._reconstruct"),
-        (reconstruct, "numpy._core.multiarray._reconstruct"),
-        np.ndarray,
-        np.dtype,
-        type(np.dtype(np.uint32)),
-    ]
-    context: AbstractContextManager[None] = torch.serialization.safe_globals(allowed)
-    return context
-
-
-def _reason(error: Exception) -> str:
-    found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if found:
-        return (
-            f"refused, because reading it would run {found[1]}; published checkpoints hold "
-            "tensors and random states only, take the file from its publisher"
-        )
-    return "damaged or no checkpoint of PyTorch; download it again"
+            raise RlldError(f"{path}: tensor {key[:80]!r} holds NaN or infinite values; refused")
+    return found
 
 
 def _mismatch(live: State, expected: State) -> str | None:
