@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
-    from rlld.api import evaluate, train
+    from rlld.api import evaluate, parse, train
     from rlld.data.dataset import load_data
-    from rlld.parsing.parse import parse
     from rlld.training.run_folder import load_run
 
 __all__ = ["RlldError", "evaluate", "load_data", "load_run", "parse", "train"]
@@ -23,7 +22,7 @@ _HOMES = {
     "evaluate": "rlld.api",
     "load_data": "rlld.data.dataset",
     "load_run": "rlld.training.run_folder",
-    "parse": "rlld.parsing.parse",
+    "parse": "rlld.api",
     "train": "rlld.api",
 }
 

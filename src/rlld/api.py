@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,16 @@ from rlld.compute import Compute
 from rlld.data.dataset import DataSet, load_data
 from rlld.evaluation import Evaluation
 from rlld.evaluation import evaluate as evaluate_run
+from rlld.parsing.parse import Features
+from rlld.parsing.parse import parse as parse_with
 from rlld.recipe import Recipe, load_recipe
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
+from rlld.types import Parse
 
 
 def train(
-    recipe: str | Recipe,
+    recipe: str | Path | Recipe,
     data: str | Path | DataSet,
     out: str | Path,
     *,
@@ -63,5 +66,22 @@ def evaluate(
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
     """
-    loaded = run if isinstance(run, Run) else load_run(Path(run))
+    loaded = run if isinstance(run, Run) else load_run(run)
     return evaluate_run(loaded, split, None if data is None else Path(data), by_tags=by_tags)
+
+
+def parse(
+    run: str | Path | Run,
+    source: str | Path | Features,
+    tags: Sequence[str] | None = None,
+    name: str = "",
+) -> Parse:
+    """Parses a clip or its features; see ``rlld.parsing.parse.parse``.
+
+    Args:
+        run: A run or its folder; to parse several clips, load it once.
+        source: A media file, or features by stream name, each (S, D) for S segments.
+        tags: Classes that the video is known to hold; no other is reported.
+        name: Name of the result; the file name when empty.
+    """
+    return parse_with(load_run(run) if isinstance(run, str | Path) else run, source, tags, name)

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rlld.data.annotations import read_weak
+from rlld.data.annotations import YOUTUBE_ID, read_weak
 from rlld.data.check import CheckReport, check
 from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.pack import YOUTUBE_ID, FeatureFinder, PackReport, pack
+from rlld.data.pack import FeatureFinder, PackReport, pack
 from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.clips import clip_of, find_clips
+from rlld.features.clips import clip_of, clips_of_videos
 from rlld.features.decode import probe
 from rlld.features.job import FAILED, Where, settle
 from rlld.features.to_files import extract_files
@@ -95,7 +95,7 @@ def from_clips(
     features = features or out.with_name(f"{out.name}.features")
     streams = load_extractor(extractors).streams(LLP_SPEC.segment_seconds)
     spec = replace(LLP_SPEC, streams=streams, features=extractors)
-    clips = find_clips([videos])
+    clips = clips_of_videos(videos)
     found = {video: clip for video in _all(ids) if (clip := clip_of(clips, video))}
     foreign = _foreign(set(clips) - {clip.stem for clip in found.values()}, ids)
     if not found:

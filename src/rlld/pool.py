@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -30,12 +31,14 @@ def each(
     *,
     shared: Path | None = None,
     gpus: int = 0,
+    apart: bool = False,
 ) -> Iterator[tuple[Task, Result | RlldError]]:
     """Runs a function on every task and yields results as they come.
 
     One worker runs in this process. More are fresh processes, so that ``function`` and the tasks
-    must be picklable and a calling script needs its ``if __name__ == "__main__"``. When the
-    consumer stops (Ctrl-C included), the workers are asked to end and given time to tidy up.
+    must be picklable and a calling script needs its ``if __name__ == "__main__"``. A process that
+    dies takes its task with it, and another goes on with the rest. When the consumer stops (Ctrl-C
+    included), the workers are asked to end and given time to tidy up.
 
     Args:
         function: What to run; a module-level function.
@@ -43,6 +46,7 @@ def each(
         workers: How many processes, or ``"ray"``.
         shared: A folder that the tasks write to, which the nodes of a cluster have to share.
         gpus: GPUs of each task on a cluster.
+        apart: Whether one worker is a fresh process too, because tasks may crash it.
 
     Yields:
         (task, result); the result is an ``RlldError`` when the function raised one or when the
@@ -51,7 +55,7 @@ def each(
     if workers == "ray":
         yield from each_on_ray(function, tasks, shared=shared, gpus=gpus)
         return
-    if workers == 1 or len(tasks) < 2:
+    if not apart and (workers == 1 or len(tasks) < 2):
         for task in tasks:
             yield task, _attempt(function, task)
         return
@@ -66,14 +70,15 @@ def each(
                 process, task = crew.pop(pipe)
                 try:
                     result = pipe.recv()
-                except EOFError:
+                except (EOFError, ConnectionResetError):
                     process.join()
-                    yield task, RlldError(f"{task}: the worker process died over it")
+                    yield task, RlldError(f"{task}: {_death(process.exitcode)}")
                     _hire(crew, function, waiting)
                     continue
                 if waiting:
                     crew[pipe] = (process, waiting.pop())
-                    pipe.send(crew[pipe][1])
+                    with suppress(BrokenPipeError):  # it has died meanwhile, which recv will tell
+                        pipe.send(crew[pipe][1])
                 else:
                     pipe.close()
                     process.join()
@@ -101,7 +106,18 @@ def _hire(
     process.start()
     theirs.close()
     crew[ours] = (process, waiting.pop())
-    ours.send(crew[ours][1])
+    with suppress(BrokenPipeError):
+        ours.send(crew[ours][1])
+
+
+def _death(status: int) -> str:
+    told = "the worker process died over it"
+    if status >= 0:
+        return f"{told} (exit status {status})"
+    name = next((known.name for known in signal.Signals if known == -status), f"signal {-status}")
+    if name == "SIGKILL":
+        return f"{told} ({name}), probably for want of memory; run again, with fewer workers"
+    return f"{told} ({name}), in a library that it crashes; go on without it"
 
 
 def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:

@@ -93,7 +93,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(
-    name: str,
+    name: str | Path,
     overrides: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> Recipe:
@@ -108,6 +108,7 @@ def load_recipe(
     Raises:
         RlldError: If there is no such recipe or a setting is wrong.
     """
+    name = str(name)
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not path.is_file():
         raise RlldError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")

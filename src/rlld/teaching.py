@@ -23,7 +23,7 @@ from rlld.data.store import StoreWriter, read_store
 from rlld.denoisers.pseudo import LabelPrompts, Teacher
 from rlld.errors import RlldError, nearest
 from rlld.features import extractor_configs, load_extractor
-from rlld.features.clips import find_clips
+from rlld.features.clips import clips_of_videos
 from rlld.features.job import JobReport, Where
 from rlld.features.text import Language
 from rlld.features.to_stores import VIDEOS, Wanted, fill_stores
@@ -95,7 +95,7 @@ def make_scores(
     }
     for split in labels:
         _check_free(scores_path(folder, name, split), teacher)
-    clips = find_clips([videos or folder / VIDEOS])
+    clips = clips_of_videos(videos or folder / VIDEOS)
     # Weights and words are looked at before hours go into the clips.
     scorer = _scorer(method, spec, list(labels.values()), where)
     extractor = load_extractor(method.features)

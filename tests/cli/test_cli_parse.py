@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from parse_kit import CLASSES, make_clip, make_run
 from rlld.cli import main
+from rlld.cli.parse import Parser
 from rlld.data.store import StoreWriter
 from rlld.export import csv_events, json_events
 from rlld.training.run_folder import load_run
@@ -73,10 +75,11 @@ def test_json_csv_and_text_agree(call, made, tmp_path) -> None:
 
 
 def test_tags_restrict(call, made) -> None:
-    result = call("parse", made / "run", made / "clip.mp4", "--tags", "Dog_bark", "--format=json")
-    parse = json_events.loads(result.stdout, "stdout")
-    assert parse.tags == ("Dog_bark",)
-    assert {event.label for event in parse.events} == {"Dog_bark"}
+    for tags, known in (("Dog_bark", ("Dog_bark",)), ("Rain, Dog_bark", ("Rain", "Dog_bark"))):
+        result = call("parse", made / "run", made / "clip.mp4", "--tags", tags, "--format=json")
+        parse = json_events.loads(result.stdout, "stdout")
+        assert parse.tags == known
+        assert {event.label for event in parse.events} == {"Dog_bark"}
 
 
 def test_the_page_is_written_to_the_current_folder(call, made, tmp_path) -> None:
@@ -111,6 +114,7 @@ def test_a_folder_is_parsed_past_bad_clips(call, made, tmp_path) -> None:
     clips.mkdir()
     for name in ("-x.mp4", "b.mp4", "same.mp4", "same.mov"):
         shutil.copy(made / "clip.mp4", clips / name)
+    (clips / "._b.mp4").write_bytes(b"Mac OS X")
     (clips / "bad.mp4").write_text("text")
     (clips / "notes.txt").write_text("not a clip")
     result = call("parse", made / "run", clips, "--format", "json", "--out", out)
@@ -118,10 +122,40 @@ def test_a_folder_is_parsed_past_bad_clips(call, made, tmp_path) -> None:
     assert "Traceback" not in result.stderr
     assert "bad.mp4: is no audio or video file" in result.stderr
     assert "1 of 5 clips could not be parsed: bad.mp4" in result.stderr
+    assert "passed over 1 file that is no clip (notes.txt)" in result.stderr
     names = ["-x.json", "b.json", "same.mov.json", "same.mp4.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     for name in names:
         json_events.loads((out / name).read_text(), name)
+
+
+class Crashing(Parser):
+    """Dies over one clip, as a fault of a library does, and does not foresee another."""
+
+    def _parse(self, run, job):
+        if job.name == "crash.mp4":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if job.name == "strange.mp4":
+            raise TypeError("a film of no kind")
+        return super()._parse(run, job)
+
+
+def test_a_clip_that_crashes_costs_itself_alone(call, made, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("rlld.cli.parse.Parser", Crashing)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("a", "crash", "strange", "z"):
+        shutil.copy(made / "clip.mp4", clips / f"{name}.mp4")
+    result = call("parse", made / "run", clips, "--format", "csv", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "crash.mp4: the worker process died over it (SIGSEGV)" in result.stderr
+    assert "strange.mp4: unexpected TypeError (a film of no kind)" in result.stderr
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.csv", "z.csv"]
+
+
+def test_what_is_wrong_for_all_clips_is_said_once(call, fails_with, made, tmp_path) -> None:
+    clips = [shutil.copy(made / "clip.mp4", tmp_path / f"{name}.mp4") for name in "ab"]
+    fails_with(call("parse", made / "run", *clips, "--tags", "Dog_bork"), "mean 'Dog_bark'")
 
 
 def test_several_clips_print_several_tables(call, made, tmp_path) -> None:
@@ -220,7 +254,7 @@ def test_files_that_are_no_clips(call, fails_with, made, tmp_path, content, word
 
 def test_paths_that_are_no_files(call, fails_with, made, tmp_path) -> None:
     fails_with(call("parse", made / "run", tmp_path / "none.mp4"), "no such file")
-    fails_with(call("parse", made / "run", tmp_path), "a folder without media files")
+    fails_with(call("parse", made / "run", tmp_path), "no clips in it")
     fails_with(call("parse", made / "run"), "nothing to parse")
 
 
@@ -240,12 +274,12 @@ def test_places_that_cannot_be_written(call, fails_with, made, tmp_path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_arguments_that_contradict(call, fails_with, made) -> None:
+def test_arguments_that_contradict(call, fails_with, made, tmp_path) -> None:
     run, clip = made / "run", made / "clip.mp4"
     fails_with(call("parse", run, "--features", "x.safetensors"), "--id is missing")
     fails_with(call("parse", run, "--id", "x"), "--id: names a video in --features")
-    fails_with(call("parse", run, clip, clip, "--format", "json"), "give --out FOLDER")
-    fails_with(call("parse", run, clip, clip, "--out", "x"), "two clips have this name")
+    other = tmp_path / "other.mp4"
+    fails_with(call("parse", run, clip, other, "--format", "json"), "give --out FOLDER")
     missing = ("--features", "x.safetensors", "--id", "x")
     fails_with(call("parse", run, *missing), "x.safetensors: no such store")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +13,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from rlld.features.base import ClipFeatures
 from rlld.features.decode import Clip
+from rlld.features.job import Task, extract_task
 from rlld.features.views import Pictures, Sound
 
 
@@ -90,3 +94,10 @@ def flashes(seconds: float, start: float, end: float, fps: int = 12) -> list[tup
     """Dark pictures, bright ones in [start, end)."""
     times = [k / fps for k in range(round(seconds * fps))]
     return [(time, 220 if start <= time < end else 30) for time in times]
+
+
+def crashing_over_bb(task: Task) -> ClipFeatures:
+    """Extracts a clip as a worker does; the clip ``bb`` crashes it."""
+    if task.video == "bb":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return extract_task(task)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rlld
 from parse_kit import CLASSES, make_clip, make_run
 from rlld.data.store import StoreWriter
 from rlld.errors import RlldError
@@ -42,6 +43,14 @@ def test_a_clip_gives_what_its_features_give(run, tmp_path) -> None:
     assert from_clip.duration == features.info.duration
     assert from_features.duration == 4.0
     assert labels(from_clip, "audio") == labels(from_clip, "audio_visual") == set(CLASSES[:2])
+
+
+def test_names_are_strings_or_paths(run, tmp_path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", 1.0)
+    expected = rlld.parse(run, clip)
+    assert rlld.parse(str(run.path), str(clip)) == expected
+    assert rlld.parse(run.path, clip, ["Rain"]).tags == ("Rain",)
+    assert rlld.load_run(str(run.path)).facts == run.facts
 
 
 def test_a_clip_needs_the_extractor_of_the_training(run, tmp_path) -> None:

@@ -71,7 +71,7 @@ class TableArgs(FigureArgs):
 
 def names(joined: str | None) -> list[str] | None:
     """Returns names that were joined by commas."""
-    return None if joined is None else joined.split(",")
+    return None if joined is None else [name.strip() for name in joined.split(",")]
 
 
 def show_table(number: int, args: TableArgs) -> None:

@@ -58,7 +58,7 @@ def run(args: Args) -> None:
     if args.features is not None:
         report = from_features(args.annotations, args.features, args.out)
     elif args.videos is not None:
-        where = Where("ray" if args.on == "ray" else args.workers, args.device)
+        where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
         report = from_clips(
             args.annotations, args.videos, args.out, args.extractors, args.features_out, where
         )

@@ -75,7 +75,7 @@ def _compute(args: Args) -> None:
         _say,
         name=args.name,
         videos=args.videos,
-        where=Where(args.workers, args.device),
+        where=Where(args.workers, args.device, apart=True),
         skip_failed=args.skip_failed,
     )
     if done.failed:

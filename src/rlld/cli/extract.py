@@ -43,7 +43,7 @@ def run(args: Args) -> None:
     from rlld.console import OUT
     from rlld.features.job import Where
 
-    where = Where("ray" if args.on == "ray" else args.workers, args.device)
+    where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
     report, target, listing = _extract(args, where)
     OUT.print(f"{args.features} features of {report.clips} clips in {target}", markup=False)
     for video, notes in list(report.notes.items())[:SHOWN]:

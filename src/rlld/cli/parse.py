@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from rlld.training.run_folder import Run
     from rlld.types import Event, Parse
 
-PICTURES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
-SOUNDS = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus")
-MEDIA = frozenset((*PICTURES, *SOUNDS))
-"""Suffixes of what is taken from a folder of clips."""
-
 
 @dataclass(frozen=True)
 class Args:
@@ -28,7 +23,7 @@ class Args:
     run: tyro.conf.Positional[Path]
     """Run folder of ``rlld train``."""
     clips: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Media files, or folders of them. Put -- before the first when a name starts with '-'."""
+    """Clips, or folders of them. Put -- before the first when a name starts with '-'."""
     tags: str | None = None
     """Classes that the clips are known to hold, Speech,Dog: no other class is reported, and no
     tag is dropped for a low video-level probability."""
@@ -64,27 +59,30 @@ class Job:
     clip: Path | None
     out: Path | None
 
+    def __str__(self) -> str:
+        return self.name if self.clip is None else str(self.clip)
+
 
 def run(args: Args) -> None:
     """Parses every clip; goes on past bad ones and tells of them at the end."""
     form = _format(args)
     jobs = _jobs(args, form)
-    from rlld.compute import Compute
     from rlld.console import ERR, OUT
-    from rlld.training.run_folder import load_run
+    from rlld.pool import each
 
-    loaded = load_run(args.run, Compute(args.device).torch_device)
-    tags = None if args.tags is None else [tag for tag in args.tags.split(",") if tag]
-    loaded.spec.taxonomy.indices(tags or ())  # a wrong tag is wrong for every clip: say it once
     failed = []
-    for job in jobs:
-        try:
-            _give(_parse(loaded, job, args, tags), loaded, job, args, form)
-        except RlldError as error:
-            if len(jobs) == 1:
-                raise
-            failed.append(job.name)
-            ERR.print(f"rlld: {error}", markup=False)
+    try:
+        # Of several, one that crashes its process must not take the others with it.
+        for job, result in each(Parser(args, form), jobs, 1, apart=len(jobs) > 1):
+            if not isinstance(result, RlldError):
+                _show(result, job, form)
+            elif len(jobs) == 1:
+                raise result
+            else:
+                failed.append(job.name)
+                ERR.print(f"rlld: {result}", markup=False)
+    except UnusableError as error:
+        raise RlldError(str(error)) from None
     if failed:
         raise RlldError(
             f"{len(failed)} of {len(jobs)} clips could not be parsed: {', '.join(failed)}; "
@@ -116,32 +114,15 @@ def _jobs(args: Args, form: str) -> list[Job]:
         return [Job(args.id, clip, _target(args, args.id, form, many=False))]
     if args.id is not None:
         raise RlldError("--id: names a video in --features, which is missing; give a store")
-    clips = list(_clips(args.clips))
+    from rlld.features.clips import media_files, named
+
+    clips = named(media_files(args.clips))
     if not clips:
         raise RlldError("nothing to parse; give a clip, a folder of clips or --features")
     many = len(clips) > 1
     if many and args.out is None and form != "text":
         raise RlldError(f"{len(clips)} clips as {form} need a folder; give --out FOLDER")
-    stems = [clip.stem for clip in clips]
-    names = [clip.stem if stems.count(clip.stem) == 1 else clip.name for clip in clips]
-    for name in names:
-        if names.count(name) > 1:
-            raise RlldError(f"{name}: two clips have this name; parse their folders one by one")
-    return [
-        Job(clip.name, clip, _target(args, name, form, many))
-        for clip, name in zip(clips, names, strict=True)
-    ]
-
-
-def _clips(given: tuple[Path, ...]) -> Iterator[Path]:
-    for path in given:
-        if not path.is_dir():
-            yield path
-            continue
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in MEDIA)
-        if not found:
-            raise RlldError(f"{path}: a folder without media files; give clips or their folder")
-        yield from found
+    return [Job(clip.name, clip, _target(args, id, form, many)) for id, clip in clips.items()]
 
 
 def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
@@ -151,51 +132,110 @@ def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
     return args.out / f"{name}.{suffix}" if many or args.out.is_dir() else args.out
 
 
-def _parse(loaded: Run, job: Job, args: Args, tags: list[str] | None) -> Parse:
-    from rlld.parsing.parse import parse
-    from rlld.parsing.sources import stored_features
-
-    if args.features is not None:
-        features = stored_features(args.features, job.name, loaded.spec)
-        return parse(loaded, features, tags, name=job.name)
-    if job.clip is None:
-        raise AssertionError("a job has a clip or features")
-    return parse(loaded, job.clip, tags)
+class UnusableError(Exception):
+    """What is wrong for every clip, so that nothing can be parsed at all."""
 
 
-def _give(parse: Parse, loaded: Run, job: Job, args: Args, form: str) -> None:
-    from rlld.console import ERR, OUT
-    from rlld.export import load_format
-    from rlld.files import write_text
-    from rlld.report import text
-    from rlld.report.page import write_page
+class Parser:
+    """Parses jobs, and writes what is written; the run is loaded where the first one is done."""
 
-    if form == "html" and job.out is not None:
-        held = write_page(
-            parse, job.out, job.clip, _truth(loaded, job, args.annotations), args.link_video
-        )
+    def __init__(self, args: Args, form: str) -> None:
+        self.args = args
+        self.form = form
+
+    @cached_property
+    def run(self) -> Run:
+        """The run, for which the tags are right."""
+        from rlld.compute import Compute
+        from rlld.training.run_folder import load_run
+
+        try:
+            run = load_run(self.args.run, Compute(self.args.device).torch_device)
+            run.spec.taxonomy.indices(self.tags or ())
+        except RlldError as error:
+            raise UnusableError(str(error)) from None
+        return run
+
+    @property
+    def tags(self) -> list[str] | None:
+        """The classes that all clips are known to hold."""
+        given = self.args.tags
+        return None if given is None else [tag.strip() for tag in given.split(",") if tag.strip()]
+
+    def __call__(self, job: Job) -> Parse:
+        """Parses one clip, or features.
+
+        Raises:
+            RlldError: If that cannot be parsed or written.
+        """
+        run = self.run
+        try:
+            parse = self._parse(run, job)
+            if job.out is not None:
+                self._write(parse, run, job, job.out)
+            return parse
+        except RlldError:
+            raise
+        except Exception as error:
+            if job.clip is None:
+                raise
+            from rlld.features.clips import strange
+
+            raise strange(job.clip, error) from error  # which costs itself alone
+
+    def _parse(self, run: Run, job: Job) -> Parse:
+        from rlld.parsing.parse import parse
+        from rlld.parsing.sources import stored_features
+
+        if self.args.features is not None:
+            features = stored_features(self.args.features, job.name, run.spec)
+            return parse(run, features, self.tags, name=job.name)
+        if job.clip is None:
+            raise AssertionError("a job has a clip or features")
+        return parse(run, job.clip, self.tags)
+
+    def _write(self, parse: Parse, run: Run, job: Job, out: Path) -> None:
+        from rlld.files import write_text
+
+        if self.form != "html":
+            write_text(out, _dumps(parse, self.form))
+            return
+        from rlld.console import ERR
+        from rlld.report.page import write_page
+
+        truth = _truth(run, job, self.args.annotations)
+        held = write_page(parse, out, job.clip, truth, self.args.link_video)
         if held is not None and held.linked is not None:
-            ERR.print(f"{job.out}: plays {held.linked}; keep both where they are", markup=False)
-    elif job.out is not None:
-        dumps = text.dumps if form == "text" else load_format(form).dumps
-        write_text(job.out, dumps(parse))
+            ERR.print(f"{out}: plays {held.linked}; keep both where they are", markup=False)
+
+
+def _dumps(parse: Parse, form: str) -> str:
+    from rlld.export import load_format
+    from rlld.report import text
+
+    return text.dumps(parse) if form == "text" else load_format(form).dumps(parse)
+
+
+def _show(parse: Parse, job: Job, form: str) -> None:
+    from rlld.console import OUT
+    from rlld.report import text
+
+    if job.out is not None:
+        OUT.print(f"written: {job.out}", markup=False)
     elif form == "text":
         OUT.print(text.parse_table(parse))
-        return
     else:
-        OUT.out(load_format(form).dumps(parse), end="")
-        return
-    OUT.print(f"written: {job.out}", markup=False)
+        OUT.out(_dumps(parse, form), end="")
 
 
-def _truth(loaded: Run, job: Job, annotations: Path | None) -> tuple[Event, ...] | None:
+def _truth(run: Run, job: Job, annotations: Path | None) -> tuple[Event, ...] | None:
     if annotations is None:
         return None
     from rlld.console import ERR
     from rlld.report.truth import known_events
 
     video = job.name if job.clip is None else job.clip.stem
-    found = known_events(annotations, video, loaded.spec)
+    found = known_events(annotations, video, run.spec)
     if found is None:
         ERR.print(f"{annotations}: no events of {video!r}; the page shows none", markup=False)
     return found

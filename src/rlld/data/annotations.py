@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 WEAK_HEADER = ("filename", "event_labels")
 DENSE_HEADER = ("filename", "onset", "offset", "event_labels")
 BOM = "\ufeff"
+YOUTUBE_ID = 11
+"""Characters at the start of an LLP id that are the id of the whole YouTube video."""
 
 LLP_AUDIO_VERSIONS = {
     "d5435664668bec6e7eafb39059d2f424ed2682f6b55395262fc3cb691b7d0778": (

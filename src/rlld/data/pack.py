@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.console import progress
-from rlld.data.annotations import audio_version, read_bytes, read_dense, read_weak
+from rlld.data.annotations import YOUTUBE_ID, audio_version, read_bytes, read_dense, read_weak
 from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
 from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, spec_text
@@ -28,7 +28,6 @@ from rlld.data.store import FeatureError, StoreWriter, store_path
 from rlld.errors import RlldError
 from rlld.files import write_text, written_aside
 
-YOUTUBE_ID = 11
 SHOWN = 20
 PROBLEMS_FILE = "problems.txt"
 SKIPPED_FILE = "skipped.txt"

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.console import progress
+from rlld.data.annotations import YOUTUBE_ID
 from rlld.data.dataset import weak_files
 from rlld.data.feature_comparison import Likeness, Pair
 from rlld.data.feature_faults import faults
 from rlld.data.feature_statistics import Gatherer, StreamStatistics, chosen, statistics_from
-from rlld.data.pack import MANIFEST, YOUTUBE_ID
+from rlld.data.pack import MANIFEST
 from rlld.data.spec import FILE_NAME, LLP_SPEC, StreamSpec, read_spec
 from rlld.data.store import Store, read_store, store_path, verify_store
 from rlld.errors import RlldError

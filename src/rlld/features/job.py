@@ -37,6 +37,8 @@ class Where:
         workers: Processes, ``"ray"`` for every CPU of a cluster, 0 for one per core. On a GPU they
             are threads that decode, while the GPU describes what came, clips mixed.
         device: ``auto`` takes CUDA where there is one.
+        apart: Whether one worker on a CPU is a process of its own as more are. A clip that crashes
+            it then costs itself alone, but a script needs its ``if __name__ == "__main__"``.
 
     Raises:
         RlldError: If the number of workers is negative.
@@ -44,6 +46,7 @@ class Where:
 
     workers: Workers = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if self.workers != "ray" and self.workers < 0:
@@ -134,7 +137,7 @@ def extracted(
         _full_precision()
         results = each_batched(tasks, extractor, workers)
     else:
-        results = each(extract_task, tasks, workers)
+        results = each(extract_task, tasks, workers, apart=where.apart)
     with progress("extracting", total, total - len(tasks)) as tick:
         for task, result in results:
             yield task, result

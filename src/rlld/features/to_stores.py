@@ -18,7 +18,7 @@ from rlld.data.store import StoreWriter, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import Extractor, fitted, per_segment
-from rlld.features.clips import clip_of, find_clips, stamp_of
+from rlld.features.clips import clip_of, clips_of_videos, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
 from rlld.files import write_text
@@ -98,7 +98,7 @@ def extract_dataset(
     spec = replace(
         old, streams=wanted.streams, features=features, features_version=extractor.version
     )
-    clips = _clip_files(videos or folder / VIDEOS)
+    clips = clips_of_videos(videos or folder / VIDEOS)
     made = made_by(extractor, spec.segment_seconds)
 
     def describe() -> None:
@@ -216,9 +216,3 @@ def _fill(
         if found:
             notes[task.video] = found
         writers[splits[task.video]].add(task.video, rows, stamp_of(task.path))
-
-
-def _clip_files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise RlldError(f"{folder}: no such folder; the clips of the data set are expected there")
-    return find_clips([folder])

@@ -126,7 +126,7 @@ def save_run(
     write_text(path / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
-def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
+def load_run(path: str | Path, device: torch.device | str = "cpu") -> Run:
     """Reads a run folder.
 
     Args:
@@ -137,6 +137,7 @@ def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
         RlldError: If it is no run folder, comes from a newer version, was damaged or changed, or
             does not give the outputs that it gave when it was written.
     """
+    path = Path(path)
     config = read_config(path)
     recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
     spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")

@@ -1,0 +1,45 @@
+"""Tasks on processes; nothing heavy is imported here, because every worker imports it too."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from rlld.errors import RlldError
+from rlld.pool import each
+
+
+def square_or_fail(task: int) -> int:
+    if task == 3:
+        raise RlldError("three is refused")
+    if task == 5:
+        os._exit(9)
+    if task == 7:
+        raise ValueError("a bug")
+    if task in (8, 9):
+        os.kill(os.getpid(), signal.SIGSEGV if task == 8 else signal.SIGKILL)
+    return task * task
+
+
+def test_pool_outlives_refusals_and_dying_workers():
+    results = dict(each(square_or_fail, [1, 2, 3, 4, 5, 6], 2))
+    assert {task: results[task] for task in (1, 2, 4, 6)} == {1: 1, 2: 4, 4: 16, 6: 36}
+    assert str(results[3]) == "three is refused"
+    assert str(results[5]) == "5: the worker process died over it (exit status 9)"
+
+
+def test_one_worker_apart_dies_alone():
+    results = dict(each(square_or_fail, [1, 8, 9, 4], 1, apart=True))
+    assert (results[1], results[4]) == (1, 16)
+    assert "8: the worker process died over it (SIGSEGV)" in str(results[8])
+    assert "9: the worker process died over it (SIGKILL), probably for want" in str(results[9])
+    ((_, alone),) = each(square_or_fail, [8], 1, apart=True)
+    assert "SIGSEGV" in str(alone)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pool_raises_bugs(workers):
+    with pytest.raises(ValueError, match="a bug"):
+        list(each(square_or_fail, [1, 7, 2], workers))
