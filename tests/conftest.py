@@ -1,31 +1,64 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, and what becomes of tests whose needs are not met."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS
+from llp_kit import write_llp
 from tiny import make_tiny
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that use real files, so that ``-m`` can choose among them."""
+    for item in items:
+        for mark in ("llp", "media"):
+            if f"shared_{mark}" in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
+
+SLOW_SECONDS = 1800
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test whose needs are not met, before any fixture is made."""
+    for mark, need in NEEDS.items():
+        if item.get_closest_marker(mark) and not need.there():
+            pytest.skip(need.without)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says in one line per reason what was not checked."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        terminalreporter.section("not checked here")
+    for reason, count in reasons.items():
+        terminalreporter.line(f"{count} skipped: {reason}")
 
 
 @pytest.fixture(scope="session")
 def shared_llp() -> Path:
-    """The real LLP annotation files, which lie beside the checkout."""
-    folder = SHARED / "llp"
-    assert folder.is_dir(), f"{folder} is missing: put the LLP annotation files there"
-    return folder
+    """The folder of the real LLP annotation files."""
+    return LLP_FOLDER
 
 
 @pytest.fixture(scope="session")
 def shared_media() -> Path:
-    """The folder of real clips beside the checkout."""
-    folder = SHARED / "media"
-    assert folder.is_dir(), f"{folder} is missing: put an LLP clip there"
-    return folder
+    """The folder of the real clip."""
+    return MEDIA_FOLDER
+
+
+@pytest.fixture(scope="session")
+def invented_llp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Annotation files of LLP's names and with LLP's traps, of invented videos."""
+    return write_llp(tmp_path_factory.mktemp("llp"))
 
 
 @pytest.fixture(scope="session")

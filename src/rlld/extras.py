@@ -20,7 +20,7 @@ EXTRAS = {
 }
 """Packages of each extra, by the name they are imported by."""
 
-NEED_TORCHVISION = ("torchvision", "transformers")
+NEED_TORCHVISION = ("torchvision", "transformers", "torchmetrics")
 """Packages that torchvision breaks when it does not fit the installed torch."""
 
 OPERATORS = ("nms", "qnms")
@@ -58,8 +58,8 @@ def _mend_torchvision() -> None:
     """Makes torchvision importable where its compiled part does not fit torch.
 
     A CUDA build of torchvision beside a CPU build of torch fails while it describes operators of
-    detection that were never registered, and takes transformers with it. Networks and transforms
-    need none of them, so that their names are enough.
+    detection that were never registered, and takes all with it that import it. Networks and
+    transforms need none of them, so that their names are enough.
     """
     if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
         return

@@ -1,4 +1,4 @@
-"""The verbs of the benchmarks through the installed command: once right, once wrong."""
+"""The verbs of the benchmarks: once right, once wrong."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ QUICK = ("--updates", "4", "--device", "cpu", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
-def table(tiny_data, run_cli, tmp_path_factory):
+def table(tiny_data, installed, tmp_path_factory):
     out = tmp_path_factory.mktemp("bench")
     options = ("--seeds", "2", "--recipes", "weak,constant,rlld", *QUICK)
-    result = run_cli("bench", "denoising", "--data", tiny_data, "--out", out, *options)
+    result = installed("bench", "denoising", "--data", tiny_data, "--out", out, *options)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -86,11 +86,11 @@ def test_denoising_refuses(tiny_data, run_cli, fails_with, tmp_path, options, wo
     assert not out.exists()
 
 
-def test_suggest_names_videos_and_writes_them(table, run_cli, tmp_path):
+def test_suggest_names_videos_and_writes_them(table, installed, tmp_path):
     runs = (path.parent for path in table[0].glob("runs/*/config.json"))
     run = next(r for r in runs if '"name": "rlld"' in (r / "config.json").read_text())
     file = tmp_path / "next.csv"
-    result = run_cli("suggest", run, "--count", "3", "--out", file)
+    result = installed("suggest", run, "--count", "3", "--out", file)
     assert result.returncode == 0, result.stderr
     lines = file.read_text().splitlines()
     assert len(lines) == 4

@@ -1,4 +1,4 @@
-"""``rlld data pack`` and ``rlld data check`` through the installed entry point."""
+"""``rlld data pack``, ``rlld data check`` and ``rlld data answers``."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def birds(tmp_path: Path) -> Path:
 PACK = ("data", "pack", "--annotations", "annotations", "--features", "features", "--out", "D")
 
 
-def test_pack_and_check(birds: Path, run_cli: Callable) -> None:
-    result = run_cli(*PACK, "--spec", "spec.yaml", cwd=birds)
+def test_pack_and_check(birds: Path, installed: Callable) -> None:
+    result = installed(*PACK, "--spec", "spec.yaml", cwd=birds)
     assert (result.returncode, result.stderr) == (0, "")
     assert "packed 2 train, 2 validation videos into D" in result.stdout
     files = sorted(str(path.relative_to(birds / "D")) for path in (birds / "D").rglob("*.*"))
@@ -56,7 +56,7 @@ def test_pack_and_check(birds: Path, run_cli: Callable) -> None:
         "features/train.safetensors",
         "features/validation.safetensors",
     ]
-    checked = run_cli("data", "check", "D", cwd=birds)
+    checked = installed("data", "check", "D", cwd=birds)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "0 errors, 0 warnings, 0 notes" in checked.stdout
     assert "2 read whole, checksums compared" in checked.stdout
@@ -114,7 +114,9 @@ def test_check_needs_a_data_set(tmp_path: Path, run_cli: Callable, fails_with: C
     fails_with(run_cli("data", "check", tmp_path), "holds neither dataset.yaml nor")
 
 
-def test_a_collection_of_tags_alone_and_its_answers(birds: Path, run_cli: Callable) -> None:
+def test_a_collection_of_tags_alone_and_its_answers(
+    birds: Path, run_cli: Callable, installed: Callable
+) -> None:
     """No dense annotation, no validation split: packed, checked and answered all the same."""
     bare = 'annotations: {validation: "", test: "", audio: "", visual: ""}'
     spec = SPEC.replace('annotations: {test: ""}', bare)
@@ -127,7 +129,7 @@ def test_a_collection_of_tags_alone_and_its_answers(birds: Path, run_cli: Callab
     assert "packed 2 train videos into D" in result.stdout
     assert "answers: 1" in result.stdout
     (birds / "more.csv").write_text("video,class,modality,present\nb,Owl,audio,1\n-a,Owl,audio,\n")
-    added = run_cli("data", "answers", "D", "more.csv", cwd=birds)
+    added = installed("data", "answers", "D", "more.csv", cwd=birds)
     assert (added.returncode, added.stderr) == (0, "")
     assert "1 answers added, 2 in all" in added.stdout
     checked = run_cli("data", "check", "D", cwd=birds)

@@ -1,4 +1,4 @@
-"""``rlld data simulate`` as installed."""
+"""``rlld data simulate``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from rlld.data.dataset import load_data
 
 
-def test_makes_a_data_set(run_cli, tmp_path: Path) -> None:
+def test_makes_a_data_set(installed, tmp_path: Path) -> None:
     out = tmp_path / "sim"
-    result = run_cli("data", "simulate", "--out", out, "--videos", 12, 3, 4, "--seed", 7)
+    result = installed("data", "simulate", "--out", out, "--videos", 12, 3, 4, "--seed", 7)
     assert result.returncode == 0, result.stderr
     assert "12 train, 3 validation, 4 test videos (audio 40, visual_2d 40)" in result.stdout
     assert str(out) in result.stdout

@@ -1,4 +1,4 @@
-"""``rlld data render`` and ``rlld extract`` through the installed entry point."""
+"""``rlld data render`` and ``rlld extract``."""
 
 from __future__ import annotations
 
@@ -8,24 +8,41 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def rendered(run_cli, tmp_path_factory):
+def rendered(installed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "set"
-    result = run_cli("data", "render", "--out", folder, "--videos", "2,1,1", "--classes", "2")
+    result = installed("data", "render", "--out", folder, "--videos", "2,1,1", "--classes", "2")
     assert result.returncode == 0, result.stderr
     assert "2 training, 1 validation and 1 test clips of 2 classes" in result.stdout
     return folder
 
 
-def test_render_then_extract_makes_a_data_set_that_loads(run_cli, rendered):
+def test_render_then_extract_makes_a_data_set_that_loads(run_cli, installed, rendered):
     from rlld.data.dataset import load_data
 
-    result = run_cli("extract", rendered)
+    result = installed("extract", rendered)
     assert result.returncode == 0, result.stderr
     assert "light features of 4 clips" in result.stdout
     data = load_data(rendered)
     assert len(data.train) == 2 and len(data.validation) == len(data.test) == 1
     again = run_cli("extract", rendered)
     assert again.returncode == 0, again.stderr
+
+
+def test_rendered_clips_train_a_parser(run_cli, rendered, tmp_path):
+    run, scores, page = (tmp_path / name for name in ("run", "scores.json", "clip.html"))
+    small = ("--network.hidden", 16, "--schedule.updates", 2, "--schedule.batch_size", 2)
+    clip = next(rendered.glob("videos/*.mp4"))
+    for command in (
+        ("extract", rendered),
+        ("data", "check", rendered),
+        ("train", "han", "--data", rendered, "--out", run, *small),
+        ("evaluate", run, "--split", "test", "--json", scores),
+        ("parse", run, clip, "--out", page),
+    ):
+        result = run_cli(*command)
+        assert result.returncode == 0, result.stderr
+    assert 0 <= json.loads(scores.read_text())["segment"]["type"] <= 100
+    assert page.stat().st_size > 10_000
 
 
 def test_extract_of_a_bare_folder(run_cli, rendered, tmp_path):

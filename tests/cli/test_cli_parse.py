@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from parse_kit import CLASSES, make_clip, make_run
-from rlld.cli import main
 from rlld.cli.parse import Parser
 from rlld.data.store import StoreWriter
 from rlld.export import csv_events, json_events
@@ -31,20 +30,8 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def call(capsys, monkeypatch) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``rlld ARGS`` in this process: as ``run_cli``, without its seconds of start."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
-            if cwd is not None:
-                patch.chdir(cwd)
-            main([str(arg) for arg in args])
-        said = capsys.readouterr()
-        status = end.value.code
-        return subprocess.CompletedProcess(args, int(status or 0), said.out, said.err)
-
-    return run
+def call(run_cli) -> Callable[..., subprocess.CompletedProcess[str]]:
+    return run_cli
 
 
 @pytest.fixture
@@ -52,8 +39,8 @@ def copied_run(made, tmp_path) -> Path:
     return Path(shutil.copytree(made / "run", tmp_path / "run"))
 
 
-def test_a_table_is_printed(run_cli, made) -> None:
-    result = run_cli("parse", made / "run", made / "clip.mp4")
+def test_a_table_is_printed(installed, made) -> None:
+    result = installed("parse", made / "run", made / "clip.mp4")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("clip.mp4  3.0")
     assert "Bell" in result.stdout and "Rain" not in result.stdout

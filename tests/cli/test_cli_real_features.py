@@ -70,9 +70,10 @@ def succeeds(run_cli, *arguments):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_the_documented_sequence(run_cli, weights, data, tmp_path):
     must = partial(succeeds, run_cli)
-    must("extract", data, "--features", FEATURES)
+    must("extract", data, "--features", FEATURES, "--workers", 1)
     store = read_store(store_path(data, "train"))
     shapes = {name: tuple(value.shape) for name, value in store.streams.items()}
     assert shapes == {"audio": (2, 1, 128), "visual_2d": (2, 1, 2048), "visual_3d": (2, 1, 512)}

@@ -1,4 +1,4 @@
-"""The verbs that train and judge, through the installed command: once right, once wrong."""
+"""The verbs that train and judge: once right, once wrong."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ QUICK = ("--device", "cpu", "--schedule.rounds", "2")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_data, run_cli, tmp_path_factory) -> Path:
+def trained(tiny_data, installed, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("cli") / "run"
-    result = run_cli("train", "rlld", "--data", tiny_data, "--out", out, *QUICK)
+    result = installed("train", "rlld", "--data", tiny_data, "--out", out, *QUICK)
     assert result.returncode == 0, result.stderr
     assert "Type" in result.stdout
     assert "training signal" in result.stdout
@@ -71,9 +71,9 @@ def test_train_refuses_a_folder_without_data(run_cli, fails_with, tmp_path):
     )
 
 
-def test_evaluate_writes_the_scores(trained, run_cli, tmp_path):
+def test_evaluate_writes_the_scores(trained, installed, tmp_path):
     file = tmp_path / "scores.json"
-    result = run_cli("evaluate", trained, "--split", "test", "--per-class", "--json", file)
+    result = installed("evaluate", trained, "--split", "test", "--per-class", "--json", file)
     assert result.returncode == 0, result.stderr
     assert "Horse" in result.stdout
     report = json.loads(file.read_text())
@@ -102,9 +102,9 @@ def test_evaluate_refuses_training_videos_and_foreign_folders(
     fails_with(run_cli("evaluate", trained, "--json", file / "x.json"), "cannot be written")
 
 
-def test_denoise_judges_every_label(trained, run_cli, tmp_path):
+def test_denoise_judges_every_label(trained, installed, tmp_path):
     file = tmp_path / "labels.csv"
-    result = run_cli("denoise", trained, "--out", file)
+    result = installed("denoise", trained, "--out", file)
     assert result.returncode == 0, result.stderr
     assert "recall" in result.stdout
     lines = file.read_text().splitlines()

@@ -1,7 +1,9 @@
 """Runs every golden case of a folder: ``python tests/golden/run.py DIR [--annotations DIR]``.
 
 Prints one line for each failure, outputs that no runner knows, the cases of methods that are not
-built yet, and closes with ``N passed, M failed``. The exit status is 1 when a case failed.
+built yet, and closes with ``N passed, M failed``. The exit status is 1 when a case failed. Without
+LLP's annotation files, what cases say of its events is not compared; drawn events are scored
+instead.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-ANNOTATIONS = HERE.parents[2] / "shared" / "llp"
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+from beside import LLP_FOLDER, NEEDS  # noqa: E402  (the line above makes it importable)
 
 
 def runners() -> dict[str, Any]:
@@ -70,7 +72,7 @@ class Watched(dict[str, np.ndarray]):
         return ((name, self[name]) for name in self)
 
 
-def failure(path: Path, annotations: Path, runner: Any) -> str | None:
+def failure(path: Path, annotations: Path | None, runner: Any) -> str | None:
     """Runs one case.
 
     Returns:
@@ -93,11 +95,13 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the cases and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with NAME.json and NAME.npz files")
-    parser.add_argument("--annotations", type=Path, default=ANNOTATIONS, help="LLP's csv files")
+    there = LLP_FOLDER if NEEDS["llp"].there() else None
+    parser.add_argument("--annotations", type=Path, default=there, help="LLP's csv files")
     args = parser.parse_args(argv)
-    if not args.folder.is_dir():
-        print(f"{args.folder}: no such folder", file=sys.stderr)
-        return 2
+    for folder in (args.folder, args.annotations):
+        if folder is not None and not folder.is_dir():
+            print(f"{folder}: no such folder", file=sys.stderr)
+            return 2
     known = runners()
     passed, failed, missing = 0, 0, []
     for path in sorted(args.folder.glob("*.json")):
@@ -111,6 +115,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"failed: {path.stem}: {reason}")
     if missing:
         print(f"not built: {' '.join(missing)}")
+    if args.annotations is None:
+        print(f"{NEEDS['llp'].without} or in --annotations")
     print(f"{passed} passed, {failed} failed")
     return int(failed > 0)
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden import plain_metrics
 from rlld.errors import RlldError
 from rlld.metrics import (
     classwise_f,
     classwise_micro_f,
     classwise_totals,
     error_rates,
-    reference,
     video_f,
 )
 
@@ -28,27 +28,11 @@ def maps(seed: int, segments: int = 10) -> Tensor:
     return drawn
 
 
-def plain_counts(predicted: Tensor, truth: Tensor, level: str) -> np.ndarray:
-    """(N, 4, C, 3) by the reference."""
-    counts = np.array(
-        [
-            [
-                reference.segment_counts(p, g)
-                if level == "segment"
-                else [reference.event_counts(*rows) for rows in zip(p, g, strict=True)]
-                for p, g in zip(reference.tracks(pm), reference.tracks(gm), strict=True)
-            ]
-            for pm, gm in zip(predicted.numpy(), truth.numpy(), strict=True)
-        ]
-    )
-    return np.concatenate([counts, counts[:, :1] + counts[:, 1:2]], 1)
-
-
 @pytest.mark.parametrize("level", ["segment", "event"])
 @pytest.mark.parametrize("segments", [10, 14])
 def test_class_scores_and_totals(level: str, segments: int) -> None:
     predicted, truth = maps(1, segments), maps(2, segments)
-    counts = plain_counts(predicted, truth, level)
+    counts = plain_metrics.counts(predicted, truth, level)
     np.testing.assert_array_equal(classwise_totals(predicted, truth, level).numpy(), counts.sum(0))
     found = classwise_f(predicted, truth, level).tolist()
     for row in range(4):
@@ -65,7 +49,7 @@ def test_class_scores_and_totals(level: str, segments: int) -> None:
 
 def test_micro_f_and_error_rates() -> None:
     predicted, truth = maps(3), maps(4)
-    totals = plain_counts(predicted, truth, "segment").sum(0)
+    totals = plain_metrics.counts(predicted, truth).sum(0)
     micro = classwise_micro_f(predicted, truth)
     for m in range(2):
         for c in range(3):

@@ -6,8 +6,6 @@ import json
 import os
 import pickle
 import random
-import subprocess
-import sys
 from argparse import Namespace
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -21,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from cli_kit import called, installed
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.networks import mgn
@@ -343,15 +342,10 @@ def test_keys_of_no_network_and_wrong_sizes_name_none() -> None:
         convert_state({**state, "fc_a.weight": torch.zeros(3, 3)})
 
 
-def rlld(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "rlld"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_command_writes_a_run_that_loads(tmp_path: Path) -> None:
     state = jomold_checkpoint(tmp_path / "a.pt")
     out = tmp_path / "run"
-    done = rlld("convert", tmp_path / "a.pt", "--network", "han", "--out", out)
+    done = installed("convert", tmp_path / "a.pt", "--network", "han", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "JoMoLD layout" in done.stdout
     assert "a.pt: took 'model'" in done.stdout
@@ -361,14 +355,14 @@ def test_command_writes_a_run_that_loads(tmp_path: Path) -> None:
     streams = {n: torch.randn(3, 10, dim) for n, dim in run.spec.dims.items()}
     again = convert_state(state).network(streams)
     torch.testing.assert_close(run.predict(streams).segment, again.segment)
-    second = rlld("convert", tmp_path / "a.pt", "--out", out)
+    second = called("convert", tmp_path / "a.pt", "--out", out)
     assert second.returncode == 2
     assert "holds a run already" in second.stderr
 
 
 def test_command_refuses_in_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
     torch.save(Evil(tmp_path / "mark"), tmp_path / "evil.pt")
-    done = rlld("convert", tmp_path / "evil.pt", "--out", tmp_path / "run")
+    done = called("convert", tmp_path / "evil.pt", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert done.stderr.startswith("rlld: ")
     assert done.stderr.count("\n") == 1

@@ -6,15 +6,11 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
+from rlld.extras import optional
 from rlld.metrics.scores import COLUMNS, NAMES, per_video, ten_scores
 
-try:
-    from torchmetrics import Metric
-except ImportError:
-    raise RlldError(
-        "the torchmetrics wrapper needs torchmetrics, which is not installed; "
-        "pip install 'rlld[metrics]'"
-    ) from None
+optional("torchmetrics", "the torchmetrics wrapper")  # says which extra it is in
+from torchmetrics import Metric  # noqa: E402
 
 
 class VideoParsingScores(Metric):
