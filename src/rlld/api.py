@@ -61,7 +61,7 @@ def evaluate(
     """Scores a run; see ``rlld.evaluation.evaluate``.
 
     Args:
-        run: A run or its folder.
+        run: A run, its folder, or ``hub:owner/name``.
         split: ``train``, ``validation`` or ``test``.
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
@@ -79,7 +79,7 @@ def parse(
     """Parses a clip or its features; see ``rlld.parsing.parse.parse``.
 
     Args:
-        run: A run or its folder; to parse several clips, load it once.
+        run: A run, its folder, or ``hub:owner/name``; to parse several clips, load it once.
         source: A media file, or features by stream name, each (S, D) for S segments.
         tags: Classes that the video is known to hold; no other is reported.
         name: Name of the result; the file name when empty.

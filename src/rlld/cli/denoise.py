@@ -16,8 +16,8 @@ REPORTED = 100
 class Args:
     """Options of ``rlld denoise``."""
 
-    run: tyro.conf.Positional[Path]
-    """Run folder of a recipe whose denoiser learns (rlld)."""
+    run: tyro.conf.Positional[str]
+    """Run folder of a recipe whose denoiser learns (rlld), or hub:owner/name[@revision]."""
     out: Path
     """Tab-separated file to write: video, label, modality, keep probability, decision."""
     split: Literal["train", "validation", "test"] = "train"
@@ -84,7 +84,7 @@ def run(args: Args) -> None:
     OUT.print(f"written: {args.out}")
     if args.report is not None:
         facts = {
-            "run": str(args.run),
+            "run": args.run,
             "recipe": loaded.recipe.name,
             "denoiser": loaded.recipe.denoiser.name,
             "seed": loaded.facts.get("seed"),

@@ -14,8 +14,8 @@ import tyro
 class Args:
     """Options of ``rlld evaluate``."""
 
-    run: tyro.conf.Positional[Path]
-    """Run folder."""
+    run: tyro.conf.Positional[str]
+    """Run folder, or hub:owner/name[@revision]."""
     split: Literal["train", "validation", "test"] = "test"
     """The videos to score on; they need dense annotation."""
     data: Path | None = None
@@ -45,7 +45,7 @@ def run(args: Args) -> None:
     if args.per_class:
         OUT.print(class_table(result.classes))
     for note in result.facts["notes"]:
-        OUT.print(f"note: {note}")
+        OUT.print(f"note: {note}", markup=False)
     if args.json is not None:
         write_text(args.json, json.dumps(result.as_dict(), indent=2) + "\n")
         OUT.print(f"written: {args.json}")

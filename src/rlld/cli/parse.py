@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Args:
     """Options of ``rlld parse``."""
 
-    run: tyro.conf.Positional[Path]
-    """Run folder of ``rlld train``."""
+    run: tyro.conf.Positional[str]
+    """Run folder of ``rlld train``, or hub:owner/name[@revision]."""
     clips: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Clips, or folders of them. Put -- before the first when a name starts with '-'."""
     tags: str | None = None

@@ -13,8 +13,9 @@ import tyro
 class Args:
     """Options of ``rlld suggest``."""
 
-    run: tyro.conf.Positional[Path]
-    """Run folder of a recipe whose denoiser learns (rlld-labelwise)."""
+    run: tyro.conf.Positional[str]
+    """Run folder of a recipe whose denoiser learns (rlld-labelwise), or
+    hub:owner/name[@revision]."""
     data: Path | None = None
     """Data-set folder; the one of the training when not given."""
     split: Literal["train", "validation"] = "train"
@@ -22,7 +23,8 @@ class Args:
     count: int = 25
     """How many to suggest."""
     out: Path | None = None
-    """Tab-separated file to write; RUN/suggest-SPLIT.csv when not given."""
+    """Tab-separated file to write; RUN/suggest-SPLIT.csv when not given, for a run of
+    the hub suggest-SPLIT.csv here."""
     answers: Path | None = None
     """A sheet to fill in (video, class, modality, present) and add by 'rlld data answers'."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -37,6 +39,7 @@ def run(args: Args) -> None:
     from rlld.errors import RlldError
     from rlld.evaluation import load_for
     from rlld.files import write_text
+    from rlld.hub import PREFIX
     from rlld.suggesting import answered_fully, question_text, suggest, suggestion_text
     from rlld.training.run_folder import load_run
 
@@ -46,7 +49,8 @@ def run(args: Args) -> None:
     found = suggest(videos, judge(loaded, videos).keep, args.count, known)
     if not found:
         raise RlldError(f"{args.run}: every {args.split} video taught it; choose --split train")
-    out = args.out or args.run / f"suggest-{args.split}.csv"
+    folder = Path() if args.run.startswith(PREFIX) else loaded.path
+    out = args.out or folder / f"suggest-{args.split}.csv"
     write_text(out, suggestion_text(found))
     for each in found:
         OUT.print(f"{each.video}  {each.bits:.2f} bits  {each.reason}", markup=False)

@@ -197,8 +197,8 @@ def _nested(values: Tensor) -> Any:
 
 
 def _describe(run: Run) -> str:
-    recipe, path = getattr(run, "recipe", None), getattr(run, "path", None)
-    parts = [path.name] if path else []
+    recipe, name = getattr(run, "recipe", None), getattr(run, "name", None)
+    parts = [name] if name else []
     if recipe is not None:
         parts.append(f"{recipe.network.name} trained by recipe {recipe.name}")
     return ": ".join(parts)

@@ -56,6 +56,8 @@ def load_held_out(run: Run) -> dict[str, Tensor]:
         with safe_open(file, framework="pt") as store:
             ids: list[str] = json.loads((store.metadata() or {}).get("ids", "[]"))
             keep: Tensor = store.get_tensor("keep")
+            if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+                raise ValueError("ids is no list of texts")
     except (SafetensorError, ValueError, OSError) as error:
         raise RlldError(f"{file}: cannot be read ({error}); delete it or train again") from None
     expected = (len(ids), 2, len(run.spec.classes))

@@ -1,4 +1,4 @@
-"""Run folders: what a training leaves behind and everything else reads.
+"""Run folders: what a training leaves behind and everything else reads, here or on the hub.
 
 ``model.safetensors`` holds the task network, ``denoiser.safetensors`` the denoiser's networks where
 it has any, ``config.json`` everything needed to use them, ``golden.safetensors`` a small batch with
@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from rlld import hub
 from rlld.config import to_dict
 from rlld.data.spec import DataSpec, spec_from
 from rlld.denoisers.base import Denoiser
@@ -27,7 +28,7 @@ from rlld.files import sha256, write_text, written_aside
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.recipe import Recipe, recipe_from
-from rlld.training.held_out import save_held_out
+from rlld.training import foreign, held_out
 from rlld.types import Prediction
 
 FORMAT_VERSION = 1
@@ -37,6 +38,8 @@ MODEL, DENOISER, GOLDEN, CONFIG = (
     "golden.safetensors",
     "config.json",
 )
+FILES = (CONFIG, MODEL, GOLDEN, DENOISER, held_out.FILE)
+"""All that is read of a run folder."""
 GOLDEN_VIDEOS = 2
 GOLDEN_TOLERANCE = 1e-3
 """Largest difference of a probability between the writing and the reading machine."""
@@ -48,6 +51,7 @@ class Run:
 
     Attributes:
         path: Its folder.
+        name: What it is called: the name of the folder, or ``owner/name@commit`` on the hub.
         recipe: What was trained, and how.
         spec: The data set that it was trained on.
         network: The task network, in evaluation mode.
@@ -55,6 +59,7 @@ class Run:
     """
 
     path: Path
+    name: str
     recipe: Recipe
     spec: DataSpec
     network: Network
@@ -102,9 +107,9 @@ def save_run(
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     _save_tensors(path / MODEL, weights)
     _save_tensors(path / GOLDEN, _golden(network, spec))
-    held_out = denoiser.held_out() if denoiser else None
-    if held_out is not None:
-        save_held_out(path, *held_out)
+    judged = denoiser.held_out() if denoiser else None
+    if judged is not None:
+        held_out.save_held_out(path, *judged)
     kept = denoiser.networks() if denoiser else {}
     if kept:
         flat = {
@@ -126,24 +131,36 @@ def save_run(
     write_text(path / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
-def load_run(path: str | Path, device: torch.device | str = "cpu") -> Run:
-    """Reads a run folder.
+def load_run(path: Path | str, device: torch.device | str = "cpu") -> Run:
+    """Reads a run folder, or a run of the hub.
 
     Args:
-        path: The folder.
+        path: The folder, or ``hub:owner/name[@revision]``, which is fetched into the hub's cache.
         device: Where the network shall live.
 
     Raises:
-        RlldError: If it is no run folder, comes from a newer version, was damaged or changed, or
-            does not give the outputs that it gave when it was written.
+        RlldError: If it is no run folder, comes from a newer version, was damaged or changed, does
+            not give the outputs that it gave when it was written, or cannot be fetched.
     """
-    path = Path(path)
+    if not str(path).startswith(hub.PREFIX):
+        return _load(Path(path), Path(path).name, device, trusted=True)
+    repository = hub.named(str(path))
+    folder, commit = hub.fetched(repository, CONFIG, FILES[1:], read_config)
+    return _load(folder, f"{repository.name}@{commit[:7]}", device, trusted=False)
+
+
+def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -> Run:
     config = read_config(path)
+    if not trusted:
+        config = foreign.checked_config(config, name)
     recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
     spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")
+    if not trusted:
+        foreign.require_contained(spec, name)
+        foreign.require_shapes(lambda: recipe.network.config.build(spec), path / MODEL)
     network: Network = recipe.network.config.build(spec)
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
-    run = Run(path, recipe, spec, network.to(device).eval(), config["facts"])
+    run = Run(path, name, recipe, spec, network.to(device).eval(), config["facts"])
     _verify(run)
     return run
 
@@ -182,7 +199,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RlldError(f"{path}: no run folder (it has no {CONFIG}); give one of 'rlld train'")
     try:
         config: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RlldError(f"{file}: cannot be read as JSON ({error}); train again") from None
     found = config.get("format_version") if isinstance(config, dict) else None
     if not isinstance(found, int):
@@ -260,13 +277,18 @@ def _verify(run: Run) -> None:
         golden = load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
         raise RlldError(f"{file}: cannot be read ({error}); train again") from None
-    prefix = "input."
-    streams = {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
-    prediction = run.predict(streams)
+    shapes = {f"input.{name}": (run.spec.segments, dim) for name, dim in run.spec.dims.items()}
+    if any(key not in golden or golden[key].shape[1:] != size for key, size in shapes.items()):
+        raise RlldError(f"{file}: its inputs do not fit the data set of {CONFIG}; train again")
+    prediction = run.predict({name: golden[f"input.{name}"] for name in run.spec.dims})
     for name in ("segment", "audio", "visual", "video"):
-        found, expected = getattr(prediction, name).cpu(), golden[f"output.{name}"]
-        if not torch.allclose(found, expected, rtol=0, atol=GOLDEN_TOLERANCE):
+        found, expected = getattr(prediction, name).cpu(), golden.get(f"output.{name}")
+        if expected is None or expected.shape != found.shape or not _close(found, expected):
             raise RlldError(
                 f"{file}: the network no longer gives its recorded {name} probabilities; the "
                 "weights or the installed torch changed what it computes"
             )
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(found, expected.to(found.dtype), rtol=0, atol=GOLDEN_TOLERANCE)

@@ -1,0 +1,105 @@
+"""Runs of somebody else: what must hold before anything is built or looked up by their settings.
+
+A run of the hub was written by whoever wrote it. Its files are JSON and safetensors, so reading
+them runs nothing; what is left is what the settings could make rlld do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from rlld.config import to_dict
+from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
+
+LOCAL = ("data",)
+"""Facts that mean something on the machine of the training alone: places."""
+FACTS: dict[str, type] = {"seed": int, "notes": list, "validation": dict}
+"""Facts that are used later, and what they are."""
+
+
+def checked_config(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns the configuration of a foreign run without places of its machine.
+
+    Args:
+        config: What ``read_config`` returned.
+        name: The run, for messages.
+
+    Raises:
+        RlldError: If a text in it could steer a terminal, or a fact is not what it should be.
+    """
+    for text in _texts(config):
+        if not text.isprintable():
+            raise RlldError(
+                f"{name}: config.json: {text!r} holds control characters; do not use it"
+            )
+    facts = {key: value for key, value in config["facts"].items() if key not in LOCAL}
+    for key, kind in FACTS.items():
+        if key in facts and type(facts[key]) is not kind:
+            raise RlldError(
+                f"{name}: config.json: facts.{key} is {facts[key]!r}, expected "
+                f"{kind.__name__}; the file was changed"
+            )
+    for note in facts.get("notes", ()):
+        if not isinstance(note, str):
+            raise RlldError(f"{name}: config.json: facts.notes holds {note!r}, expected text")
+    return {**config, "facts": facts}
+
+
+def require_contained(spec: DataSpec, name: str) -> None:
+    """Requires that file names of a foreign data set stay inside the folder that a user gives.
+
+    Raises:
+        RlldError: If one leads elsewhere.
+    """
+    folders = {f"streams.{key}.folder": stream.folder for key, stream in spec.streams.items()}
+    for key, file in {**to_dict(spec.annotations), **folders}.items():
+        absolute = PurePosixPath(file).is_absolute() or PureWindowsPath(file).anchor
+        if absolute or ".." in PureWindowsPath(file).parts:
+            raise RlldError(
+                f"{name}: config.json: dataset: {key} is {file!r}, which leads out of the data set"
+            )
+
+
+def require_shapes(build: Callable[[], nn.Module], file: Path) -> None:
+    """Requires that weights fit a network, before memory is taken for it.
+
+    Args:
+        build: Makes the network.
+        file: Its weights.
+
+    Raises:
+        RlldError: If a name or a shape differs, or the file is not readable.
+    """
+    try:
+        with safe_open(file, framework="pt") as store:
+            names = store.keys()
+            found = {key: tuple(store.get_slice(key).get_shape()) for key in names}
+    except (SafetensorError, OSError) as error:
+        raise RlldError(f"{file}: not a readable safetensors file ({error})") from None
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
+    for key in sorted(found.keys() | expected.keys()):
+        if found.get(key) != expected.get(key):
+            raise RlldError(
+                f"{file}: tensor {key!r} has shape {found.get(key)}, the network of config.json "
+                f"needs {expected.get(key)}; the files do not belong together"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
