@@ -96,13 +96,19 @@ def test_check_real_files(shared_llp: Path, run_cli: Callable, fails_with: Calla
     fails_with(run_cli("data", "check", shared_llp, "--strict"), "21 warnings (listed above)")
 
 
+def test_check_invented_files(invented_llp: Path, run_cli: Callable, fails_with: Callable) -> None:
+    result = run_cli("data", "check", invented_llp)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "corrected LLP audio file" not in result.stdout
+    assert "AVVP_eval_audio.csv:20: warning: Dog of '-bValid_001_30_40'" in result.stdout
+    fails_with(run_cli("data", "check", invented_llp, "--strict"), "10 warnings (listed above)")
+
+
 def test_check_lists_errors_and_fails(
-    shared_llp: Path, tmp_path: Path, run_cli: Callable, fails_with: Callable
+    invented_llp: Path, tmp_path: Path, run_cli: Callable, fails_with: Callable
 ) -> None:
-    for file in shared_llp.glob("*.csv"):
-        shutil.copy(file, tmp_path / file.name)
+    shutil.copytree(invented_llp, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "AVVP_val_pd.csv"
-    path.chmod(0o644)
     path.write_bytes(path.read_bytes().replace(b"\t", b","))
     result = run_cli("data", "check", tmp_path)
     fails_with(result, "1 error (listed above); correct them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import re
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llp_kit import AUDIO, DAMAGED, VISUAL, damaged
 from rlld import RlldError
 from rlld.data.annotations import (
+    LLP_AUDIO_VERSIONS,
     Row,
     audio_version,
     covered,
@@ -89,14 +92,104 @@ def test_real_rasterising_equals_published_rule(shared_llp: Path) -> None:
     np.testing.assert_array_equal(rasterise(rows, ids, LLP_SPEC), expected)
 
 
-def test_versions_of_the_audio_file(shared_llp: Path) -> None:
-    assert "corrected" in audio_version(shared_llp / "AVVP_eval_audio.csv")
-    damaged = shared_llp / "AVVP_eval_audio_corrupt.csv"
-    assert "damaged" in audio_version(damaged)
-    assert audio_version(shared_llp / "AVVP_eval_visual.csv") == ""
-    lines = {row.line: row.id for row in read_dense(damaged, LLP)}
+def test_versions_of_the_audio_file(shared_llp: Path, tmp_path: Path) -> None:
+    assert "corrected" in audio_version(shared_llp / AUDIO)
+    bad = tmp_path / AUDIO
+    bad.write_text(damaged((shared_llp / AUDIO).read_text()))
+    assert "damaged" in audio_version(bad)
+    assert audio_version(shared_llp / VISUAL) == ""
+    lines = {row.line: row.id for row in read_dense(bad, LLP)}
     assert lines[930] == lines[931] == "Baby_cry_infant_cry"
     assert lines[2449] == "KvIjsmANkxI_10_20`"
+
+
+# --- the same of invented videos ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "videos", "labels"),
+    [
+        ("AVVP_train.csv", 8, 14),
+        ("AVVP_val_pd.csv", 6, 10),
+        ("AVVP_test_pd.csv", 8, 16),
+        ("AVVP_dataset_full.csv", 22, 14 + 10 + 16),
+    ],
+)
+def test_invented_weak_files(invented_llp: Path, name: str, videos: int, labels: int) -> None:
+    weak = read_weak(invented_llp / name, LLP)
+    assert weak.labels.shape == (len(weak.ids), 25) == (videos, 25)
+    assert weak.labels.sum(dtype=int) == labels
+
+
+def test_invented_ids_and_repeated_label(invented_llp: Path) -> None:
+    train = read_weak(invented_llp / "AVVP_train.csv", LLP)
+    assert train.ids[:3] == ("-aTrain_001_30_40", "bTrain00002_101.8_111.8", "c_Train-003_0_10")
+    assert train.labels[:, 0].sum(dtype=int) == 5
+    test = read_weak(invented_llp / "AVVP_test_pd.csv", LLP)
+    clapping = test.labels[test.ids.index("dTest000004_20_30")]
+    assert clapping.tolist() == [0] * 24 + [1]
+
+
+def test_invented_rows_by_hand(invented_llp: Path) -> None:
+    """Rows apart, twice, overlapping, touching, empty, reversed, and of no video of the split."""
+    maps = {}
+    for split in ("val", "test"):
+        ids = read_weak(invented_llp / f"AVVP_{split}_pd.csv", LLP).ids
+        for name in (AUDIO, VISUAL):
+            rows = read_dense(invented_llp / name, LLP, 10.0)
+            found = rasterise(rows, ids, LLP_SPEC).nonzero()
+            for video, segment, label in zip(*found, strict=True):
+                key = (ids[video][0:2].strip("_"), name == VISUAL, LLP.classes[label])
+                maps.setdefault(key, []).append(int(segment))
+    every = list(range(10))
+    assert {key: spans for key, spans in maps.items() if not key[1]} == {
+        ("-b", False, "Speech"): every,
+        ("bV", False, "Violin_fiddle"): every,
+        ("eV", False, "Singing"): [2, 3, 6, 7, 8],
+        ("fV", False, "Dog"): [1, 2],
+        ("fV", False, "Speech"): [5, 6, 7, 8],
+        ("-c", False, "Blender"): [8, 9],
+        ("-c", False, "Speech"): every[:8],
+        ("bT", False, "Baby_cry_infant_cry"): [0, 1, 2, 3],
+        ("dT", False, "Clapping"): [2, 3, 4, 5, 6],
+        ("eT", False, "Speech"): [0, 1, 2, 3, 4, 5],
+        ("fT", False, "Speech"): [0, 1, 2, 3, 7, 8, 9],
+        ("fT", False, "Dog"): [3, 4, 5, 6, 7],
+        ("gT", False, "Cat"): [0, 4, 5],
+        ("hT", False, "Motorcycle"): [0, 1],
+        ("hT", False, "Speech"): [6, 7],
+    }
+    assert {key: spans for key, spans in maps.items() if key[1]} == {
+        ("-b", True, "Dog"): every,
+        ("bV", True, "Violin_fiddle"): every[1:],
+        ("dV", True, "Car"): [4, 5, 6, 7],
+        ("fV", True, "Dog"): [1, 2, 3],
+        ("fV", True, "Accordion"): every,
+        ("bT", True, "Baby_cry_infant_cry"): every,
+        ("-c", True, "Blender"): every,
+        ("dT", True, "Clapping"): every[:9],
+        ("eT", True, "Speech"): [2, 3, 4, 5],
+        ("fT", True, "Dog"): every,
+        ("gT", True, "Cat"): every,
+        ("gT", True, "Dog"): [2, 3, 4],
+        ("hT", True, "Motorcycle"): [0, 1],
+        ("hT", True, "Car"): [6, 7],
+    }
+
+
+def test_a_version_is_known_by_its_bytes(
+    invented_llp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256((invented_llp / DAMAGED).read_bytes()).hexdigest()
+    monkeypatch.setitem(LLP_AUDIO_VERSIONS, digest, "the damaged one")
+    assert audio_version(invented_llp / DAMAGED) == "the damaged one"
+    assert audio_version(invented_llp / AUDIO) == ""
+
+
+def test_rows_of_the_damaged_file_name_no_video(invented_llp: Path) -> None:
+    lines = {row.line: row.id for row in read_dense(invented_llp / DAMAGED, LLP)}
+    assert lines[13] == lines[14] == "Baby_cry_infant_cry"
+    assert lines[16] == "gTest000007_10_20`"
 
 
 def test_bom_and_windows_line_ends_are_read(tmp_path: Path) -> None:

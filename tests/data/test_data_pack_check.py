@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -11,12 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+from llp_kit import AUDIO, DAMAGED, damaged
 from rlld import RlldError
 from rlld.data.check import CheckReport, check
 from rlld.data.dataset import load_data, load_split
 from rlld.data.pack import pack
 from rlld.data.spec import LLP_SPEC, DataSpec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
+
+PER_CLASS = {
+    "train": "4988 624 528 761 192 343 455 218 299 602 186 1172 437 1457 495 146 "
+    "445 224 411 587 503 99 430 291 164",
+    "validation": "365 43 46 59 21 18 35 12 18 33 14 84 34 73 41 12 29 16 22 35 51 8 34 22 45",
+    "test": "625 91 86 110 36 47 46 24 27 89 31 181 64 159 58 20 52 28 60 68 104 11 43 34 84",
+}
+"""Weak labels of LLP by class."""
 
 
 def _pack(raw: Path, spec: DataSpec, **options: object) -> Path:
@@ -200,9 +208,8 @@ def test_check_counts_of_the_real_files(shared_llp: Path) -> None:
     assert (validation.wrong, validation.missing) == (13, 27)
     assert (test.wrong, test.missing) == (25, 38)
     assert "corrected" in report.audio_version
-    per_class = json.loads((shared_llp / "stats.json").read_text())["weak_class_count"]
-    for split, name in ((train, "train"), (validation, "val"), (test, "test")):
-        assert list(split.per_class) == per_class[name]
+    for split in report.splits:
+        assert " ".join(map(str, split.per_class)) == PER_CLASS[split.name]
     texts = "\n".join(map(str, report.problems))
     assert texts.count("has zero length") == 5
     assert texts.count("offset before its onset") == 1
@@ -216,10 +223,52 @@ def test_check_counts_of_the_real_files(shared_llp: Path) -> None:
     assert "did you mean '19jWnmYnlD8_30_40'?" in texts
 
 
+def test_check_counts_of_invented_files(invented_llp: Path) -> None:
+    """Every count was made by hand."""
+    report = check(invented_llp)
+    train, validation, test = report.splits
+    assert report.count("error") == 0
+    assert (train.videos, train.labels) == (8, 14)
+    assert (validation.videos, validation.labels) == (6, 10)
+    assert (test.videos, test.labels) == (8, 16)
+    assert (validation.audio_rows, validation.visual_rows) == (8, 5)
+    assert (test.audio_rows, test.visual_rows) == (18, 10)
+    assert (validation.audio_events, validation.visual_events) == (6, 5)
+    assert (test.audio_events, test.visual_events) == (12, 9)
+    assert (validation.inaudible, validation.invisible) == (2, 2)
+    assert (test.inaudible, test.invisible) == (1, 1)
+    assert (validation.wrong, validation.missing) == (3, 1)
+    assert (test.wrong, test.missing) == (5, 1)
+    assert report.audio_version == ""
+    names = ("Speech", "Dog", "Clapping", "Helicopter")
+    assert [train.per_class[LLP_SPEC.classes.index(name)] for name in names] == [5, 2, 1, 1]
+    texts = "\n".join(map(str, report.problems))
+    assert texts.count("has zero length") == 4
+    assert texts.count("offset before its onset") == 1
+    assert texts.count("in none of the splits") == 3 + 2
+    assert texts.count(" repeats line ") == 1
+    assert texts.count(" overlaps line ") == 2
+    assert texts.count(" touches line ") == 1 + 1
+    assert texts.count("are not together") == 2
+    assert texts.count("repeats a label") == 1
+    assert "AVVP_test_pd.csv:5: video 'dTest000004_20_30' repeats a label" in texts
+    assert texts.count("did you mean") == texts.count("did you mean 'bValid00002_30_40'?") == 2
+    assert report.count("warning") == 4 + 1 + 5
+
+
+def test_check_of_an_invented_damaged_audio_file(invented_llp: Path, tmp_path: Path) -> None:
+    shutil.copytree(invented_llp, tmp_path, dirs_exist_ok=True)
+    shutil.copy(invented_llp / DAMAGED, tmp_path / AUDIO)
+    warnings = "\n".join(_texts(check(tmp_path), "warning"))
+    assert f"{AUDIO}:13: 'Baby_cry_infant_cry' (this row and 1 more)" in warnings
+    assert f"{AUDIO}:16: 'gTest000007_10_20`' (this row)" in warnings
+    assert "did you mean 'gTest000007_10_20'?" in warnings
+
+
 def test_check_of_the_damaged_audio_file(shared_llp: Path, tmp_path: Path) -> None:
     for file in shared_llp.glob("*.csv"):
-        shutil.copy(file, tmp_path / file.name)
-    shutil.copy(shared_llp / "AVVP_eval_audio_corrupt.csv", tmp_path / "AVVP_eval_audio.csv")
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / AUDIO).write_text(damaged((shared_llp / AUDIO).read_text()))
     report = check(tmp_path)
     assert "damaged" in report.audio_version
     warnings = "\n".join(_texts(report, "warning"))

@@ -24,6 +24,19 @@ def perceived(weak, events, label, number):
     return events[chosen].any(1)[..., label].mean(0), int(chosen.sum())
 
 
+def test_labels_are_perceived_as_often_as_the_statistics_say(drawn):
+    known, compared = load_statistics(), 0
+    for label, name in enumerate(rendered_classes(12)):
+        both, heard, seen, neither = known.states[LLP.index(name)][1]
+        number = both + heard + seen + neither
+        ours, _ = perceived(drawn.weak, drawn.events, label, 2)
+        if number >= 30:
+            real = np.array([both + heard, both + seen]) / number
+            np.testing.assert_allclose(ours, real, atol=0.06, err_msg=name)
+            compared += 1
+    assert compared >= 8
+
+
 def test_labels_are_perceived_as_often_as_in_llp(drawn, shared_llp):
     names = ("AVVP_val_pd.csv", "AVVP_test_pd.csv")
     weak = [read_weak(shared_llp / name, LLP) for name in names]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from rlld.data.dataset import load_data, load_split
+from rlld.data.dataset import Split, load_data, load_split
 from rlld.data.simulate import writing
-from rlld.data.simulate.copied import read_annotations
+from rlld.data.simulate.copied import copy_events, read_annotations
 from rlld.data.simulate.writing import simulate
 from rlld.data.spec import LLP_FILES, LLP_SPEC, SPLITS
 from rlld.data.store import read_store, store_path, verify_store
@@ -116,8 +116,20 @@ def test_llp_preset_is_the_compact_one_lifted(compact: Path, tmp_path: Path) -> 
 
 
 def test_real_annotations_are_kept(shared_llp: Path, tmp_path: Path) -> None:
-    simulate(tmp_path / "real", "compact", annotations=shared_llp, videos=(50, 649, 40))
-    real = read_annotations(shared_llp, LLP_FILES, LLP_SPEC)
+    train = annotations_are_kept(shared_llp, tmp_path, (50, 649, 40))
+    assert train.truth.any(1).any(1).any(1).all()
+
+
+def test_invented_annotations_are_kept(invented_llp: Path, tmp_path: Path) -> None:
+    train = annotations_are_kept(invented_llp, tmp_path, (4, 6, 5))
+    # Copied class by class, so that nothing comes with a class.
+    assert not (train.truth.any(1).any(1) & ~train.labels.bool()).any()
+
+
+def annotations_are_kept(folder: Path, tmp_path: Path, videos: tuple[int, int, int]) -> Split:
+    """Of all validation videos, and of some of the others in their order."""
+    simulate(tmp_path / "real", "compact", annotations=folder, videos=videos)
+    real = read_annotations(folder, LLP_FILES, LLP_SPEC)
     data = load_data(tmp_path / "real", with_truth=True)
     assert data.validation.ids == real["validation"].ids
     assert data.validation.dense is not None
@@ -127,8 +139,7 @@ def test_real_annotations_are_kept(shared_llp: Path, tmp_path: Path) -> None:
         rows = [real[split.name].ids.index(video) for video in split.ids]
         assert rows == sorted(rows)
         assert (split.labels.numpy() == real[split.name].weak[rows]).all()
-    assert data.train.truth is not None
-    assert data.train.truth.any(1).any(1).any(1).all()
+    return data.train
 
 
 def test_noise_of_copied_events(shared_llp: Path) -> None:
@@ -187,9 +198,30 @@ def test_bad_arguments(options: dict[str, object], words: str, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_more_videos_than_annotated_are_refused(shared_llp: Path, tmp_path: Path) -> None:
-    with pytest.raises(RlldError, match="650 validation videos were asked for"):
-        simulate(tmp_path / "out", "compact", annotations=shared_llp, videos=(5, 650, 5))
+def test_noise_of_copied_events_by_hand(invented_llp: Path) -> None:
+    """Of seven annotated videos with Speech six let it be heard, one shows it; Dog: two and three.
+
+    No five videos have the same labels, so that every class is copied by itself.
+    """
+    real = read_annotations(invented_llp, LLP_FILES, LLP_SPEC)
+    annotated = [real[split] for split in ("validation", "test")]
+    weak = np.zeros((4000, 25), np.uint8)
+    labels = LLP.indices(("Speech", "Dog"))
+    weak[:, labels] = 1
+    copied = copy_events(
+        weak,
+        np.concatenate([split.weak for split in annotated]),
+        np.concatenate([split.events for split in annotated]),
+        np.random.default_rng(0),
+    )
+    perceived = copied.any(1)[..., labels].mean(0)
+    expected = np.array([[6 / 7, 2 / 4], [1 / 7, 3 / 4]])
+    np.testing.assert_allclose(perceived, expected, atol=0.03)
+
+
+def test_more_videos_than_annotated_are_refused(invented_llp: Path, tmp_path: Path) -> None:
+    with pytest.raises(RlldError, match="7 validation videos were asked for"):
+        simulate(tmp_path / "out", "compact", annotations=invented_llp, videos=(5, 7, 5))
 
 
 def test_missing_annotation_folder(tmp_path: Path) -> None:

@@ -204,6 +204,23 @@ def test_intervals() -> None:
     assert overlap([(0, 3), (5, 9)], [(1, 2), (2.5, 6), (9, 10)]) == [(1, 2), (2.5, 3), (5, 6)]
 
 
+def test_known_events_of_invented_annotations(invented_llp) -> None:
+    from rlld.data.spec import LLP_SPEC
+
+    found = known_events(invented_llp, "fTest000006_30_40", LLP_SPEC)
+    assert [(e.label, e.modality, e.start, e.end) for e in found] == [
+        ("Speech", "audio", 0.0, 4.0),
+        ("Speech", "audio", 7.0, 10.0),
+        ("Dog", "audio", 3.0, 8.0),
+        ("Dog", "visual", 0.0, 10.0),
+        ("Dog", "audio_visual", 3.0, 8.0),
+    ]
+    assert found == known_events(invented_llp, "fTest000006", LLP_SPEC)
+    assert known_events(invented_llp, "eTrain00005", LLP_SPEC) is None
+    (merged,) = known_events(invented_llp, "eTest000005", LLP_SPEC)[:1]
+    assert (merged.label, merged.start, merged.end) == ("Speech", 0.0, 6.0)
+
+
 def test_known_events_of_real_annotations(shared_llp) -> None:
     from rlld.data.spec import LLP_SPEC
 
