@@ -243,7 +243,6 @@ def test_wrong_threshold_is_refused(iou: float) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("segments", [10, 13])
 def test_scores_fit_a_cuda_graph(segments: int) -> None:
     """Capture fails on any wait for the device or any shape that depends on values."""

@@ -34,7 +34,7 @@ RECORDED = (
     "rlld-tuned",
     "rlld-labelwise",
 )
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+needs_gpu = pytest.mark.gpu
 
 
 def trainer(folder, recipe: str, compute: Compute = CPU, **settings: object) -> Trainer:
