@@ -1,4 +1,4 @@
-"""What the HTML pages share: their templates, styles and ways of writing values."""
+"""What pages and the model card share: templates, styles and ways of writing values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from rlld.report.text import seconds
 
 
 def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
-    """Returns a page as HTML.
+    """Returns a page, as HTML where the template is.
 
     Args:
         template: Name of the template among the assets.
@@ -21,7 +21,7 @@ def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
     """
     environment = Environment(
         loader=PackageLoader("rlld.report", "assets"),
-        autoescape=True,
+        autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
