@@ -214,7 +214,9 @@ class Dropout(nn.Module):
         """Drops elements of a tensor of any shape in training, returns it unchanged otherwise."""
         if not self.training or self.p == 0:
             return value
-        if value.device.type != "cpu":
+        # Releases of PyTorch before 2.13 cannot look at rows of a stack as other numbers.
+        stacked = torch._C._functorch.is_batchedtensor(value)
+        if value.device.type != "cpu" or stacked:
             return functional.dropout(value, self.p)
         dropped = min(max(round(self.p * DRAWS), 1), DRAWS - 1)
         # One 64-bit draw holds four 16-bit ones.
