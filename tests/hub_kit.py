@@ -21,6 +21,7 @@ import yaml
 WRITER, READER = "hf_writer", "hf_reader"
 """Tokens: of ``owner``, who may write there, and of somebody who may only read."""
 API = re.compile(r"/api/models/([^/]+/[^/]+?)(?:/(revision|tree|preupload|commit)/([^/]+))?")
+BATCH = re.compile(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch")
 RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 FRONT = re.compile(r"---\n(.*?)\n---\n", re.DOTALL)
 
@@ -62,6 +63,7 @@ class Hub:
         url: Where it listens.
         repos: Repositories by name.
         requests: What was asked, ``METHOD path``.
+        large: Contents of large files (``.safetensors``) that were uploaded, by SHA-256.
         cut: Files that are cut off in the middle when they are fetched.
         failing: Status of every answer instead of what was asked for.
     """
@@ -69,6 +71,7 @@ class Hub:
     url: str
     repos: dict[str, Repo] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)
     cut: set[str] = field(default_factory=set)
     failing: int | None = None
 
@@ -163,11 +166,29 @@ class Handler(BaseHTTPRequestHandler):
             self._json({"errors": errors, "warnings": []}, 400 if errors else 200)
         elif self.path_only == "/api/repos/create":
             self._create(json.loads(body))
+        elif match := BATCH.fullmatch(self.path_only):
+            self._offer(match[1], json.loads(body))
         elif (match := API.fullmatch(self.path_only)) and self._writable(match[1]):
             if match[2] == "preupload":
                 self._preupload(match[1], json.loads(body))
             else:
                 self._take(match[1], [json.loads(line) for line in body.splitlines()])
+
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.hub.large[hashlib.sha256(data).hexdigest()] = data
+        self._send(b"", "text/plain")
+
+    def _offer(self, name: str, asked: dict[str, Any]) -> None:
+        """Says where large files are to be put, those that are not here."""
+        if not self._writable(name):
+            return
+        objects = []
+        for each in asked["objects"]:
+            action = {"upload": {"href": f"{self.hub.url}/large/{each['oid']}"}}
+            known = each["oid"] in self.hub.large
+            objects.append({**each, **({} if known else {"actions": action})})
+        self._json({"transfer": "basic", "objects": objects})
 
     def _begin(self) -> bool:
         parts = urlsplit(self.path)
@@ -227,9 +248,9 @@ class Handler(BaseHTTPRequestHandler):
         files = [
             {
                 "path": file["path"],
-                "uploadMode": "regular",
+                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
                 "shouldIgnore": False,
-                "oid": blob(held[file["path"]]) if file["path"] in held else None,
+                "oid": object_id(file["path"], held) if file["path"] in held else None,
             }
             for file in asked["files"]
         ]
@@ -245,6 +266,8 @@ class Handler(BaseHTTPRequestHandler):
             path = line["value"]["path"]
             if line["key"] == "deletedFile":
                 del files[path]
+            elif line["key"] == "lfsFile":
+                files[path] = self.hub.large[line["value"]["oid"]]
             else:
                 files[path] = base64.b64decode(line["value"]["content"])
         sha = repo.add(files, header["summary"])
@@ -311,6 +334,12 @@ def listing(files: dict[str, bytes]) -> list[dict[str, Any]]:
 def blob(data: bytes) -> str:
     """Returns the id that git gives a file."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # noqa: S324
+
+
+def object_id(path: str, files: dict[str, bytes]) -> str:
+    """Returns the id that the hub gives a file, large or not."""
+    data = files[path]
+    return hashlib.sha256(data).hexdigest() if path.endswith(".safetensors") else blob(data)
 
 
 def faults(card: str) -> list[dict[str, str]]:

@@ -185,7 +185,7 @@ def commit(
         raise RlldError(f"{repository}: the hub needs a token that may write; {LOG_IN}")
     additions = [hub.CommitOperationAdd(name, data) for name, data in files.items()]
     deletions = [hub.CommitOperationDelete(name) for name in removed]
-    with told(repository):
+    with told(repository), _bars():
         api = _api()
         if parent is None:
             api.create_repo(repository.name, private=private or None)
@@ -285,21 +285,24 @@ def _is_cached(repository: Repository, commit: str, name: str) -> bool:
 
 
 def _download(repository: Repository, revision: str | None, names: Sequence[str]) -> Path:
-    with told(repository):
-        folder = _api().snapshot_download(
-            repository.name, revision=revision, allow_patterns=list(names), tqdm_class=_bars()
+    with told(repository), _bars():
+        return Path(
+            _api().snapshot_download(repository.name, revision=revision, allow_patterns=list(names))
         )
-        return Path(folder)
 
 
-def _bars() -> Any:
-    """Returns the library's progress bars on a terminal, none elsewhere."""
-    shown = _library().utils.tqdm
-
-    def silent(self: Any, *args: Any, **options: Any) -> None:
-        shown.__init__(self, *args, **{**options, "disable": True})
-
-    return shown if sys.stderr.isatty() else type("Silent", (shown,), {"__init__": silent})
+@contextmanager
+def _bars() -> Iterator[None]:
+    """Leaves the library's progress bars to terminals."""
+    utils = _library().utils
+    if sys.stderr.isatty() or utils.are_progress_bars_disabled():
+        yield
+        return
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.enable_progress_bars()
 
 
 def _cached(repository: Repository, names: Sequence[str], why: str) -> tuple[Path, str]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import rlld
-from hub_kit import READER, faults, info, use
+from hub_kit import READER, Handler, faults, info, use
 from parse_kit import make_clip, make_run
 from rlld.publishing import LICENCES
 from rlld.training.run_folder import FILES, load_run
@@ -28,7 +28,7 @@ def front(card: str) -> dict:
 def test_what_is_pushed_comes_back(hub, finished, tiny_data, call):
     status, out, err = call("push", finished, *PUSH)
     repo = hub.repos[NAME]
-    assert status == 0, err
+    assert (status, err) == (0, "")
     assert f"pushed: {hub.url}/{NAME}/commit/{repo.head}" in out
     assert repo.messages == ["initial commit", "Run of recipe rlld-labelwise"]
     assert set(repo.files) == {".gitattributes", "README.md", *FILES}
@@ -153,6 +153,15 @@ def test_without_a_hub_nothing_is_pushed(hub, finished, call):
     assert "status 503" in err
     hub.failing = None
     assert not hub.repos
+
+
+def test_an_upload_that_fails_leaves_no_commit(hub, finished, monkeypatch, call):
+    monkeypatch.setattr(Handler, "do_PUT", lambda self: self._error(403, "", "storage is full"))
+    status, _, err = call("push", finished, *PUSH)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert "the exchange with" in err
+    assert hub.repos[NAME].messages == ["initial commit"]
 
 
 def test_a_changed_run_is_not_pushed(hub, finished, tmp_path, call):
