@@ -11,7 +11,7 @@ SIZE ?= small
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-for-rlld
 
-.PHONY: demo test slow lint format check browser install
+.PHONY: demo test alone slow lint format check browser install
 
 install: $(READY)
 
@@ -30,6 +30,17 @@ demo: $(READY)
 # One thread per process: the networks of the tests are small, and the processes fill the cores.
 test: $(READY) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# The same from a clone in an empty folder: the tests that use what may lie beside the checkout, on
+# what is committed. An installed checkout would come first, hence PYTHONPATH.
+alone: $(READY) browser
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	git clone --quiet . "$$folder/rlld" && cd "$$folder/rlld" && unset RLLD_LLP_DIR RLLD_MEDIA_DIR && \
+	export PYTHONPATH="$$PWD/src" OMP_NUM_THREADS=1 && \
+	$(abspath $(BIN))/python -m pytest -n auto --dist loadfile \
+	    tests/golden tests/metrics/test_metrics_golden.py \
+	    $$(grep -rlE 'shared_llp|shared_media|invented_llp' tests --include='test_*.py') && \
+	$(abspath $(BIN))/python tests/golden/run.py tests/golden/cases
 
 # Ray, 240 MB, is for these tests only.
 slow: $(READY) browser

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import pkgutil
+import sys
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, cast
 
 from rlld.config import from_dict
@@ -33,7 +36,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Returns the known names, sorted, without importing any component."""
-        return sorted(self._own() | {entry.name for entry in entry_points(group=self.package)})
+        return sorted(self._own() | {entry.name for entry in _installed(self.package)})
 
     def _own(self) -> set[str]:
         path = importlib.import_module(self.package).__path__
@@ -49,7 +52,7 @@ class Registry:
         known = self.names()
         if name not in known:
             raise RlldError(f"unknown {self.kind} {name!r}{nearest(name, known)}")
-        foreign = list(entry_points(group=self.package, name=name))
+        foreign = [entry for entry in _installed(self.package) if entry.name == name]
         if len(foreign) + (name in self._own()) > 1:
             raise RlldError(
                 f"{self.kind} {name!r} exists more than once, {_distribution(foreign[0])} brings "
@@ -71,6 +74,27 @@ class Registry:
         if not isinstance(name, str):
             raise RlldError(f"{where}: 'name' is missing; known: {', '.join(self.names())}")
         return from_dict(self.config_type(name), options, where)
+
+
+def _installed(group: str) -> EntryPoints:
+    """Returns the entry points of a group of all distributions that are installed now.
+
+    Every distribution has to be opened for it, of which there may be hundreds, so that it is done
+    once for as long as no folder of the path changes.
+    """
+    return _read(group, tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=8)
+def _read(group: str, _path: tuple[tuple[str, int], ...]) -> EntryPoints:
+    return entry_points(group=group)
+
+
+def _changed(folder: str) -> int:
+    try:
+        return os.stat(folder or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _load(entry: EntryPoint, kind: str) -> type[Any]:

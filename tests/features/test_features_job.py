@@ -63,7 +63,7 @@ def test_the_number_of_workers_changes_no_byte(clips, tmp_path):
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_job_goes_on_to_the_same_bytes(clips, tmp_path, blow):
-    extract_files(find_clips([clips]), tmp_path / "whole")
+    extract_files(find_clips([clips]), tmp_path / "whole", where=Where(1))
     script = Path(sys.executable).with_name("rlld")
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -81,7 +81,7 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(clips, tmp_path, blow):
     if blow == signal.SIGINT and process.returncode != 0:
         assert (process.returncode, errors) == (130, "rlld: interrupted\n")
         assert not list(out.rglob(".*"))
-    extract_files(find_clips([clips]), out, where=Where(2))
+    extract_files(find_clips([clips]), out, where=Where(1))
     assert content(out) == content(tmp_path / "whole")
 
 
@@ -168,7 +168,7 @@ def test_a_bad_clip_is_listed_and_the_others_are_kept(clips, tmp_path):
         extract_files(sources, tmp_path / "out", where=Where(2))
     assert len(list((tmp_path / "out/audio").glob("*.npy"))) == 6
     before = (tmp_path / "out/audio/aa.npy").stat().st_mtime_ns
-    report = extract_files(sources, tmp_path / "out", skip_failed=True)
+    report = extract_files(sources, tmp_path / "out", where=Where(1), skip_failed=True)
     assert report.clips == 6 and list(report.failed) == ["bad"]
     assert (tmp_path / "out/audio/aa.npy").stat().st_mtime_ns == before
     assert "bad.mp4" in (tmp_path / "out/failed.txt").read_text()
@@ -238,7 +238,7 @@ def test_a_dataset_folder_gets_stores_that_load(clips, tmp_path):
     from rlld.data.dataset import load_data
 
     folder = make_dataset(tmp_path / "own", clips)
-    report = extract_dataset(folder, where=Where(2))
+    report = extract_dataset(folder, where=Where(1))
     assert report.clips == 6
     assert report.notes["aa"] == ("3 segments, the data set has 4",)
     data = load_data(folder)
@@ -249,21 +249,21 @@ def test_a_dataset_folder_gets_stores_that_load(clips, tmp_path):
         np.testing.assert_array_equal(value[1, :3].numpy(), alone.streams[name])
         assert not value[1, 3].any()
     before = content(folder)
-    extract_dataset(folder)
+    extract_dataset(folder, where=Where(1))
     assert content(folder) == before
 
 
 def test_a_dataset_with_a_missing_clip_is_finished_later(clips, tmp_path):
     whole = make_dataset(tmp_path / "whole", clips)
-    extract_dataset(whole)
+    extract_dataset(whole, where=Where(1))
     folder = make_dataset(tmp_path / "own", clips)
     clip = folder / "videos/bb.mp4"
     kept = clip.rename(tmp_path / "kept.mp4")
     with pytest.raises(RlldError, match=r"1 clips failed: no clip videos/bb\.mp4"):
-        extract_dataset(folder)
+        extract_dataset(folder, where=Where(1))
     assert not (folder / "features/train.safetensors").exists()
     kept.rename(clip)
-    extract_dataset(folder)
+    extract_dataset(folder, where=Where(1))
     assert content(folder / "features") == content(whole / "features")
 
 
@@ -296,7 +296,7 @@ def test_packing_keeps_the_version_of_the_extractors(clips, tmp_path):
     from rlld.data.pack import pack
 
     folder = make_dataset(tmp_path / "own", clips)
-    extract_files(find_clips([clips]), tmp_path / "feats", segments=4, where=Where(2))
+    extract_files(find_clips([clips]), tmp_path / "feats", segments=4, where=Where(1))
     spec = replace(
         read_spec(folder), streams=load_extractor("light").streams(1.0), features="light"
     )
@@ -309,7 +309,7 @@ def test_a_skipped_clip_of_a_dataset_is_zero(clips, tmp_path):
 
     folder = make_dataset(tmp_path / "own", clips)
     (folder / "videos/bb.mp4").write_text("no film")
-    report = extract_dataset(folder, skip_failed=True)
+    report = extract_dataset(folder, where=Where(1), skip_failed=True)
     assert report.clips == 5 and list(report.failed) == ["bb"]
     assert not load_data(folder).train.streams["audio"][1].any()
 

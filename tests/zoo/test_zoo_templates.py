@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,24 @@ def test_copied_into_the_sources_the_templates_are_components(
     done = train_by_command("tagger", tiny_data, tmp_path / "run", tmp_path / "src")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_distributions_are_opened_once_and_again_when_one_comes(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def noted(group: str) -> EntryPoints:
+        read.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr("rlld.registry.entry_points", noted)
+    for _ in range(3):
+        assert "tagger" in NETWORKS.names()
+    assert read == ["rlld.networks"]
+    distribution(site, "rlld-late", {"rlld.networks": {"late": "rlld_tagger.tagger:Config"}})
+    assert "late" in NETWORKS.names()
+    assert read == ["rlld.networks"] * 2
 
 
 def test_foreign_packages_that_do_not_work_are_named(site: Path) -> None:
