@@ -22,6 +22,7 @@ from rlld.features.clips import clip_of, clips_of_videos
 from rlld.features.decode import probe
 from rlld.features.job import FAILED, Where, settle
 from rlld.features.to_files import extract_files
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import write_text
 
 MISSING = "missing.tsv"
@@ -74,6 +75,7 @@ def from_clips(
     extractors: str,
     features: Path | None = None,
     where: Where | None = None,
+    tracks: TrackChoice = AS_PLAYED,
 ) -> LlpReport:
     """Makes a data set from a folder of LLP clips.
 
@@ -87,6 +89,7 @@ def from_clips(
         features: Folder for the features, ``<out>.features`` when not given; one ``.npy`` file
             per video and stream, named by the YouTube id as the published ones are.
         where: Where to compute.
+        tracks: Which of several tracks of a clip are described; those of a player when not given.
 
     Raises:
         RlldError: If ``out`` is a data set already, files are wrong, or no clip can be used.
@@ -120,6 +123,7 @@ def from_clips(
         segments=spec.segments,
         where=where,
         skip_failed=True,
+        tracks=tracks,
     )
     failed |= report.failed
     settle(out / FAILED, failed, skip=True, otherwise="")

@@ -27,6 +27,7 @@ from rlld.features.clips import clips_of_videos
 from rlld.features.job import JobReport, Where
 from rlld.features.text import Language
 from rlld.features.to_stores import VIDEOS, Wanted, fill_stores
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.registry import DENOISERS
 from rlld.types import MODALITIES
 
@@ -61,6 +62,7 @@ def make_scores(
     videos: Path | None = None,
     where: Where | None = None,
     skip_failed: bool = False,
+    tracks: TrackChoice = AS_PLAYED,
 ) -> JobReport:
     """Scores the clips of a data set, for all splits.
 
@@ -74,6 +76,7 @@ def make_scores(
         videos: Folder of the clips, that of the data set when not given.
         where: Where to compute.
         skip_failed: Let nothing resemble clips that cannot be read, instead of raising.
+        tracks: Which of several tracks of a clip are scored; those of a player when not given.
 
     Returns:
         What was done about the clips.
@@ -99,10 +102,11 @@ def make_scores(
     # Weights and words are looked at before hours go into the clips.
     scorer = _scorer(method, spec, list(labels.values()), where)
     extractor = load_extractor(method.features)
-    wanted = Wanted.of(extractor, method.features, spec)
+    wanted = Wanted.of(extractor, method.features, spec, tracks)
     place = embeddings_path(folder, method)
     done = fill_stores(folder, wanted, place, clips, where, skip_failed)
-    made_by = hashlib.sha256("\n".join([extractor.version, *scorer.prompts]).encode()).hexdigest()
+    makers = [extractor.version, *scorer.prompts, *([str(tracks)] if tracks.chosen else [])]
+    made_by = hashlib.sha256("\n".join(makers).encode()).hexdigest()
     for split, weak in labels.items():
         provenance = f"{_origin(teacher)} {made_by[:16]}"
         _write(scores_path(folder, name, split), split, provenance, weak, scorer, place(split))

@@ -102,7 +102,7 @@ def test_all_pictures_are_scaled_and_cut_nearly_as_clip_does(tmp_path):
     # A picture with structure, through the same scaler as a decoder's frame.
     import av
 
-    from rlld.features.decode import Scaler
+    from rlld.features.pictures import Scaler
 
     rng = np.random.default_rng(1)
     rough = rng.integers(0, 256, (9, 16, 3)).astype(np.uint8)

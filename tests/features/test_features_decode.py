@@ -48,7 +48,7 @@ def test_flash_and_beep_land_in_their_second(make_clip, name):
     assert abs(loud[-1] - 8000) < 40
 
 
-@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2)])
 def test_sound_is_the_mean_of_its_channels(tmp_path, layout, channels):
     rng = np.random.default_rng(1)
     loud = rng.integers(-32000, 32001, (16000, channels)).astype(np.int16)

@@ -97,13 +97,14 @@ def test_chunks_begin_at_multiples_of_ten(clips):
 
 def test_a_clip_is_decoded_once_for_all(clips, monkeypatch):
     opened = []
-    from rlld.features import decode
+    from rlld.features import decode, reading
 
     real = decode.open_media
-    monkeypatch.setattr(decode, "open_media", lambda path: opened.append(path) or real(path))
+    for module in (decode, reading):
+        monkeypatch.setattr(module, "open_media", lambda path: opened.append(path) or real(path))
     views = (Sound(8000), Sound(48000), Pictures(4, 20, 16), Pictures(8, 0, 0), Pictures(1, 8, 8))
     segments = list(Clip(clips[0]).segments(1.0, views))
-    # Once to look at its header, then once for each track.
+    # Once to learn its clock, then once for each track.
     assert len(opened) == 3 and len(segments) == 3
     assert segments[1].views[views[1]].shape == (48000,)
     assert segments[1].views[views[3]].shape == (8, 48, 64, 3)

@@ -35,6 +35,10 @@ class Args:
     """Where: ray takes every CPU of a Ray cluster, whose nodes must see clips and weights."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where networks run; auto takes a GPU when there is one."""
+    audio_track: int | None = None
+    """Sound track of clips that have several, from 1; without it the one that a player takes."""
+    video_track: int | None = None
+    """The same for pictures."""
 
 
 def run(args: Args) -> None:
@@ -42,6 +46,7 @@ def run(args: Args) -> None:
     from rlld.console import OUT
     from rlld.errors import RlldError
     from rlld.features.job import Where
+    from rlld.features.tracks import TrackChoice
     from rlld.llp import finished, from_clips, from_features
 
     if (args.videos is None) == (args.features is None):
@@ -60,7 +65,13 @@ def run(args: Args) -> None:
     elif args.videos is not None:
         where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
         report = from_clips(
-            args.annotations, args.videos, args.out, args.extractors, args.features_out, where
+            args.annotations,
+            args.videos,
+            args.out,
+            args.extractors,
+            args.features_out,
+            where,
+            TrackChoice(args.audio_track, args.video_track),
         )
     _show(report, "clip" if args.features is None else "features")
 

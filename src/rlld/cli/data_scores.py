@@ -27,6 +27,10 @@ class Args:
     """Where networks run; auto takes a GPU when there is one."""
     skip_failed: bool = False
     """Go on without clips that cannot be read; nothing resembles them."""
+    audio_track: int | None = None
+    """Sound track of clips that have several, from 1; without it the one that a player takes."""
+    video_track: int | None = None
+    """The same for pictures."""
     audio: Path | None = None
     """Folder with one .npy file (segments, prompts) per video, of its sounds."""
     visual: Path | None = None
@@ -67,6 +71,7 @@ def run(args: Args) -> None:
 def _compute(args: Args) -> None:
     from rlld.console import OUT
     from rlld.features.job import Where
+    from rlld.features.tracks import TrackChoice
     from rlld.teaching import make_scores
 
     done = make_scores(
@@ -77,6 +82,7 @@ def _compute(args: Args) -> None:
         videos=args.videos,
         where=Where(args.workers, args.device, apart=True),
         skip_failed=args.skip_failed,
+        tracks=TrackChoice(args.audio_track, args.video_track),
     )
     if done.failed:
         OUT.print(f"failed: {len(done.failed)} clips, listed in failed.txt")

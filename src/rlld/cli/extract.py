@@ -36,6 +36,10 @@ class Args:
     """Where networks run; auto takes a GPU when there is one."""
     skip_failed: bool = False
     """Go on without clips that cannot be read; they are listed in failed.txt."""
+    audio_track: int | None = None
+    """Sound track of clips that have several, from 1; without it the one that a player takes."""
+    video_track: int | None = None
+    """The same for pictures."""
 
 
 def run(args: Args) -> None:
@@ -63,7 +67,9 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
     from rlld.features.job import FAILED
     from rlld.features.to_files import extract_files
     from rlld.features.to_stores import extract_dataset
+    from rlld.features.tracks import TrackChoice
 
+    tracks = TrackChoice(args.audio_track, args.video_track)
     if not args.videos:
         raise RlldError("VIDEOS: give a data-set folder, a folder of clips, or clips")
     first = args.videos[0]
@@ -77,7 +83,12 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
             )
         videos = None if args.data is None else first
         report = extract_dataset(
-            data, args.features, videos=videos, where=where, skip_failed=args.skip_failed
+            data,
+            args.features,
+            videos=videos,
+            where=where,
+            skip_failed=args.skip_failed,
+            tracks=tracks,
         )
         return report, data, store_path(data, "train").with_name(FAILED)
     clips = find_clips(args.videos)
@@ -93,5 +104,6 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
         segment_seconds=1.0 if args.segment_seconds is None else args.segment_seconds,
         where=where,
         skip_failed=args.skip_failed,
+        tracks=tracks,
     )
     return report, args.out, args.out / FAILED

@@ -12,6 +12,7 @@ import tyro
 from rlld.errors import RlldError, nearest
 
 if TYPE_CHECKING:
+    from rlld.features.tracks import TrackChoice
     from rlld.training.run_folder import Run
     from rlld.types import Event, Parse
 
@@ -41,6 +42,10 @@ class Args:
     """Annotation folder: shows the known events on the page."""
     link_video: bool = False
     """Let the page refer to the clip instead of holding it; clips above 25 MB are always linked."""
+    audio_track: int | None = None
+    """Sound track of clips that have several, from 1; without it the one that a player takes."""
+    video_track: int | None = None
+    """The same for pictures."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
 
@@ -162,6 +167,13 @@ class Parser:
         given = self.args.tags
         return None if given is None else [tag.strip() for tag in given.split(",") if tag.strip()]
 
+    @property
+    def tracks(self) -> TrackChoice:
+        """Which of several tracks of a clip are parsed and played."""
+        from rlld.features.tracks import TrackChoice
+
+        return TrackChoice(self.args.audio_track, self.args.video_track)
+
     def __call__(self, job: Job) -> Parse:
         """Parses one clip, or features.
 
@@ -192,7 +204,7 @@ class Parser:
             return parse(run, features, self.tags, name=job.name)
         if job.clip is None:
             raise AssertionError("a job has a clip or features")
-        return parse(run, job.clip, self.tags)
+        return parse(run, job.clip, self.tags, tracks=self.tracks)
 
     def _write(self, parse: Parse, run: Run, job: Job, out: Path) -> None:
         from rlld.files import write_text
@@ -204,7 +216,7 @@ class Parser:
         from rlld.report.page import write_page
 
         truth = _truth(run, job, self.args.annotations)
-        held = write_page(parse, out, job.clip, truth, self.args.link_video)
+        held = write_page(parse, out, job.clip, truth, self.args.link_video, self.tracks)
         if held is not None and held.linked is not None:
             ERR.print(f"{out}: plays {held.linked}; keep both where they are", markup=False)
 

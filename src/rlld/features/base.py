@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
 from rlld.features.decode import Clip, ClipInfo
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.features.views import Chunk, Segment, View, chunks
 
 if TYPE_CHECKING:
@@ -94,12 +95,15 @@ class Extractor(ABC):
         text = json.dumps([self.name, self.parameters()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def extract(self, path: Path | str, segment_seconds: float = 1.0) -> ClipFeatures:
+    def extract(
+        self, path: Path | str, segment_seconds: float = 1.0, tracks: TrackChoice = AS_PLAYED
+    ) -> ClipFeatures:
         """Extracts the features of one clip.
 
         Args:
             path: The file.
             segment_seconds: Length of a segment in seconds.
+            tracks: Which of several tracks are described; those of a player when not given.
 
         Returns:
             Features of all its segments.
@@ -107,7 +111,7 @@ class Extractor(ABC):
         Raises:
             RlldError: If the file cannot be read.
         """
-        clip = Clip(path)
+        clip = Clip(path, tracks)
         parts = list(self.rows(clip, segment_seconds))
         names = self.streams(segment_seconds)
         streams = {name: np.concatenate([part[name] for part in parts]) for name in names}

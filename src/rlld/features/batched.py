@@ -15,6 +15,7 @@ from rlld.errors import RlldError
 from rlld.features.base import ClipFeatures, Extractor, Rows
 from rlld.features.clips import strange
 from rlld.features.decode import Clip, ClipInfo
+from rlld.features.tracks import TrackChoice
 from rlld.features.views import Chunk, chunks
 
 CHUNKS = 8
@@ -33,6 +34,10 @@ class ClipTask(Protocol):
     @property
     def segment_seconds(self) -> float:
         """Length of a segment in seconds."""
+
+    @property
+    def tracks(self) -> TrackChoice:
+        """Which of several tracks are described."""
 
 
 Task = TypeVar("Task", bound=ClipTask)
@@ -87,7 +92,7 @@ class _Work:
                 return
             task = self._tasks[number]
             try:
-                clip = Clip(task.path)
+                clip = Clip(task.path, task.tracks)
                 for chunk in chunks(clip.segments(task.segment_seconds, self._views)):
                     self._put(number, chunk)
                 self._put(number, clip.outcome())

@@ -1,4 +1,4 @@
-"""Opening a media file, and what its header says."""
+"""Opening a media file, and what is known of a clip."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from rlld.errors import RlldError
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+MOST_PIXELS = 8192 * 8192
+"""Pixels of the largest picture that is decoded, twice those of 8K: each may be held many times."""
+
+LEAST_RATE = 1000
+"""Samples per second of the coarsest sound that is decoded; a kilobyte at 1 Hz would last hours."""
+
+MOST_CHANNELS = 64
+"""Channels of sound that FFmpeg can resample."""
+
 
 @dataclass(frozen=True)
 class ClipInfo:
@@ -18,12 +27,14 @@ class ClipInfo:
 
     Attributes:
         path: The file.
-        duration: Length in seconds: as the header says after ``probe``, as decoded after reading.
+        duration: Length in seconds, the latest end minus the earliest start of the tracks that are
+            used: as their packets say after ``probe``, as decoded after reading.
         has_audio: Whether it has a sound track that this build of FFmpeg can decode.
         has_video: The same for pictures; the cover picture of a song does not count.
         width: Picture width in pixels, 0 without pictures.
         height: Picture height in pixels, 0 without pictures.
-        notes: What the reader should know: a missing track, damage that was skipped.
+        notes: What the reader should know: a missing track, which of several was taken, time
+            stamps that start over, damage that was skipped.
     """
 
     path: str
@@ -70,61 +81,11 @@ def _unreadable(path: Path) -> str:
     return "is no audio or video file that FFmpeg can read; give an mp4, webm or similar clip"
 
 
-def usable_track(container: InputContainer, kind: str) -> Any:
-    """Returns the first track of a kind that can be decoded, None when there is none."""
-    from av.stream import Disposition
-
-    for stream in container.streams:
-        cover = bool(stream.disposition & Disposition.attached_pic)
-        if stream.type == kind and not cover and getattr(stream, "codec_context", None) is not None:
-            return stream
-    return None
-
-
-def inspect(container: InputContainer, path: Path) -> tuple[ClipInfo, float]:
-    """Returns the header's information and the time stamp that is second 0."""
-    audio, video = usable_track(container, "audio"), usable_track(container, "video")
-    if audio is None and video is None:
-        raise RlldError(
-            f"{path}: holds neither a sound nor a picture track that can be decoded; give a clip"
-        )
-    tracks = [track for track in (audio, video) if track is not None]
-    starts = [
-        float(track.start_time * track.time_base)
-        for track in tracks
-        if track.start_time is not None
-    ]
-    origin = min(starts, default=0.0)
-    notes = []
-    if audio is None:
-        notes.append("no audio track")
-    if video is None:
-        notes.append("no video track")
-    info = ClipInfo(
-        path=str(path),
-        duration=_duration(container, tracks, origin),
-        has_audio=audio is not None,
-        has_video=video is not None,
-        width=video.width if video is not None else 0,
-        height=video.height if video is not None else 0,
-        notes=tuple(notes),
-    )
-    return info, origin
-
-
-def _duration(container: InputContainer, tracks: list[Any], origin: float) -> float:
-    if container.duration is not None and container.duration > 0:
-        return container.duration / 1_000_000
-    # Streamed files (live webm, raw ADTS) carry no length: their packets tell it.
-    from av.error import FFmpegError
-
-    end = 0.0
-    try:
-        for packet in container.demux(tracks):
-            if packet.pts is not None:
-                last = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                end = max(end, last - origin)
-    except FFmpegError:
-        # What follows the damage cannot be played either.
-        return end
-    return end
+def ready(stream: Any) -> None:
+    """Prepares a track for decoding: on one thread, and no picture larger than is held."""
+    context = stream.codec_context
+    # A job fills the cores with clips.
+    context.thread_count = 1
+    if stream.type == "video":
+        # Refused by the decoder itself, since the header may promise less than its pictures hold.
+        context.options = {"max_pixels": str(MOST_PIXELS)}

@@ -19,6 +19,7 @@ from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor
 from rlld.features.batched import each_batched
 from rlld.features.clips import strange
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import write_text
 from rlld.pool import Workers, each
 
@@ -69,12 +70,14 @@ class Task:
         path: The file.
         extractor: The extractors, as ``load_extractor`` takes them.
         segment_seconds: Length of a segment in seconds.
+        tracks: Which of several tracks are described.
     """
 
     video: str
     path: Path
     extractor: str
     segment_seconds: float
+    tracks: TrackChoice = AS_PLAYED
 
     def __str__(self) -> str:
         return str(self.path)
@@ -102,7 +105,8 @@ def extract_task(task: Task) -> ClipFeatures:
         RlldError: If the clip cannot be read.
     """
     try:
-        return _extractor(task.extractor).extract(task.path, task.segment_seconds)
+        extractor = _extractor(task.extractor)
+        return extractor.extract(task.path, task.segment_seconds, task.tracks)
     except RlldError:
         raise
     except Exception as error:

@@ -19,6 +19,7 @@ from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor, fitted
 from rlld.features.clips import stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, extracted, settle
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import held, sha256, write_text, written_aside
 
 JOURNAL = "clips.jsonl"
@@ -37,6 +38,7 @@ def extract_files(
     segments: int | None = None,
     where: Where | None = None,
     skip_failed: bool = False,
+    tracks: TrackChoice = AS_PLAYED,
 ) -> JobReport:
     """Extracts clips into one ``.npy`` file (S * frames, D) per clip and stream.
 
@@ -53,17 +55,20 @@ def extract_files(
             such clips are noted. Without it each clip has its own.
         where: Where to compute; the files are the same for any number of processes.
         skip_failed: List failed clips instead of raising.
+        tracks: Which of several tracks of a clip are described; those of a player when not given.
 
     Raises:
-        RlldError: If ``out`` holds features of another extractor or segment length, another
-            process is writing to it, or clips failed; the message lists them, and the others are
-            finished.
+        RlldError: If ``out`` holds features of another extractor, segment length or choice of
+            tracks, another process is writing to it, or clips failed; the message lists them, and
+            the others are finished.
     """
     check_seconds(segment_seconds)
     extractor = load_extractor(features)
     with held(out / MANIFEST):
-        manifest = Manifest(out / MANIFEST, extractor, segment_seconds, segments)
-        tasks = [Task(video, path, features, segment_seconds) for video, path in clips.items()]
+        manifest = Manifest(out / MANIFEST, extractor, segment_seconds, segments, tracks)
+        tasks = [
+            Task(video, path, features, segment_seconds, tracks) for video, path in clips.items()
+        ]
         failed = _extract(tasks, manifest, segments, where or Where())
         settle(out / FAILED, failed, skip_failed, "they have no features then")
     notes = {video: tuple(entry["notes"]) for video, entry in manifest.clips.items()}
@@ -98,14 +103,20 @@ def _extract(
     return failed
 
 
-def made_by(extractor: Extractor, segment_seconds: float) -> dict[str, Any]:
-    """Returns what is recorded of the extractors of features, JSON-ready."""
+def made_by(
+    extractor: Extractor, segment_seconds: float, tracks: TrackChoice = AS_PLAYED
+) -> dict[str, Any]:
+    """Returns what is recorded of the extractors of features, JSON-ready.
+
+    A choice of tracks stands there when one was made.
+    """
     return {
         "extractor": extractor.name,
         "version": extractor.version,
         "parameters": extractor.parameters(),
         "segment_seconds": segment_seconds,
         "streams": to_dict(extractor.streams(segment_seconds)),
+        **({"tracks": tracks.chosen} if tracks.chosen else {}),
     }
 
 
@@ -126,11 +137,12 @@ class Manifest:
         extractor: Extractor,
         segment_seconds: float,
         segments: int | None = None,
+        tracks: TrackChoice = AS_PLAYED,
     ) -> None:
         self.path = path
         self._streams = extractor.streams(segment_seconds)
         self.folders = {name: stream.folder for name, stream in self._streams.items()}
-        self.head = made_by(extractor, segment_seconds)
+        self.head = made_by(extractor, segment_seconds, tracks)
         if segments is not None:
             self.head["segments"] = segments
         self._journal = path.with_name(JOURNAL)
@@ -212,11 +224,16 @@ class Manifest:
         if content != json.loads(json.dumps(self.head)):
             raise RlldError(
                 f"{self.path.parent}: holds features of {content.get('extractor')} "
-                f"{content.get('version')} with segments of {content.get('segment_seconds')} s, "
-                f"not of {self.head['extractor']} {self.head['version']} with "
-                f"{self.head['segment_seconds']} s; give another folder"
+                f"{content.get('version')} with segments of {content.get('segment_seconds')} s"
+                f"{_of_tracks(content)}, not of {self.head['extractor']} {self.head['version']} "
+                f"with {self.head['segment_seconds']} s{_of_tracks(self.head)}; give another folder"
             )
         return clips
+
+
+def _of_tracks(head: Mapping[str, Any]) -> str:
+    chosen = head.get("tracks")
+    return f" of {', '.join(f'{k} track {n}' for k, n in chosen.items())}" if chosen else ""
 
 
 def _journal_of(path: Path) -> dict[str, dict[str, Any]]:

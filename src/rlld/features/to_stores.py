@@ -21,6 +21,7 @@ from rlld.features.base import Extractor, fitted, per_segment
 from rlld.features.clips import clip_of, clips_of_videos, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import write_text
 from rlld.types import STREAMS
 
@@ -38,6 +39,7 @@ class Wanted:
         segment_seconds: Length of a segment in seconds.
         streams: Streams of the extractors.
         provenance: What makes them, as stores record it.
+        tracks: Which of several tracks of a clip are described.
     """
 
     features: str
@@ -45,13 +47,23 @@ class Wanted:
     segment_seconds: float
     streams: dict[str, StreamSpec]
     provenance: str
+    tracks: TrackChoice = AS_PLAYED
 
     @classmethod
-    def of(cls, extractor: Extractor, features: str, spec: DataSpec) -> Wanted:
+    def of(
+        cls,
+        extractor: Extractor,
+        features: str,
+        spec: DataSpec,
+        tracks: TrackChoice = AS_PLAYED,
+    ) -> Wanted:
         """Returns what an extractor makes of the videos of a data set."""
         seconds = spec.segment_seconds
         provenance = f"rlld extract: {extractor.name} {extractor.version}"
-        return cls(features, spec.segments, seconds, extractor.streams(seconds), provenance)
+        if tracks.chosen:
+            provenance += f" of {tracks}"
+        streams = extractor.streams(seconds)
+        return cls(features, spec.segments, seconds, streams, provenance, tracks)
 
     @property
     def dims(self) -> dict[str, int]:
@@ -66,6 +78,7 @@ def extract_dataset(
     videos: Path | None = None,
     where: Where | None = None,
     skip_failed: bool = False,
+    tracks: TrackChoice = AS_PLAYED,
 ) -> JobReport:
     """Extracts the clips of a data-set folder into its packed stores.
 
@@ -81,6 +94,7 @@ def extract_dataset(
         where: Where to compute; the stores are the same for any number of processes.
         skip_failed: Give failed clips features of zero and list them in ``failed.txt``, instead
             of raising.
+        tracks: Which of several tracks of a clip are described; those of a player when not given.
 
     Raises:
         RlldError: If the folder is no data set, or clips are missing or failed; the message lists
@@ -88,7 +102,7 @@ def extract_dataset(
     """
     old = read_spec(folder)
     extractor = load_extractor(features)
-    wanted = Wanted.of(extractor, features, old)
+    wanted = Wanted.of(extractor, features, old, tracks)
     lacking = [name for name in STREAMS[:2] if name not in wanted.streams]
     if lacking:
         raise RlldError(
@@ -99,7 +113,7 @@ def extract_dataset(
         old, streams=wanted.streams, features=features, features_version=extractor.version
     )
     clips = clips_of_videos(videos or folder / VIDEOS)
-    made = made_by(extractor, spec.segment_seconds)
+    made = made_by(extractor, spec.segment_seconds, tracks)
 
     def describe() -> None:
         write_text(folder / "features" / MANIFEST, json.dumps(made, indent=1) + "\n")
@@ -202,7 +216,7 @@ def _fill(
         if path is None:
             failed[video] = f"no clip {VIDEOS}/{video}.mp4"
         elif writers[split].done.get(video) != stamp_of(path):
-            tasks.append(Task(video, path, wanted.features, wanted.segment_seconds))
+            tasks.append(Task(video, path, wanted.features, wanted.segment_seconds, wanted.tracks))
     for task, result in extracted(tasks, where, len(splits)):
         if isinstance(result, RlldError):
             failed[task.video] = str(result)

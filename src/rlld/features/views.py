@@ -14,7 +14,7 @@ CHUNK = 10
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono sound: the mean of the channels.
+    """Mono sound: the mean of left and right, to which more channels are mixed down.
 
     Attributes:
         rate: Samples per second.
@@ -50,6 +50,9 @@ class Pictures:
 
 
 View = Sound | Pictures
+
+Row = Mapping[View, NDArray[Any] | None]
+"""What a segment shows by view; see ``Segment``."""
 
 
 @dataclass(frozen=True)

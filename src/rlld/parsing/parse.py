@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
 from rlld.parsing.windows import Evidence, Windows, above, decide
@@ -58,7 +59,11 @@ class Source:
 
 
 def parse(
-    run: Run, source: Path | str | Features, tags: Sequence[str] | None = None, name: str = ""
+    run: Run,
+    source: Path | str | Features,
+    tags: Sequence[str] | None = None,
+    name: str = "",
+    tracks: TrackChoice = AS_PLAYED,
 ) -> Parse:
     """Parses a clip or its features.
 
@@ -68,6 +73,7 @@ def parse(
         tags: Classes that the video is known to hold. Other classes are off, and the tags stand in
             for the video-level gate; the segment threshold then decides where their events are.
         name: Name of the result; the file name when empty.
+        tracks: Which of several tracks of a clip are parsed; those of a player when not given.
 
     Returns:
         The parse. A modality whose features are zero throughout (a clip without that track) has
@@ -81,7 +87,7 @@ def parse(
         return parse_source(run, Source(name or "features", [source]), tags)
     from rlld.parsing.sources import open_clip
 
-    return parse_source(run, open_clip(Path(source), run.spec, name), tags)
+    return parse_source(run, open_clip(Path(source), run.spec, name, tracks), tags)
 
 
 def parse_source(run: Run, source: Source, tags: Sequence[str] | None = None) -> Parse:

@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 from rlld.console import progress
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError, nearest
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.parsing.parse import Features, Source
 
 
-def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
+def open_clip(
+    path: Path, spec: DataSpec, name: str = "", tracks: TrackChoice = AS_PLAYED
+) -> Source:
     """Opens a media file as the features that a run was trained on.
 
     Args:
         path: The file.
         spec: The data set of the run; names the extractor.
         name: Name of the result; the file name when empty.
+        tracks: Which of several tracks are parsed.
 
     Raises:
         RlldError: If the file cannot be read, or no extractor makes such features, or one does that
@@ -30,7 +34,7 @@ def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
     """
     from rlld.features import EXTRACTORS, load_extractor
     from rlld.features.base import per_segment
-    from rlld.features.decode import Clip, segment_count
+    from rlld.features.decode import Clip
 
     if not set(re.findall(r"\w+", spec.features)) & set(EXTRACTORS.names()):
         raise RlldError(
@@ -53,10 +57,10 @@ def open_clip(path: Path, spec: DataSpec, name: str = "") -> Source:
             "or rlld have changed; bring back those that the data set was extracted with, or "
             "extract it and train again"
         )
-    clip = Clip(path)
+    clip = Clip(path, tracks)
 
     def chunks() -> Iterator[Features]:
-        total = segment_count(clip.info.duration, spec.segment_seconds)
+        total = clip.count(spec.segment_seconds)
         with progress(f"parsing {path.name}", total) as tick:
             for rows in extractor.rows(clip, spec.segment_seconds):
                 shown = per_segment(rows, made)

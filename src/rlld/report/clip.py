@@ -5,19 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from rlld.console import progress
-from rlld.features.container import open_media, usable_track
+from rlld.features.container import open_media
+from rlld.features.decode import Clip
+from rlld.features.tracks import AS_PLAYED, TrackChoice, choose
 from rlld.files import written_aside
-
-if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+from rlld.report.conversion import convert
 
 EMBED_LIMIT = 25_000_000
 """Bytes up to which a clip is put inside the page."""
@@ -30,9 +26,6 @@ PLAYABLE = {
 
 PIXELS = {"yuv420p", "yuvj420p", None}
 """Pixel formats that browsers play; sound has none."""
-
-SOUND_RATE = 48_000
-CLOCK = Fraction(1, 90_000)
 
 
 @dataclass(frozen=True)
@@ -52,22 +45,26 @@ class PageClip:
     linked: Path | None = None
 
 
-def page_clip(clip: Path, page: Path, link: bool = False) -> PageClip:
+def page_clip(
+    clip: Path, page: Path, link: bool = False, tracks: TrackChoice = AS_PLAYED
+) -> PageClip:
     """Prepares a clip for a page.
 
-    A clip that browsers cannot play is converted to H.264 and AAC. Up to ``EMBED_LIMIT`` bytes it
-    goes inside the page; a larger one, or any with ``link``, is referred to: the clip itself where
-    browsers play it, else its conversion, which is written beside the page.
+    A clip that browsers cannot play, or would play by another clock than that of its parse, is
+    converted to H.264 and AAC. Up to ``EMBED_LIMIT`` bytes it goes inside the page; a larger one,
+    or any with ``link``, is referred to: the clip itself where browsers play it, else its
+    conversion, which is written beside the page.
 
     Args:
         clip: The media file.
         page: Where the page will be.
         link: Refer to the clip whatever its size.
+        tracks: Which of several tracks are played; those of a player when not given.
 
     Raises:
         RlldError: If the clip cannot be read or converted.
     """
-    mime, has_video = inspect(clip)
+    mime, has_video = inspect(clip, tracks)
     if mime:
         if link or clip.stat().st_size > EMBED_LIMIT:
             return PageClip(_relative(clip, page), mime, has_video, clip)
@@ -76,129 +73,46 @@ def page_clip(clip: Path, page: Path, link: bool = False) -> PageClip:
     with tempfile.TemporaryDirectory(prefix="rlld-") as folder:
         converted = Path(folder) / "clip.mp4"
         if not link:
-            convert(clip, converted)
+            convert(clip, converted, tracks)
             if converted.stat().st_size <= EMBED_LIMIT:
                 return PageClip(_data(converted, mime), mime, has_video)
     beside = page.with_suffix(".mp4")
     if beside.resolve() == clip.resolve():
         beside = page.with_name(f"{page.stem}.page.mp4")
     with written_aside(beside) as aside:
-        convert(clip, aside)
+        convert(clip, aside, tracks)
     return PageClip(_relative(beside, page), mime, has_video, beside)
 
 
-def inspect(clip: Path) -> tuple[str, bool]:
+def inspect(clip: Path, tracks: TrackChoice = AS_PLAYED) -> tuple[str, bool]:
     """Returns the media type under which browsers play a clip (empty: none) and if it has pictures.
+
+    They play its tracks by its time stamps; a clip whose clock is another one, or of which they
+    might choose other tracks, does not count as played.
 
     Raises:
         RlldError: If it cannot be read.
     """
+    read = Clip(clip, tracks)
     with open_media(clip) as container:
-        tracks = _tracks(container)
-        has_video = any(track.type == "video" for track in tracks)
+        streams = choose(container, clip, tracks).streams
+        has_video = "video" in streams
+        single = all(
+            sum(stream.type == kind for stream in container.streams) == 1 for kind in streams
+        )
+        if not (read.clock.plain and single):
+            return "", has_video
         names = set(container.format.name.split(","))
+        contexts = [stream.codec_context for stream in streams.values()]
         for mime, (containers, codecs) in PLAYABLE.items():
             # Matroska files that are no WebM report both names; only the suffix tells them apart.
             if not names & containers or ("matroska" in names and clip.suffix.lower() != ".webm"):
                 continue
-            contexts = [track.codec_context for track in tracks]
             if all(context.name in codecs for context in contexts) and all(
                 getattr(context, "pix_fmt", None) in PIXELS for context in contexts
             ):
                 return mime, has_video
         return "", has_video
-
-
-def convert(clip: Path, target: Path) -> None:
-    """Converts a clip to H.264 and AAC in an mp4, packet by packet.
-
-    Args:
-        clip: The media file.
-        target: The file to write.
-
-    Raises:
-        RlldError: If nothing of it can be decoded.
-    """
-    import av
-
-    with open_media(clip) as source, av.open(str(target), "w", format="mp4") as out:
-        inputs = _tracks(source)
-        tracks: dict[int, _Picture | _Sound] = {
-            track.index: _Picture(track, out) if track.type == "video" else _Sound(track, out)
-            for track in inputs
-        }
-        seconds = int((source.duration or 0) / av.time_base) or None
-        with progress(f"converting {clip.name}", seconds) as tick:
-            done = 0
-            for index, frame in _frames(source, inputs):
-                out.mux(tracks[index].encode(frame))
-                now = int(frame.time or 0)
-                tick(max(0, now - done))
-                done = max(done, now)
-        for track in tracks.values():
-            out.mux(track.flush())
-
-
-class _Picture:
-    def __init__(self, stream: Any, out: OutputContainer) -> None:
-        context = stream.codec_context
-        self.width, self.height = context.width // 2 * 2, context.height // 2 * 2
-        self.stream: Any = out.add_stream("libx264", rate=stream.average_rate or 25)
-        self.stream.width, self.stream.height = self.width, self.height
-        self.stream.pix_fmt = "yuv420p"
-        self.stream.codec_context.time_base = CLOCK
-        self.stream.codec_context.options = {"preset": "veryfast", "crf": "23"}
-
-    def encode(self, frame: Any) -> Any:
-        same = (frame.width, frame.height, frame.format.name)
-        if same != (self.width, self.height, "yuv420p"):
-            times = frame.pts, frame.time_base
-            frame = frame.reformat(self.width, self.height, "yuv420p")
-            frame.pts, frame.time_base = times
-        frame.pict_type = 0
-        return self.stream.encode(frame)
-
-    def flush(self) -> Any:
-        return self.stream.encode(None)
-
-
-class _Sound:
-    def __init__(self, stream: Any, out: OutputContainer) -> None:
-        from av import AudioResampler
-
-        self.stream: Any = out.add_stream("aac", rate=SOUND_RATE)
-        self.stream.layout = "stereo"
-        self.resampler = AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
-
-    def encode(self, frame: Any) -> Any:
-        return [p for f in self.resampler.resample(frame) for p in self.stream.encode(f)]
-
-    def flush(self) -> Any:
-        return [*self.encode(None), *self.stream.encode(None)]
-
-
-def _frames(source: InputContainer, streams: list[Any]) -> Iterator[tuple[int, Any]]:
-    from av.error import FFmpegError
-
-    packets = source.demux(streams)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):
-            return
-        try:
-            frames: list[Any] = packet.decode()
-        except FFmpegError:
-            continue  # the parse has noted the damage; the page plays what can be decoded
-        for frame in frames:
-            if frame.pts is not None:
-                yield packet.stream.index, frame
-
-
-def _tracks(container: InputContainer) -> list[Any]:
-    """Returns the picture and the sound track that are played, those of the parse."""
-    tracks = [usable_track(container, kind) for kind in ("video", "audio")]
-    return [track for track in tracks if track is not None]
 
 
 def _data(clip: Path, mime: str) -> str:

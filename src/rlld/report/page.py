@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import write_text
 from rlld.report.clip import PageClip, page_clip
 from rlld.report.templates import asset, plain, rendered
@@ -20,6 +21,7 @@ def write_page(
     clip: Path | None = None,
     truth: Sequence[Event] | None = None,
     link: bool = False,
+    tracks: TrackChoice = AS_PLAYED,
 ) -> PageClip | None:
     """Writes the page of a parse.
 
@@ -29,6 +31,7 @@ def write_page(
         clip: The parsed media file; without one the page has lanes only.
         truth: Known events, drawn as lanes of their own; None when they are unknown.
         link: Refer to the clip instead of putting it inside the page.
+        tracks: Which of several tracks of the clip are played; those of a player when not given.
 
     Returns:
         How the page holds its clip.
@@ -36,7 +39,7 @@ def write_page(
     Raises:
         RlldError: If the clip cannot be read or the page cannot be written.
     """
-    held = None if clip is None else page_clip(clip, page, link)
+    held = None if clip is None else page_clip(clip, page, link, tracks)
     write_text(page, render_page(parse, held, truth))
     return held
 
