@@ -14,8 +14,8 @@ from pathlib import Path
 from rlld.data.annotations import YOUTUBE_ID, read_weak
 from rlld.data.check import CheckReport, check
 from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.pack import FeatureFinder, PackReport, pack
-from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, read_spec
+from rlld.data.pack import FeatureFinder, PackReport, pack, stream_folders
+from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, annotation_file, read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.clips import clip_of, clips_of_videos
@@ -109,11 +109,11 @@ def from_clips(
     _list_missing(out, ids, found)
     _list(out / FOREIGN, foreign)
     named = {video[:YOUTUBE_ID]: path for video, path in found.items()}
-    done = features / streams["audio"].folder
+    done = {file.stem for file in stream_folders(features, spec)["audio"].glob("*.npy")}
     failed = {
         video[:YOUTUBE_ID]: text
         for video, path in found.items()
-        if not (done / f"{video[:YOUTUBE_ID]}.npy").is_file() and (text := _too_long(video, path))
+        if video[:YOUTUBE_ID] not in done and (text := _too_long(video, path))
     }
     report = extract_files(
         {name: path for name, path in named.items() if name not in failed},
@@ -160,8 +160,8 @@ def from_features(annotations: Path, features: Path, out: Path) -> LlpReport:
         )
     names = {
         file.stem
-        for stream in LLP_SPEC.streams.values()
-        for file in (features / stream.folder).glob("*.npy")
+        for folder in stream_folders(features, LLP_SPEC).values()
+        for file in folder.glob("*.npy")
     }
     used = {name for video in _all(ids) for name in (video, video[:YOUTUBE_ID])}
     foreign = _foreign(names - used, ids)
@@ -177,7 +177,7 @@ def finished(out: Path) -> dict[str, int]:
         return {}
     spec = read_spec(out)
     return {
-        split: len(read_weak(out / ANNOTATIONS / file, spec.taxonomy).ids)
+        split: len(read_weak(annotation_file(out / ANNOTATIONS, file), spec.taxonomy).ids)
         for split, file in weak_files(spec).items()
     }
 
@@ -210,7 +210,7 @@ def _ids(annotations: Path, out: Path) -> dict[str, tuple[str, ...]]:
             f"({LLP_FILES.train} and others)"
         )
     return {
-        split: read_weak(annotations / file, LLP_SPEC.taxonomy).ids
+        split: read_weak(annotation_file(annotations, file), LLP_SPEC.taxonomy).ids
         for split, file in weak_files(LLP_SPEC).items()
     }
 
@@ -287,7 +287,7 @@ def _foreign(names: Iterable[str], ids: Ids) -> dict[str, str]:
 
 def _with_features(features: Path, spec: DataSpec, ids: Ids) -> list[str]:
     """Returns the videos that have a file of every stream."""
-    finder = FeatureFinder(features, spec, _all(ids))
+    finder = FeatureFinder(stream_folders(features, spec), spec, _all(ids))
     return [video for video in _all(ids) if not finder.find(video)[1]]
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rlld.data.annotations import WeakLabels, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.scores import ScoreSpec, combinations, scores_path
-from rlld.data.spec import DataSpec, StreamSpec, read_spec
+from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
 from rlld.data.store import StoreWriter, read_store
 from rlld.denoisers.pseudo import LabelPrompts, Teacher
 from rlld.errors import RlldError, nearest
@@ -93,7 +93,7 @@ def make_scores(
     name = name or method.scores
     where = where or Where()
     labels = {
-        split: read_weak(folder / ANNOTATIONS / file, spec.taxonomy)
+        split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy)
         for split, file in weak_files(spec).items()
     }
     for split in labels:

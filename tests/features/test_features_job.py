@@ -22,7 +22,7 @@ from rlld.features.clips import find_clips
 from rlld.features.job import Where
 from rlld.features.to_files import extract_files
 from rlld.features.to_stores import extract_dataset, fitted
-from rlld.files import held
+from rlld.files import owned
 
 NAMES = ("aa", "bb", "-cc", "dd", "ee", "ff")
 
@@ -151,7 +151,7 @@ def test_a_clip_that_became_unreadable_leaves_no_features(clips, tmp_path):
 
 def test_a_second_process_on_the_same_folder_is_refused(clips, tmp_path):
     refused = pytest.raises(RlldError, match="another process is writing it; wait for that one")
-    with held(tmp_path / "out/manifest.json"), refused:
+    with owned(tmp_path / "out"), refused:
         extract_files({"aa": clips / "aa.mp4"}, tmp_path / "out", where=Where(1))
     assert not list((tmp_path / "out").iterdir())
 

@@ -12,7 +12,7 @@ from typing import Any
 import rlld
 from rlld.data.dataset import dense_files, weak_files
 from rlld.data.scores import scores_files
-from rlld.data.spec import ANNOTATIONS, FILE_NAME, read_spec
+from rlld.data.spec import ANNOTATIONS, FILE_NAME, annotation_file, read_spec
 from rlld.data.store import ids_hash, read_store, store_path
 from rlld.files import sha256
 
@@ -34,7 +34,7 @@ def dataset_fingerprint(folder: Path) -> str:
     names = {*weak.values(), *(file for split in weak for file in dense_files(spec, split))}
     parts: dict[str, Any] = {FILE_NAME: sha256(folder / FILE_NAME)}
     for name in sorted(names):
-        path = folder / ANNOTATIONS / name
+        path = annotation_file(folder / ANNOTATIONS, name)
         parts[name] = sha256(path) if path.is_file() else ""
     for split in sorted(weak):
         store = read_store(store_path(folder, split))

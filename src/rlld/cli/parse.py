@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from rlld.errors import RlldError, nearest
+from rlld.names import inside
 
 if TYPE_CHECKING:
     from rlld.features.tracks import TrackChoice
@@ -132,9 +133,12 @@ def _jobs(args: Args, form: str) -> list[Job]:
 
 def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
     suffix = "txt" if form == "text" else form
-    if args.out is None:
-        return Path(f"{name}.html") if form == "html" else None
-    return args.out / f"{name}.{suffix}" if many or args.out.is_dir() else args.out
+    if args.out is None and form != "html":
+        return None
+    folder = Path() if args.out is None else args.out
+    if folder.is_dir() or many:
+        return inside(folder, f"{name}.{suffix}", "name of the clip")
+    return folder
 
 
 class UnusableError(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 from rlld.data.annotations import read_weak
 from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.spec import FILE_NAME, read_spec, spec_text
+from rlld.data.spec import FILE_NAME, annotation_file, read_spec, spec_text
 from rlld.errors import RlldError
 from rlld.files import write_text
 
@@ -43,7 +43,7 @@ def add_answers(folder: Path, path: Path) -> Added:
     tagged = set()
     for split, file in weak_files(spec).items():
         if split != "test":
-            weak = read_weak(folder / ANNOTATIONS / file, spec.taxonomy)
+            weak = read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy)
             tagged |= {
                 (weak.ids[n], spec.classes[c]) for n, c in zip(*weak.labels.nonzero(), strict=True)
             }
@@ -55,7 +55,7 @@ def add_answers(folder: Path, path: Path) -> Added:
             f"validation video of {folder}; look at its video column"
         )
     name = spec.annotations.answers or FILE
-    target = folder / ANNOTATIONS / name
+    target = annotation_file(folder / ANNOTATIONS, name)
     before = read_answers(target, spec.taxonomy) if spec.annotations.answers else []
     merged = {answer.question: answer for answer in [*before, *used]}
     write_answers(target, merged.values())

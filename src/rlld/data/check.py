@@ -30,6 +30,7 @@ from rlld.data.spec import (
     LLP_SPEC,
     AnnotationFiles,
     DataSpec,
+    annotation_file,
     read_spec,
 )
 from rlld.data.store import read_store, store_path, verify_store
@@ -156,8 +157,9 @@ class _Checker:
             self._add(self.folder, 0, "note", "no packed features yet; run 'rlld extract'")
         stores = sum(self._store(split, labels.ids) for split, labels in weak.items())
         scores = self._scores(weak)
-        audio = self.annotations / self.spec.annotations.audio
-        version = audio_version(audio) if audio.is_file() else ""
+        audio = self.spec.annotations.audio
+        path = annotation_file(self.annotations, audio) if audio else None
+        version = audio_version(path) if path and path.is_file() else ""
         return CheckReport(tuple(self.problems), counts, version, stores, scores)
 
     def _files(self, split: str) -> tuple[str, ...]:
@@ -167,7 +169,7 @@ class _Checker:
         self.problems.append(Problem(path, line, grade, text))
 
     def _weak(self, file: str) -> WeakLabels:
-        path = self.annotations / file
+        path = annotation_file(self.annotations, file)
         if path.is_file():
             return read_weak(path, self.spec.taxonomy, self.problems.append)
         self._add(path, 0, "error", self._missing(file))
@@ -176,7 +178,7 @@ class _Checker:
     def _shared_videos(self, weak: dict[str, WeakLabels]) -> None:
         seen: dict[str, str] = {}
         for split, labels in weak.items():
-            path = self.annotations / weak_files(self.spec)[split]
+            path = annotation_file(self.annotations, weak_files(self.spec)[split])
             for video in labels.ids:
                 if video in seen:
                     text = f"video '{video}' of {split} is in {seen[video]} too; keep it in one"
@@ -191,7 +193,7 @@ class _Checker:
                 videos[file].update(labels.ids)
         dense = {}
         for file, known in videos.items():
-            path = self.annotations / file
+            path = annotation_file(self.annotations, file)
             if not path.is_file():
                 self._add(path, 0, "error", self._missing(file))
                 continue
@@ -215,9 +217,9 @@ class _Checker:
     def _answers(self, weak: dict[str, WeakLabels], dense: dict[str, list[Row]]) -> dict[str, int]:
         """Checks the bare answers; returns how many are used by split."""
         file = self.spec.annotations.answers
-        path = self.annotations / file
         if not file:
             return {}
+        path = annotation_file(self.annotations, file)
         if not path.is_file():
             self._add(path, 0, "error", self._missing(file))
             return {}

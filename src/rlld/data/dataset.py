@@ -14,7 +14,7 @@ from torch import Tensor
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.answers import answered, read_answers
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
-from rlld.data.spec import SPLITS, DataSpec, read_spec
+from rlld.data.spec import SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.split import Split
 from rlld.data.store import Store, read_store, store_path
 from rlld.errors import RlldError, nearest
@@ -136,7 +136,7 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     if name not in weak_files(spec):
         raise RlldError(f"{folder}: data set {spec.name!r} has no {name} split")
     annotations = folder / ANNOTATIONS
-    weak = read_weak(annotations / weak_files(spec)[name], spec.taxonomy)
+    weak = read_weak(annotation_file(annotations, weak_files(spec)[name]), spec.taxonomy)
     files = dense_files(spec, name, with_truth=with_truth)
     maps = read_maps(annotations, files, weak.ids, spec) if files else None
     dense, truth = (None, maps) if name == "train" else (maps, None)
@@ -145,7 +145,7 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     labels = torch.from_numpy(weak.labels.astype(np.float32))
     answers = None
     if spec.annotations.answers and name != "test":
-        rows = read_answers(annotations / spec.annotations.answers, spec.taxonomy)
+        rows = read_answers(annotation_file(annotations, spec.annotations.answers), spec.taxonomy)
         answers = torch.from_numpy(answered(rows, weak.ids, spec))
     return Split(name, spec, weak.ids, store.streams, labels, dense, truth, folder, answers)
 
@@ -166,7 +166,9 @@ def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: Data
         RlldError: If a file is missing or wrong.
     """
     maps = [
-        rasterise(read_dense(folder / name, spec.taxonomy, spec.duration), ids, spec)
+        rasterise(
+            read_dense(annotation_file(folder, name), spec.taxonomy, spec.duration), ids, spec
+        )
         for name in files
     ]
     return torch.from_numpy(np.stack(maps, axis=2))

@@ -23,10 +23,11 @@ from rlld.console import progress
 from rlld.data.annotations import YOUTUBE_ID, audio_version, read_bytes, read_dense, read_weak
 from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
-from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, spec_text
+from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, annotation_file, spec_text
 from rlld.data.store import FeatureError, StoreWriter, store_path
 from rlld.errors import RlldError
 from rlld.files import write_text, written_aside
+from rlld.names import inside
 
 SHOWN = 20
 PROBLEMS_FILE = "problems.txt"
@@ -90,14 +91,15 @@ def pack(
         raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
     ids = _read_annotations(annotations, spec)
     if answers is None and spec.annotations.answers:
-        answers = annotations / spec.annotations.answers
+        answers = annotation_file(annotations, spec.annotations.answers)
     given = read_answers(answers, spec.taxonomy) if answers else []
     spec = replace(
         spec,
         annotations=replace(spec.annotations, answers=FILE if given else ""),
         features_version=_version(features) or spec.features_version,
     )
-    finder = FeatureFinder(features, spec, [video for split in ids.values() for video in split])
+    folders = stream_folders(features, spec)
+    finder = FeatureFinder(folders, spec, [video for split in ids.values() for video in split])
     problems: dict[str, list[str]] = {}
     with ExitStack() as stack:
         writers = {
@@ -121,12 +123,16 @@ def pack(
         for split, writer in writers.items():
             writer.finish(kept[split])
     for file in annotation_names(spec):
-        _copy_annotations(annotations / file, out / ANNOTATIONS / file, frozenset(problems))
+        _copy_annotations(
+            annotation_file(annotations, file),
+            annotation_file(out / ANNOTATIONS, file),
+            frozenset(problems),
+        )
     if given:
         write_answers(out / ANNOTATIONS / FILE, (a for a in given if a.video not in problems))
     write_text(out / FILE_NAME, spec_text(spec))
-    audio = annotations / spec.annotations.audio
-    version = audio_version(audio) if spec.annotations.audio else ""
+    audio = spec.annotations.audio
+    version = audio_version(annotation_file(annotations, audio)) if audio else ""
     counts = {split: len(videos) for split, videos in kept.items()}
     return PackReport(counts, len(problems), version, len(given))
 
@@ -172,11 +178,23 @@ class Sources(Protocol):
         """The streams by name."""
 
 
+def stream_folders(folder: Path, spec: DataSpec) -> dict[str, Path]:
+    """Returns where the published layout keeps the files of each stream.
+
+    Raises:
+        RlldError: If a data set does not say it, or names a place elsewhere.
+    """
+    return {
+        name: inside(folder, stream.folder, f"streams.{name}.folder", links=True)
+        for name, stream in spec.streams.items()
+    }
+
+
 class FeatureFinder:
     """Finds and reads per-video feature files.
 
     Args:
-        folder: Folder of the stream folders.
+        folders: Folder of each stream.
         spec: The streams and segments.
         ids: Every video that will be asked for.
 
@@ -184,12 +202,12 @@ class FeatureFinder:
         RlldError: If a stream folder is missing.
     """
 
-    def __init__(self, folder: Path, spec: Sources, ids: Sequence[str]) -> None:
+    def __init__(self, folders: Mapping[str, Path], spec: Sources, ids: Sequence[str]) -> None:
         self._spec = spec
-        self._folders = {name: folder / stream.folder for name, stream in spec.streams.items()}
+        self._folders = folders
         self._names: dict[str, frozenset[str]] = {}
         for name, path in self._folders.items():
-            if not spec.streams[name].folder or not path.is_dir():
+            if not path.is_dir():
                 raise RlldError(
                     f"{path}: no such folder; the features of stream {name!r} are expected there"
                 )
@@ -203,7 +221,7 @@ class FeatureFinder:
         for stream, names in self._names.items():
             whole, short = f"{video}.npy", f"{video[:YOUTUBE_ID]}.npy"
             if whole in names:
-                found[stream] = self._folders[stream] / whole
+                found[stream] = inside(self._folders[stream], whole, "video id", links=True)
             elif short not in names:
                 problems.append(f"{stream}: no file '{whole}' or '{short}'")
             elif self._sharing[video[:YOUTUBE_ID]] > 1:
@@ -211,7 +229,7 @@ class FeatureFinder:
                     f"{stream}: '{short}' may belong to several videos; name it '{whole}'"
                 )
             else:
-                found[stream] = self._folders[stream] / short
+                found[stream] = inside(self._folders[stream], short, "video id", links=True)
         return found, problems
 
     def read(self, stream: str, path: Path) -> NDArray[np.float32]:
@@ -254,9 +272,9 @@ def _read_annotations(folder: Path, spec: DataSpec) -> dict[str, tuple[str, ...]
         raise RlldError(f"{folder}: no such folder; give the folder of the annotation files")
     ids: dict[str, tuple[str, ...]] = {}
     for split, file in weak_files(spec).items():
-        ids[split] = read_weak(folder / file, spec.taxonomy).ids
+        ids[split] = read_weak(annotation_file(folder, file), spec.taxonomy).ids
     for file in {file for split in ids for file in dense_files(spec, split)}:
-        read_dense(folder / file, spec.taxonomy, spec.duration)
+        read_dense(annotation_file(folder, file), spec.taxonomy, spec.duration)
     twice = [v for v, n in Counter(v for videos in ids.values() for v in videos).items() if n > 1]
     if twice:
         raise RlldError(

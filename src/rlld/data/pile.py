@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from rlld.errors import RlldError
-from rlld.files import write_text
+from rlld.files import appended, unwritable, write_text
+from rlld.names import inside
 
 COMMIT_SECONDS = 1.0
 
@@ -41,15 +42,17 @@ class Pile:
         self._sizes = dict(row_bytes)
         self._rows: dict[str, int] = {}
         self._entries: list[tuple[str, str]] = []
+        if folder.is_symlink():
+            raise RlldError(f"{folder}: is a symbolic link, and would be written into; remove it")
         with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
             self._recover(json.dumps(settings, sort_keys=True))
             self._files: dict[str, BinaryIO] = {
-                name: (folder / name).open("ab") for name in self._sizes
+                name: appended(inside(folder, name, "stream")) for name in self._sizes
             }
             for name, file in self._files.items():
                 file.truncate(len(self._entries) * self._sizes[name])
-            self._journal = (folder / "journal").open("ab")
+            self._journal = appended(folder / "journal")
         self._committed = len(self._entries)
         self._last_commit = time.monotonic()
 
@@ -82,7 +85,7 @@ class Pile:
         """Yields the rows of one stream for the given items, in that order."""
         size = self._sizes[name]
         position = 0
-        with (self.folder / name).open("rb") as file:
+        with inside(self.folder, name, "stream").open("rb") as file:
             for key in keys:
                 row = self._rows[key]
                 if row != position:
@@ -128,7 +131,7 @@ class Pile:
                 f"{self.folder}: holds half-done work of other settings; run again with those "
                 "settings to go on, or delete that folder to start afresh"
             )
-        files = {name: self.folder / name for name in self._sizes}
+        files = {name: inside(self.folder, name, "stream") for name in self._sizes}
         whole = min(
             file.stat().st_size // self._sizes[name] if file.exists() else 0
             for name, file in files.items()
@@ -160,5 +163,4 @@ class Pile:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise RlldError(f"{self.folder}: cannot be written ({reason})") from None
+            raise unwritable(self.folder, error) from None

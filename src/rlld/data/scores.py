@@ -25,10 +25,11 @@ from rlld.console import progress
 from rlld.data.annotations import WeakLabels, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import FeatureFinder
-from rlld.data.spec import DataSpec, StreamSpec, read_spec
+from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
 from rlld.data.split import Split
 from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store
 from rlld.errors import RlldError
+from rlld.names import inside
 from rlld.types import MODALITIES
 
 SHOWN = 5
@@ -40,7 +41,7 @@ class ScoreSpec:
 
     Attributes:
         segments: Segments per video, T.
-        streams: Prompts (as ``dim``) and source folder by tensor name.
+        streams: Prompts (as ``dim``) by tensor name.
     """
 
     segments: int
@@ -54,7 +55,7 @@ class ScoreSpec:
 
 def scores_path(folder: Path, name: str, split: str) -> Path:
     """Returns where a data-set folder keeps a set of scores of a split."""
-    return folder / "scores" / name / f"{split}.safetensors"
+    return inside(folder / "scores", f"{name}/{split}.safetensors", "set of scores", links=True)
 
 
 def scores_files(folder: Path) -> list[Path]:
@@ -194,11 +195,11 @@ def pack_scores(
     """
     spec = read_spec(folder)
     ids = {
-        split: read_weak(folder / ANNOTATIONS / file, spec.taxonomy).ids
+        split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy).ids
         for split, file in weak_files(spec).items()
     }
     rows = _shape(spec, sources)
-    finder = FeatureFinder(Path(), rows, [video for videos in ids.values() for video in videos])
+    finder = FeatureFinder(sources, rows, [video for videos in ids.values() for video in videos])
     for split, videos in ids.items():
         found = {video: finder.find(video) for video in videos}
         if split != "train" and all(not files for files, _ in found.values()):
@@ -242,7 +243,7 @@ def _shape(spec: DataSpec, sources: Mapping[str, Path]) -> ScoreSpec:
                 f"{first}: shape {value.shape}, expected ({spec.segments}, prompts); one row per "
                 "segment"
             )
-        streams[tensor] = StreamSpec(value.shape[1], str(source.resolve()))
+        streams[tensor] = StreamSpec(value.shape[1])
     return ScoreSpec(spec.segments, streams)
 
 

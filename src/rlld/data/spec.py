@@ -11,6 +11,7 @@ import yaml
 
 from rlld.config import from_dict, read_yaml, to_dict
 from rlld.errors import RlldError
+from rlld.names import inside, require_name
 from rlld.taxonomy import LLP, Taxonomy
 from rlld.types import STREAMS
 
@@ -197,7 +198,23 @@ def read_spec(folder: Path) -> DataSpec:
 
 def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
     """Builds a specification from plain data; ``where`` names it in messages."""
-    return from_dict(DataSpec, data, where)
+    spec = from_dict(DataSpec, data, where)
+    for key, name in to_dict(spec.annotations).items():
+        if name:
+            require_name(name, f"{where}: annotations.{key}")
+    for key, stream in spec.streams.items():
+        if stream.folder:
+            require_name(stream.folder, f"{where}: streams.{key}.folder")
+    return spec
+
+
+def annotation_file(folder: Path, name: str) -> Path:
+    """Joins the name of an annotation file to the annotation folder.
+
+    Raises:
+        RlldError: If it leads out of the folder.
+    """
+    return inside(folder, name, "annotation file")
 
 
 def spec_text(spec: DataSpec) -> str:

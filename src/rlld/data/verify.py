@@ -27,6 +27,7 @@ from rlld.data.spec import FILE_NAME, LLP_SPEC, StreamSpec, read_spec
 from rlld.data.store import Store, read_store, store_path, verify_store
 from rlld.errors import RlldError
 from rlld.files import sha256, write_text
+from rlld.names import inside
 from rlld.types import STREAMS
 
 FORMAT = 1
@@ -244,7 +245,7 @@ def _open(path: Path) -> _Features:
         return _Files(path, _recorded(manifest, path), manifest)
     known = LLP_SPEC.streams
     folders = known | {name: StreamSpec(1, name) for name in STREAMS if (path / name).is_dir()}
-    streams = {name: s for name, s in folders.items() if (path / s.folder).is_dir()}
+    streams = {name: s for name, s in folders.items() if _place(path, s).is_dir()}
     if not streams:
         raise RlldError(
             f"{path}: no features in it; give a packed store, a data-set folder, or a folder with "
@@ -278,6 +279,10 @@ def _recorded(manifest: Mapping[str, Any], folder: Path) -> dict[str, StreamSpec
             f"{folder / MANIFEST}: fields 'streams' or 'clips' are wrong ({error!r}); extract the "
             "features again"
         ) from None
+
+
+def _place(folder: Path, stream: StreamSpec) -> Path:
+    return inside(folder, stream.folder, "stream folder", links=True)
 
 
 class _Stores:
@@ -334,7 +339,7 @@ class _Files:
         """Takes the dimensions from the first file, unless a manifest says them."""
         if self._clips is not None:
             return stream
-        for file in sorted((self._folder / stream.folder).glob("*.npy")):
+        for file in sorted(_place(self._folder, stream).glob("*.npy")):
             try:
                 return StreamSpec(_load(file).shape[-1], stream.folder, stream.frames)
             except RlldError:
@@ -344,7 +349,7 @@ class _Files:
     def ids(self, stream: str) -> Sequence[str]:
         if self._clips is not None:
             return sorted(self._clips)
-        files = (self._folder / self.streams[stream].folder).glob("*.npy")
+        files = _place(self._folder, self.streams[stream]).glob("*.npy")
         return sorted(file.stem for file in files if not file.name.startswith("."))
 
     def frames(self, stream: str) -> int | None:
@@ -352,7 +357,7 @@ class _Files:
 
     def read(self, stream: str, video: str) -> NDArray[Any]:
         spec = self.streams[stream]
-        file = self._folder / spec.folder / f"{video}.npy"
+        file = inside(_place(self._folder, spec), f"{video}.npy", "video id", links=True)
         if self._clips is not None:
             wanted = self._clips[video]["sha256"][stream]
             if not file.is_file():

@@ -20,7 +20,8 @@ from rlld.features.base import ClipFeatures, Extractor, fitted
 from rlld.features.clips import stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, extracted, settle
 from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.files import held, sha256, write_text, written_aside
+from rlld.files import appended, owned, sha256, unwritable, write_bytes, write_text
+from rlld.names import inside
 
 JOURNAL = "clips.jsonl"
 FACTS = frozenset(
@@ -64,7 +65,7 @@ def extract_files(
     """
     check_seconds(segment_seconds)
     extractor = load_extractor(features)
-    with held(out / MANIFEST):
+    with owned(out):
         manifest = Manifest(out / MANIFEST, extractor, segment_seconds, segments, tracks)
         tasks = [
             Task(video, path, features, segment_seconds, tracks) for video, path in clips.items()
@@ -79,12 +80,14 @@ def _extract(
     tasks: Sequence[Task], manifest: Manifest, segments: int | None, where: Where
 ) -> dict[str, str]:
     """Extracts the clips that the manifest lacks, and returns what went wrong by video id."""
-    out = manifest.path.parent
-    for folder in ("", *manifest.folders.values()):
-        for stale in (out / folder).glob(".*.part"):
-            stale.unlink()
-    waiting = [task for task in tasks if not manifest.has(task)]
+    waiting = []
     failed: dict[str, str] = {}
+    for task in tasks:
+        try:
+            if not manifest.has(task):
+                waiting.append(task)
+        except RlldError as error:  # its name is none that files can bear
+            failed[task.video] = str(error)
     try:
         for task, result in extracted(waiting, where, len(tasks)):
             if isinstance(result, RlldError):
@@ -93,9 +96,8 @@ def _extract(
                 continue
             made = result if segments is None else manifest.fit(result, segments)
             digests = {}
-            for name, value in made.streams.items():
-                file = out / manifest.folders[name] / f"{task.video}.npy"
-                _write_array(file, value)
+            for name, file in manifest.files(task.video).items():
+                _write_array(file, made.streams[name])
                 digests[name] = sha256(file)
             manifest.add(task, made, digests)
     finally:
@@ -152,12 +154,23 @@ class Manifest:
             self.clips |= _journal_of(self._journal)
         self.save()
 
+    def files(self, video: str) -> dict[str, Path]:
+        """Returns where the features of a clip lie, by stream.
+
+        Raises:
+            RlldError: If its id is no name of a file.
+        """
+        return {
+            name: inside(self.path.parent, f"{folder}/{video}.npy", "file of a clip")
+            for name, folder in self.folders.items()
+        }
+
     def has(self, task: Task) -> bool:
-        """Says whether a clip is finished and unchanged since."""
+        """Says whether a clip is finished and unchanged since; RlldError if it can never be."""
+        files = self.files(task.video).values()
         entry = self.clips.get(task.video)
         if entry is None or not task.path.is_file() or entry["stamp"] != stamp_of(task.path):
             return False
-        files = (self.path.parent / f / f"{task.video}.npy" for f in self.folders.values())
         return all(file.is_file() for file in files)
 
     def fit(self, features: ClipFeatures, segments: int) -> ClipFeatures:
@@ -193,16 +206,16 @@ class Manifest:
             "sha256": dict(digests),
         }
         try:
-            with self._journal.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([task.video, facts]) + "\n")
+            with appended(self._journal) as file:
+                file.write((json.dumps([task.video, facts]) + "\n").encode())
         except OSError as error:
-            raise RlldError(f"{self._journal}: cannot be written ({error.strerror})") from None
+            raise unwritable(self._journal, error) from None
 
     def forget(self, task: Task) -> None:
         """Removes what was made of an earlier file of this name."""
         if self.clips.pop(task.video, None) is not None:
-            for folder in self.folders.values():
-                (self.path.parent / folder / f"{task.video}.npy").unlink(missing_ok=True)
+            for file in self.files(task.video).values():
+                file.unlink(missing_ok=True)
 
     def save(self) -> None:
         """Writes the file, and empties the journal."""
@@ -257,6 +270,4 @@ def _is_entry(video: Any, facts: Any) -> bool:
 def _write_array(path: Path, value: NDArray[np.float32]) -> None:
     content = BytesIO()
     np.save(content, value)
-    # Written by Python, whose error says that the disk is full; that of numpy counts bytes.
-    with written_aside(path) as aside:
-        aside.write_bytes(content.getbuffer())
+    write_bytes(path, content.getbuffer())

@@ -13,7 +13,7 @@ import numpy as np
 from rlld.data.annotations import read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import MANIFEST
-from rlld.data.spec import FILE_NAME, DataSpec, StreamSpec, read_spec, spec_text
+from rlld.data.spec import FILE_NAME, DataSpec, StreamSpec, annotation_file, read_spec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
@@ -156,7 +156,7 @@ def fill_stores(
     """
     spec = read_spec(folder)
     ids = {
-        split: read_weak(folder / ANNOTATIONS / file, spec.taxonomy).ids
+        split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy).ids
         for split, file in weak_files(spec).items()
     }
     failed: dict[str, str] = {}

@@ -14,6 +14,7 @@ from rlld.console import progress
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError, nearest
 from rlld.features.tracks import AS_PLAYED, TrackChoice
+from rlld.names import inside
 from rlld.parsing.parse import Features, Source
 
 
@@ -88,7 +89,7 @@ def stored_features(path: Path, video: str, spec: DataSpec) -> Features:
     """
     if path.is_dir():
         return {
-            name: _array(path / (stream.folder or name), video, stream)
+            name: _array(path, stream.folder or name, video, stream)
             for name, stream in spec.streams.items()
         }
     from rlld.data.store import read_store
@@ -100,9 +101,12 @@ def stored_features(path: Path, video: str, spec: DataSpec) -> Features:
     return {name: value[row].float().numpy() for name, value in store.streams.items()}
 
 
-def _array(folder: Path, video: str, stream: StreamSpec) -> NDArray[np.floating[Any]]:
+def _array(features: Path, name: str, video: str, stream: StreamSpec) -> NDArray[np.floating[Any]]:
+    folder = inside(features, name, "stream folder", links=True)
     # Published files carry the first 11 characters of the id, the id of the whole YouTube video.
-    files = [folder / f"{video}.npy", folder / f"{video[:11]}.npy"]
+    files = [
+        inside(folder, f"{known}.npy", "video id", links=True) for known in (video, video[:11])
+    ]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         raise RlldError(f"{files[0]}: no such feature file; check --features and --id")

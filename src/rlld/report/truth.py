@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rlld.data.annotations import Row, read_dense
-from rlld.data.spec import DataSpec
+from rlld.data.spec import DataSpec, annotation_file
 from rlld.errors import RlldError
 from rlld.types import Event, Modality
 
@@ -71,10 +71,10 @@ def overlap(first: list[Interval], second: list[Interval]) -> list[Interval]:
 
 
 def _rows(folder: Path, names: tuple[str, str], spec: DataSpec) -> list[Row]:
-    required, optional = folder / names[0], folder / names[1]
-    rows = read_dense(required, spec.taxonomy)
-    if names[1] and optional.is_file():
-        rows += read_dense(optional, spec.taxonomy)
+    required, optional = names
+    rows = read_dense(annotation_file(folder, required), spec.taxonomy)
+    if optional and (file := annotation_file(folder, optional)).is_file():
+        rows += read_dense(file, spec.taxonomy)
     return rows
 
 

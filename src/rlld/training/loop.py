@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from rlld.compute import Compute
 from rlld.config import to_dict
 from rlld.console import ERR, Tick, progress
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
+from rlld.files import appended, owned, unwritable, write_bytes
 from rlld.metrics.tags import TAGS
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
-from rlld.training.state import FILE, load_state, save_state
+from rlld.training.state import FILE, forget_state, load_state, save_state
 from rlld.training.trainer import Report, Trainer
 
 METRICS, NETWORKS = "metrics.jsonl", "networks"
@@ -79,9 +81,23 @@ def train(
     compute = compute or Compute()
     if getattr(recipe.denoiser.config, "uses_truth", False):
         data = load_data(data.folder, with_truth=True)
+    with owned(out):
+        return _train(recipe, data, out, seed, compute, resume, checkpoint_seconds, networks)
+
+
+def _train(
+    recipe: Recipe,
+    data: DataSet,
+    out: Path,
+    seed: int,
+    compute: Compute,
+    resume: bool,
+    checkpoint_seconds: float,
+    networks: Path | None,
+) -> Run:
     identity = {"recipe": recipe.as_dict(), "seed": seed, "dataset": to_dict(data.spec)}
     if (out / CONFIG).is_file():
-        return _finished(out, identity, resume)
+        return finished(out, identity, resume, compute.torch_device)
     state = None
     if resume and not (out / FILE).is_file():
         ERR.print(f"{out}: nothing was saved yet; starting from the beginning")
@@ -95,7 +111,7 @@ def train(
     # A run that is killed while networks are trained for its denoiser finds them again.
     kept = networks or (out / FILE).parent / NETWORKS
     trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
-    logs = [Log(out / METRICS, state["log_bytes"][0] if state else 0)]
+    logs = open_logs([out / METRICS], state)
     if state is not None:
         trainer.load_state_dict(state["trainer"])
     try:
@@ -108,8 +124,7 @@ def train(
     seconds = time.monotonic() - started
     facts = {"seed": seed, **run_facts(trainer, data, seconds, record)}
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
-    # A writer that was killed may have left half a state beside the whole one.
-    shutil.rmtree((out / FILE).parent)
+    forget_state(out)
     return load_run(out, compute.torch_device)
 
 
@@ -158,7 +173,7 @@ def drive(
         state = {
             "trainer": steered.state_dict(),
             "identity": identity,
-            "log_bytes": [log.bytes for log in logs],
+            "logs": [log.text for log in logs],
             "seconds": time.monotonic() - started,
         }
         save_state(out, state)
@@ -180,6 +195,8 @@ def drive(
             if stopped:
                 ERR.print(f"stopped after update {first.updates}; go on with --resume")
                 raise KeyboardInterrupt
+    for log in logs:
+        log.settle()
 
 
 def show_round(report: Report | None, tick: Tick) -> None:
@@ -233,14 +250,20 @@ def _notes(trainer: Trainer) -> list[str]:
     return [*notes, *trainer.denoiser.notes()]
 
 
-def _finished(out: Path, identity: Mapping[str, Any], resume: bool) -> Run:
+def finished(out: Path, identity: Mapping[str, Any], resume: bool, device: torch.device) -> Run:
+    """Returns the finished run in a folder, which was to be resumed.
+
+    Raises:
+        RlldError: If it was not to be resumed, or was started otherwise.
+    """
     if not resume:
         raise RlldError(f"{out}: holds a finished run; choose another --out")
     config = read_config(out)
     found = {key: config.get(key) for key in ("recipe", "dataset")}
     require_same({**found, "seed": config["facts"].get("seed")}, identity, out)
     ERR.print(f"{out}: finished already")
-    return load_run(out)
+    forget_state(out)
+    return load_run(out, device)
 
 
 def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
@@ -258,20 +281,57 @@ def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path)
 
 
 class Log:
-    """``metrics.jsonl``: one line a round; a resumed run drops what came after its state."""
+    """``metrics.jsonl``: one line a round.
 
-    def __init__(self, path: Path, keep: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    A resume state holds the text up to it, so that the file and the state never disagree: a resumed
+    run writes the file anew.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        with path.open("ab") as file:
-            file.truncate(keep)
-        self.bytes = keep
+        self.text = text
+        write_bytes(path, text.encode())
 
     def write(self, report: Report) -> None:
         """Appends a report."""
-        with self.path.open("ab") as file:
-            file.write((json.dumps(report) + "\n").encode())
-            self.bytes = file.tell()
+        line = json.dumps(report) + "\n"
+        try:
+            with appended(self.path) as file:
+                file.write(line.encode())
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        self.text += line
+
+    def settle(self) -> None:
+        """Brings the file safely to disk."""
+        write_bytes(self.path, self.text.encode())
+
+
+def open_logs(paths: Sequence[Path], state: Mapping[str, Any] | None) -> list[Log]:
+    """Opens the logs of runs as their resume state has them, empty without one.
+
+    Raises:
+        RlldError: If the state was written by an rlld that kept no text, only its length, and a
+            log is shorter.
+    """
+    if state is None:
+        texts = [""] * len(paths)
+    elif "logs" in state:
+        texts = state["logs"]
+    else:
+        counted = zip(paths, state["log_bytes"], strict=True)
+        texts = [_beginning(path, size) for path, size in counted]
+    return [Log(path, text) for path, text in zip(paths, texts, strict=True)]
+
+
+def _beginning(path: Path, size: int) -> str:
+    found = path.read_bytes()[:size] if path.is_file() and not path.is_symlink() else b""
+    if len(found) < size:
+        raise RlldError(
+            f"{path}: holds {len(found)} bytes, the resume state counts on {size}; bring back the "
+            "file, or delete the run and train again"
+        )
+    return found.decode()
 
 
 @contextmanager

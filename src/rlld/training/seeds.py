@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rlld.compute import Compute
 from rlld.config import to_dict
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
+from rlld.files import owned
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.lockstep import Lockstep
@@ -19,13 +19,14 @@ from rlld.training.loop import (
     CHECKPOINT_SECONDS,
     METRICS,
     NETWORKS,
-    Log,
     drive,
+    finished,
+    open_logs,
     require_same,
     run_facts,
 )
 from rlld.training.run_folder import CONFIG, Run, load_run, save_run
-from rlld.training.state import FILE, load_state
+from rlld.training.state import FILE, forget_state, load_state
 from rlld.training.trainer import Trainer
 
 
@@ -59,9 +60,22 @@ def train_seeds(
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
     compute = compute or Compute()
-    device = compute.torch_device
     if getattr(recipe.denoiser.config, "uses_truth", False):
         data = load_data(data.folder, with_truth=True)
+    with owned(out):
+        return _train(recipe, data, out, seeds, compute, resume, checkpoint_seconds)
+
+
+def _train(
+    recipe: Recipe,
+    data: DataSet,
+    out: Path,
+    seeds: Sequence[int],
+    compute: Compute,
+    resume: bool,
+    checkpoint_seconds: float,
+) -> list[Run]:
+    device = compute.torch_device
     folders = [out / f"seed-{seed}" for seed in seeds]
     identity = {"recipe": recipe.as_dict(), "seeds": list(seeds), "dataset": to_dict(data.spec)}
     state: dict[str, Any] | None = None
@@ -70,6 +84,12 @@ def train_seeds(
             raise RlldError(f"{out}: holds unfinished runs; add --resume or choose another --out")
         state = load_state(out, device)
         require_same(state["identity"], identity, out)
+    elif resume and all((folder / CONFIG).is_file() for folder in folders):
+        alone = {key: identity[key] for key in ("recipe", "dataset")}
+        return [
+            finished(folder, {**alone, "seed": seed}, resume, device)
+            for seed, folder in zip(seeds, folders, strict=True)
+        ]
     elif any((folder / CONFIG).is_file() for folder in folders):
         raise RlldError(f"{out}: holds finished runs; choose another --out")
     record = compute.setup()
@@ -80,8 +100,7 @@ def train_seeds(
         Trainer(recipe, train, data.steering, seed, compute, networks=kept) for seed in seeds
     ]
     together = Lockstep(trainers)
-    bytes_kept = state["log_bytes"] if state else [0] * len(seeds)
-    logs = [Log(folder / METRICS, kept) for folder, kept in zip(folders, bytes_kept, strict=True)]
+    logs = open_logs([folder / METRICS for folder in folders], state)
     if state is not None:
         together.load_state_dict(state["trainer"])
     try:
@@ -96,5 +115,5 @@ def train_seeds(
         trainer.restore_best()
         facts = {"seed": seed, **run_facts(trainer, data, seconds / len(seeds), record)}
         save_run(folder, trainer.network, recipe, data.spec, facts, trainer.denoiser)
-    shutil.rmtree((out / FILE).parent)
+    forget_state(out)
     return [load_run(folder, device) for folder in folders]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rlld.errors import RlldError
-from rlld.files import written_aside
+from rlld.files import write_bytes
+from rlld.names import inside
 
 FILE = Path("resume") / "state.pt"
 
@@ -20,8 +23,18 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         folder: The run folder.
         state: Tensors, numbers, text and containers of them, nothing else.
     """
-    with written_aside(folder / FILE) as aside:
-        torch.save(state, aside)
+    content = BytesIO()
+    torch.save(state, content)
+    write_bytes(_place(folder), content.getbuffer())
+
+
+def forget_state(folder: Path) -> None:
+    """Removes what a finished run needs no more, halves of states that were killed included."""
+    shutil.rmtree((folder / FILE).parent, ignore_errors=True)
+
+
+def _place(folder: Path) -> Path:
+    return inside(folder, FILE.as_posix(), "resume state")
 
 
 def load_state(folder: Path, device: torch.device) -> dict[str, Any]:
@@ -30,7 +43,7 @@ def load_state(folder: Path, device: torch.device) -> dict[str, Any]:
     Raises:
         RlldError: If there is none, or it holds anything but tensors and plain values.
     """
-    path = folder / FILE
+    path = _place(folder)
     if not path.is_file():
         raise RlldError(f"{folder}: nothing to resume ({FILE} is missing); train without --resume")
     try:

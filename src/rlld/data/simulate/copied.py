@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.simulate.labels import SplitLabels
-from rlld.data.spec import SPLITS, AnnotationFiles, DataSpec
+from rlld.data.spec import SPLITS, AnnotationFiles, DataSpec, annotation_file
 
 TWINS = 5
 """Annotated videos of equal labels from which a whole video is copied."""
@@ -24,12 +24,12 @@ def read_annotations(
         RlldError: If a file is missing or damaged.
     """
     rows = [
-        read_dense(folder / name, spec.taxonomy, spec.duration)
+        read_dense(annotation_file(folder, name), spec.taxonomy, spec.duration)
         for name in (names.audio, names.visual)
     ]
     labels = {}
     for split, name in zip(SPLITS, (names.train, names.validation, names.test), strict=True):
-        weak = read_weak(folder / name, spec.taxonomy)
+        weak = read_weak(annotation_file(folder, name), spec.taxonomy)
         events = np.stack([rasterise(of, weak.ids, spec) for of in rows], axis=2)
         labels[split] = SplitLabels(weak.ids, weak.labels, events)
     return labels

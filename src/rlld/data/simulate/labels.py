@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.annotations import write_dense, write_weak
-from rlld.data.spec import SPLITS, DataSpec
+from rlld.data.spec import SPLITS, DataSpec, annotation_file
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def write_annotations(folder: Path, labels: Mapping[str, SplitLabels], spec: Dat
     files = spec.annotations
     weak = zip(SPLITS, (files.train, files.validation, files.test), strict=True)
     for split, name in weak:
-        write_weak(folder / name, labels[split].ids, labels[split].weak, spec.taxonomy)
+        write_weak(
+            annotation_file(folder, name), labels[split].ids, labels[split].weak, spec.taxonomy
+        )
     for names, splits in (
         ((files.audio, files.visual), SPLITS[1:]),
         ((files.truth_audio, files.truth_visual), SPLITS[:1]),
@@ -56,4 +58,4 @@ def write_annotations(folder: Path, labels: Mapping[str, SplitLabels], spec: Dat
         ids = [video for split in splits for video in labels[split].ids]
         events = np.concatenate([labels[split].events for split in splits])
         for modality, name in enumerate(names):
-            write_dense(folder / name, ids, events[:, :, modality], spec)
+            write_dense(annotation_file(folder, name), ids, events[:, :, modality], spec)
