@@ -36,7 +36,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
 
     if (args.out / CONFIG).exists():
         raise RlldError(f"{args.out}: holds a run already; choose another --out")
-    spec = read_spec(args.data) if args.data else LLP_SPEC
+    spec = read_spec(args.data).require_streams(args.data) if args.data else LLP_SPEC
     converted = convert_file(args.file, args.network, spec, overrides)
     save_run(args.out, converted.network, converted.recipe, spec, converted.facts)
     count = sum(parameter.numel() for parameter in converted.network.parameters())

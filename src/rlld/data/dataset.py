@@ -14,7 +14,7 @@ from torch import Tensor
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.answers import answered, read_answers
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
-from rlld.data.spec import SPLITS, DataSpec, annotation_file, read_spec
+from rlld.data.spec import FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.split import Split
 from rlld.data.store import Store, read_store, store_path
 from rlld.errors import RlldError, nearest
@@ -40,7 +40,7 @@ class DataSet:
 
     def __init__(self, folder: Path, *, with_truth: bool = False) -> None:
         self.folder = folder
-        self.spec = read_spec(folder)
+        self.spec = read_spec(folder).require_streams(folder / FILE_NAME)
         self._with_truth = with_truth
 
     @cached_property
@@ -102,7 +102,9 @@ def load_split(folder: Path | str, name: str, *, with_truth: bool = False) -> Sp
         RlldError: If a file is missing or wrong, or the store does not match the annotations.
     """
     _check_name(name)
-    return _load_split(Path(folder), read_spec(Path(folder)), name, with_truth)
+    folder = Path(folder)
+    spec = read_spec(folder).require_streams(folder / FILE_NAME)
+    return _load_split(folder, spec, name, with_truth)
 
 
 def weak_files(spec: DataSpec) -> dict[str, str]:

@@ -89,6 +89,7 @@ def pack(
         spec = replace(spec, annotations=replace(spec.annotations, audio=audio_file))
     if (out / FILE_NAME).exists():
         raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
+    spec.require_streams(f"data set {spec.name!r}")
     ids = _read_annotations(annotations, spec)
     if answers is None and spec.annotations.answers:
         answers = annotation_file(annotations, spec.annotations.answers)

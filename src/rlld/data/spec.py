@@ -96,7 +96,7 @@ class DataSpec:
         segments: Segments per video, T.
         segment_seconds: Length of a segment in seconds.
         streams: Feature streams by name (``audio``, ``visual_2d``, ``visual_3d``; the last is
-            optional).
+            optional); none before ``rlld extract`` has set them.
         annotations: Names of the annotation files.
         features: Where the features come from: an extractor of ``rlld extract`` (``light``),
             ``published`` for features made elsewhere, ``simulated``.
@@ -113,8 +113,8 @@ class DataSpec:
     name: str
     classes: tuple[str, ...]
     segments: int
-    segment_seconds: float
-    streams: dict[str, StreamSpec]
+    segment_seconds: float = 1.0
+    streams: dict[str, StreamSpec] = field(default_factory=dict)
     annotations: AnnotationFiles = field(default_factory=AnnotationFiles)
     features: str = "published"
     features_version: str = ""
@@ -148,8 +148,21 @@ class DataSpec:
                         f"found {rate}"
                     )
         for stream in STREAMS[:2]:
-            if stream not in self.streams:
+            if self.streams and stream not in self.streams:
                 raise RlldError(f"data set {self.name!r}: stream {stream!r} is missing")
+
+    def require_streams(self, where: Path | str) -> DataSpec:
+        """Returns the specification itself; ``where`` names it in the message.
+
+        Raises:
+            RlldError: If it names no feature streams yet.
+        """
+        if not self.streams:
+            raise RlldError(
+                f"{where}: names no streams; 'rlld extract' sets them for clips, those of features "
+                "made elsewhere are to be written there"
+            )
+        return self
 
     @property
     def taxonomy(self) -> Taxonomy:
