@@ -23,9 +23,11 @@ from rlld.data.annotations import (
     rasterise,
     read_dense,
     read_weak,
+    unquoted,
     write_dense,
     write_weak,
 )
+from rlld.data.problems import Problem
 from rlld.data.spec import LLP_SPEC, DataSpec
 from rlld.taxonomy import LLP, Taxonomy
 
@@ -199,6 +201,34 @@ def test_bom_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     assert np.flatnonzero(weak.labels[0]).tolist() == [0, 3]
 
 
+def test_the_quotes_of_a_spreadsheet_are_no_part_of_a_cell(tmp_path: Path) -> None:
+    rows = '"filename"\t"event_labels"\n"a_0_10"\t"Dog,Speech"\n-b\tCat\n'
+    text = b"\xef\xbb\xbf" + rows.replace("\n", "\r\n").encode()
+    found: list[Problem] = []
+    weak = read_weak(_file(tmp_path, text), LLP, found.append)
+    assert weak.ids == ("a_0_10", "-b")
+    assert [np.flatnonzero(row).tolist() for row in weak.labels] == [[0, 3], [4]]
+    assert [(problem.line, problem.grade) for problem in found][-1] == (1, "note")
+    assert "quotes around the cells of 2 lines" in str(found[-1])
+    dense = _file(tmp_path, DENSE + '"a"\t"0"\t2.5\t"Dog"\n')
+    assert [row[:4] for row in read_dense(dense, LLP)] == [("a", 0.0, 2.5, "Dog")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "content"),
+    [
+        ('"', '"'),
+        ('""', ""),
+        ('"a""b"', 'a"b'),
+        ('"a"b"', '"a"b"'),
+        ('a"', 'a"'),
+        ('"""a"""', '"a"'),
+    ],
+)
+def test_quotes_are_taken_off_in_pairs(cell: str, content: str) -> None:
+    assert unquoted(cell) == content
+
+
 def test_no_final_line_end_and_no_label(tmp_path: Path) -> None:
     weak = read_weak(_file(tmp_path, WEAK + "a\tDog\nb\t"), LLP)
     assert weak.ids == ("a", "b")
@@ -215,7 +245,8 @@ def test_no_final_line_end_and_no_label(tmp_path: Path) -> None:
         (WEAK + "a Dog\n", 2, "separated by spaces"),
         (WEAK + "a\tDog\tCat\n", 2, "found 3"),
         (WEAK + "a\tDog\na\tCat\n", 3, "listed before, on line 2"),
-        (WEAK + '"a"\tDog\n', 2, "no video id"),
+        (WEAK + '"a\tDog\n', 2, "no video id"),
+        (WEAK + '"a"b"\tDog\n', 2, "no video id"),
         (WEAK + "\tDog\n", 2, "no video id"),
         ("filename,event_labels\na,Dog\n", 1, "separated by commas"),
         ("a\tDog\n", 1, "add the header"),

@@ -2,8 +2,9 @@ r"""Annotation files: tab-separated text in the published format of LLP, read an
 
 A *weak* file has the columns ``filename`` and ``event_labels`` (class names joined by commas), a
 *dense* file ``filename``, ``onset``, ``offset`` and ``event_labels`` (one class per row, times in
-seconds, the offset exclusive). The first line is the header. Readers accept Windows line ends and
-a byte order mark; everything else that is not the format is an error at its line.
+seconds, the offset exclusive). The first line is the header. Readers accept Windows line ends, a
+byte order mark and the quotes that spreadsheets put around cells; everything else that is not the
+format is an error at its line.
 
 Video ids are matched whole. Rows of one video need not be adjacent, and rows of unknown videos
 are allowed: the dense files of LLP serve two splits and hold some ids of neither.
@@ -261,11 +262,11 @@ def read_bytes(path: Path) -> bytes:
 def _rows(path: Path, header: tuple[str, ...], report: Report) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and fields of every row that has the right number of fields."""
     lines = _lines(path, report)
-    if not lines or tuple(lines[0].split("\t")) != header:
+    if not lines or tuple(_cells(lines[0])) != header:
         report(Problem(path, 1, "error", _header_text(lines[0] if lines else "", header)))
         return
     for line, text in enumerate(lines[1:], 2):
-        fields = text.split("\t")
+        fields = _cells(text)
         problem = "" if text else "blank line; remove it"
         grade: Grade = "error" if text else "note"
         if text and len(fields) != len(header):
@@ -279,6 +280,18 @@ def _rows(path: Path, header: tuple[str, ...], report: Report) -> Iterator[tuple
             report(Problem(path, line, grade, problem))
         else:
             yield line, fields
+
+
+def _cells(line: str) -> list[str]:
+    return [unquoted(cell) for cell in line.split("\t")]
+
+
+def unquoted(cell: str) -> str:
+    """Returns a cell without the quotes that spreadsheets put around it, ``"Speech,Dog"``."""
+    if len(cell) < 2 or not (cell[0] == cell[-1] == '"'):
+        return cell
+    inner = cell[1:-1]
+    return cell if '"' in inner.replace('""', "") else inner.replace('""', '"')
 
 
 def _lines(path: Path, report: Report) -> list[str]:
@@ -298,7 +311,14 @@ def _lines(path: Path, report: Report) -> list[str]:
     if windows:
         problem = f"Windows line ends in {len(windows)} lines; save the file with LF line ends"
         report(Problem(path, windows[0], "warning", problem))
-    return [line.rstrip("\r") for line in lines]
+    lines = [line.rstrip("\r") for line in lines]
+    quoted = [
+        n for n, line in enumerate(lines, 1) if '"' in line and "\t".join(_cells(line)) != line
+    ]
+    if quoted:
+        problem = f"quotes around the cells of {len(quoted)} lines, which are not part of them"
+        report(Problem(path, quoted[0], "note", problem))
+    return lines
 
 
 def _header_text(found: str, header: tuple[str, ...]) -> str:

@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.console import progress
-from rlld.data.annotations import YOUTUBE_ID, audio_version, read_bytes, read_dense, read_weak
+from rlld.data.annotations import (
+    YOUTUBE_ID,
+    audio_version,
+    read_bytes,
+    read_dense,
+    read_weak,
+    unquoted,
+)
 from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
 from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, annotation_file, spec_text
@@ -355,7 +362,6 @@ def _settle_problems(out: Path, problems: Mapping[str, list[str]], skip: bool) -
 def _copy_annotations(source: Path, target: Path, dropped: frozenset[str]) -> None:
     """Copies a file byte for byte, without the rows of dropped videos."""
     lines = read_bytes(source).splitlines(keepends=True)
-    names = {video.encode() for video in dropped}
-    kept = [line for line in lines if line.partition(b"\t")[0] not in names]
+    kept = [line for line in lines if unquoted(line.decode().partition("\t")[0]) not in dropped]
     with written_aside(target) as aside:
         aside.write_bytes(b"".join(kept))
