@@ -11,19 +11,19 @@ from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS
 from llp_kit import write_llp
 from tiny import make_tiny
 
+SLOW_SECONDS = 1800
+"""After which a slow test hangs; the others' limit stands in pyproject.toml."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that use real files, so that ``-m`` can choose among them."""
+    """Marks the tests that use real files, so that ``-m`` can choose; gives slow tests time."""
     for item in items:
         for mark in ("llp", "media"):
             if f"shared_{mark}" in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
-
-
-SLOW_SECONDS = 1800
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

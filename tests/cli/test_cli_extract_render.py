@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+ALONE = ("--workers", 1)
+
 
 @pytest.fixture(scope="module")
 def rendered(installed, tmp_path_factory):
@@ -33,7 +35,7 @@ def test_rendered_clips_train_a_parser(run_cli, rendered, tmp_path):
     small = ("--network.hidden", 16, "--schedule.updates", 2, "--schedule.batch_size", 2)
     clip = next(rendered.glob("videos/*.mp4"))
     for command in (
-        ("extract", rendered),
+        ("extract", rendered, *ALONE),
         ("data", "check", rendered),
         ("train", "han", "--data", rendered, "--out", run, *small),
         ("evaluate", run, "--split", "test", "--json", scores),
@@ -46,7 +48,7 @@ def test_rendered_clips_train_a_parser(run_cli, rendered, tmp_path):
 
 
 def test_extract_of_a_bare_folder(run_cli, rendered, tmp_path):
-    result = run_cli("extract", rendered / "videos", "--out", tmp_path / "out")
+    result = run_cli("extract", rendered / "videos", "--out", tmp_path / "out", *ALONE)
     assert result.returncode == 0, result.stderr
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert len(manifest["clips"]) == 4
@@ -55,7 +57,7 @@ def test_extract_of_a_bare_folder(run_cli, rendered, tmp_path):
 
 def test_extract_lists_bad_clips_and_skips_them_on_demand(run_cli, fails_with, rendered, tmp_path):
     (tmp_path / "bad.mp4").write_text("no film")
-    paths = (rendered / "videos", tmp_path / "bad.mp4", "--out", tmp_path / "out")
+    paths = (rendered / "videos", tmp_path / "bad.mp4", "--out", tmp_path / "out", *ALONE)
     fails_with(run_cli("extract", *paths), "bad.mp4: is no audio or video file")
     result = run_cli("extract", *paths, "--skip-failed")
     assert result.returncode == 0, result.stderr

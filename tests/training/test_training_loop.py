@@ -88,12 +88,8 @@ def test_a_killed_run_resumes_to_identical_results(tiny_data, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     rounds = 30
     reference = tmp_path / "reference"
-    subprocess.run(
-        command(tiny_data, reference, "rlld", rounds),
-        check=True,
-        capture_output=True,
-        env=environment,
-    )
+    overrides = {"schedule.rounds": rounds}
+    rlld.train("rlld", tiny_data, reference, compute=COMPUTE, overrides=overrides)
     interrupted = tmp_path / "interrupted"
     resume = ("--resume", "--checkpoint-seconds", "0.05")
     chance = np.random.default_rng(0)
