@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
-from clips_kit import write_marked
 
+from marked_kit import write_marked
 from rlld.cli import main
 from rlld.errors import RlldError
 from rlld.features.decode import Clip, probe
@@ -148,6 +148,27 @@ def test_sound_that_ends_early_does_not_pull_the_next_recording_forward(tmp_path
     second = write_marked(tmp_path / "b.ts").read_bytes()
     (tmp_path / "two.ts").write_bytes(first + second)
     assert_marked(found(tmp_path / "two.ts"), joined=2)
+
+
+def test_recordings_in_other_tracks_are_said_to_be_left_out(tmp_path):
+    one = write_marked(tmp_path / "a.ts").read_bytes()
+    other = write_marked(tmp_path / "b.ts", options={"mpegts_start_pid": "768"}).read_bytes()
+    (tmp_path / "two.ts").write_bytes(one + other)
+    notes = " ".join(found(tmp_path / "two.ts").notes)
+    assert "in another audio track" in notes and "in another video track" in notes
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.flv", "a.wav"])
+def test_a_second_file_that_is_not_read_is_said(tmp_path, name):
+    codecs = {"a.mp4": ("libx264", "aac"), "a.flv": ("flv1", "libmp3lame")}
+    chosen = codecs.get(name, (None, "pcm_s16le"))
+    one = write_marked(tmp_path / name, codecs=chosen, rate=44100)
+    assert not any("joined" in note for note in Clip(one).info.notes)
+    two = tmp_path / f"two{one.suffix}"
+    two.write_bytes(one.read_bytes() * 2)
+    clip = found(two)
+    assert clip.segments == 8
+    assert any("another file is joined behind this one" in note for note in clip.notes)
 
 
 def test_a_hostile_gap_is_left_out_and_said(tmp_path):

@@ -12,9 +12,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlld.features.container import ready
+from rlld.features.container import is_joined, ready
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -112,16 +113,17 @@ def corrected(container: InputContainer, stream: Any, clock: TrackClock) -> Iter
         yield packet
 
 
-def survey(container: InputContainer, streams: Mapping[str, Any]) -> Clock:
+def survey(container: InputContainer, path: Path, streams: Mapping[str, Any]) -> Clock:
     """Reads a file without decoding more of it than the first frame of each track.
 
     Args:
         container: The file, which is read to its end.
+        path: Its name.
         streams: Its tracks that are used, by kind.
     """
     from av.error import FFmpegError
 
-    found = _Survey(container, streams)
+    found = _Survey(container, path, streams)
     try:
         for packet in packets(container):
             found.take(packet)
@@ -214,13 +216,17 @@ class _Line:
 
 
 class _Survey:
-    def __init__(self, container: InputContainer, streams: Mapping[str, Any]) -> None:
+    def __init__(self, container: InputContainer, path: Path, streams: Mapping[str, Any]) -> None:
+        self._path = path
         self._container = container
         self._jumps = bool(container.format.flags & DISCONTINUOUS)
         self._lines = {stream.index: _Line(stream) for stream in streams.values()}
         self._recordings = [_Recording()]
         self._others: dict[int, _Recording] = {}
-        self._later: dict[int, str] = {}
+        self._other_kinds: dict[int, str] = {}
+        self._other_places: dict[int, int] = {}
+        self._places = dict.fromkeys(streams, 0)
+        self._behind = 0
         self._left = EMPTY
         self._over, self._closed = 0, 0.0
 
@@ -230,8 +236,9 @@ class _Survey:
         if line is None:
             self._take_other(packet)
             return
-        if self._later:
-            self._later = {k: kind for k, kind in self._later.items() if kind != line.kind}
+        place = packet.pos or 0
+        self._places[line.kind] = max(self._places[line.kind], place)
+        self._behind = max(self._behind, place + packet.size)
         decoded, shown = line.seconds(packet.dts), line.seconds(packet.pts)
         length = line.seconds(packet.duration) or line.picture
         stamp = shown if decoded is None else decoded
@@ -254,8 +261,8 @@ class _Survey:
         if stamp is None or packet.time_base is None:
             return
         index, base = packet.stream_index, float(packet.time_base)
-        if packet.stream.type in ("audio", "video") and index not in self._others:
-            self._later[index] = packet.stream.type
+        self._other_kinds.setdefault(index, packet.stream.type)
+        self._other_places.setdefault(index, packet.pos or 0)
         other = self._others.setdefault(index, _Recording())
         other.take(index, stamp * base, (packet.duration or 0) * base)
 
@@ -362,11 +369,18 @@ class _Survey:
             )
         if self._closed:
             notes.append(f"gaps of {self._closed:.0f} s between time stamps are left out")
-        for index, kind in self._later.items():
-            other = self._others[index]
+        for index, kind in self._other_kinds.items():
+            # By places in the file: the last packet of a track may be held back to the end.
+            if kind in self._places and self._other_places[index] > self._places[kind] > 0:
+                other = self._others[index]
+                notes.append(
+                    f"goes on after {position:.1f} s in another {kind} track, of which "
+                    f"{other.end - other.start:.1f} s are left out"
+                )
+        if is_joined(self._path, self._behind):
             notes.append(
-                f"goes on after {position:.1f} s in another {kind} track, of which "
-                f"{other.end - other.start:.1f} s are left out"
+                "another file is joined behind this one, which FFmpeg does not read: it is left "
+                "out; split the file"
             )
         return notes
 

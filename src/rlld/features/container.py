@@ -17,6 +17,9 @@ MOST_PIXELS = 8192 * 8192
 LEAST_RATE = 1000
 """Samples per second of the coarsest sound that is decoded; a kilobyte at 1 Hz would last hours."""
 
+TAIL = 1 << 24
+"""Bytes behind the last packet in which another file is looked for: indexes may come before."""
+
 MOST_CHANNELS = 64
 """Channels of sound that FFmpeg can resample."""
 
@@ -79,6 +82,25 @@ def _unreadable(path: Path) -> str:
             "downloaded; get it again"
         )
     return "is no audio or video file that FFmpeg can read; give an mp4, webm or similar clip"
+
+
+def is_joined(path: Path, end: int) -> bool:
+    """Says whether another file of the same format begins behind a byte of this one.
+
+    Demuxers of mp4, wav, avi and flv end with the first one, as players do.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+        if head[4:8] == b"ftyp":
+            mark = head[4:12]
+        elif head[:4] == b"RIFF":
+            mark = head[8:16]
+        elif head[:3] == b"FLV":
+            mark = head[:4]
+        else:
+            return False
+        file.seek(max(end, len(head)))
+        return mark in file.read(TAIL)
 
 
 def ready(stream: Any) -> None:

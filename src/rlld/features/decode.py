@@ -74,7 +74,7 @@ class Clip:
             self._indices = {kind: stream.index for kind, stream in chosen.streams.items()}
             video = chosen.streams.get("video")
             width, height = (video.width, video.height) if video is not None else (0, 0)
-            self.clock: Clock = survey(container, chosen.streams)
+            self.clock: Clock = survey(container, self.path, chosen.streams)
         self.info = ClipInfo(
             path=str(self.path),
             duration=self.clock.end,

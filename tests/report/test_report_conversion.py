@@ -1,0 +1,61 @@
+"""A page plays its clip by the clock of the parse, whatever the clip's own is like."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from marked_kit import write_marked
+from rlld.errors import RlldError
+from rlld.report.clip import page_clip
+
+ODD = {
+    "start at 20 s": ("a.mkv", {"offset": 20.0}, 1),
+    "start at 20 s in mp4": ("a.mp4", {"offset": 20.0}, 1),
+    "recorded": ("a.ts", {"offset": 30000.0}, 1),
+    "program stream": ("a.mpg", {"codecs": ("mpeg2video", "mp2")}, 1),
+    "mp3 in avi": ("a.avi", {"codecs": ("mpeg4", "libmp3lame"), "rate": 44100}, 1),
+    "ac3 in avi": ("a.avi", {"codecs": ("mpeg4", "ac3")}, 1),
+    "surround": ("a.mkv", {"layout": "7.1"}, 1),
+    "second track": ("a.mp4", {"sounds": ("silent", "tone"), "default": 1}, 1),
+    "raw": ("a.h264", {"codecs": ("libx264", None), "format": "h264"}, 1),
+    "one pixel": ("a.mkv", {"codecs": ("ffv1", "aac"), "size": (1, 1)}, 1),
+    "joined": ("a.ts", {}, 2),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_page_plays_by_the_clock_of_the_parse(tmp_path, name) -> None:
+    file, options, parts = ODD[name]
+    clip = tmp_path / f"clip{Path(file).suffix}"
+    clip.write_bytes(write_marked(tmp_path / file, **options).read_bytes() * parts)
+    held = page_clip(clip, tmp_path / "page.html")
+    played = tmp_path / "played.mp4"
+    played.write_bytes(base64.b64decode(held.url.removeprefix("data:video/mp4;base64,")))
+    with av.open(str(played)) as media:
+        bright = [f.time for f in media.decode(video=0) if f.to_ndarray(format="gray").mean() > 120]
+    flashes = [
+        time for before, time in zip([-1.0, *bright], bright, strict=False) if time > before + 1
+    ]
+    assert flashes == pytest.approx([5.0 + 8 * part for part in range(parts)], abs=0.15)
+    if options.get("codecs", "av")[1] is None:
+        return
+    with av.open(str(played)) as media:
+        loud = [f.time for f in media.decode(audio=0) if np.abs(f.to_ndarray()).max() > 0.1]
+    assert loud[0] == pytest.approx(3.0, abs=0.1)
+    assert len([time for time in loud if time > 11 - 0.1]) > 20 or parts == 1
+
+
+def test_a_clip_of_which_nothing_can_be_decoded_is_not_converted(tmp_path) -> None:
+    clip = write_marked(tmp_path / "a.avi", codecs=("mpeg4", None), seconds=1.0)
+    content = bytearray(clip.read_bytes())
+    start = content.index(b"movi")
+    content[start + 12 : content.index(b"idx1") - 8] = bytes(content.index(b"idx1") - start - 20)
+    clip.write_bytes(content)
+    with pytest.raises(RlldError, match=r"a\.avi"):
+        page_clip(clip, tmp_path / "page.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.avi"]
