@@ -139,6 +139,7 @@ MADE_HERE = frozenset(
         "training/run_folder.py: path / name",
         # Divisions of numbers that are called like paths elsewhere.
         "data/render/sounds.py: place / attack",
+        "features/sound.py: weights / most",
         "metrics/classwise.py: found / one_only.sum((0, 1, 3))",
         "objectives/cpsp.py: shared / own",
         "training/loop.py: videos / elapsed",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +47,45 @@ def test_one_worker_apart_dies_alone():
 def test_pool_raises_bugs(workers):
     with pytest.raises(ValueError, match="a bug"):
         list(each(square_or_fail, [1, 7, 2], workers))
+
+
+def say_and_sleep(folder: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def test_workers_die_with_their_parent(tmp_path):
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from rlld.pool import each; from test_pool import say_and_sleep\n"
+        "if __name__ == '__main__': list(each(say_and_sleep, [sys.argv[2]] * 2, 2))"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(program)
+    said = tmp_path / "said"
+    said.mkdir()
+    with (tmp_path / "errors").open("w") as errors:
+        parent = subprocess.Popen(
+            [sys.executable, script, Path(__file__).parent, said], stderr=errors
+        )
+        _wait(lambda: len(list(said.iterdir())) == 2)
+        parent.kill()
+        parent.wait()
+    _wait(lambda: not any(map(_lives, said.iterdir())))
+    assert (tmp_path / "errors").read_text() == ""
+
+
+def _wait(done) -> None:
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _lives(process: Path) -> bool:
+    try:
+        os.kill(int(process.name), 0)
+    except ProcessLookupError:
+        return False
+    stat = Path("/proc", process.name, "stat")  # one that nobody has waited for is dead too
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

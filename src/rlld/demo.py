@@ -23,6 +23,7 @@ from rlld.evaluation import bare_tags, evaluate, keep_probabilities
 from rlld.features import load_extractor
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
+from rlld.files import owned
 from rlld.parsing.parse import parse
 from rlld.recipe import load_recipe
 from rlld.report.page import write_page
@@ -67,11 +68,8 @@ def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
     """
     started = time.monotonic()
     workers = workers or os.cpu_count() or 1
-    data = _data(out / "data", size, seed, workers)
-    runs = {name: _train(name, data, out / name, size, seed) for name in RECIPES}
-    _print_scores(runs, data.test)
-    _print_denoising(runs, load_data(out / "data", with_truth=True).train)
-    page = _page(runs[BEST], data.test, out)
+    with owned(out):
+        page = _made(out, size, seed, workers)
     OUT.print(
         f"\nDone in {time.monotonic() - started:.0f} s. Open the page in a browser:\n  {page}"
     )
@@ -81,6 +79,14 @@ def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
         "or train on LLP or your own tagged videos: docs/data.md"
     )
     return page
+
+
+def _made(out: Path, size: Size, seed: int, workers: int) -> Path:
+    data = _data(out / "data", size, seed, workers)
+    runs = {name: _train(name, data, out / name, size, seed) for name in RECIPES}
+    _print_scores(runs, data.test)
+    _print_denoising(runs, load_data(out / "data", with_truth=True).train)
+    return _page(runs[BEST], data.test, out)
 
 
 def _data(folder: Path, size: Size, seed: int, workers: int) -> DataSet:

@@ -20,6 +20,7 @@ from rlld.errors import RlldError
 
 NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS))
 """What file systems say that know no locks."""
+LOCK = ".lock"
 POLL_SECONDS = 0.2
 """How often it is looked whether another process has finished."""
 TRIES = 10
@@ -133,8 +134,13 @@ def owned(folder: Path, *, wait: bool = False) -> Iterator[None]:
     Raises:
         RlldError: If another process writes there, or the folder cannot be made or written to.
     """
-    with _locked(folder / ".lock", folder, wait):
+    with _locked(folder / LOCK, folder, wait):
         yield
+
+
+def is_free(folder: Path) -> bool:
+    """Says whether a folder is missing or holds nothing but the lock of ``owned``."""
+    return not folder.exists() or {file.name for file in folder.iterdir()} <= {LOCK}
 
 
 @contextmanager

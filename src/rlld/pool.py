@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from multiprocessing import get_context
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal, TypeVar
 
 from rlld.cluster import each_on_ray
@@ -103,11 +105,36 @@ def _hire(
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(function, theirs), daemon=True)
-    process.start()
+    with _interrupts_kept():
+        process.start()
     theirs.close()
     crew[ours] = (process, waiting.pop())
     with suppress(BrokenPipeError):
         ours.send(crew[ours][1])
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Keeps Ctrl-C from a worker that starts, which would die over it; this process hears it after.
+
+    A process inherits what is blocked, so that the worker never hears it: its parent ends it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Ends this process as soon as its parent lives no more, however that died."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _death(status: int) -> str:
@@ -123,10 +150,11 @@ def _death(status: int) -> str:
 def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             task = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         try:
             result = _attempt(function, task)
@@ -134,7 +162,10 @@ def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
             return
         except Exception as error:  # handed to the parent, which raises it
             result = error
-        pipe.send(result)
+        try:
+            pipe.send(result)
+        except (BrokenPipeError, ConnectionResetError):  # nobody is there to tell
+            return
 
 
 def _attempt(function: Callable[[Task], Result], task: Task) -> Result | RlldError:

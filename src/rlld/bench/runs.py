@@ -26,7 +26,7 @@ from rlld.denoisers.base import Denoiser
 from rlld.denoising import measure
 from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
-from rlld.files import write_text
+from rlld.files import held, write_text
 from rlld.metrics.scores import NAMES, named_score
 from rlld.pool import Workers, each
 from rlld.recipe import Recipe, load_recipe
@@ -316,10 +316,16 @@ def _minutes(seconds: float) -> str:
 
 def _execute(task: _Task) -> str:
     """Trains and measures one run in a worker process; returns its score for the log."""
+    _require_same(task.job, task.folder.name)
+    # Another benchmark may train the very same: it is waited for, and its run is found.
+    with held(task.folder / SCORES, wait=True):
+        return _executed(task)
+
+
+def _executed(task: _Task) -> str:
     job, folder = task.job, task.folder
-    if (folder / SCORES).is_file():  # the worker was lost after its work was done
+    if (folder / SCORES).is_file():  # or the worker was lost after its work was done
         return _told(_read(job, folder).scores)
-    _require_same(job, folder.name)
     try:
         with quiet():
             report = _measured(job, folder)
@@ -362,7 +368,7 @@ def _measured(job: Job, folder: Path) -> dict[str, Any]:
         folder,
         seed=job.seed,
         compute=compute,
-        resume=folder.exists(),
+        resume=True,
         networks=folder.parent / NETWORKS / source_fingerprint(),
     )
     kept = (

@@ -39,6 +39,13 @@ def _main(argv: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # What the system refuses is no fault of the program, wherever it is met.
+        if error.errno is None:
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        sys.stderr.write(f"rlld: {place}{error.strerror}; make it possible and run again\n")
+        return USAGE_STATUS
     return 0
 
 

@@ -46,7 +46,7 @@ def run(args: Args) -> None:
         verdicts,
     )
     from rlld.evaluation import load_for
-    from rlld.files import write_text
+    from rlld.files import held, write_text
     from rlld.report.denoise import LabelReport, write_report
     from rlld.report.denoise_page import write_denoise_page
     from rlld.report.tables import removal_table
@@ -57,7 +57,8 @@ def run(args: Args) -> None:
     judged = judge(loaded, videos)
     rows = verdicts(videos, judged.keep)
     measured = label_report(videos, judged.keep)
-    write_text(args.out, verdict_text(rows))
+    with held(args.out):
+        write_text(args.out, verdict_text(rows))
     removed = sum(row.decision == "remove" for row in rows)
     OUT.print(
         f"{args.split}: {len(videos)} videos, {len(rows)} labels counting each modality, "

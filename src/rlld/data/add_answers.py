@@ -10,7 +10,7 @@ from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.spec import FILE_NAME, annotation_file, read_spec, spec_text
 from rlld.errors import RlldError
-from rlld.files import write_text
+from rlld.files import owned, write_text
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ def add_answers(folder: Path, path: Path) -> Added:
     Raises:
         RlldError: If a file is wrong, or no answer is about a label of the data set.
     """
+    with owned(folder):
+        return _add(folder, path)
+
+
+def _add(folder: Path, path: Path) -> Added:
     spec = read_spec(folder)
     tagged = set()
     for split, file in weak_files(spec).items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.console import progress
+from rlld.console import ERR, progress
 from rlld.data.annotations import (
     YOUTUBE_ID,
     audio_version,
@@ -28,12 +28,12 @@ from rlld.data.annotations import (
     read_weak,
     unquoted,
 )
-from rlld.data.answers import FILE, read_answers, write_answers
+from rlld.data.answers import FILE, Answer, answer_text, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
 from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, annotation_file, spec_text
-from rlld.data.store import FeatureError, StoreWriter, store_path
+from rlld.data.store import FeatureError, StoreWriter, holds, store_path
 from rlld.errors import RlldError
-from rlld.files import write_text, written_aside
+from rlld.files import owned, write_bytes, write_text
 from rlld.names import inside
 
 SHOWN = 20
@@ -94,9 +94,20 @@ def pack(
     """
     if audio_file is not None:
         spec = replace(spec, annotations=replace(spec.annotations, audio=audio_file))
-    if (out / FILE_NAME).exists():
-        raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
     spec.require_streams(f"data set {spec.name!r}")
+    with owned(out):
+        return _pack(annotations, features, out, spec, dtype, skip_missing, answers)
+
+
+def _pack(
+    annotations: Path,
+    features: Path,
+    out: Path,
+    spec: DataSpec,
+    dtype: str,
+    skip_missing: bool,
+    answers: Path | None,
+) -> PackReport:
     ids = _read_annotations(annotations, spec)
     if answers is None and spec.annotations.answers:
         answers = annotation_file(annotations, spec.annotations.answers)
@@ -106,6 +117,12 @@ def pack(
         annotations=replace(spec.annotations, answers=FILE if given else ""),
         features_version=_version(features) or spec.features_version,
     )
+    if (out / FILE_NAME).exists():
+        skipped = _skipped(out) if skip_missing else frozenset()
+        if not _is_packed(annotations, out, spec, dtype, ids, given, skipped):
+            raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
+        ERR.print(f"{out}: finished already; to pack changed features, delete it", markup=False)
+        return _report(annotations, spec, _kept(ids, skipped), len(skipped), len(given))
     folders = stream_folders(features, spec)
     finder = FeatureFinder(folders, spec, [video for split in ids.values() for video in split])
     problems: dict[str, list[str]] = {}
@@ -121,7 +138,7 @@ def pack(
         for split, writer in writers.items():
             problems |= _pack_split(split, ids[split], writer, finder)
         _settle_problems(out, problems, skip_missing)
-        kept = {split: [v for v in videos if v not in problems] for split, videos in ids.items()}
+        kept = _kept(ids, problems)
         for split, videos in kept.items():
             if not videos:
                 raise RlldError(
@@ -139,10 +156,55 @@ def pack(
     if given:
         write_answers(out / ANNOTATIONS / FILE, (a for a in given if a.video not in problems))
     write_text(out / FILE_NAME, spec_text(spec))
+    return _report(annotations, spec, kept, len(problems), len(given))
+
+
+def _report(
+    annotations: Path, spec: DataSpec, kept: Mapping[str, list[str]], skipped: int, answers: int
+) -> PackReport:
     audio = spec.annotations.audio
     version = audio_version(annotation_file(annotations, audio)) if audio else ""
     counts = {split: len(videos) for split, videos in kept.items()}
-    return PackReport(counts, len(problems), version, len(given))
+    return PackReport(counts, skipped, version, answers)
+
+
+def _kept(ids: Mapping[str, Sequence[str]], dropped: Container[str]) -> dict[str, list[str]]:
+    return {split: [v for v in videos if v not in dropped] for split, videos in ids.items()}
+
+
+def _skipped(out: Path) -> frozenset[str]:
+    """Returns the videos that an earlier call left out."""
+    path = out / SKIPPED_FILE
+    if not path.is_file():
+        return frozenset()
+    lines = read_bytes(path).decode(errors="replace").splitlines()
+    return frozenset(line.partition("\t")[0] for line in lines)
+
+
+def _is_packed(
+    annotations: Path,
+    out: Path,
+    spec: DataSpec,
+    dtype: str,
+    ids: Mapping[str, Sequence[str]],
+    given: Sequence[Answer],
+    skipped: frozenset[str],
+) -> bool:
+    """Says whether a folder holds what packing these files gives; features are not compared."""
+    expected = {
+        annotation_file(out / ANNOTATIONS, file): _rows(annotation_file(annotations, file), skipped)
+        for file in annotation_names(spec)
+    }
+    expected[out / FILE_NAME] = spec_text(spec).encode()
+    if given:
+        answers = answer_text(a[:4] for a in given if a.video not in skipped)
+        expected[out / ANNOTATIONS / FILE] = answers.encode()
+    return all(
+        path.is_file() and path.read_bytes() == content for path, content in expected.items()
+    ) and all(
+        holds(store_path(out, split), videos, provenance(spec), dtype)
+        for split, videos in _kept(ids, skipped).items()
+    )
 
 
 def provenance(spec: DataSpec) -> str:
@@ -361,7 +423,10 @@ def _settle_problems(out: Path, problems: Mapping[str, list[str]], skip: bool) -
 
 def _copy_annotations(source: Path, target: Path, dropped: frozenset[str]) -> None:
     """Copies a file byte for byte, without the rows of dropped videos."""
+    write_bytes(target, _rows(source, dropped))
+
+
+def _rows(source: Path, dropped: frozenset[str]) -> bytes:
     lines = read_bytes(source).splitlines(keepends=True)
     kept = [line for line in lines if unquoted(line.decode().partition("\t")[0]) not in dropped]
-    with written_aside(target) as aside:
-        aside.write_bytes(b"".join(kept))
+    return b"".join(kept)

@@ -29,6 +29,7 @@ from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
 from rlld.data.split import Split
 from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store
 from rlld.errors import RlldError
+from rlld.files import owned
 from rlld.names import inside
 from rlld.types import MODALITIES
 
@@ -194,6 +195,17 @@ def pack_scores(
             splits are left out when they have no files at all.
     """
     spec = read_spec(folder)
+    with owned(folder):
+        _pack(folder, spec, name, sources, report)
+
+
+def _pack(
+    folder: Path,
+    spec: DataSpec,
+    name: str,
+    sources: Mapping[str, Path],
+    report: Callable[[str, int], None],
+) -> None:
     ids = {
         split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy).ids
         for split, file in weak_files(spec).items()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ class StoreWriter:
         settings = {**self._metadata, "streams": {n: list(s) for n, s in self._shapes.items()}}
         with ExitStack() as stack:
             stack.enter_context(held(path))
-            self._pile = Pile(path.with_name(f"{path.name}.part"), settings, sizes)
+            self._pile = Pile(_work(path), settings, sizes)
             self._hold = stack.pop_all()
 
     @property
@@ -254,6 +255,28 @@ class StoreWriter:
         text = json.dumps({"__metadata__": metadata, **tensors}, sort_keys=True).encode()
         text += b" " * (-(8 + len(text)) % ALIGNMENT)
         return len(text).to_bytes(8, "little") + text
+
+
+def holds(path: Path, ids: Sequence[str], provenance: str, dtype: str) -> bool:
+    """Says whether a finished store is of these videos, of that origin and element type.
+
+    Raises:
+        RlldError: If it is damaged.
+    """
+    if not path.is_file():
+        return False
+    store = read_store(path)
+    return (store.ids, store.provenance, store.dtype) == (tuple(ids), provenance, dtype)
+
+
+def forget_work(path: Path) -> None:
+    """Removes what a writer that was killed at its end left beside a finished store."""
+    with held(path):
+        shutil.rmtree(_work(path), ignore_errors=True)
+
+
+def _work(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 def read_store(path: Path) -> Store:

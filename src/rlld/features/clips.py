@@ -164,8 +164,15 @@ def clip_of(clips: Mapping[str, Path], video: str) -> Path | None:
 
 
 def stamp_of(path: Path) -> str:
-    """Changes when a file is replaced."""
-    status = path.stat()
+    """Changes when a file is replaced.
+
+    Raises:
+        RlldError: If it is gone, or cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise RlldError(f"{path}: cannot be read ({error.strerror}); bring it back") from None
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 

@@ -144,7 +144,8 @@ def extracted(
         results = each(extract_task, tasks, workers, apart=where.apart)
     with progress("extracting", total, total - len(tasks)) as tick:
         for task, result in results:
-            yield task, result
+            gone = not isinstance(result, RlldError) and not task.path.is_file()
+            yield task, RlldError(f"{task.path}: was removed meanwhile") if gone else result
             tick(1, task.video)
 
 

@@ -14,7 +14,7 @@ from rlld.data.annotations import read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import MANIFEST
 from rlld.data.spec import FILE_NAME, DataSpec, StreamSpec, annotation_file, read_spec, spec_text
-from rlld.data.store import StoreWriter, read_store, store_path
+from rlld.data.store import StoreWriter, forget_work, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import Extractor, fitted, per_segment
@@ -22,7 +22,7 @@ from rlld.features.clips import clip_of, clips_of_videos, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
 from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.files import write_text
+from rlld.files import owned, write_text
 from rlld.types import STREAMS
 
 VIDEOS = "videos"
@@ -162,6 +162,7 @@ def fill_stores(
     failed: dict[str, str] = {}
     notes: dict[str, tuple[str, ...]] = {}
     with ExitStack() as stack:
+        stack.enter_context(owned(folder))
         writers = _open_writers(wanted, place, ids, stack)
         _fill(writers, ids, clips, wanted, where or Where(), failed, notes)
         listing = place("train").with_name(FAILED)
@@ -193,6 +194,7 @@ def _open_writers(
         if path.is_file():
             store = read_store(path)
             if store.provenance == wanted.provenance and store.ids == tuple(videos):
+                forget_work(path)
                 continue
         writer = StoreWriter(path, split, wanted, provenance=wanted.provenance)
         writers[split] = stack.enter_context(writer)
@@ -215,6 +217,8 @@ def _fill(
         path = clip_of(clips, video)
         if path is None:
             failed[video] = f"no clip {VIDEOS}/{video}.mp4"
+        elif not path.is_file():
+            failed[video] = f"{path}: was removed meanwhile"
         elif writers[split].done.get(video) != stamp_of(path):
             tasks.append(Task(video, path, wanted.features, wanted.segment_seconds, wanted.tracks))
     for task, result in extracted(tasks, where, len(splits)):

@@ -23,7 +23,7 @@ from rlld.data.spec import (
     spec_text,
 )
 from rlld.errors import RlldError
-from rlld.files import write_text
+from rlld.files import is_free, owned, write_text
 from rlld.pool import each
 
 SEGMENTS = 10
@@ -93,6 +93,15 @@ def render(
     Raises:
         RlldError: If the folder holds something else, or cannot be written.
     """
+    if out.exists() and not out.is_dir():
+        raise RlldError(f"{out}: is a file; give a folder to render into")
+    with owned(out):
+        return _render(out, config, streams, workers)
+
+
+def _render(
+    out: Path, config: RenderConfig, streams: Mapping[str, StreamSpec], workers: int
+) -> DataSpec:
     _claim(out, config)
     classes = rendered_classes(config.classes)
     spec = DataSpec(
@@ -137,8 +146,6 @@ def _claim(out: Path, config: RenderConfig) -> None:
         "revision": REVISION,
     }
     path = out / PLAN_FILE
-    if out.exists() and not out.is_dir():
-        raise RlldError(f"{out}: is a file; give a folder to render into")
     if path.exists():
         if _read_plan(path) != plan:
             raise RlldError(
@@ -148,7 +155,7 @@ def _claim(out: Path, config: RenderConfig) -> None:
         for stale in (out / VIDEOS).glob(".*.part"):
             stale.unlink()
         return
-    if out.exists() and any(out.iterdir()):
+    if not is_free(out):
         raise RlldError(f"{out}: is not empty; give a new folder to render into")
     write_text(path, json.dumps(plan, indent=1) + "\n")
 

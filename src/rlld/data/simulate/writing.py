@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rlld.console import Tick, progress
+from rlld.console import ERR, Tick, progress
 from rlld.data.dataset import ANNOTATIONS
 from rlld.data.scores import scores_path
 from rlld.data.simulate.copied import copied_labels
@@ -45,9 +45,10 @@ from rlld.data.spec import (
     StreamSpec,
     spec_text,
 )
-from rlld.data.store import StoreWriter, store_path
+from rlld.data.store import StoreWriter, holds, store_path
 from rlld.errors import RlldError
-from rlld.files import write_text
+from rlld.files import held, is_free, sha256, unwritable, write_text
+from rlld.names import inside
 
 CHUNK = 256
 """Videos drawn at once, each chunk from random numbers of its own."""
@@ -93,21 +94,43 @@ def simulate(
     if videos is not None and min(videos) < 1:
         raise RlldError(f"videos: every split needs at least one, found {videos}")
     spec = _spec(preset)
-    with _folder_aside(out) as aside:
+    provenance = f"rlld data simulate --preset {preset} --seed {seed}"
+    with held(out), _folder_aside(out) as aside:
         labels = _labels(spec, annotations, videos or PRESETS[preset].videos, seed)
         write_annotations(aside / ANNOTATIONS, labels, spec)
+        write_text(aside / FILE_NAME, spec_text(spec))
+        if not is_free(out):
+            _require_simulated(out, aside, labels, provenance, dtype)
+            ERR.print(f"{out}: finished already", markup=False)
+            return spec
         total = sum(len(split.ids) for split in labels.values())
         with progress("simulating videos", total) as tick:
             for number, split in enumerate(SPLITS):
-                provenance = f"rlld data simulate --preset {preset} --seed {seed}"
                 path = store_path(aside, split)
                 writer = StoreWriter(path, split, spec, dtype=dtype, provenance=provenance)
                 with writer:
                     _write_split(writer, labels[split], PRESETS[preset], seed, number, tick)
                     writer.finish(labels[split].ids)
                 _write_scores(aside, split, labels[split], seed, number, provenance)
-        write_text(aside / FILE_NAME, spec_text(spec))
+        aside.replace(out)
     return spec
+
+
+def _require_simulated(
+    out: Path, aside: Path, labels: dict[str, SplitLabels], provenance: str, dtype: str
+) -> None:
+    """Requires that a folder holds what this simulation makes; the arrays are not compared."""
+    files = [file.relative_to(aside) for file in aside.rglob("*") if file.is_file()]
+    same = all(
+        inside(out, file.as_posix(), "file").is_file()
+        and sha256(inside(out, file.as_posix(), "file"))
+        == sha256(inside(aside, file.as_posix(), "file"))
+        for file in files
+    ) and all(
+        holds(store_path(out, split), labels[split].ids, provenance, dtype) for split in SPLITS
+    )
+    if not same:
+        raise RlldError(f"{out}: exists and is no empty folder; give another --out or remove it")
 
 
 def _spec(preset: Name) -> DataSpec:
@@ -228,8 +251,8 @@ def _streams(
 
 @contextmanager
 def _folder_aside(out: Path) -> Iterator[Path]:
-    """Gives a new folder beside ``out`` and renames it there when the block succeeds."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    """Gives a new folder beside ``out``, to be renamed; it is removed when it still is there."""
+    if not (out / FILE_NAME).is_file() and out.exists() and not (out.is_dir() and is_free(out)):
         raise RlldError(f"{out}: exists and is no empty folder; give another --out or remove it")
     aside = out.with_name(f".{out.name}.part")
     try:
@@ -237,9 +260,7 @@ def _folder_aside(out: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         yield aside
-        aside.replace(out)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RlldError(f"{out}: cannot be written ({reason}); choose another place") from None
+        raise unwritable(out, error) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
