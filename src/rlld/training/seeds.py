@@ -85,6 +85,7 @@ def _train(
         state = load_state(out, device)
         require_same(state["identity"], identity, out)
     elif resume and all((folder / CONFIG).is_file() for folder in folders):
+        forget_state(out)
         alone = {key: identity[key] for key in ("recipe", "dataset")}
         return [
             finished(folder, {**alone, "seed": seed}, resume, device)
