@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -137,13 +138,8 @@ MADE_HERE = frozenset(
         "data/verify.py: path / name",
         "publishing.py: run.path / name",
         "training/run_folder.py: path / name",
-        # Divisions of numbers that are called like paths elsewhere.
-        "data/render/sounds.py: place / attack",
-        "features/sound.py: weights / most",
-        "metrics/classwise.py: found / one_only.sum((0, 1, 3))",
-        "objectives/cpsp.py: shared / own",
-        "training/loop.py: videos / elapsed",
-        "training/schedule.py: videos / self.batch_size",
+        # A division of numbers that are called like paths elsewhere.
+        "denoisers/reinforced/topk.py: own / total",
         # The one place.
         "names.py: folder / name",
     }
@@ -169,7 +165,7 @@ def test_joins_are_found():
         "    return read(folder, name, half) / f'{name}.csv'\n"
     )
     tree = ast.parse(text)
-    assert sorted(map(ast.unparse, _suspects(tree, _assigned(tree, _annotated([tree]))))) == [
+    assert sorted(map(ast.unparse, _suspects(tree, _annotated([tree])))) == [
         "here.joinpath(name)",
         "os.path.join(name, name)",
         "read(folder, name, half) / f'{name}.csv'",
@@ -181,12 +177,13 @@ def _joins() -> Iterator[str]:
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     annotated = _annotated(trees)
     for file, tree in zip(files, trees, strict=True):
-        for node in _suspects(tree, _assigned(tree, annotated)):
+        for node in _suspects(tree, annotated):
             yield f"{file.relative_to(SOURCE).as_posix()}: {ast.unparse(node)}"
 
 
-def _suspects(tree: ast.AST, paths: frozenset[str]) -> Iterator[ast.expr]:
+def _suspects(tree: ast.Module, everywhere: frozenset[str]) -> Iterator[ast.expr]:
     """Yields joins whose right side is not written out in the code."""
+    paths = _Paths(_bound(tree, everywhere), everywhere)
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             if _is_path(node.left, paths) and not _fixed(node.right):
@@ -212,19 +209,40 @@ def _annotated(trees: list[ast.Module]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _assigned(tree: ast.Module, paths: frozenset[str]) -> frozenset[str]:
-    """Adds what a module assigns from paths."""
-    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+class _Paths(NamedTuple):
+    """Names of this module that are paths, and attributes and functions of any that give them."""
+
+    here: frozenset[str]
+    everywhere: frozenset[str]
+
+
+def _bound(tree: ast.Module, everywhere: frozenset[str]) -> frozenset[str]:
+    """Returns what a module annotates as paths, or assigns or loops over from them."""
+    bound = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            bound += [(target, node.value) for target in node.targets]
+        elif isinstance(node, ast.For | ast.comprehension):
+            bound.append((node.target, node.iter))
+        elif isinstance(node, ast.withitem) and node.optional_vars:
+            bound.append((node.optional_vars, node.context_expr))
+    found = _annotated([tree])
     while True:
         more = {
-            _last(target)
-            for node in assignments
-            if _is_path(node.value, paths)
-            for target in node.targets
+            name
+            for target, value in bound
+            if _is_path(value, _Paths(found, everywhere))
+            for name in _targets(target)
         }
-        if more <= paths:
-            return paths
-        paths |= more
+        if more <= found:
+            return found
+        found |= more
+
+
+def _targets(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Tuple):
+        return [name for part in node.elts for name in _targets(part)]
+    return [_last(node)]
 
 
 def _says_path(annotation: ast.expr | None) -> bool:
@@ -232,26 +250,29 @@ def _says_path(annotation: ast.expr | None) -> bool:
 
 
 GIVE_PATHS = frozenset(("parent", "parents", "with_name", "with_suffix", "absolute", "resolve"))
+FROM_PATHS = frozenset(("values", "items", "iterdir", "glob", "rglob"))
 
 
-def _is_path(node: ast.expr, paths: frozenset[str]) -> bool:
+def _is_path(node: ast.expr, paths: _Paths) -> bool:
     match node:
-        case ast.BinOp(left=left, op=ast.Div()):
-            return _is_path(left, paths)
+        case ast.BinOp(left=value, op=ast.Div()):
+            return _is_path(value, paths)
         case ast.BoolOp(values=values):
             return any(_is_path(value, paths) for value in values)
         case ast.IfExp(body=body, orelse=orelse):
             return _is_path(body, paths) or _is_path(orelse, paths)
-        case ast.DictComp(value=value) | ast.Subscript(value=value):
+        case ast.DictComp(value=value) | ast.Subscript(value=value) | ast.ListComp(elt=value):
             return _is_path(value, paths)
-        case ast.ListComp(elt=value):
+        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in FROM_PATHS:
             return _is_path(value, paths)
+        case ast.Call(func=ast.Name(id=name)):
+            return name in paths.everywhere
         case ast.Call(func=called):
             return _is_path(called, paths)
         case ast.Attribute(attr=name):
-            return name in GIVE_PATHS or name in paths
+            return name in GIVE_PATHS or name in paths.everywhere or name in paths.here
         case ast.Name(id=name):
-            return name in paths
+            return name in paths.here or (name.isupper() and name in paths.everywhere)
     return False
 
 

@@ -171,7 +171,7 @@ def test_pack_refuses(raw: Path, spec: DataSpec) -> None:
     assert not (raw.parent / "D").exists()
     out = _pack(raw, spec)
     with pytest.raises(RlldError, match="already holds a data set"):
-        pack(raw / "annotations", raw / "features", out, spec)
+        pack(raw / "annotations", raw / "features", out, spec, dtype="float16")
 
 
 def test_store_of_other_videos_or_streams_is_refused(raw: Path, spec: DataSpec) -> None:
