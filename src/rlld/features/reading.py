@@ -39,6 +39,7 @@ class Track:
         self.damaged = 0
         self.decoded = 0
         self._index = index
+        self._base = 1.0
         self._next = 0.0
         self._shown = 0.0
         self._stamps = _Stamps()
@@ -54,6 +55,7 @@ class Track:
         with open_media(self.path) as container:
             stream = container.streams[self._index]
             ready(stream)
+            self._base = float(stream.time_base)
             packets = corrected(container, stream, self.clock)
             while True:
                 try:
@@ -76,12 +78,11 @@ class Track:
             return
         for frame in frames:
             self.damaged += bool(getattr(frame, "is_corrupt", False))
-            yield self._timed(frame, stream), frame
+            yield self._timed(frame), frame
 
-    def _timed(self, frame: Any, stream: Any) -> float:
-        base = float(stream.time_base)
+    def _timed(self, frame: Any) -> float:
         ticks = self._stamps.of(frame)
-        time = self._next if ticks is None else ticks * base
+        time = self._next if ticks is None else ticks * self._base
         if not -1.0 <= time <= self.clock.end + 1.0:
             time = self._next
         if self.kind == "audio":
@@ -90,15 +91,15 @@ class Track:
                 time = self._next  # samples are the finer clock
         else:
             time = self._shown = max(time, self._shown)
-            length = self._length(frame, base, time)
+            length = self._length(frame, time)
         self._next = time + length
         self.end = max(self.end, self._next)
         self.decoded += 1
         return time
 
-    def _length(self, frame: Any, base: float, time: float) -> float:
+    def _length(self, frame: Any, time: float) -> float:
         """Returns how long a picture is shown, within what the packets promise."""
-        length = (frame.duration or 0) * base
+        length = (frame.duration or 0) * self._base
         return min(length, max(self.clock.end - time, 0.0)) or self.clock.picture
 
     def notes(self) -> list[str]:
