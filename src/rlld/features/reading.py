@@ -53,7 +53,7 @@ class Track:
         from av.error import FFmpegError
 
         with open_media(self.path) as container:
-            stream = container.streams[self._index]
+            stream: Any = container.streams[self._index]
             ready(stream)
             self._base = float(stream.time_base)
             packets = corrected(container, stream, self.clock)
