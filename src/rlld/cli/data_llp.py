@@ -43,37 +43,46 @@ class Args:
 
 def run(args: Args) -> None:
     """Makes the data set and says what is in it and what is missing."""
-    from rlld.console import OUT
     from rlld.errors import RlldError
-    from rlld.features.job import Where
-    from rlld.features.tracks import TrackChoice
-    from rlld.llp import finished, from_clips, from_features
+    from rlld.files import held
 
     if (args.videos is None) == (args.features is None):
         raise RlldError("give either --videos (a folder of clips) or --features (published ones)")
     if args.features is not None and args.features_out is not None:
         raise RlldError("--features-out: nothing is extracted when --features are given")
+    with held(args.out):
+        report = _make(args)
+    if report is not None:
+        _show(report, "clip" if args.features is None else "features")
+
+
+def _make(args: Args) -> LlpReport | None:
+    """Makes the data set; None when it is finished already."""
+    from rlld.console import OUT
+    from rlld.features.job import Where
+    from rlld.features.tracks import TrackChoice
+    from rlld.llp import finished, from_clips, from_features
+
     if videos := finished(args.out):
         OUT.print(
             f"{args.out} is finished, with {_counted(videos)} videos; to add others, delete it "
             "and run again: features that are extracted already are kept",
             markup=False,
         )
-        return
+        return None
     if args.features is not None:
-        report = from_features(args.annotations, args.features, args.out)
-    elif args.videos is not None:
-        where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
-        report = from_clips(
-            args.annotations,
-            args.videos,
-            args.out,
-            args.extractors,
-            args.features_out,
-            where,
-            TrackChoice(args.audio_track, args.video_track),
-        )
-    _show(report, "clip" if args.features is None else "features")
+        return from_features(args.annotations, args.features, args.out)
+    if args.videos is None:
+        raise AssertionError("there are clips or features")
+    return from_clips(
+        args.annotations,
+        args.videos,
+        args.out,
+        args.extractors,
+        args.features_out,
+        Where("ray" if args.on == "ray" else args.workers, args.device, apart=True),
+        TrackChoice(args.audio_track, args.video_track),
+    )
 
 
 def _counted(videos: Mapping[str, int]) -> str:

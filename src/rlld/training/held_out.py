@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.files import written_aside
+from rlld.files import write_bytes
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run
@@ -38,9 +38,8 @@ def save_held_out(folder: Path, ids: Sequence[str], keep: Tensor) -> None:
     """
     if len(ids) != len(keep):
         raise ValueError(f"{len(ids)} ids for {len(keep)} videos")
-    with written_aside(folder / FILE) as aside:
-        tensors = {"keep": keep.detach().cpu().float().contiguous()}
-        save_file(tensors, aside, metadata={"ids": json.dumps(list(ids))})
+    tensors = {"keep": keep.detach().cpu().float().contiguous()}
+    write_bytes(folder / FILE, save(tensors, metadata={"ids": json.dumps(list(ids))}))
 
 
 def load_held_out(run: Run) -> dict[str, Tensor]:

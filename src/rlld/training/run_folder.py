@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from rlld import hub
@@ -24,7 +24,7 @@ from rlld.config import to_dict
 from rlld.data.spec import DataSpec, spec_from
 from rlld.denoisers.base import Denoiser
 from rlld.errors import RlldError
-from rlld.files import sha256, write_text, written_aside
+from rlld.files import sha256, write_bytes, write_text
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.recipe import Recipe, recipe_from
@@ -240,9 +240,9 @@ def load_tensors(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, 
 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    with written_aside(path) as aside:
-        # A module under two names is saved twice; safetensors refuses tensors that share memory.
-        save_file({name: value.clone().contiguous() for name, value in tensors.items()}, aside)
+    # A module under two names is saved twice; safetensors refuses tensors that share memory.
+    copies = {name: value.clone().contiguous() for name, value in tensors.items()}
+    write_bytes(path, save(copies))
 
 
 def _restore(module: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:

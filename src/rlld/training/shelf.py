@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from rlld.data.split import Split
 from rlld.errors import RlldError
-from rlld.files import written_aside
+from rlld.files import write_bytes
 from rlld.recipe import Recipe
 from rlld.types import ModalityLabels
 
@@ -68,10 +68,9 @@ def take(folder: Path, key: str, network: nn.Module) -> bool:
 
 def keep(folder: Path, key: str, network: nn.Module) -> None:
     """Keeps the weights of a network."""
-    with written_aside(_path(folder, key)) as aside:
-        weights = network.state_dict().items()
-        copies = {name: value.detach().cpu().clone().contiguous() for name, value in weights}
-        save_file(copies, aside)
+    weights = network.state_dict().items()
+    copies = {name: value.detach().cpu().clone().contiguous() for name, value in weights}
+    write_bytes(_path(folder, key), save(copies))
 
 
 def _path(folder: Path, key: str) -> Path:
