@@ -93,7 +93,7 @@ def each_on_ray(
             except ray.exceptions.RayError as error:
                 told = f"{task}: a worker was lost over it ({type(error).__name__})"
                 if deaths + 1 < DEATHS:
-                    ERR.print(f"{told}; it runs again", markup=False)
+                    ERR.print(f"{told}; it runs again")
                     waiting.appendleft((task, deaths + 1))
                     continue
                 result = RlldError(f"{told}, the last of {DEATHS}")

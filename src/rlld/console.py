@@ -1,11 +1,15 @@
-"""What a person at a terminal sees: results on standard output, progress on standard error."""
+r"""What a person at a terminal sees: results on standard output, progress on standard error.
+
+Names in files come from anybody: they are printed as they are, never read as markup, and what
+would steer a terminal (escape codes, marks that turn the direction of text) is shown as ``\x1b``.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -16,11 +20,31 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-OUT = Console(soft_wrap=True, highlight=False, emoji=False)
+from rlld.errors import visible
+
+
+class Terminal(Console):
+    """A console for texts that nobody vouches for; styles are given as ``Text`` or ``style``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turns text into what is printed; rich calls it for all text in whatever is printed."""
+        return super().render_str(visible(text), **options)
+
+    def content(self, text: str) -> None:
+        """Prints what a file would hold: to the byte into a file or pipe."""
+        # print() would turn tabs into spaces.
+        self.file.write(visible(text) if self.is_terminal else text)
+
+
+OUT = Terminal(soft_wrap=True)
 """Results: tables and sentences."""
 
-ERR = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+ERR = Terminal(stderr=True, soft_wrap=True)
 """Progress and problems."""
 
 
@@ -55,18 +79,18 @@ def progress(title: str, total: int | None, done: int = 0) -> Iterator[Tick]:
         done: Steps done before, of a resumed job.
     """
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
+        TextColumn("{task.fields[remark]}", markup=False),
         console=ERR,
         disable=not (_shown and sys.stderr.isatty()),
     )
     with bar:
-        task = bar.add_task(title, total=total, completed=done, remark="", rate="")
+        task = bar.add_task(visible(title), total=total, completed=done, remark="", rate="")
 
         def tick(steps: int = 1, remark: str = "") -> None:
             bar.advance(task, steps)

@@ -6,15 +6,20 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlld.config import apply_overrides, from_dict, read_yaml, to_dict
 from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
+from rlld.networks.base import Network, built
+from rlld.plain import kind_of
 from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
 from rlld.training.schedule import Schedule
 from rlld.training.selection import Selection
 from rlld.training.supervision import Supervision
+
+if TYPE_CHECKING:
+    from rlld.data.spec import DataSpec
 
 RECIPES = Path(__file__).parent / "recipes"
 COMPONENTS: dict[str, Registry] = {
@@ -66,6 +71,17 @@ class Recipe:
     selection: Selection
     gate: Gate
     supervision: Supervision
+
+    def build_network(self, spec: DataSpec) -> Network:
+        """Builds the task network for a data set.
+
+        Raises:
+            RlldError: If a size does not fit the data set, or all of them make it too large.
+        """
+        network: Network = built(
+            lambda: self.network.config.build(spec), f"network {self.network.name}"
+        )
+        return network
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the recipe as plain data; ``recipe_from`` reads it back."""
@@ -127,10 +143,10 @@ def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
         if key not in known:
             raise RlldError(f"{where}: unknown section {key!r}{nearest(key, known)}")
     parts: dict[str, Any] = {"name": data.get("name", "unnamed")}
+    if not isinstance(parts["name"], str):
+        raise RlldError(f"{where}: name: expected text, found {kind_of(parts['name'])}")
     for section, registry in COMPONENTS.items():
-        value = data.get(section)
-        if not isinstance(value, Mapping):
-            raise RlldError(f"{where}: section {section!r} is missing or no mapping")
+        value = _section(data, section, where)
         config = registry.config(value, f"{where}: {section}")
         parts[section] = Component(value["name"], config)
     for section, kind in SETTINGS.items():
@@ -138,12 +154,22 @@ def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
     return Recipe(**parts)
 
 
+def _section(data: Mapping[str, Any], section: str, where: str) -> Mapping[str, Any]:
+    value = data.get(section)
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise RlldError(
+            f"{where}: section {section!r} is missing or has no name; write {section}: "
+            "{name: ...}, known: " + ", ".join(COMPONENTS[section].names())
+        )
+    return value
+
+
 def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
     usable = {}
     for path, value in defaults.items():
         section, _, option = path.partition(".")
         if section in COMPONENTS:
-            component = COMPONENTS[section].config_type(data[section]["name"])
+            component = COMPONENTS[section].config_type(_section(data, section, where)["name"])
             known = {field.name for field in dataclasses.fields(component)}
             if option.partition(".")[0] not in known:
                 continue

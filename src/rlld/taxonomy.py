@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rlld.errors import RlldError, nearest
+from rlld.errors import RlldError, nearest, visible
+
+MOST = 10_000
+"""Classes of a data set; every map of every video is as wide."""
 
 
 @dataclass(frozen=True)
@@ -16,22 +20,27 @@ class Taxonomy:
         classes: Class names, unique and non-empty.
 
     Raises:
-        RlldError: If a name is empty, holds a tab, comma or line end, or occurs twice.
+        RlldError: If a name is empty, holds a tab, comma, line end or hidden character, or occurs
+            twice, or if there are none or too many.
     """
 
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.classes:
-            raise RlldError("a taxonomy needs at least one class, found none")
+        if not 1 <= len(self.classes) <= MOST:
+            raise RlldError(
+                f"a taxonomy needs 1 to {MOST:,} classes, found {len(self.classes) or 'none'}"
+            )
         for name in self.classes:
             if not name or name != name.strip() or any(mark in name for mark in ",\t\r\n"):
                 raise RlldError(
                     f"class name {name!r} cannot be used: names are non-empty and hold no comma, "
                     "tab, line end or outer space"
                 )
+            if visible(name) != name:
+                raise RlldError(f"class name {name!r} cannot be used: it holds hidden characters")
         if len(set(self.classes)) != len(self.classes):
-            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            (twice, _), *_ = Counter(self.classes).most_common(1)
             raise RlldError(f"class {twice!r} is listed twice; class names must be unique")
 
     def __len__(self) -> int:

@@ -305,7 +305,7 @@ def _run_waiting(waiting: Sequence[_Task], total: int, workers: Workers) -> dict
             else:
                 await_file(task.folder / SCORES)
             remark = f"{task}: {told} ({done + number} of {total}, {_minutes(left)} left)"
-            ERR.print(remark, markup=False)
+            ERR.print(remark)
             tick(1)
     return failures
 

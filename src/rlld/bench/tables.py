@@ -201,8 +201,8 @@ def show(comparison: Comparison, out: Path, stem: str) -> None:
     for table in terminal(blocks(comparison)):
         OUT.print(table, soft_wrap=False)
     for remark in remarks(comparison):
-        OUT.print(remark, markup=False)
-    OUT.print(f"written: {', '.join(map(str, paths))}", markup=False)
+        OUT.print(remark)
+    OUT.print(f"written: {', '.join(map(str, paths))}")
     count = len(comparison.failures)
     if count:
         raise RlldError(

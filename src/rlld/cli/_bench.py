@@ -105,4 +105,4 @@ def show_figure(number: int, args: FigureArgs) -> None:
 def _told(paths: list[Path]) -> None:
     from rlld.console import OUT
 
-    OUT.print(f"drawn: {', '.join(map(str, paths))}", markup=False)
+    OUT.print(f"drawn: {', '.join(map(str, paths))}")

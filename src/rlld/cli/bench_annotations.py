@@ -36,7 +36,7 @@ def run(args: Args) -> None:
         priors=_priors(args),
         suggested=args.suggested,
     )
-    OUT.print(f"figures: {', '.join(map(str, figures))}", markup=False)
+    OUT.print(f"figures: {', '.join(map(str, figures))}")
     show(comparison, args.out, "annotations")
 
 

@@ -44,6 +44,5 @@ def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -
     OUT.print(
         f"{terms}; validation videos that rewarded nothing; mean and standard deviation of "
         f"{args.seeds * len(args.data)} runs, exponentially smoothed ({SMOOTHING}).",
-        markup=False,
     )
-    OUT.print(f"written: {', '.join(map(str, paths))}", markup=False)
+    OUT.print(f"written: {', '.join(map(str, paths))}")

@@ -41,4 +41,4 @@ def run(args: Args) -> None:
         OUT.print(table, soft_wrap=False)
     write_text(args.out / "signal.md", markdown(found))
     write_text(args.out / "signal.json", json.dumps(as_dict(found), indent=2) + "\n")
-    OUT.print(f"written: {args.out / 'signal.md'}, {args.out / 'signal.json'}", markup=False)
+    OUT.print(f"written: {args.out / 'signal.md'}, {args.out / 'signal.json'}")

@@ -26,5 +26,5 @@ def run(args: Args) -> None:
     for table in terminal([block(found)]):
         OUT.print(table)
     for remark in remarks:
-        OUT.print(remark, markup=False)
-    OUT.print(f"written: {', '.join(map(str, paths))}", markup=False)
+        OUT.print(remark)
+    OUT.print(f"written: {', '.join(map(str, paths))}")

@@ -45,5 +45,4 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     OUT.print(
         f"{args.file}: {converted.layout.name} layout, {count:,} parameters in use; "
         f"run folder {args.out}",
-        markup=False,
     )

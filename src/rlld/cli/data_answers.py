@@ -24,7 +24,7 @@ def run(args: Args) -> None:
     from rlld.data.add_answers import add_answers
 
     added = add_answers(args.folder, args.file)
-    OUT.print(f"{args.folder}: {added.used} answers added, {added.total} in all", markup=False)
+    OUT.print(f"{args.folder}: {added.used} answers added, {added.total} in all")
     if added.unused:
         OUT.print(
             f"{added.unused} answers are about test videos, unknown videos, or classes that the "

@@ -24,6 +24,8 @@ class Args:
     """A dataset.yaml that says what a bare folder of annotation files holds."""
     strict: bool = False
     """Fail on warnings too."""
+    all: bool = False
+    """List every problem, not only the first 20 errors, warnings and notes."""
 
 
 def run(args: Args) -> None:
@@ -35,6 +37,7 @@ def run(args: Args) -> None:
 
     spec = spec_from(read_yaml(args.spec), str(args.spec)) if args.spec else None
     report = check(args.folder, spec)
+    _list(report, args.all)
     _show(report)
     errors, warnings = report.count("error"), report.count("warning")
     if errors:
@@ -49,16 +52,28 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def _list(report: CheckReport, everything: bool) -> None:
+    from rlld.console import OUT
+    from rlld.errors import SHOWN, shortened
+
+    told = dict.fromkeys(STYLES, 0)
+    for problem in report.problems:
+        told[problem.grade] += 1
+        if everything or told[problem.grade] <= SHOWN:
+            text = f"{problem.place}: {problem.grade}: {shortened(problem.text)}"
+            OUT.print(text, style=STYLES[problem.grade])
+    for grade, count in told.items():
+        if count > SHOWN and not everything:
+            more = _number(count - SHOWN, f"more {grade}")
+            OUT.print(f"and {more}; --all lists them", style=STYLES[grade])
+
+
 def _show(report: CheckReport) -> None:
     from rich.table import Table
 
     from rlld.console import OUT
     from rlld.data.problems import GRADES
 
-    for problem in report.problems:
-        place, _, _ = str(problem).partition(problem.text)
-        text = f"{place}{problem.grade}: {problem.text}"
-        OUT.print(text, style=STYLES[problem.grade], markup=False)
     table = Table("", *(split.name for split in report.splits))
     for title, name in (
         ("videos", "videos"),
@@ -79,7 +94,7 @@ def _show(report: CheckReport) -> None:
         table.add_row(title, *("-" if value is None else str(value) for value in values))
     OUT.print(table)
     if report.audio_version:
-        OUT.print(f"audio annotation: {report.audio_version}", markup=False)
+        OUT.print(f"audio annotation: {report.audio_version}")
     if report.stores:
         OUT.print(f"packed stores: {report.stores} read whole, checksums compared")
     if report.scores:

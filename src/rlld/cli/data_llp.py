@@ -67,7 +67,6 @@ def _make(args: Args) -> LlpReport | None:
         OUT.print(
             f"{args.out} is finished, with {_counted(videos)} videos; to add others, delete it "
             "and run again: features that are extracted already are kept",
-            markup=False,
         )
         return None
     if args.features is not None:
@@ -126,10 +125,10 @@ def _show(report: LlpReport, what: str) -> None:
         f"notes ('rlld data check {out}' lists them)"
     )
     for line in lines:
-        OUT.print(line, markup=False)
+        OUT.print(line)
     if errors:
         raise RlldError(f"{out}: has errors; see 'rlld data check {out}'")
-    OUT.print(_next(report), markup=False)
+    OUT.print(_next(report))
 
 
 def _listed(title: str, texts: Mapping[str, str], path: Path) -> list[str]:

@@ -48,10 +48,10 @@ def run(args: Args) -> None:
         answers=args.answers,
     )
     counts = ", ".join(f"{count} {split}" for split, count in report.videos.items())
-    OUT.print(f"packed {counts} videos into {args.out}", markup=False)
+    OUT.print(f"packed {counts} videos into {args.out}")
     if report.answers:
         OUT.print(f"answers: {report.answers}")
     if report.skipped:
-        OUT.print(f"left out {report.skipped}: {args.out / SKIPPED_FILE}", markup=False)
+        OUT.print(f"left out {report.skipped}: {args.out / SKIPPED_FILE}")
     if report.audio_version:
-        OUT.print(f"audio annotation: {report.audio_version}", markup=False)
+        OUT.print(f"audio annotation: {report.audio_version}")

@@ -44,4 +44,4 @@ def run(args: Args) -> None:
     counts = ", ".join(
         f"{len(split)} {split.name}" for split in (data.train, data.validation, data.test)
     )
-    OUT.print(f"simulated {counts} videos ({streams}) into {args.out}", markup=False)
+    OUT.print(f"simulated {counts} videos ({streams}) into {args.out}")

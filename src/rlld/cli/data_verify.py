@@ -37,20 +37,20 @@ def run(args: Args) -> None:
     result = verify(args.features, args.reference, args.write)
     _show_statistics(result)
     for problem in result.problems[:SHOWN]:
-        OUT.print(problem, markup=False)
+        OUT.print(problem)
     if len(result.problems) > SHOWN:
         OUT.print(f"and {len(result.problems) - SHOWN} more problems")
     for name, verdict in result.verdicts.items():
         like = verdict.likeness
         same = f"; {like.videos} videos in common agree by {like.typical:.4f}" if like else ""
         if not verdict.faults:
-            OUT.print(f"{name}: agrees with {args.reference}{same}", markup=False)
+            OUT.print(f"{name}: agrees with {args.reference}{same}")
         for fault, text in verdict.faults:
-            OUT.print(f"{name}: {fault}: {text}", markup=False)
+            OUT.print(f"{name}: {fault}: {text}")
     for setting in result.settings:
-        OUT.print(f"recorded setting {setting}", markup=False)
+        OUT.print(f"recorded setting {setting}")
     if args.write is not None:
-        OUT.print(f"written: {args.write}", markup=False)
+        OUT.print(f"written: {args.write}")
     if result.problems:
         raise RlldError(f"{args.features}: {len(result.problems)} problems (listed above)")
     if not result.agrees:

@@ -68,7 +68,6 @@ def run(args: Args) -> None:
         row = entry.verdict
         OUT.print(
             f"  {row.video}  {row.label}  {row.modality}  keep {row.keep:.3f}  {entry.reason}",
-            markup=False,
         )
     if measured.known:
         OUT.print(removal_table({loaded.recipe.name: measured.as_dict()}))
@@ -81,7 +80,7 @@ def run(args: Args) -> None:
         OUT.print("on annotated videos, each judged by a policy that it did not teach:")
         OUT.print(removal_table({loaded.recipe.name: checked.as_dict()}))
     for note in judged.notes:
-        OUT.print(f"note: {note}", markup=False)
+        OUT.print(f"note: {note}")
     OUT.print(f"written: {args.out}")
     if args.report is not None:
         facts = {
@@ -96,7 +95,7 @@ def run(args: Args) -> None:
         report = LabelReport(facts, judged.notes, measured, suspects(rows, REPORTED), checked)
         if args.report.suffix == ".html":
             write_denoise_page(args.report, report)
-            OUT.print(f"written: {args.report}", markup=False)
+            OUT.print(f"written: {args.report}")
         else:
             for path in write_report(args.report, report):
-                OUT.print(f"written: {path}", markup=False)
+                OUT.print(f"written: {path}")

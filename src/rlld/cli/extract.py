@@ -49,13 +49,13 @@ def run(args: Args) -> None:
 
     where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
     report, target, listing = _extract(args, where)
-    OUT.print(f"{args.features} features of {report.clips} clips in {target}", markup=False)
+    OUT.print(f"{args.features} features of {report.clips} clips in {target}")
     for video, notes in list(report.notes.items())[:SHOWN]:
-        OUT.print(f"note on {video}: {'; '.join(notes)}", markup=False)
+        OUT.print(f"note on {video}: {'; '.join(notes)}")
     if len(report.notes) > SHOWN:
         OUT.print(f"notes on {len(report.notes) - SHOWN} more clips")
     if report.failed:
-        OUT.print(f"failed: {len(report.failed)} clips, listed in {listing}", markup=False)
+        OUT.print(f"failed: {len(report.failed)} clips, listed in {listing}")
 
 
 def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:

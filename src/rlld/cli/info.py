@@ -36,10 +36,7 @@ def run(args: Args) -> None:
     for name, found in report["packages"].items():
         OUT.print(f"  {name:<16}{found or 'missing'}")
     for extra, missing in report["missing_extras"].items():
-        OUT.print(
-            f"extra [bold]{extra}[/bold]: {', '.join(missing)} not installed; "
-            rf"pip install 'rlld\[{extra}]'"
-        )
+        OUT.print(f"extra {extra}: {', '.join(missing)} not installed; pip install 'rlld[{extra}]'")
 
 
 def collect() -> dict[str, Any]:

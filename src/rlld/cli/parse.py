@@ -86,7 +86,7 @@ def run(args: Args) -> None:
                 raise result
             else:
                 failed.append(job.name)
-                ERR.print(f"rlld: {result}", markup=False)
+                ERR.print(f"rlld: {result}")
     except UnusableError as error:
         raise RlldError(str(error)) from None
     if failed:
@@ -95,7 +95,7 @@ def run(args: Args) -> None:
             "the reasons stand above, all others are done"
         )
     if len(jobs) > 1 and args.out is not None:
-        OUT.print(f"{len(jobs)} clips parsed", markup=False)
+        OUT.print(f"{len(jobs)} clips parsed")
 
 
 def _format(args: Args) -> str:
@@ -222,7 +222,7 @@ class Parser:
         truth = _truth(run, job, self.args.annotations)
         held = write_page(parse, out, job.clip, truth, self.args.link_video, self.tracks)
         if held is not None and held.linked is not None:
-            ERR.print(f"{out}: plays {held.linked}; keep both where they are", markup=False)
+            ERR.print(f"{out}: plays {held.linked}; keep both where they are")
 
 
 def _dumps(parse: Parse, form: str) -> str:
@@ -237,11 +237,11 @@ def _show(parse: Parse, job: Job, form: str) -> None:
     from rlld.report import text
 
     if job.out is not None:
-        OUT.print(f"written: {job.out}", markup=False)
+        OUT.print(f"written: {job.out}")
     elif form == "text":
         OUT.print(text.parse_table(parse))
     else:
-        OUT.out(_dumps(parse, form), end="")
+        OUT.content(_dumps(parse, form))
 
 
 def _truth(run: Run, job: Job, annotations: Path | None) -> tuple[Event, ...] | None:
@@ -253,5 +253,5 @@ def _truth(run: Run, job: Job, annotations: Path | None) -> tuple[Event, ...] | 
     video = job.name if job.clip is None else job.clip.stem
     found = known_events(annotations, video, run.spec)
     if found is None:
-        ERR.print(f"{annotations}: no events of {video!r}; the page shows none", markup=False)
+        ERR.print(f"{annotations}: no events of {video!r}; the page shows none")
     return found

@@ -53,8 +53,8 @@ def run(args: Args) -> None:
     out = args.out or folder / f"suggest-{args.split}.csv"
     write_text(out, suggestion_text(found))
     for each in found:
-        OUT.print(f"{each.video}  {each.bits:.2f} bits  {each.reason}", markup=False)
+        OUT.print(f"{each.video}  {each.bits:.2f} bits  {each.reason}")
     if args.answers is not None:
         write_text(args.answers, question_text(found, videos))
-        OUT.print(f"to fill in: {args.answers}", markup=False)
+        OUT.print(f"to fill in: {args.answers}")
     OUT.print(f"{len(found)} of {len(videos)} {args.split} videos; written: {out}")

@@ -58,7 +58,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     if args.print_config:
         import yaml
 
-        OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False), markup=False)
+        OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
         return
     compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
     if args.seeds > 1:

@@ -29,17 +29,17 @@ def run(args: Args) -> None:
     if args.features:
         for name, config in extractor_configs(args.features).items():
             for published in config.files():
-                OUT.print(f"{name}: {fetch(published)}", markup=False)
+                OUT.print(f"{name}: {fetch(published)}")
         return
-    OUT.print(f"weights in {weights_folder()}", markup=False)
+    OUT.print(f"weights in {weights_folder()}")
     for name in EXTRACTORS.names():
         try:
             files = EXTRACTORS.config_type(name)().files()
         except RlldError as error:
-            OUT.print(f"  {name}: {error}", markup=False)
+            OUT.print(f"  {name}: {error}")
             continue
         for published in files:
-            OUT.print(f"  {name}: {_line(published)}", markup=False)
+            OUT.print(f"  {name}: {_line(published)}")
 
 
 def _line(published: Published) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rlld.errors import RlldError
+from rlld.errors import RlldError, shortened
 
 Grade = Literal["error", "warning", "note"]
 GRADES: tuple[Grade, ...] = ("error", "warning", "note")
@@ -30,9 +30,13 @@ class Problem:
     grade: Grade
     text: str
 
+    @property
+    def place(self) -> str:
+        """The file, and the line if it is one line's."""
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
+
     def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line else str(self.path)
-        return f"{place}: {self.text}"
+        return f"{self.place}: {shortened(self.text)}"
 
 
 Report = Callable[[Problem], None]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from rlld.errors import RlldError
 from rlld.types import Prediction
+
+LARGEST = 250_000_000
+"""Parameters of a network: 1 GB, and 4 GB with what training keeps beside them. The largest
+published one has 41 million."""
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Network(nn.Module, ABC):
@@ -86,3 +94,23 @@ class Unimodal(Network):
     def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts; see ``Network.unimodal``."""
         return self.network.unimodal(streams)
+
+
+def built(make: Callable[[], Module], what: str) -> Module:
+    """Builds a network whose options came from a file or a command, unless it is too large.
+
+    Args:
+        make: Builds it. It is called twice, first for the sizes alone.
+        what: What it is, for the message: ``network han``.
+
+    Raises:
+        RlldError: If it has more than ``LARGEST`` parameters; nothing is allocated then.
+    """
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in make().parameters())
+    if count > LARGEST:
+        raise RlldError(
+            f"{what}: has {count:,} parameters, expected at most {LARGEST:,}; choose smaller sizes "
+            "(hidden, layers), or features of fewer dimensions"
+        )
+    return make()

@@ -105,7 +105,7 @@ def convert_state(
             f"{where}: does not fit network {network!r} in its {layout.name} layout: "
             f"{reason}; {advice}"
         )
-    built: Network = recipe.network.config.build(spec)
+    built = recipe.build_network(spec)
     built.load_state_dict(live)
     return Converted(built.eval(), recipe, spec, layout)
 

@@ -16,8 +16,10 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from rlld.errors import visible
 from rlld.files import written_aside
 
 Series = TypeVar("Series")
@@ -37,6 +39,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
     "svg.hashsalt": "rlld",
+    "text.parse_math": False,  # a name with dollar signs is a name
 }
 
 
@@ -250,6 +253,8 @@ def save(figure: Figure, path_stem: Path) -> list[Path]:
     paths = []
     for kind, metadata in METADATA.items():
         path = path_stem.with_name(f"{path_stem.name}.{kind}")
+        for text in figure.findobj(Text):
+            text.set_text(visible(text.get_text()))
         with written_aside(path) as aside:
             figure.savefig(aside, format=kind, dpi=DPI, metadata=metadata)
         paths.append(path)

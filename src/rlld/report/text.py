@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console, Group, RenderableType
-from rich.markup import escape
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from rlld.console import Terminal
+from rlld.errors import visible
 from rlld.types import Event, Parse
 
 WIDTH = 40
@@ -19,10 +21,10 @@ NAMES = {"audio": "audible", "visual": "visible", "audio_visual": "audio-visual"
 
 def parse_table(parse: Parse) -> RenderableType:
     """Returns a parse as a table: a row per class and modality with its timeline and events."""
-    head = f"[bold]{escape(parse.name)}[/bold]  {seconds(parse.duration)} s"
+    head = Text.assemble((visible(parse.name), "bold"), f"  {seconds(parse.duration)} s")
     if parse.tags is not None:
-        head += f"  tags: {escape(', '.join(parse.tags))}"
-    notes = [f"note: {escape(note)}" for note in parse.notes]
+        head.append(visible(f"  tags: {', '.join(parse.tags)}"))
+    notes = [f"note: {note}" for note in parse.notes]
     if not parse.events:
         return Group(head, *notes, "no events found")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -38,7 +40,7 @@ def parse_table(parse: Parse) -> RenderableType:
                 spans = ", ".join(
                     f"{seconds(e.start)}-{seconds(e.end)} ({e.confidence:.2f})" for e in events
                 )
-                first = "" if label == shown else escape(label)
+                first = "" if label == shown else label
                 table.add_row(first, name, _bar(events, parse), spans)
                 shown = label
     return Group(head, *notes, table)
@@ -47,7 +49,7 @@ def parse_table(parse: Parse) -> RenderableType:
 def dumps(parse: Parse) -> str:
     """Returns the table as plain text."""
     out = io.StringIO()
-    Console(file=out, width=110, no_color=True, highlight=False).print(parse_table(parse))
+    Terminal(file=out, width=110, no_color=True).print(parse_table(parse))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

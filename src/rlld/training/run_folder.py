@@ -158,7 +158,7 @@ def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -
     if not trusted:
         foreign.require_contained(spec, name)
         foreign.require_shapes(lambda: recipe.network.config.build(spec), path / MODEL)
-    network: Network = recipe.network.config.build(spec)
+    network = recipe.build_network(spec)
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
     run = Run(path, name, recipe, spec, network.to(device).eval(), config["facts"])
     _verify(run)
@@ -172,7 +172,7 @@ def load_denoiser(run: Run) -> Denoiser:
         RlldError: If the run's denoiser has no network, so that it cannot judge labels.
     """
     denoiser: Denoiser = run.recipe.denoiser.config.build(run.spec)
-    denoiser.attach(lambda: run.recipe.network.config.build(run.spec))
+    denoiser.attach(lambda: run.recipe.build_network(run.spec))
     parts = denoiser.networks()
     if not parts:
         raise RlldError(

@@ -249,8 +249,7 @@ class Trainer:
         self._forget_recordings()
 
     def _build_network(self) -> Network:
-        network: Network = self.recipe.network.config.build(self.train.spec)
-        return network
+        return self.recipe.build_network(self.train.spec)
 
     def _fresh_network(self, seed: int) -> None:
         torch.manual_seed(seed)

@@ -33,7 +33,7 @@ from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.priors import prior_keep
 from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.denoisers.reinforced.states import CHUNK, States
-from rlld.networks.base import Network
+from rlld.networks.base import Network, built
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 SEED = 0x5EED_0003
@@ -158,7 +158,9 @@ class LabelwiseDenoiser(Denoiser):
 
     def _judge(self, number: int, features: bool) -> Judge:
         torch.default_generator.manual_seed(SEED + number)
-        return Judge(self.config, self.spec, features)
+        return built(
+            lambda: Judge(self.config, self.spec, features), "denoiser reinforced: the policy"
+        )
 
     @torch.no_grad()
     def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
@@ -183,7 +185,7 @@ class LabelwiseDenoiser(Denoiser):
         labels = ModalityLabels(tags, tags, tags)
         if not self._teaches(context):
             for note in self.notes():
-                ERR.print(note, markup=False)
+                ERR.print(note)
         for number in range(self.options.rounds):
             logits = self._parts.states.learn(context, labels, self.options.state_share)
             if self._teaches(context):

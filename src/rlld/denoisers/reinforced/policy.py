@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.options import Config
+from rlld.networks.base import built
 from rlld.networks.blocks import HybridAttentionLayer, VisualEmbedding, full_precision, stored
 
 CERTAIN = 40.0
@@ -96,4 +97,4 @@ def initialised(config: Config, spec: DataSpec, seed: int) -> Policy:
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return Policy(config, spec)
+        return built(lambda: Policy(config, spec), "denoiser reinforced: the policy")
