@@ -7,15 +7,13 @@ them runs nothing; what is left is what the settings could make rlld do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from rlld.config import to_dict
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 
 LOCAL = ("data",)
@@ -50,21 +48,6 @@ def checked_config(config: dict[str, Any], name: str) -> dict[str, Any]:
         if not isinstance(note, str):
             raise RlldError(f"{name}: config.json: facts.notes holds {note!r}, expected text")
     return {**config, "facts": facts}
-
-
-def require_contained(spec: DataSpec, name: str) -> None:
-    """Requires that file names of a foreign data set stay inside the folder that a user gives.
-
-    Raises:
-        RlldError: If one leads elsewhere.
-    """
-    folders = {f"streams.{key}.folder": stream.folder for key, stream in spec.streams.items()}
-    for key, file in {**to_dict(spec.annotations), **folders}.items():
-        absolute = PurePosixPath(file).is_absolute() or PureWindowsPath(file).anchor
-        if absolute or ".." in PureWindowsPath(file).parts:
-            raise RlldError(
-                f"{name}: config.json: dataset: {key} is {file!r}, which leads out of the data set"
-            )
 
 
 def require_shapes(build: Callable[[], nn.Module], file: Path) -> None:

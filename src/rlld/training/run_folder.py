@@ -156,7 +156,6 @@ def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -
     recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
     spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")
     if not trusted:
-        foreign.require_contained(spec, name)
         foreign.require_shapes(lambda: recipe.network.config.build(spec), path / MODEL)
     network = recipe.build_network(spec)
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
