@@ -3,7 +3,7 @@
     PYTHONPATH=tests OMP_NUM_THREADS=1 python tests/frozen/freeze.py
 
 ``numbers.json`` holds, for every packaged recipe on the tiny data set, hashes of what a short run
-writes and figures of it; ``runs`` holds finished run folders, ``unfinished`` interrupted ones. Run
+writes and figures of it; ``finished`` holds run folders, ``unfinished`` interrupted ones. Run
 it only when numbers change on purpose, or a recipe is new, and say in the commit why they did.
 """
 
@@ -31,7 +31,7 @@ from rlld.training.run_folder import load_run
 from tiny import make_tiny
 
 HERE = Path(__file__).resolve().parent
-NUMBERS, RUNS, UNFINISHED = HERE / "numbers.json", HERE / "runs", HERE / "unfinished"
+NUMBERS, RUNS, UNFINISHED = HERE / "numbers.json", HERE / "finished", HERE / "unfinished"
 COMPUTE = Compute(device="cpu", threads=1)
 UPDATES = {"schedule.updates": 6}
 KINDS = ("han", "rlld", "rlld-labelwise", "jomold", "ma", "valor", "cvcms")
