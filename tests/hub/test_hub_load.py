@@ -247,9 +247,7 @@ def test_file_names_that_lead_elsewhere_are_refused(hub, finished, tmp_path, fil
     dataset = config(finished)["dataset"]
     dataset["annotations"]["audio"] = file
     hub.put_folder("owner/parser", changed(finished, tmp_path / "run", dataset=dataset))
-    with pytest.raises(
-        RlldError, match=r"annotations.audio: .*expected the plain name"
-    ):
+    with pytest.raises(RlldError, match=r"annotations.audio: .*expected the plain name"):
         load_run(NAME)
 
 
