@@ -110,7 +110,7 @@ MADE_HERE = frozenset(
         "bench/annotations.py: runs / job.key",
         "bench/annotations.py: out / f\"annotations-{measure.replace('_', '-')}\"",
         "bench/costs.py: out / f'table3.{suffix}'",
-        "bench/curves.py: runs / result.job.key",
+        "bench/curves.py: settings.runs / outcome.job.key",
         "bench/runs.py: cache.absolute() / job.key",
         "bench/runs.py: folder.parent / NETWORKS / source_fingerprint()",
         "bench/tables.py: out / f'{stem}.{suffix}'",
@@ -137,6 +137,9 @@ MADE_HERE = frozenset(
         "data/store.py: folder / 'features' / f'{split}.safetensors'",
         "data/verify.py: path / name",
         "publishing.py: run.path / name",
+        "tracking/results.py: folder / name",
+        # Method, data set and seed of a benchmark, without slashes.
+        "tracking/tensorboard.py: place.folder / 'tensorboard' / named",
         "training/run_folder.py: path / name",
         # A division of numbers that are called like paths elsewhere.
         "denoisers/reinforced/topk.py: own / total",

@@ -13,6 +13,7 @@ from rlld.evaluation import evaluate as evaluate_run
 from rlld.parsing.parse import Features
 from rlld.parsing.parse import parse as parse_with
 from rlld.recipe import Recipe, load_recipe
+from rlld.tracking import Tracking, tracker_names
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
 from rlld.types import Parse
@@ -27,6 +28,7 @@ def train(
     resume: bool = False,
     compute: Compute | None = None,
     overrides: Mapping[str, Any] | None = None,
+    log: str | None = None,
 ) -> Run:
     """Trains a recipe on a data set.
 
@@ -38,6 +40,7 @@ def train(
         resume: Go on with the unfinished run in ``out``.
         compute: Device and precision.
         overrides: Dotted recipe settings, ``{"denoiser.lr": 1e-4}``; for a recipe by name only.
+        log: Trackers beside the log of the run, joined by commas: ``tensorboard,wandb``.
 
     Returns:
         The run.
@@ -48,7 +51,18 @@ def train(
     loaded = data if isinstance(data, DataSet) else load_data(data)
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides, loaded.spec.overrides)
-    return train_recipe(recipe, loaded, Path(out), seed=seed, compute=compute, resume=resume)
+    with Tracking(tracker_names(log)) as tracking:
+        run = train_recipe(
+            recipe,
+            loaded,
+            Path(out),
+            seed=seed,
+            compute=compute,
+            resume=resume,
+            watcher=tracking,
+        )
+        tracking.finish(run)
+    return run
 
 
 def evaluate(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.split import Split
+from rlld.denoisers.base import Denoiser
 from rlld.evaluation import keep_probabilities
 from rlld.metrics.denoising import THRESHOLD, DenoisingReport, denoising_report
 from rlld.training.held_out import load_held_out
@@ -117,6 +118,12 @@ class Suspect:
         if self.removed == self.labels:
             place = f"all {self.labels} {kind} go"
         return f"{opposite} {stays} it ({self.other:.2f}); {place}"
+
+
+def judges_labels(run: Run) -> bool:
+    """Returns whether the denoiser of a run says of every label how probably it is kept."""
+    kind = type(run.recipe.denoiser.config.build(run.spec))
+    return kind.keep_probability is not Denoiser.keep_probability
 
 
 def suspects(rows: Sequence[Verdict], count: int) -> list[Suspect]:

@@ -16,7 +16,6 @@ EXTRAS = {
     "track": ("tensorboard", "wandb"),
     "metrics": ("torchmetrics",),
     "hub": ("huggingface_hub",),
-    "demo": ("gradio",),
 }
 """Packages of each extra, by the name they are imported by."""
 

@@ -87,7 +87,7 @@ def learning_curves(
     size = min(len(load_data(folder).validation) for folder in settings.data)
     steps = sorted({count for count in counts if count < size} | {size})
     jobs = [*_random(settings, steps, terms), *_without(settings, priors, terms)]
-    outcomes = run_all(jobs, settings.runs, settings.workers)
+    outcomes = run_all(jobs, settings.runs, settings.workers, settings.log)
     if suggested:
         outcomes += _suggested(settings, [count for count in steps if count], terms, outcomes)
     rows = sorted(rows_of(outcomes), key=_place)
@@ -161,7 +161,7 @@ def _suggested(
             known[folder, seed] = _chosen(job, settings.runs, known[folder, seed], count)
             methods = {title: (LEARNER, {ANNOTATED: known[folder, seed]})}
             jobs += plan(methods, [folder], [seed], terms, settings.device)
-        done = run_all(jobs, settings.runs, settings.workers)
+        done = run_all(jobs, settings.runs, settings.workers, settings.log)
         before = {(r.job.data, r.job.seed): r.job for r in done if isinstance(r, Result)}
         found += done
     ends = {Point(LEARNER, count).title: Point(SUGGESTED, count).title for count in (first, last)}

@@ -59,7 +59,7 @@ def costs(settings: Settings, *, conditions: Conditions = "equal") -> tuple[list
     methods: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in RECIPES}
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     found: dict[str, list[Result]] = {}
-    for outcome in run_all(jobs, (settings.cache or settings.out) / TIMED, 1):
+    for outcome in run_all(jobs, (settings.cache or settings.out) / TIMED, 1, settings.log):
         if isinstance(outcome, Failure):
             raise RlldError(f"{outcome.reason}; the same command tries again")
         found.setdefault(outcome.job.method, []).append(outcome)

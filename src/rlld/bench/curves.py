@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.bench.denoising import SELECTION, Settings
-from rlld.bench.runs import Failure, Result, Terms, plan, run_all
+from rlld.bench.runs import Failure, Terms, plan, run_all
 from rlld.errors import RlldError
 from rlld.files import write_text
 from rlld.recipe import load_recipe
 from rlld.report.figures import Curve, training_curves
-from rlld.training.loop import METRICS
+from rlld.training.rounds import read_rounds
 
 Values = NDArray[np.float64]
 
@@ -91,10 +90,10 @@ def record(settings: Settings, episodes: int) -> tuple[list[Recorded], Terms]:
     methods = {line: (learner, PROTOCOLS[protocol]) for line, (protocol, learner) in lines.items()}
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     logs: dict[str, list[list[dict[str, Any]]]] = {}
-    for outcome in run_all(jobs, settings.runs, settings.workers):
+    for outcome in run_all(jobs, settings.runs, settings.workers, settings.log):
         if isinstance(outcome, Failure):
             raise RlldError(f"{outcome.reason}; the same command tries again")
-        logs.setdefault(outcome.job.method, []).append(_log(settings.runs, outcome))
+        logs.setdefault(outcome.job.method, []).append(read_rounds(settings.runs / outcome.job.key))
     return [Recorded(*lines[line], _measures(runs)) for line, runs in logs.items()], terms
 
 
@@ -136,16 +135,6 @@ def smoothed(values: Values) -> Values:
 def deviation(values: Values) -> Values:
     """Returns the standard deviation between rows (n - 1), 0 of a single one."""
     return values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-
-
-def _log(runs: Path, result: Result) -> list[dict[str, Any]]:
-    path = runs / result.job.key / METRICS
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise RlldError(
-            f"{path}: not the log of a run ({error}); remove the folder to train it again"
-        ) from None
 
 
 def _measures(runs: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Values]:

@@ -47,6 +47,7 @@ class Settings:
         cache: Folder of the runs; ``out/runs`` when None.
         workers: Processes, one thread each, or ``"ray"``.
         device: Where to compute.
+        log: Trackers of the runs and of the results, see ``rlld.tracking``.
 
     Raises:
         RlldError: If nothing would be run.
@@ -59,6 +60,7 @@ class Settings:
     cache: Path | None = None
     workers: Workers = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in {"seeds": self.seeds, "workers": self.workers}.items():
@@ -133,7 +135,7 @@ def trained(
         A row per method.
     """
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
-    return rows_of(run_all(jobs, settings.runs, settings.workers))
+    return rows_of(run_all(jobs, settings.runs, settings.workers, settings.log))
 
 
 def compared(

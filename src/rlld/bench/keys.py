@@ -16,7 +16,7 @@ from rlld.data.spec import ANNOTATIONS, FILE_NAME, annotation_file, read_spec
 from rlld.data.store import ids_hash, read_store, store_path
 from rlld.files import sha256
 
-PRESENTATION = frozenset({"bench", "cli", "demo.py", "export", "parsing", "report"})
+PRESENTATION = frozenset({"bench", "cli", "demo.py", "export", "parsing", "report", "tracking"})
 """Rooms of the package that no score depends on: editing a table repeats no training."""
 
 

@@ -22,14 +22,14 @@ from rlld.config import to_dict
 from rlld.console import ERR, progress, quiet
 from rlld.data.dataset import load_data
 from rlld.data.spec import Priors
-from rlld.denoisers.base import Denoiser
-from rlld.denoising import measure
+from rlld.denoising import judges_labels, measure
 from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
 from rlld.files import held, write_text
 from rlld.metrics.scores import NAMES, named_score
 from rlld.pool import Workers, each
 from rlld.recipe import Recipe, load_recipe
+from rlld.tracking import Tracking
 from rlld.training.loop import train
 from rlld.training.run_folder import Run
 
@@ -245,7 +245,9 @@ def plan(
     ]
 
 
-def run_all(jobs: Sequence[Job], cache: Path, workers: Workers = 1) -> list[Result | Failure]:
+def run_all(
+    jobs: Sequence[Job], cache: Path, workers: Workers = 1, log: tuple[str, ...] = ()
+) -> list[Result | Failure]:
     """Trains and measures what the cache does not hold yet.
 
     A run that fails costs only itself; an interrupted one goes on where it stopped.
@@ -255,6 +257,7 @@ def run_all(jobs: Sequence[Job], cache: Path, workers: Workers = 1) -> list[Resu
         cache: Folder of the runs; each has a folder named by its key.
         workers: Processes, each with one thread, or ``"ray"``: a cluster whose nodes share the
             cache, the data sets and the version of everything.
+        log: Trackers of the runs that are trained, see ``rlld.tracking``.
 
     Returns:
         What became of each job, in their order.
@@ -263,7 +266,7 @@ def run_all(jobs: Sequence[Job], cache: Path, workers: Workers = 1) -> list[Resu
         RlldError: If there is no cluster, or a node of it does not share what it has to.
     """
     tasks = {
-        job.key: _Task(replace(job, data=job.data.absolute()), cache.absolute() / job.key)
+        job.key: _Task(replace(job, data=job.data.absolute()), cache.absolute() / job.key, log)
         for job in jobs
     }
     waiting = [task for task in tasks.values() if not (task.folder / SCORES).is_file()]
@@ -282,6 +285,7 @@ def run_all(jobs: Sequence[Job], cache: Path, workers: Workers = 1) -> list[Resu
 class _Task:
     job: Job
     folder: Path
+    log: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return str(self.job)
@@ -328,7 +332,7 @@ def _executed(task: _Task) -> str:
         return _told(_read(job, folder).scores)
     try:
         with quiet():
-            report = _measured(job, folder)
+            report = _measured(job, folder, task.log)
     except RlldError:
         raise
     except Exception as error:
@@ -357,20 +361,23 @@ def _require_same(job: Job, key: str) -> None:
         )
 
 
-def _measured(job: Job, folder: Path) -> dict[str, Any]:
+def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
     data = load_data(job.data)
     if job.priors is not None:
         data.spec = replace(data.spec, priors=job.priors)
     compute = Compute(job.device, threads=1)
-    run = train(
-        job.recipe,
-        data,
-        folder,
-        seed=job.seed,
-        compute=compute,
-        resume=True,
-        networks=folder.parent / NETWORKS / source_fingerprint(),
-    )
+    with Tracking(log, str(job)) as tracking:
+        run = train(
+            job.recipe,
+            data,
+            folder,
+            seed=job.seed,
+            compute=compute,
+            resume=True,
+            networks=folder.parent / NETWORKS / source_fingerprint(),
+            watcher=tracking,
+        )
+        tracking.finish(run)
     kept = (
         "seconds",
         "trained_parameters",
@@ -390,9 +397,7 @@ def _measured(job: Job, folder: Path) -> dict[str, Any]:
 
 def _denoising(run: Run, folder: Path) -> dict[str, Any] | None:
     files = run.spec.annotations
-    kind = type(run.recipe.denoiser.config.build(run.spec))
-    judges = kind.keep_probability is not Denoiser.keep_probability
-    if not judges or not (files.truth_audio and files.truth_visual):
+    if not judges_labels(run) or not (files.truth_audio and files.truth_visual):
         return None
     videos = load_data(folder, with_truth=True).train.to(run.device, torch.float32)
     return measure(videos, keep_probabilities(run, videos))

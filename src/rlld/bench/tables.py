@@ -19,6 +19,7 @@ from rlld.errors import RlldError
 from rlld.files import write_text
 from rlld.metrics.scores import NAMES
 from rlld.report.tables import KINDS
+from rlld.tracking import Results, track_results
 from rlld.types import MODALITIES
 
 NOTHING = "-"
@@ -191,8 +192,21 @@ def write_tables(comparison: Comparison, out: Path, stem: str) -> list[Path]:
     return paths
 
 
-def show(comparison: Comparison, out: Path, stem: str) -> None:
-    """Prints a comparison and writes it in every format.
+def show(
+    comparison: Comparison,
+    out: Path,
+    stem: str,
+    figures: Sequence[Path] = (),
+    log: Sequence[str] = (),
+) -> None:
+    """Prints a comparison, writes it in every format and gives it to trackers.
+
+    Args:
+        comparison: The table.
+        out: Folder of the files.
+        stem: Their name without suffix.
+        figures: What was drawn of it.
+        log: Trackers, see ``rlld.tracking``.
 
     Raises:
         RlldError: If runs failed, after everything else was shown and written.
@@ -203,12 +217,24 @@ def show(comparison: Comparison, out: Path, stem: str) -> None:
     for remark in remarks(comparison):
         OUT.print(remark)
     OUT.print(f"written: {', '.join(map(str, paths))}")
+    config = {"command": comparison.command, "terms": str(comparison.terms)}
+    results = Results(_means(comparison), (*figures, *paths))
+    track_results(log, out, stem, {**config, "data": comparison.data}, results)
     count = len(comparison.failures)
     if count:
         raise RlldError(
             f"{count} runs failed, the first with: {comparison.failures[0]}; the others are in "
             "the table, and the same command tries again"
         )
+
+
+def _means(comparison: Comparison) -> dict[str, float]:
+    return {
+        f"{row.method}/{name}": found.mean
+        for row in comparison.rows
+        for name in row.values
+        if (found := row.estimate(name)) is not None
+    }
 
 
 def _scores(comparison: Comparison) -> Block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,14 +29,24 @@ class BenchArgs:
     """Folder of the runs, OUT/runs when not given; finished runs are never repeated."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    log: str | None = None
+    """Trackers of the trained runs and of the results, joined by commas: tensorboard, wandb."""
 
     @property
     def settings(self) -> Settings:
         """They as the benchmarks take them."""
         from rlld.bench.denoising import Settings
+        from rlld.tracking import tracker_names
 
-        workers = self.workers if self.on == "here" else self.on
-        return Settings(self.data, self.out, self.seeds, None, self.cache, workers, self.device)
+        return Settings(
+            data=self.data,
+            out=self.out,
+            seeds=self.seeds,
+            cache=self.cache,
+            workers=self.workers if self.on == "here" else self.on,
+            device=self.device,
+            log=tracker_names(self.log),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +90,17 @@ def show_table(number: int, args: TableArgs) -> None:
     from rlld.bench.paper import draw_table, table
     from rlld.bench.tables import show
 
+    settings = args.settings
     comparison = table(
         number,
-        args.settings,
+        settings,
         names(args.recipes),
         conditions=args.terms,
         baseline=args.baseline,
     )
     stem = f"table{number}"
-    _told(draw_table(comparison, args.out / stem))
-    show(comparison, args.out, stem)
+    figures = _told(draw_table(comparison, args.out / stem))
+    show(comparison, args.out, stem, figures, settings.log)
 
 
 def show_figure(number: int, args: FigureArgs) -> None:
@@ -96,13 +108,23 @@ def show_figure(number: int, args: FigureArgs) -> None:
     from rlld.bench.paper import draw_figure, figure
     from rlld.bench.tables import show
 
-    comparison = figure(number, args.settings, conditions=args.terms)
+    settings = args.settings
+    comparison = figure(number, settings, conditions=args.terms)
     stem = f"figure{number}"
-    _told(draw_figure(number, comparison, args.out / stem))
-    show(comparison, args.out, stem)
+    figures = _told(draw_figure(number, comparison, args.out / stem))
+    show(comparison, args.out, stem, figures, settings.log)
 
 
-def _told(paths: list[Path]) -> None:
+def track(args: BenchArgs, stem: str, command: str, files: Sequence[Path]) -> None:
+    """Gives the trackers of a benchmark the files that it wrote."""
+    from rlld.tracking import Results, track_results, tracker_names
+
+    results = Results({}, tuple(files))
+    track_results(tracker_names(args.log), args.out, stem, {"command": command}, results)
+
+
+def _told(paths: list[Path]) -> list[Path]:
     from rlld.console import OUT
 
     OUT.print(f"drawn: {', '.join(map(str, paths))}")
+    return paths

@@ -25,5 +25,6 @@ def run(args: Args) -> None:
     from rlld.bench.ablation import ablation
     from rlld.bench.tables import show
 
-    comparison = ablation(args.settings, args.learner, selection=args.selection)
-    show(comparison, args.out, f"ablation-{args.learner}")
+    settings = args.settings
+    comparison = ablation(settings, args.learner, selection=args.selection)
+    show(comparison, args.out, f"ablation-{args.learner}", log=settings.log)

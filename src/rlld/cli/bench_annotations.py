@@ -30,14 +30,15 @@ def run(args: Args) -> None:
     from rlld.bench.tables import show
     from rlld.console import OUT
 
+    settings = args.settings
     comparison, figures = learning_curves(
-        args.settings,
+        settings,
         counts=_counts(args.counts),
         priors=_priors(args),
         suggested=args.suggested,
     )
     OUT.print(f"figures: {', '.join(map(str, figures))}")
-    show(comparison, args.out, "annotations")
+    show(comparison, args.out, "annotations", figures, settings.log)
 
 
 def _counts(text: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rlld.cli._bench import BenchArgs
+from rlld.cli._bench import BenchArgs, track
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +45,6 @@ def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -
         f"{terms}; validation videos that rewarded nothing; mean and standard deviation of "
         f"{args.seeds * len(args.data)} runs, exponentially smoothed ({SMOOTHING}).",
     )
+    stem = "curves" if keeping else f"figure{number}"
+    track(args, stem, f"rlld bench {stem} {args.settings.command}", paths)
     OUT.print(f"written: {', '.join(map(str, paths))}")

@@ -24,7 +24,8 @@ def run(args: Args) -> None:
     from rlld.bench.denoising import denoising
     from rlld.bench.tables import show
 
+    settings = args.settings
     comparison = denoising(
-        args.settings, names(args.recipes), selection=args.selection, baseline=args.baseline
+        settings, names(args.recipes), selection=args.selection, baseline=args.baseline
     )
-    show(comparison, args.out, "denoising")
+    show(comparison, args.out, "denoising", log=settings.log)

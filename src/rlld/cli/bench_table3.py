@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlld.cli._bench import FigureArgs
+from rlld.cli._bench import FigureArgs, track
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,4 +27,5 @@ def run(args: Args) -> None:
         OUT.print(table)
     for remark in remarks:
         OUT.print(remark)
+    track(args, "table3", command, paths)
     OUT.print(f"written: {', '.join(map(str, paths))}")

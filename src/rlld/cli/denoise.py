@@ -8,9 +8,6 @@ from typing import Literal
 
 import tyro
 
-REPORTED = 100
-"""Suspects in a report."""
-
 
 @dataclass(frozen=True)
 class Args:
@@ -47,7 +44,7 @@ def run(args: Args) -> None:
     )
     from rlld.evaluation import load_for
     from rlld.files import held, write_text
-    from rlld.report.denoise import LabelReport, write_report
+    from rlld.report.denoise import REPORTED, LabelReport, facts_of, write_report
     from rlld.report.denoise_page import write_denoise_page
     from rlld.report.tables import removal_table
     from rlld.training.run_folder import load_run
@@ -83,16 +80,8 @@ def run(args: Args) -> None:
         OUT.print(f"note: {note}")
     OUT.print(f"written: {args.out}")
     if args.report is not None:
-        facts = {
-            "run": args.run,
-            "recipe": loaded.recipe.name,
-            "denoiser": loaded.recipe.denoiser.name,
-            "seed": loaded.facts.get("seed"),
-            "dataset": videos.spec.name,
-            "split": args.split,
-            "videos": len(videos),
-        }
-        report = LabelReport(facts, judged.notes, measured, suspects(rows, REPORTED), checked)
+        facts, shown = facts_of(loaded, videos, args.run), suspects(rows, REPORTED)
+        report = LabelReport(facts, judged.notes, measured, shown, checked)
         if args.report.suffix == ".html":
             write_denoise_page(args.report, report)
             OUT.print(f"written: {args.report}")

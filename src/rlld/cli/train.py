@@ -41,6 +41,8 @@ class Args:
     """On a GPU, record steps as CUDA graphs and replay them."""
     checkpoint_seconds: float = 20.0
     """Longest time between two states to resume from."""
+    log: str | None = None
+    """Trackers beside metrics.jsonl, joined by commas: tensorboard, wandb."""
     print_config: bool = False
     """Print the complete recipe as YAML and train nothing."""
 
@@ -51,8 +53,10 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.console import OUT
     from rlld.data.dataset import load_data
     from rlld.recipe import load_recipe
+    from rlld.tracking import Tracking, tracker_names
     from rlld.training.loop import train
 
+    log = tracker_names(args.log)
     data = load_data(args.data)
     recipe = load_recipe(args.recipe, overrides, data.spec.overrides)
     if args.print_config:
@@ -65,27 +69,34 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         from rlld.training.seeds import train_seeds
 
         numbers = range(args.seed, args.seed + args.seeds)
-        runs = train_seeds(
-            recipe,
-            data,
-            args.out,
-            numbers,
-            compute=compute,
-            resume=args.resume,
-            checkpoint_seconds=args.checkpoint_seconds,
-        )
+        with Tracking(log) as tracking:
+            runs = train_seeds(
+                recipe,
+                data,
+                args.out,
+                numbers,
+                compute=compute,
+                resume=args.resume,
+                checkpoint_seconds=args.checkpoint_seconds,
+                watcher=tracking,
+            )
+            for each in runs:
+                tracking.finish(each)
         for number, run in zip(numbers, runs, strict=True):
             _show(run, f"{recipe.name}, seed {number}")
         return
-    result = train(
-        recipe,
-        data,
-        args.out,
-        seed=args.seed,
-        compute=compute,
-        resume=args.resume,
-        checkpoint_seconds=args.checkpoint_seconds,
-    )
+    with Tracking(log) as tracking:
+        result = train(
+            recipe,
+            data,
+            args.out,
+            seed=args.seed,
+            compute=compute,
+            resume=args.resume,
+            checkpoint_seconds=args.checkpoint_seconds,
+            watcher=tracking,
+        )
+        tracking.finish(result)
     _show(result, recipe.name)
 
 

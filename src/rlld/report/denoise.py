@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlld.data.split import Split
 from rlld.denoising import Suspect
 from rlld.files import write_text
 from rlld.metrics.denoising import THRESHOLD, DenoisingReport
 from rlld.report.denoise_page import write_denoise_page
 from rlld.report.figures import class_bars
 from rlld.report.tables import REMOVAL, number, removal_cells
+from rlld.training.run_folder import Run
 from rlld.types import MODALITIES
 
+REPORTED = 100
+"""Suspects in a report."""
 SHARES = {"removed_share": "removed", "noise_share": "truly noisy"}
 SCORES = {"precision": "precision", "recall": "recall"}
 CAPTIONS = {
@@ -55,6 +59,19 @@ class LabelReport:
             "checked": None if self.checked is None else self.checked.as_dict(),
             "suspects": [_suspect(entry) for entry in self.suspects],
         }
+
+
+def facts_of(run: Run, videos: Split, name: str) -> dict[str, Any]:
+    """Returns what was judged by what, for ``LabelReport``; ``name`` is what the user calls it."""
+    return {
+        "run": name,
+        "recipe": run.recipe.name,
+        "denoiser": run.recipe.denoiser.name,
+        "seed": run.facts.get("seed"),
+        "dataset": videos.spec.name,
+        "split": videos.name,
+        "videos": len(videos),
+    }
 
 
 def write_report(folder: Path, report: LabelReport) -> list[Path]:

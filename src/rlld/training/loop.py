@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,7 @@ def train(
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     networks: Path | None = None,
+    watcher: Watcher | None = None,
 ) -> Run:
     """Trains a recipe on a data set.
 
@@ -70,6 +71,7 @@ def train(
         checkpoint_seconds: Longest time between two resume states.
         networks: Folder where networks that are trained for the denoiser are kept, for other runs
             that would train the same; kept nowhere when None.
+        watcher: Is told of every round.
 
     Returns:
         The run with its selected weights.
@@ -82,7 +84,9 @@ def train(
     if getattr(recipe.denoiser.config, "uses_truth", False):
         data = load_data(data.folder, with_truth=True)
     with owned(out):
-        return _train(recipe, data, out, seed, compute, resume, checkpoint_seconds, networks)
+        return _train(
+            recipe, data, out, seed, compute, resume, checkpoint_seconds, networks, watcher
+        )
 
 
 def _train(
@@ -94,6 +98,7 @@ def _train(
     resume: bool,
     checkpoint_seconds: float,
     networks: Path | None,
+    watcher: Watcher | None,
 ) -> Run:
     identity = {"recipe": recipe.as_dict(), "seed": seed, "dataset": to_dict(data.spec)}
     if (out / CONFIG).is_file():
@@ -112,6 +117,7 @@ def _train(
     kept = networks or (out / FILE).parent / NETWORKS
     trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
     logs = open_logs([out / METRICS], state)
+    logs[0].start(watcher, identity)
     if state is not None:
         trainer.load_state_dict(state["trainer"])
     try:
@@ -126,6 +132,13 @@ def _train(
     save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
     forget_state(out)
     return load_run(out, compute.torch_device)
+
+
+class Watcher(Protocol):
+    """Who is told of a run beside its log (``rlld.tracking``)."""
+
+    def start(self, folder: Path, config: Mapping[str, Any]) -> Callable[[Report], None]:
+        """Looks at what the log of a run folder holds; returns what takes each further round."""
 
 
 class Steered(Protocol):
@@ -290,7 +303,13 @@ class Log:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.text = text
+        self.told: Callable[[Report], None] | None = None
         write_bytes(path, text.encode())
+
+    def start(self, watcher: Watcher | None, identity: Mapping[str, Any]) -> None:
+        """Lets somebody be told of every report that is appended from here on."""
+        if watcher is not None:
+            self.told = watcher.start(self.path.parent, identity)
 
     def write(self, report: Report) -> None:
         """Appends a report."""
@@ -301,6 +320,8 @@ class Log:
         except OSError as error:
             raise unwritable(self.path, error) from None
         self.text += line
+        if self.told is not None:
+            self.told(report)
 
     def settle(self) -> None:
         """Brings the file safely to disk."""

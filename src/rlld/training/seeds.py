@@ -19,6 +19,7 @@ from rlld.training.loop import (
     CHECKPOINT_SECONDS,
     METRICS,
     NETWORKS,
+    Watcher,
     drive,
     finished,
     open_logs,
@@ -39,6 +40,7 @@ def train_seeds(
     compute: Compute | None = None,
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    watcher: Watcher | None = None,
 ) -> list[Run]:
     """Trains a recipe with several seeds at once; see ``rlld.training.loop.train``.
 
@@ -50,6 +52,7 @@ def train_seeds(
         compute: Device and precision.
         resume: Go on with the unfinished training in ``out``.
         checkpoint_seconds: Longest time between two resume states.
+        watcher: Is told of every round of every run.
 
     Returns:
         The runs, in the order of the seeds.
@@ -63,7 +66,7 @@ def train_seeds(
     if getattr(recipe.denoiser.config, "uses_truth", False):
         data = load_data(data.folder, with_truth=True)
     with owned(out):
-        return _train(recipe, data, out, seeds, compute, resume, checkpoint_seconds)
+        return _train(recipe, data, out, seeds, compute, resume, checkpoint_seconds, watcher)
 
 
 def _train(
@@ -74,6 +77,7 @@ def _train(
     compute: Compute,
     resume: bool,
     checkpoint_seconds: float,
+    watcher: Watcher | None,
 ) -> list[Run]:
     device = compute.torch_device
     folders = [out / f"seed-{seed}" for seed in seeds]
@@ -102,6 +106,9 @@ def _train(
     ]
     together = Lockstep(trainers)
     logs = open_logs([folder / METRICS for folder in folders], state)
+    for seed, log in zip(seeds, logs, strict=True):
+        alone = {key: value for key, value in identity.items() if key != "seeds"}
+        log.start(watcher, {**alone, "seed": seed})
     if state is not None:
         together.load_state_dict(state["trainer"])
     try:

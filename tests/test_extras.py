@@ -1,0 +1,41 @@
+"""Extras promise nothing that no code uses."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import rlld
+from rlld.cli.info import collect
+from rlld.extras import EXTRAS
+
+SOURCE = Path(rlld.__file__).parent
+PROJECT = SOURCE.parents[1] / "pyproject.toml"
+NO_IMPORT = {"dev", "docs"}
+"""Tools for those who work on rlld; the package imports none of them."""
+
+
+def declared() -> dict[str, set[str]]:
+    extras = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
+    return {
+        extra: {re.split(r"[\[<>=]", line)[0].replace("-", "_") for line in lines}
+        for extra, lines in extras.items()
+    }
+
+
+def test_the_package_knows_the_extras_that_are_declared():
+    wanted = {extra: names for extra, names in declared().items() if extra not in NO_IMPORT}
+    assert {extra: set(names) for extra, names in EXTRAS.items()} == wanted
+
+
+def test_every_package_of_an_extra_is_imported_somewhere():
+    files = [path for path in SOURCE.rglob("*.py") if path.name != "extras.py"]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    for name in {name for names in EXTRAS.values() for name in names}:
+        used = rf"optional\(\s*\"{name}|import {name}|from {name}[. ]"
+        assert re.search(used, source), f"nothing imports {name}"
+
+
+def test_info_advertises_no_other_extras():
+    assert set(collect()["missing_extras"]) <= set(EXTRAS)
