@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,6 +23,10 @@ from rich.progress import (
 from rich.text import Text
 
 from rlld.errors import visible
+from rlld.streams import write_data
+
+LEAST = 80
+"""Columns that a table may take: in a narrower terminal its lines go on below, complete."""
 
 
 class Terminal(Console):
@@ -38,10 +42,20 @@ class Terminal(Console):
     def content(self, text: str) -> None:
         """Prints what a file would hold: to the byte into a file or pipe."""
         # print() would turn tabs into spaces.
-        self.file.write(visible(text) if self.is_terminal else text)
+        if self.is_terminal:
+            self.file.write(visible(text))
+        else:
+            write_data(self.file, text)
 
 
-OUT = Terminal(soft_wrap=True)
+class _Results(Terminal):
+    @property  # type: ignore[misc]  # what sets it writes what Console reads
+    def size(self) -> ConsoleDimensions:
+        width, height = super().size
+        return ConsoleDimensions(max(width, LEAST), height)
+
+
+OUT = _Results(soft_wrap=True)
 """Results: tables and sentences."""
 
 ERR = Terminal(stderr=True, soft_wrap=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError, nearest
+from rlld.streams import prepare, say, silence
 
 USAGE_STATUS = 2
 INTERRUPT_STATUS = 130
@@ -28,25 +28,34 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _main(argv: list[str]) -> int:
+    prepare()
     try:
-        _dispatch(argv)
+        try:
+            _dispatch(argv)
+        finally:
+            sys.stdout.flush()
     except RlldError as error:
-        sys.stderr.write(f"rlld: {error}\n")
+        say(f"rlld: {error}\n")
         return USAGE_STATUS
     except KeyboardInterrupt:
-        sys.stderr.write("rlld: interrupted\n")
+        say("rlld: interrupted\n")
         return INTERRUPT_STATUS
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        # What the system refuses is no fault of the program, wherever it is met.
-        if error.errno is None:
-            raise
-        place = f"{error.filename}: " if error.filename is not None else ""
-        sys.stderr.write(f"rlld: {place}{error.strerror}; make it possible and run again\n")
-        return USAGE_STATUS
+        return _refused(error)
     return 0
+
+
+def _refused(error: OSError) -> int:
+    """Says what the system refuses, which is no fault of the program, wherever it is met."""
+    if error.errno is None:
+        raise error
+    if error.filename is None:  # what we print; files that are written name themselves
+        silence(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return 0  # the reader of our output (head, less) has gone
+    place = "standard output" if error.filename is None else error.filename
+    say(f"rlld: {place}: {error.strerror}; make it possible and run again\n")
+    return USAGE_STATUS
 
 
 def verbs() -> dict[str, Path]:

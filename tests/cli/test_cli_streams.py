@@ -1,0 +1,77 @@
+"""What becomes of output where it cannot be written as it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from parse_kit import make_clip, make_run
+from rlld.console import LEAST
+
+RLLD = (sys.executable, "-m", "rlld")
+
+
+def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a line of the shell, in which ``rlld`` is this one."""
+    line = f'rlld() {{ "{sys.executable}" -m rlld "$@"; }}; {command}'
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        ["bash", "-c", line], env=environment, capture_output=True, encoding="utf-8", check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Returns what a parse prints under an encoding."""
+    folder = tmp_path_factory.mktemp("streams")
+    run, clip = make_run(folder / "run"), make_clip(folder / "caf\u00e9 \u2603.mp4", 1.0)
+
+    def printed(encoding: str, *options: str, columns: int = 100) -> str:
+        variables = {"PYTHONIOENCODING": encoding, "COLUMNS": str(columns)}
+        done = subprocess.run(
+            [*RLLD, "parse", str(run), str(clip), *options],
+            env={**os.environ, **variables},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode("utf-8" if options else encoding)
+
+    return printed
+
+
+def test_a_code_page_gets_what_it_has(table):
+    assert table("utf-8").startswith("caf\u00e9 \u2603.mp4  1")
+    latin = table("cp1252")
+    assert latin.startswith("caf\u00e9 \\u2603.mp4  1") and "##########" in latin
+    assert table("ascii").startswith("caf\\xe9 \\u2603.mp4  1")
+
+
+def test_what_programs_read_is_utf8_everywhere(table):
+    assert "\ncaf\u00e9 \u2603.mp4\t" in table("ascii", "--format", "csv")
+
+
+def test_a_narrow_terminal_loses_nothing(table):
+    assert table("utf-8", columns=20) == table("utf-8", columns=LEAST)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_sentence():
+    for command in ("rlld --version", "rlld parse --help"):
+        done = shell(f"{command} > /dev/full")
+        told = "rlld: standard output: No space left on device; make it possible and run again\n"
+        assert (done.returncode, done.stderr) == (2, told)
+    assert shell("rlld nonsense 2> /dev/full").returncode == 2
+
+
+def test_closed_streams_change_no_status():
+    done = shell("rlld --version >&-; echo $?; rlld nonsense 2>&-; echo $?")
+    assert (done.stdout, done.stderr) == ("0\n2\n", "")
+
+
+def test_a_reader_that_goes_is_no_fault():
+    done = shell("rlld --help | true; echo ${PIPESTATUS[0]}")
+    assert (done.stdout, done.stderr) == ("0\n", "")
