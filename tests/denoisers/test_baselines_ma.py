@@ -161,7 +161,7 @@ def test_a_storage_that_runs_anything_is_refused(tmp_path):
             return torch._utils._rebuild_tensor_v2, arguments
 
     path.write_bytes(pickle.dumps([[[Row()]], [[]]]))
-    with pytest.raises(RlldError, match="a row is no whole number"):
+    with pytest.raises(RlldError, match=r"refused, because reading it would run \w+\.system"):
         read_exchange(path, 4, 1)
     assert not witness.exists()
 

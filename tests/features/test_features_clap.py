@@ -335,7 +335,7 @@ def test_damaged_and_foreign_checkpoints_are_refused(own):
     with pytest.raises(RlldError, match=r"patch_embed.proj.weight' is missing; this is no CLAP"):
         load_extractor("clap")
     torch.save({"state_dict": {"conv.weight": 3.0}}, own)
-    with pytest.raises(RlldError, match=r"entry 'conv.weight' is no tensor"):
+    with pytest.raises(RlldError, match=r"entry 'conv.weight' is float"):
         load_extractor("clap")
     own.write_bytes(whole)
     checkpoint = torch.load(own, weights_only=False)
@@ -353,7 +353,7 @@ def test_a_checkpoint_with_code_is_refused(own, tmp_path):
             return type(target).touch, (target,)
 
     torch.save({"state_dict": {"a": Harm()}}, own)
-    with pytest.raises(RlldError, match=r"not a whole file of weights"):
+    with pytest.raises(RlldError, match=r"refused, because reading it would run"):
         load_extractor("clap")
     assert not target.exists()
 

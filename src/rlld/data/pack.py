@@ -34,8 +34,11 @@ from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, annotation
 from rlld.data.store import FeatureError, StoreWriter, holds, store_path
 from rlld.errors import RlldError
 from rlld.files import owned, write_bytes, write_text
+from rlld.foreign.arrays import open_array
+from rlld.foreign.damage import Told
 from rlld.names import inside
 
+TOLD = Told("not a whole .npy file", "take it anew")
 SHOWN = 20
 PROBLEMS_FILE = "problems.txt"
 SKIPPED_FILE = "skipped.txt"
@@ -321,13 +324,12 @@ class FeatureFinder:
 
 def _load(path: Path) -> NDArray[Any]:
     try:
-        # A mapping reads no more than the file holds, whatever its header claims.
-        value = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FeatureError(f"not a whole .npy file ({' '.join(str(error).split())})") from None
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
-        raise FeatureError("not an array of numbers")
-    return value
+        found = open_array(path, TOLD, mapped=True)
+        if found.dtype.kind not in "fiu":
+            raise FeatureError("not an array of numbers")
+        return found.read()
+    except RlldError as error:
+        raise FeatureError(str(error).removeprefix(f"{path}: ")) from None
 
 
 def _mean_frames(value: NDArray[Any], stream: StreamSpec) -> NDArray[np.float32]:

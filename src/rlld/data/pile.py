@@ -137,7 +137,10 @@ class Pile:
             for name, file in files.items()
         )
         for line in lines[1 : whole + 1]:
-            key, _, stamp = line.decode().partition("\t")
+            try:
+                key, _, stamp = line.decode().partition("\t")
+            except UnicodeDecodeError:
+                break  # a damaged line; what it and those behind it name is made anew
             self._remember(key, stamp)
         entries = "".join(f"{key}\t{stamp}\n" for key, stamp in self._entries)
         write_text(journal, f"{settings}\n{entries}")

@@ -14,11 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations as subsets
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rlld.console import progress
@@ -30,9 +27,12 @@ from rlld.data.split import Split
 from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store
 from rlld.errors import RlldError
 from rlld.files import owned
+from rlld.foreign.arrays import open_array
+from rlld.foreign.damage import Told
 from rlld.names import inside
 from rlld.types import MODALITIES
 
+TOLD = Told("not a whole .npy file", "make it again")
 SHOWN = 5
 
 
@@ -245,17 +245,13 @@ def _shape(spec: DataSpec, sources: Mapping[str, Path]) -> ScoreSpec:
         first = min(source.glob("*.npy"), default=None)
         if first is None:
             raise RlldError(f"{source}: holds no .npy file; one per video is expected there")
-        try:
-            value: NDArray[Any] = np.load(first, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise RlldError(f"{first}: not a whole .npy file ({reason}); make it again") from None
-        if value.ndim != 2 or value.shape[0] != spec.segments:
+        shape = open_array(first, TOLD).shape
+        if len(shape) != 2 or shape[0] != spec.segments:
             raise RlldError(
-                f"{first}: shape {value.shape}, expected ({spec.segments}, prompts); one row per "
-                "segment"
+                f"{first}: shape {str(shape)[:80]}, expected ({spec.segments}, prompts); one row "
+                "per segment"
             )
-        streams[tensor] = StreamSpec(value.shape[1])
+        streams[tensor] = StreamSpec(shape[1])
     return ScoreSpec(spec.segments, streams)
 
 

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from rlld.data.pile import Pile
 from rlld.errors import RlldError, nearest
 from rlld.files import held, written_aside
+from rlld.foreign.damage import Told
+from rlld.foreign.tensors import read_tensors
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -42,6 +43,9 @@ DTYPES = {
     "bfloat16": (torch.bfloat16, "BF16"),
 }
 """Element types of a store: as torch and as safetensors name them."""
+TOLD = Told("not a whole safetensors file", "copy it again or pack it again")
+LONGEST_VERSION = 9
+"""Digits."""
 CHUNK_ROWS = 64
 ALIGNMENT = 64
 
@@ -291,15 +295,8 @@ def read_store(path: Path) -> Store:
     """
     if not path.is_file():
         raise RlldError(f"{path}: no such store; make it with 'rlld data pack' or 'rlld extract'")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            _check_version(path, metadata)
-            streams = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (SafetensorError, OSError) as error:
-        raise RlldError(
-            f"{path}: not a whole safetensors file ({error}); copy it again or pack it again"
-        ) from None
+    streams, metadata = read_tensors(path, TOLD)
+    _check_version(path, metadata)
     ids = tuple(metadata["ids"].split("\n")) if metadata.get("ids") else ()
     checksums = {name: metadata.get(f"sha256.{name}", "") for name in streams}
     store = Store(
@@ -347,7 +344,7 @@ def verify_store(store: Store) -> list[str]:
 
 def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get("rlld_store", "")
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > LONGEST_VERSION:
         raise RlldError(f"{path}: a safetensors file, but no packed store of rlld")
     if int(version) > FORMAT:
         raise RlldError(

@@ -27,9 +27,12 @@ from rlld.data.spec import FILE_NAME, LLP_SPEC, StreamSpec, read_spec
 from rlld.data.store import Store, read_store, store_path, verify_store
 from rlld.errors import RlldError
 from rlld.files import sha256, write_text
+from rlld.foreign.arrays import open_array
+from rlld.foreign.damage import Told
 from rlld.names import inside
 from rlld.types import STREAMS
 
+TOLD = Told("not a whole .npy file", "extract it again")
 FORMAT = 1
 WHOLE_ID = re.compile(r".{11}_[\d.]+_[\d.]+")
 
@@ -379,11 +382,7 @@ class _Files:
 
 
 def _load(file: Path) -> NDArray[Any]:
-    try:
-        value = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise RlldError(f"{file}: not a whole .npy file ({reason})") from None
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or value.ndim < 1:
+    found = open_array(file, TOLD)
+    if found.dtype.kind not in "fiu" or not found.shape:
         raise RlldError(f"{file}: not an array of numbers")
-    return value
+    return found.read()

@@ -6,12 +6,9 @@ class, in order, of the training rows (0-based) whose label goes, as zero-dimens
 
 from __future__ import annotations
 
-import io
 import pickle
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +16,20 @@ from torch import Tensor
 
 from rlld.errors import RlldError
 from rlld.files import written_aside
+from rlld.foreign.arrays import open_arrays
+from rlld.foreign.damage import Told, begins
+from rlld.foreign.saved import kind_of, read_saved
 from rlld.types import MODALITIES
 
 PUBLISHED_ORDER = ("visual", "audio")
+MASKS = Told(
+    "no exchange in it",
+    "expected an npz file with the arrays 'audio' and 'visual', or a published need_to_change.pkl",
+)
+ROWS = Told(
+    "cannot be read as labels to remove",
+    "need_to_change.pkl holds tensors only, take the file from its publisher",
+)
 
 
 def read_exchange(path: Path, videos: int, classes: int) -> Tensor:
@@ -38,13 +46,9 @@ def read_exchange(path: Path, videos: int, classes: int) -> Tensor:
     Raises:
         RlldError: If it cannot be read, would run anything, or does not fit the training split.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RlldError(f"{path}: cannot be read ({error.strerror}); give another file") from None
-    if data.startswith(b"PK"):
+    if begins(path, b"PK"):
         return _read_masks(path, (videos, classes))
-    return _read_rows(path, data, videos, classes)
+    return _read_rows(path, videos, classes)
 
 
 def write_exchange(path: Path, removed: Tensor) -> None:
@@ -68,26 +72,19 @@ def write_exchange(path: Path, removed: Tensor) -> None:
 
 
 def _read_masks(path: Path, shape: tuple[int, int]) -> Tensor:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            masks = [np.asarray(file[name]) for name in MODALITIES]
-    except (OSError, KeyError, ValueError) as error:
-        raise RlldError(
-            f"{path}: no exchange in it ({error}); expected an npz file with the arrays 'audio' "
-            "and 'visual', or a published need_to_change.pkl"
-        ) from None
-    for name, mask in zip(MODALITIES, masks, strict=True):
+    arrays = open_arrays(path, MASKS, MODALITIES)
+    for name, mask in arrays.items():
         if mask.shape != shape or mask.dtype != np.bool_:
             raise RlldError(
-                f"{path}: array {name!r} is {mask.dtype} of shape {mask.shape}, expected bool of "
-                f"shape {shape} (training videos, classes); it belongs to another data set"
+                f"{path}: array {name!r} is {mask.dtype} of shape {str(mask.shape)[:80]}, expected "
+                f"bool of shape {shape} (training videos, classes); it belongs to another data set"
             )
-    return torch.from_numpy(np.stack(masks))
+    return torch.from_numpy(np.stack([mask.read() for mask in arrays.values()]))
 
 
-def _read_rows(path: Path, data: bytes, videos: int, classes: int) -> Tensor:
+def _read_rows(path: Path, videos: int, classes: int) -> Tensor:
     removed = torch.zeros(2, videos, classes, dtype=torch.bool)
-    lists = _unpickled(path, data)
+    lists = read_saved(path, ROWS)
     layout = f"{path}: expected a list of two lists (visual, audio) of {classes} lists of rows"
     if not isinstance(lists, list) or len(lists) != 2:
         raise RlldError(f"{layout}; this is no need_to_change.pkl")
@@ -109,95 +106,14 @@ def _read_rows(path: Path, data: bytes, videos: int, classes: int) -> Tensor:
 
 
 def _numbers(path: Path, rows: Sequence[object]) -> list[int]:
-    storages: dict[bytes, Tensor] = {}
     found = []
     for row in rows:
-        if isinstance(row, int) and not isinstance(row, bool):
+        if isinstance(row, Tensor):
+            if row.ndim or row.is_floating_point() or row.is_complex():
+                raise RlldError(f"{path}: a row is no whole number; take the file anew")
+            found.append(int(row))
+        elif isinstance(row, int) and not isinstance(row, bool):
             found.append(row)
-            continue
-        if not isinstance(row, _Call) or row.name != REBUILD:
-            raise RlldError(f"{path}: a row is {type(row).__name__}, expected a whole number")
-        found.append(_number(path, row, storages))
+        else:
+            raise RlldError(f"{path}: a row is {kind_of(row)}, expected a whole number")
     return found
-
-
-def _number(path: Path, row: _Call, storages: dict[bytes, Tensor]) -> int:
-    """Returns the value of a pickled zero-dimensional tensor."""
-    try:
-        stored, offset, size = row.arguments[:3]
-        if size != () or not isinstance(stored, _Call) or stored.name != STORAGE:
-            raise TypeError
-        (content,) = stored.arguments
-        if content not in storages:
-            storages[content] = _stored(content)
-        values = storages[content]
-        if values.is_floating_point() or values.is_complex() or not 0 <= offset < len(values):
-            raise TypeError
-        return int(values[offset])
-    except Exception:
-        # Bytes that no publication wrote make the readers raise nearly anything.
-        raise RlldError(f"{path}: a row is no whole number; take the file anew") from None
-
-
-def _stored(content: bytes) -> Tensor:
-    with warnings.catch_warnings():
-        # Typed storages are deprecated, but they are what the published files hold.
-        warnings.simplefilter("ignore")
-        loaded = torch.load(io.BytesIO(content), weights_only=True)
-        return torch.empty(0, dtype=loaded.dtype).set_(loaded.untyped())
-
-
-REBUILD = "torch._utils._rebuild_tensor_v2"
-STORAGE = "torch.storage._load_from_bytes"
-HOOKS = "collections.OrderedDict"
-ALLOWED = frozenset({REBUILD, STORAGE, HOOKS})
-
-
-class _Call:
-    """What the pickle would have called, and with what; nothing is called."""
-
-    def __init__(self, name: str, *arguments: Any) -> None:
-        self.name, self.arguments = name, arguments
-
-
-class _Named:
-    """Stands for an allowed function; calling it only notes the call."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, *arguments: Any) -> _Call:
-        return _Call(self._name, *arguments)
-
-
-class _RefusedError(Exception):
-    """The pickle names something else."""
-
-
-class _Inert(pickle.Unpickler):
-    """Builds lists, numbers and notes of calls; refuses every name but the three."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Returns a stand-in for an allowed name."""
-        full = f"{module}.{name}"
-        if full not in ALLOWED:
-            raise _RefusedError(full)
-        return _Named(full)
-
-    def persistent_load(self, key: Any) -> Any:
-        """Refuses references to things outside of the file."""
-        raise _RefusedError("something outside of the file")
-
-
-def _unpickled(path: Path, data: bytes) -> object:
-    try:
-        result: object = _Inert(io.BytesIO(data)).load()
-    except _RefusedError as refused:
-        raise RlldError(
-            f"{path}: refused, because reading it would run {refused}; need_to_change.pkl holds "
-            "tensors only, take the file from its publisher"
-        ) from None
-    except Exception:
-        # Damaged or hostile bytes make the reader raise nearly anything; all of it is refusal.
-        raise RlldError(f"{path}: damaged or no pickle; take the file anew") from None
-    return result

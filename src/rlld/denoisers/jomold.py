@@ -22,10 +22,16 @@ from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.weak import smooth
 from rlld.errors import RlldError
 from rlld.files import written_aside
+from rlld.foreign.arrays import open_arrays
+from rlld.foreign.damage import Told
 from rlld.networks.base import Network
 from rlld.objectives.bce import EPSILON
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
+RATIOS = Told(
+    "no noise ratios in it",
+    "expected an npz file with the arrays 'audio' and 'visual', one number per class",
+)
 POSITIVE = 0.5
 """A target above this is a label."""
 
@@ -303,23 +309,18 @@ def read_ratios(path: Path, classes: int) -> Ratios:
     Raises:
         RlldError: If it cannot be read, holds anything else, or a value is no share.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = [np.asarray(file[name], dtype=np.float64) for name in MODALITIES]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise RlldError(
-            f"{path}: no noise ratios in it ({error}); expected an npz file with the arrays "
-            "'audio' and 'visual', one number per class"
-        ) from None
-    for name, values in zip(MODALITIES, arrays, strict=True):
-        if values.shape != (classes,):
+    arrays = open_arrays(path, RATIOS, MODALITIES)
+    for name, array in arrays.items():
+        if array.shape != (classes,):
             raise RlldError(
-                f"{path}: array {name!r} has shape {values.shape}, expected ({classes},), one "
-                "ratio per class of the data set"
+                f"{path}: array {name!r} has shape {str(array.shape)[:80]}, expected ({classes},), "
+                "one ratio per class of the data set"
             )
+    found = {name: np.asarray(array.read(), dtype=np.float64) for name, array in arrays.items()}
+    for name, values in found.items():
         if not ((values >= 0) & (values <= 1)).all():
             raise RlldError(f"{path}: array {name!r} holds values outside [0, 1]; they are shares")
-    return Ratios(*map(torch.from_numpy, arrays))
+    return Ratios(*map(torch.from_numpy, found.values()))
 
 
 def write_ratios(path: Path, ratios: Ratios) -> None:

@@ -52,13 +52,12 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns the tensors of a ``laion_clap`` checkpoint in the names of ``ClapModel``."""
     result: dict[str, Tensor] = {}
     for key, value in state.items():
-        name = key.removeprefix("module.")
-        if UNUSED.match(name):
+        if UNUSED.match(key):
             continue
         pattern, replacement = next(
-            ((p, r) for p, r in RENAMES if p.match(name)), (re.compile("^"), "")
+            ((p, r) for p, r in RENAMES if p.match(key)), (re.compile("^"), "")
         )
-        name = pattern.sub(replacement, name)
+        name = pattern.sub(replacement, key)
         if JOINED not in name:
             result[name] = value
             continue

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import is_zipfile
-
-import numpy as np
 
 from rlld.errors import RlldError
 
@@ -38,56 +34,17 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_state(path: Path) -> dict[str, Tensor]:
     """Reads tensors by name from a safetensors file, or one of ``torch.save``, mapped if possible.
 
-    No code of the file is run: of a pickle only tensors, plain values and numpy's numbers are
-    taken. A checkpoint that holds more than weights has them under ``state_dict``.
+    No code of the file is run, and what training loops wrap around weights is looked through; see
+    ``rlld.foreign.weights``.
 
     Raises:
         RlldError: If the file is damaged, or holds no tensors by name.
     """
-    from torch import Tensor
+    from rlld.foreign.damage import Told
+    from rlld.foreign.weights import read_weights
 
-    try:
-        state = _read(path)
-    except Exception as error:
-        # Damaged or hostile bytes make the readers raise nearly anything; all of it is refusal.
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise RlldError(f"{path}: not a whole file of weights ({reason}); get it again") from None
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not state:
-        raise RlldError(f"{path}: holds no tensors by name; get the published file")
-    wrong = next((key for key, value in state.items() if not isinstance(value, Tensor)), None)
-    if wrong is not None:
-        raise RlldError(f"{path}: entry {wrong!r} is no tensor; get the published file")
-    return {str(key): value for key, value in state.items()}
-
-
-def _read(path: Path) -> Any:
-    import torch
-    from safetensors.torch import load_file
-
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    with _numbers_allowed():
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-
-
-def _numbers_allowed() -> AbstractContextManager[None]:
-    """Allows numbers of numpy, such as the loss that a training loop keeps beside the weights."""
-    import torch
-
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {
-        type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)
-    }
-    allowed: list[Any] = [
-        (scalar, "numpy.core.multiarray.scalar"),
-        (scalar, "numpy._core.multiarray.scalar"),
-        np.dtype,
-        *kinds,
-    ]
-    context: AbstractContextManager[None] = torch.serialization.safe_globals(allowed)
-    return context
+    told = Told("not a whole file of weights", "get the published file again")
+    return read_weights(path, told, mapped=True).tensors
 
 
 def parts(state: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:

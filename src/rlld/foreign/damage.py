@@ -74,6 +74,15 @@ def guarded(path: Path, told: Told) -> Iterator[None]:
         raise RlldError(f"{path}: {told.fault} ({reason}); {told.advice}") from None
 
 
+def begins(path: Path, mark: bytes) -> bool:
+    """Says whether a file begins with certain bytes; one that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(mark)) == mark
+    except OSError:
+        return False
+
+
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."

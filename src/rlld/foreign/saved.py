@@ -120,6 +120,11 @@ def read_saved(
             return _Stream(content, len(content), target).read()
 
 
+def kind_of(value: Any) -> str:
+    """Names the kind of a value that was read, for messages."""
+    return "an object" if isinstance(value, (Opaque, Named, Stored)) else type(value).__name__
+
+
 class _Archive:
     """A zip of ``torch.save``: ``NAME/data.pkl``, and ``NAME/data/KEY`` for every storage."""
 

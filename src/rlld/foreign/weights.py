@@ -16,8 +16,7 @@ from torch import Tensor
 
 from rlld.errors import RlldError
 from rlld.foreign.damage import Told
-from rlld.foreign.pickles import Named, Opaque
-from rlld.foreign.saved import STORAGES, Stored, read_saved
+from rlld.foreign.saved import STORAGES, kind_of, read_saved
 from rlld.foreign.tensors import is_tensors, read_tensors
 
 ENTRIES = (
@@ -74,7 +73,7 @@ def read_weights(path: Path, told: Told, *, mapped: bool = False) -> Weights:
     state = _taken(content, steps)
     if not isinstance(state, Mapping) or not state:
         raise RlldError(
-            f"{path}: holds {_kind(state)}, expected a non-empty state dict (tensors by name); "
+            f"{path}: holds {kind_of(state)}, expected a non-empty state dict (tensors by name); "
             f"{told.advice}"
         )
     _check(path, state, told)
@@ -128,16 +127,12 @@ def _bare(state: dict[str, Tensor], steps: list[str]) -> dict[str, Tensor]:
     return state
 
 
-def _kind(value: Any) -> str:
-    return "an object" if isinstance(value, (Opaque, Named, Stored)) else type(value).__name__
-
-
 def _check(path: Path, state: Mapping[Any, Any], told: Told) -> None:
     total = 0
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise RlldError(
-                f"{path}: entry {str(key)[:80]!r} is {_kind(value)}, expected a tensor by its "
+                f"{path}: entry {str(key)[:80]!r} is {kind_of(value)}, expected a tensor by its "
                 f"name; this is no state dict; {told.advice}"
             )
         if value.dtype not in KINDS:

@@ -14,8 +14,12 @@ from rlld.console import progress
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError, nearest
 from rlld.features.tracks import AS_PLAYED, TrackChoice
+from rlld.foreign.arrays import open_array
+from rlld.foreign.damage import Told
 from rlld.names import inside
 from rlld.parsing.parse import Features, Source
+
+TOLD = Told("not a readable .npy array", "extract it again")
 
 
 def open_clip(
@@ -110,14 +114,13 @@ def _array(features: Path, name: str, video: str, stream: StreamSpec) -> NDArray
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         raise RlldError(f"{files[0]}: no such feature file; check --features and --id")
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RlldError(f"{file}: not a readable .npy array ({error}); extract it again") from None
-    if array.ndim != 2 or len(array) % stream.frames or not np.issubdtype(array.dtype, np.floating):
+    found = open_array(file, TOLD)
+    rows = found.shape[0] if len(found.shape) == 2 else -1
+    if rows < 0 or rows % stream.frames or not np.issubdtype(found.dtype, np.floating):
         raise RlldError(
-            f"{file}: found {array.dtype} of shape {array.shape}, expected floating-point rows of "
-            f"{stream.dim} values, {stream.frames} per segment"
+            f"{file}: found {found.dtype} of shape {str(found.shape)[:80]}, expected "
+            f"floating-point rows of {stream.dim} values, {stream.frames} per segment"
         )
+    array = found.read()
     averaged: NDArray[np.floating[Any]] = array.reshape(-1, stream.frames, array.shape[1]).mean(1)
     return averaged

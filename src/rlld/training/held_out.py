@@ -12,17 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from rlld.errors import RlldError
 from rlld.files import write_bytes
+from rlld.foreign.damage import DamagedError, Told, guarded
+from rlld.foreign.tensors import read_tensors
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run
 
 FILE = "held_out.safetensors"
+TOLD = Told("cannot be read", "delete it or train again")
 
 
 def save_held_out(folder: Path, ids: Sequence[str], keep: Tensor) -> None:
@@ -51,18 +54,21 @@ def load_held_out(run: Run) -> dict[str, Tensor]:
     file = run.path / FILE
     if not file.is_file():
         return {}
-    try:
-        with safe_open(file, framework="pt") as store:
-            ids: list[str] = json.loads((store.metadata() or {}).get("ids", "[]"))
-            keep: Tensor = store.get_tensor("keep")
-            if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-                raise ValueError("ids is no list of texts")
-    except (SafetensorError, ValueError, OSError) as error:
-        raise RlldError(f"{file}: cannot be read ({error}); delete it or train again") from None
+    tensors, metadata = read_tensors(file, TOLD)
+    ids, keep = _ids(file, metadata.get("ids", "[]")), tensors.get("keep")
     expected = (len(ids), 2, len(run.spec.classes))
-    if tuple(keep.shape) != expected:
+    if keep is None or tuple(keep.shape) != expected or keep.dtype != torch.float32:
+        found = "none" if keep is None else f"{keep.dtype} of shape {tuple(keep.shape)}"
         raise RlldError(
-            f"{file}: keep has shape {tuple(keep.shape)}, expected {expected}; delete it or train "
-            "again"
+            f"{file}: tensor 'keep': found {found}, expected float32 of shape {expected}; "
+            f"{TOLD.advice}"
         )
     return dict(zip(ids, keep, strict=True))
+
+
+def _ids(file: Path, text: str) -> list[str]:
+    with guarded(file, TOLD):
+        ids = json.loads(text)
+        if not isinstance(ids, list) or not all(isinstance(video, str) for video in ids):
+            raise DamagedError("its ids are no list of texts")
+    return ids

@@ -22,7 +22,7 @@ from rlld.metrics.tags import TAGS
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
-from rlld.training.state import FILE, forget_state, load_state, save_state
+from rlld.training.state import FILE, forget_state, load_state, restore, save_state
 from rlld.training.trainer import Report, Trainer
 
 METRICS, NETWORKS = "metrics.jsonl", "networks"
@@ -116,10 +116,10 @@ def _train(
     # A run that is killed while networks are trained for its denoiser finds them again.
     kept = networks or (out / FILE).parent / NETWORKS
     trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
+    if state is not None:
+        restore(out, state, trainer)
     logs = open_logs([out / METRICS], state)
     logs[0].start(watcher, identity)
-    if state is not None:
-        trainer.load_state_dict(state["trainer"])
     try:
         title = f"training {recipe.name}"
         steps = ([report] if report else [] for report in trainer.steps())

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from rlld import hub
@@ -25,6 +24,8 @@ from rlld.data.spec import DataSpec, spec_from
 from rlld.denoisers.base import Denoiser
 from rlld.errors import RlldError
 from rlld.files import sha256, write_bytes, write_text
+from rlld.foreign.damage import Told
+from rlld.foreign.tensors import read_tensors
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.recipe import Recipe, recipe_from
@@ -38,8 +39,8 @@ MODEL, DENOISER, GOLDEN, CONFIG = (
     "golden.safetensors",
     "config.json",
 )
-FILES = (CONFIG, MODEL, GOLDEN, DENOISER, held_out.FILE)
-"""All that is read of a run folder."""
+TENSORS = Told("not a readable safetensors file", "other formats, pickles above all, are refused")
+OUTPUTS = ("segment", "audio", "visual", "video")
 GOLDEN_VIDEOS = 2
 GOLDEN_TOLERANCE = 1e-3
 """Largest difference of a probability between the writing and the reading machine."""
@@ -224,13 +225,7 @@ def load_tensors(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, 
     file = path / name
     if not file.is_file():
         raise RlldError(f"{file}: missing; the run is incomplete, train again or use --resume")
-    try:
-        tensors = load_file(file)
-    except (SafetensorError, ValueError) as error:
-        raise RlldError(
-            f"{file}: not a readable safetensors file ({error}); other formats, pickles above "
-            "all, are refused"
-        ) from None
+    tensors, _ = read_tensors(file, TENSORS)
     if sha256(file) != config["sha256"].get(name):
         raise RlldError(
             f"{file}: its SHA-256 differs from the one in {CONFIG}; it was changed after the run"
@@ -265,29 +260,38 @@ def _golden(network: Network, spec: DataSpec) -> dict[str, Tensor]:
     prediction = network({name: value.to(device) for name, value in streams.items()})
     network.train(training)
     tensors = {f"input.{name}": value for name, value in streams.items()}
-    for name in ("segment", "audio", "visual", "video"):
+    for name in OUTPUTS:
         tensors[f"output.{name}"] = getattr(prediction, name).float().cpu()
     return tensors
 
 
 def _verify(run: Run) -> None:
     file = run.path / GOLDEN
-    try:
-        golden = load_file(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RlldError(f"{file}: cannot be read ({error}); train again") from None
-    shapes = {f"input.{name}": (run.spec.segments, dim) for name, dim in run.spec.dims.items()}
-    if any(key not in golden or golden[key].shape[1:] != size for key, size in shapes.items()):
-        raise RlldError(f"{file}: its inputs do not fit the data set of {CONFIG}; train again")
-    prediction = run.predict({name: golden[f"input.{name}"] for name in run.spec.dims})
-    for name in ("segment", "audio", "visual", "video"):
-        found, expected = getattr(prediction, name).cpu(), golden.get(f"output.{name}")
-        if expected is None or expected.shape != found.shape or not _close(found, expected):
+    golden, _ = read_tensors(file, Told("cannot be read", "train again"))
+    rows = (GOLDEN_VIDEOS, run.spec.segments)
+    streams = {
+        name: _recorded(file, golden, f"input.{name}", (*rows, dim))
+        for name, dim in run.spec.dims.items()
+    }
+    prediction = run.predict(streams)
+    for name in OUTPUTS:
+        found = getattr(prediction, name).float().cpu()
+        expected = _recorded(file, golden, f"output.{name}", tuple(found.shape))
+        if not torch.allclose(found, expected, rtol=0, atol=GOLDEN_TOLERANCE):
             raise RlldError(
                 f"{file}: the network no longer gives its recorded {name} probabilities; the "
                 "weights or the installed torch changed what it computes"
             )
 
 
-def _close(found: Tensor, expected: Tensor) -> bool:
-    return torch.allclose(found, expected.to(found.dtype), rtol=0, atol=GOLDEN_TOLERANCE)
+def _recorded(
+    file: Path, golden: Mapping[str, Tensor], name: str, shape: tuple[int, ...]
+) -> Tensor:
+    value = golden.get(name)
+    if value is None or tuple(value.shape) != shape or value.dtype != torch.float32:
+        found = "none" if value is None else f"{value.dtype} of shape {tuple(value.shape)}"
+        raise RlldError(
+            f"{file}: tensor {name!r}: found {found}, expected float32 of shape {shape}; the file "
+            "was changed, train again"
+        )
+    return value

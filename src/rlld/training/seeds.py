@@ -27,7 +27,7 @@ from rlld.training.loop import (
     run_facts,
 )
 from rlld.training.run_folder import CONFIG, Run, load_run, save_run
-from rlld.training.state import FILE, forget_state, load_state
+from rlld.training.state import FILE, forget_state, load_state, restore
 from rlld.training.trainer import Trainer
 
 
@@ -86,7 +86,7 @@ def _train(
     if (out / FILE).is_file():
         if not resume:
             raise RlldError(f"{out}: holds unfinished runs; add --resume or choose another --out")
-        state = load_state(out, device)
+        state = load_state(out, device, len(seeds))
         require_same(state["identity"], identity, out)
     elif resume and all((folder / CONFIG).is_file() for folder in folders):
         forget_state(out)
@@ -105,12 +105,12 @@ def _train(
         Trainer(recipe, train, data.steering, seed, compute, networks=kept) for seed in seeds
     ]
     together = Lockstep(trainers)
+    if state is not None:
+        restore(out, state, together)
     logs = open_logs([folder / METRICS for folder in folders], state)
     for seed, log in zip(seeds, logs, strict=True):
         alone = {key: value for key, value in identity.items() if key != "seeds"}
         log.start(watcher, {**alone, "seed": seed})
-    if state is not None:
-        together.load_state_dict(state["trainer"])
     try:
         title = f"training {len(seeds)} seeds of {recipe.name}"
         steps = (reports or [] for reports in together.steps())

@@ -11,18 +11,21 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.files import write_bytes
+from rlld.foreign.damage import Told
+from rlld.foreign.tensors import read_tensors
 from rlld.recipe import Recipe
 from rlld.types import ModalityLabels
 
 PARTS = ("network", "objective", "schedule")
 """Sections of a recipe that a training on given labels depends on."""
+
+TOLD = Told("not the weights of a network", "delete it")
 
 
 def training_key(
@@ -58,9 +61,10 @@ def take(folder: Path, key: str, network: nn.Module) -> bool:
     path = _path(folder, key)
     if not path.is_file():
         return False
+    weights, _ = read_tensors(path, TOLD)
     try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, OSError, RuntimeError) as error:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise RlldError(f"{path}: not the weights of a network ({reason}); delete it") from None
     return True
