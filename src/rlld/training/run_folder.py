@@ -39,6 +39,8 @@ MODEL, DENOISER, GOLDEN, CONFIG = (
     "golden.safetensors",
     "config.json",
 )
+FILES = (CONFIG, MODEL, GOLDEN, DENOISER, held_out.FILE)
+"""All that is read of a run folder."""
 TENSORS = Told("not a readable safetensors file", "other formats, pickles above all, are refused")
 OUTPUTS = ("segment", "audio", "visual", "video")
 GOLDEN_VIDEOS = 2
