@@ -98,7 +98,7 @@ def test_the_files_of_these_tests_are_read_when_they_claim_what_they_hold(tmp_pa
             saved((3,), (1,), 10**8, content=bytes(10**6), method=zipfile.ZIP_DEFLATED),
             "compressed, which PyTorch never does",
         ),
-        (b"\x80\x02Nr\xff\xff\xff\x7f0.", "list index out of range"),
+        (b"\x80\x02Nr\xff\xff\xff\x7f0.", "pop from empty list"),
         (b"\x80\x04\x8d" + (2**40).to_bytes(8, "little") + b"x.", "expected 1099511627776 bytes"),
         (b"\x80\x05\x96" + (2**34).to_bytes(8, "little") + b"x.", "expected 17179869184 bytes"),
         (b"\x80\x02" + b"}" * 2_000_001 + b".", "more than 2,000,000 instructions"),
@@ -177,9 +177,11 @@ def test_hostile_headers_of_arrays(tmp_path: Path, text: str) -> None:
 
 def test_a_deflated_array_is_only_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    body = npy(header("(50_000_000,)").replace("_", ""), bytes(200_000_000))
-    path.write_bytes(zipped({"a.npy": body}, zipfile.ZIP_DEFLATED))
-    del body
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("a.npy", "w") as member:  # piece by piece: this process stays small
+            member.write(npy(header("(50000000,)"), b""))
+            for _ in range(200):
+                member.write(bytes(1_000_000))
     assert path.stat().st_size < 10**6
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert open_arrays(path, TOLD, ["a"])["a"].shape == (50_000_000,)
