@@ -177,11 +177,13 @@ def test_hostile_headers_of_arrays(tmp_path: Path, text: str) -> None:
 
 def test_a_deflated_array_is_only_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("a.npy", "w") as member:  # piece by piece: this process stays small
-            member.write(npy(header("(50000000,)"), b""))
-            for _ in range(200):
-                member.write(bytes(1_000_000))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.npy", "w") as member,  # piece by piece: this process stays small
+    ):
+        member.write(npy(header("(50000000,)"), b""))
+        for _ in range(200):
+            member.write(bytes(1_000_000))
     assert path.stat().st_size < 10**6
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert open_arrays(path, TOLD, ["a"])["a"].shape == (50_000_000,)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 KINDS = {
@@ -47,7 +46,7 @@ def score_table(rows: Mapping[str, Mapping[str, float]], title: str) -> Table:
         cells = [
             f"{scores[f'{level}_{kind}']:.1f}" for level in ("segment", "event") for kind in KINDS
         ]
-        table.add_row(escape(name), *cells)
+        table.add_row(name, *cells)
     return table
 
 
@@ -65,7 +64,7 @@ def class_table(classes: Mapping[str, Mapping[str, float | None]]) -> Table:
         table.add_column(KINDS[kind], justify="right")
     for name, scores in classes.items():
         values = (scores[kind] for kind in kinds)
-        table.add_row(escape(name), *("-" if value is None else f"{value:.1f}" for value in values))
+        table.add_row(name, *("-" if value is None else f"{value:.1f}" for value in values))
     return table
 
 
@@ -83,7 +82,7 @@ def removal_table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
         table.add_column(head, justify="right")
     for name, modalities in rows.items():
         for modality, values in modalities.items():
-            table.add_row(escape(name), modality, *removal_cells(values))
+            table.add_row(name, modality, *removal_cells(values))
     return table
 
 
