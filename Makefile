@@ -1,5 +1,6 @@
 # make demo   the whole method on rendered clips, from video files to a timeline
 # make test   every test that does not take minutes
+# make docs   the site of these docs, in site/
 # Each creates $(VENV) when there is none and installs what it needs.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ SIZE ?= small
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-for-rlld
 
-.PHONY: demo test alone slow lint format check browser install
+.PHONY: demo docs test alone slow lint format check browser install
 
 install: $(READY)
 
@@ -26,6 +27,12 @@ $(READY): pyproject.toml
 
 demo: $(READY)
 	$(BIN)/rlld demo --out $(DEMO) --size $(SIZE)
+
+# A warning is a failure: a link that leads nowhere, a page that the navigation lacks. The variable
+# silences the theme's announcement of its own successor.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
 # One thread per process: the networks of the tests are small, and the processes fill the cores.
 test: $(READY) browser

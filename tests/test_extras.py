@@ -37,5 +37,16 @@ def test_every_package_of_an_extra_is_imported_somewhere():
         assert re.search(used, source), f"nothing imports {name}"
 
 
+def test_a_make_target_uses_the_extra_of_the_docs():
+    targets = (PROJECT.parent / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^docs:.*\n((?:\t.*\n)+)", targets, re.MULTILINE)
+    assert recipe
+    assert ".[docs]" in recipe[1]
+    assert "-m mkdocs" in recipe[1]
+    site = (PROJECT.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    assert re.search(r"^ +name: material$", site, re.MULTILINE)
+    assert re.search(r"^ +- mkdocstrings:$", site, re.MULTILINE)
+
+
 def test_info_advertises_no_other_extras():
     assert set(collect()["missing_extras"]) <= set(EXTRAS)
