@@ -12,7 +12,7 @@ SIZE ?= small
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-for-rlld
 
-.PHONY: demo docs test alone slow lint format check browser install
+.PHONY: demo docs test alone wheel slow lint format check browser install
 
 install: $(READY)
 
@@ -48,6 +48,15 @@ alone: $(READY) browser
 	    tests/golden tests/metrics/test_metrics_golden.py \
 	    $$(grep -rlE 'shared_llp|shared_media|invented_llp' tests --include='test_*.py') && \
 	$(abspath $(BIN))/python tests/golden/run.py tests/golden/cases
+
+# What users install: built by way of the source archive, tried where the checkout is not seen.
+wheel: $(READY)
+	work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && unset PYTHONPATH && \
+	$(BIN)/python -m build --outdir "$$work/dist" . >"$$work/log" || { cat "$$work/log"; exit 1; } && \
+	$(PYTHON) -m venv "$$work/venv" && cd "$$work" && \
+	venv/bin/python -m pip install --quiet '$(TORCH)' && \
+	venv/bin/python -m pip install --quiet dist/*.whl && \
+	venv/bin/rlld demo --size tiny --out demo && venv/bin/python -m rlld --version
 
 # Ray, 240 MB, is for these tests only.
 slow: $(READY) browser
