@@ -20,6 +20,8 @@ from rlld.names import inside
 
 FILE = Path("resume") / "state.pt"
 TOLD = Told("not a resume state", "train without --resume")
+SETTINGS = "param_groups"
+"""What an optimizer is set to belongs to the device, and is not restored."""
 FITS = Told("is not the state of this run", "train without --resume")
 
 
@@ -108,6 +110,8 @@ def _require_alike(found: Any, own: Any, place: str = "") -> None:
         if not isinstance(found, dict):
             raise DamagedError(f"{place or 'it'} holds {kind_of(found)}, expected entries")
         for key, value in own.items():
+            if key == SETTINGS:
+                continue
             if key not in found:
                 raise DamagedError(f"{place}{key!r} is missing")
             _require_alike(found[key], value, f"{place}{key!r} ")
