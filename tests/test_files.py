@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -19,6 +20,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_names_that_are_no_text_can_be_written(tmp_path):
+    write_text(tmp_path / "list.txt", "caf\u00e9 " + os.fsdecode(b"by\xfete\n"))
+    assert (tmp_path / "list.txt").read_bytes() == b"caf\xc3\xa9 by\\udcfete\n"
 
 
 def test_folders_are_made(tmp_path):

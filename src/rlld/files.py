@@ -187,9 +187,9 @@ def _acquired(lock: Path, seconds: float) -> BaseFileLock:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file aside and renames it."""
+    """Writes a text file aside and renames it; bytes of file names that are no text are escaped."""
     with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:

@@ -103,12 +103,15 @@ def test_a_folder_is_parsed_past_bad_clips(call, made, tmp_path) -> None:
         shutil.copy(made / "clip.mp4", clips / name)
     (clips / "._b.mp4").write_bytes(b"Mac OS X")
     (clips / "bad.mp4").write_text("text")
+    for name in ("new\nline.mp4", os.fsdecode(b"by\xfete.mp4")):
+        shutil.copy(made / "clip.mp4", clips / name)
     (clips / "notes.txt").write_text("not a clip")
     result = call("parse", made / "run", clips, "--format", "json", "--out", out)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "bad.mp4: is no audio or video file" in result.stderr
-    assert "1 of 5 clips could not be parsed: bad.mp4" in result.stderr
+    assert result.stderr.count("holds a control character") == 2
+    assert "3 of 7 clips could not be parsed: bad.mp4, by" in result.stderr
     assert "passed over 1 file that is no clip (notes.txt)" in result.stderr
     names = ["-x.json", "b.json", "same.mov.json", "same.mp4.json"]
     assert sorted(path.name for path in out.iterdir()) == names

@@ -137,7 +137,7 @@ def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
         return None
     folder = Path() if args.out is None else args.out
     if folder.is_dir() or many:
-        return inside(folder, f"{name}.{suffix}", "name of the clip")
+        return folder / f"{name}.{suffix}"
     return folder
 
 
@@ -185,6 +185,8 @@ class Parser:
             RlldError: If that cannot be parsed or written.
         """
         run = self.run
+        if job.out is not None and job.out != self.args.out:
+            inside(job.out.parent, job.out.name, "name of the clip")
         try:
             parse = self._parse(run, job)
             if job.out is not None:
