@@ -1,6 +1,7 @@
 # make demo   the whole method on rendered clips, from video files to a timeline
 # make test   every test that does not take minutes
 # make docs   the site of these docs, in site/
+# make campaign MINUTES=10   hostile files and kills at random moments
 # Each creates $(VENV) when there is none and installs what it needs.
 
 PYTHON ?= python3
@@ -9,10 +10,12 @@ TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
 DEMO ?= demo
 SIZE ?= small
+MINUTES ?= 10
+SEED ?= 0
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-for-rlld
 
-.PHONY: demo docs test alone wheel slow lint format check browser install
+.PHONY: campaign demo docs test alone wheel slow lint format check browser install
 
 install: $(READY)
 
@@ -81,3 +84,7 @@ browser:
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; \
 	then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
 	else echo 'no Chromium found: install it or set CHROMIUM to its path' >&2; exit 1; fi
+
+# Hostile files and kills at random moments, for so many minutes; another SEED makes other cases.
+campaign: $(READY)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED)

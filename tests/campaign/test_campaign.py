@@ -1,0 +1,94 @@
+"""A short seeded form of the campaign; ``make campaign`` runs the long one."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from campaign import kills, processes, verbs
+from campaign.commands import NAME, run_commands
+from campaign.fuzzing import FAULTS, Limits, Outcome, run_case, run_target
+from campaign.samples import Samples
+from campaign.target import TARGETS
+from rlld.errors import RlldError
+
+SLOW = ("train_on", "train_override", "resumed", "checked", "page", "convert")
+"""Targets whose cases train, or write large files."""
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    return Samples(tmp_path_factory.mktemp("campaign"))
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_hostile_files_are_read_or_refused(name, samples, tmp_path):
+    numbers = range(3 if name in SLOW else 25)
+    deadline = time.monotonic() + 60
+    outcomes = run_target(
+        TARGETS[name].case, samples, name, 0, numbers, tmp_path, Limits(), deadline
+    )
+    assert list(outcomes) == list(numbers)
+    faults = {number: each for number, each in outcomes.items() if each.kind in FAULTS}
+    assert not faults
+    assert not samples.canary.exists()
+
+
+def test_hostile_files_through_the_command_line(samples, tmp_path):
+    processes.preload()
+    outcomes = run_commands(samples, 0, range(6), tmp_path, time.monotonic() + 60)
+    assert {number: each for number, each in outcomes.items() if each.kind in FAULTS} == {}
+    assert len(outcomes) == 6, NAME
+
+
+def test_what_is_killed_goes_on_to_the_same_bytes(tmp_path):
+    processes.preload()
+    verbs.make_inputs(tmp_path)
+    chosen = [verb for verb in verbs.all_verbs(tmp_path) if verb.name in verbs.SHORT]
+    sums = kills.run_kills(chosen, tmp_path, 0, time.monotonic() + 10)
+    assert sums["kills"] > 0
+    assert {kind: sums[kind] for kind in kills.COUNTED[1:]} == dict.fromkeys(kills.COUNTED[1:], 0)
+
+
+def test_faults_are_seen(samples, tmp_path):
+    """A loader that raises, grows, hangs, dies or talks too much is none that passes."""
+
+    def grows(rng: random.Random, at: Path, samples: Samples) -> None:
+        bytearray(b"x") * 300_000_000
+
+    def hangs(rng: random.Random, at: Path, samples: Samples) -> None:
+        while True:
+            time.sleep(0.01)
+
+    def dies(rng: random.Random, at: Path, samples: Samples) -> None:
+        import os
+
+        os.abort()
+
+    def talks(rng: random.Random, at: Path, samples: Samples) -> None:
+        raise RlldError("x" * 5000)
+
+    def raises(rng: random.Random, at: Path, samples: Samples) -> None:
+        raise ValueError("no")
+
+    limits = Limits(seconds=1.0, peak=200)
+    for case, kind in ((grows, "memory"), (hangs, "hang"), (dies, "crash"), (talks, "long")):
+        deadline = time.monotonic() + 30
+        found = run_target(case, samples, "x", 0, range(1), tmp_path, limits, deadline)
+        assert found[0].kind == kind
+    outcome = run_case(raises, samples, "x", 0, 0, tmp_path / "case", Limits())
+    assert outcome == Outcome("traceback", outcome.told)
+
+
+def test_a_case_is_made_again_from_its_number(samples, tmp_path):
+    made = []
+
+    def writes(rng: random.Random, at: Path, samples: Samples) -> None:
+        made.append(rng.random())
+
+    for _ in range(2):
+        run_case(writes, samples, "x", 7, 3, tmp_path / "case", Limits())
+    assert made[0] == made[1]
