@@ -10,6 +10,7 @@ import numpy as np
 
 from campaign import processes
 from campaign.kills import Verb
+from rlld.data.annotations import read_weak
 from rlld.data.dataset import load_data
 from rlld.data.spec import read_spec, spec_text
 
@@ -42,6 +43,17 @@ def all_verbs(work: Path) -> list[Verb]:
         shutil.copytree(work / "rendered", folder / "out")
 
     verbs.append(Verb("extract-stores", ["extract", "out", "--workers", "1"], setup=dataset))
+    run = str(work / "run")
+    labels = ["--out", "out/labels.csv", "--report", "out/report"]
+    verbs.append(Verb("denoise", ["denoise", run, "--data", str(sim), *labels]))
+
+    def simulated(folder: Path) -> None:
+        shutil.copytree(sim, folder / "out")
+
+    answers = ["data", "answers", "out", str(work / "answers.csv")]
+    verbs.append(Verb("answers", answers, setup=simulated))
+    pages = ["parse", str(work / "light"), clips, *out, "--format", "html"]
+    verbs.append(Verb("parse", pages))
     table = ["--recipes", "weak,rlld-labelwise", "--updates", "30", "--seeds", "1"]
     bench = ["bench", "denoising", "--data", str(sim), *out, "--workers", "1", *table]
     verbs.append(Verb("bench", bench))
@@ -58,6 +70,25 @@ def make_inputs(work: Path) -> None:
     rendered = work / "rendered"
     _done(["data", "render", "--out", str(rendered), "--videos", "6,2,2", "--workers", "1"], work)
     shutil.copytree(rendered / "videos", work / "clips")
+    trained = ["train", "rlld", "--data", str(work / "sim"), "--out", str(work / "run")]
+    _done([*trained, "--schedule.updates", "4"], work)
+    _answers(work)
+    ready = work / "ready"
+    shutil.copytree(rendered, ready)
+    _done(["extract", str(ready), "--workers", "1"], work)
+    trained = ["train", "han", "--data", str(ready), "--out", str(work / "light")]
+    _done([*trained, "--schedule.updates", "4"], work)
+
+
+def _answers(work: Path) -> None:
+    """Answers the first label of every training video with yes."""
+    spec = read_spec(work / "sim")
+    weak = read_weak(work / "sim" / "annotations" / spec.annotations.train, spec.taxonomy)
+    rows = [
+        f"{video}\t{spec.classes[row.nonzero()[0][0]]}\taudio\tyes\n"
+        for video, row in zip(weak.ids, weak.labels, strict=True)
+    ]
+    (work / "answers.csv").write_text("video\tclass\tmodality\tpresent\n" + "".join(rows))
 
 
 def _done(argv: list[str], work: Path) -> None:
