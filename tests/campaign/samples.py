@@ -30,13 +30,7 @@ from rlld.training.trainer import Trainer
 from rlld.types import Event, Parse
 
 CLASSES = ("Speech", "Dog", "Car")
-UNFINISHED = {
-    "schedule.rounds": 6,
-    "schedule.round": "episode",
-    "schedule.steps": 2,
-    "schedule.batch_size": 6,
-    "network.hidden": 8,
-}
+UNFINISHED = {"schedule.updates": 12, "schedule.batch_size": 6, "network.hidden": 8}
 """Settings of the run that is interrupted."""
 
 VIDEOS = [f"vid{number}_0_10" for number in range(8)]

@@ -81,7 +81,7 @@ def npy(rng: random.Random, at: Path, samples: Samples) -> None:
     }
     spec = spec_from({**samples.spec_plain, "streams": streams}, "spec")
     if rng.random() < 0.5:
-        FeatureFinder(at, spec, ["v"]).read("audio", path)
+        FeatureFinder({"audio": at / "audio"}, spec, ["v"]).read("audio", path)
     else:
         stored_features(at, "v", spec)
 

@@ -74,7 +74,7 @@ def test_faults_are_seen(samples, tmp_path):
     def raises(rng: random.Random, at: Path, samples: Samples) -> None:
         raise ValueError("no")
 
-    limits = Limits(seconds=1.0, peak=200)
+    limits = Limits(seconds=1.0, peak=200, message=50)
     for case, kind in ((grows, "memory"), (hangs, "hang"), (dies, "crash"), (talks, "long")):
         deadline = time.monotonic() + 30
         found = run_target(case, samples, "x", 0, range(1), tmp_path, limits, deadline)
