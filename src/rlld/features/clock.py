@@ -29,7 +29,7 @@ BACK = 0.5
 BACK_SHOWN = 2.0
 """The same for times of presentation, which are not in order, where there is nothing else."""
 
-EMPTY = 3600.0
+EMPTY = 1200.0
 """Seconds of a clip that nothing but a jump of its time stamps promises: a file of some kilobytes
 must not last for years."""
 
