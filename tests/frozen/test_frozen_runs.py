@@ -1,6 +1,7 @@
 """What code of before wrote is made again, read, gone on with and scored alike.
 
-On the machine that wrote it to the byte; on others, whose arithmetic rounds otherwise, nearly.
+On the machine that wrote it to the byte; on others, whose arithmetic rounds otherwise, nearly: where
+a gradient is almost zero, rounding decides its sign, and Adam's first steps go by the sign alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from rlld.recipe import recipe_names
 from rlld.training.run_folder import load_denoiser, load_run
 
 BEFORE: dict[str, Any] = json.loads(freeze.NUMBERS.read_text())
+MOVED = 6 * 5e-3
+"""What rounding can move: six updates by the learning rate of the tiny data set."""
 SAME_MACHINE = freeze.machine() == BEFORE["machine"]
 
 
@@ -26,11 +29,11 @@ def same(found: dict[str, Any], before: dict[str, Any]) -> None:
     """Compares to the byte where arithmetic is the same, else within what rounding moves."""
     if SAME_MACHINE:
         assert found == before
-    assert found["norms"] == pytest.approx(before["norms"], rel=2e-2, abs=1e-3)
+    assert found["norms"] == pytest.approx(before["norms"], rel=5e-2, abs=MOVED)
     assert len(found["log"]) == len(before["log"])
     for line, old in zip(found["log"], before["log"], strict=True):
         assert line.keys() == old.keys()
-        assert line["loss"] == pytest.approx(old["loss"], rel=2e-2, abs=1e-3)
+        assert line["loss"] == pytest.approx(old["loss"], rel=5e-2)
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -58,11 +61,11 @@ def test_a_run_folder_of_before_is_read_and_scored_alike(name, tiny_data, tmp_pa
     if (freeze.RUNS / name / "denoiser.safetensors").exists():
         some = data.train.batch(torch.arange(8))
         was, now = (load_denoiser(run).keep_probability(some) for run in (old, new))
-        torch.testing.assert_close(was, now, atol=0 if SAME_MACHINE else 2e-2, rtol=0)
+        torch.testing.assert_close(was, now, atol=0 if SAME_MACHINE else MOVED, rtol=0)
     streams = data.test.batch(torch.arange(len(data.test.ids))).streams
     for part in ("segment", "audio", "visual", "video"):
         was, now = getattr(old.predict(streams), part), getattr(new.predict(streams), part)
-        torch.testing.assert_close(was, now, atol=0 if SAME_MACHINE else 2e-2, rtol=0)
+        torch.testing.assert_close(was, now, atol=0 if SAME_MACHINE else MOVED, rtol=0)
     if SAME_MACHINE:
         was, now = (rlld.evaluate(run, "test", data=tiny_data).scores for run in (old, new))
         assert was == now
