@@ -1,7 +1,7 @@
 """What code of before wrote is made again, read, gone on with and scored alike.
 
-On the machine that wrote it to the byte; on others, whose arithmetic rounds otherwise, nearly: where
-a gradient is almost zero, rounding decides its sign, and Adam's first steps go by the sign alone.
+On the machine that wrote it to the byte; on others, whose arithmetic rounds otherwise, nearly:
+where a gradient is almost zero, rounding decides its sign, and Adam's first steps go by the sign.
 """
 
 from __future__ import annotations
