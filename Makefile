@@ -36,6 +36,7 @@ demo: $(READY)
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
+	@echo 'site/index.html; with its search: $(BIN)/python -m http.server -d site'
 
 # One thread per process: the networks of the tests are small, and the processes fill the cores.
 test: $(READY) browser
