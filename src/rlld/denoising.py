@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from rlld.data.split import Split
 from rlld.denoisers.base import Denoiser
 from rlld.evaluation import keep_probabilities
 from rlld.metrics.denoising import THRESHOLD, DenoisingReport, denoising_report
+from rlld.sheets import sheet_text
 from rlld.training.held_out import load_held_out
 from rlld.training.loop import LEARNT_NOTE, REWARD_NOTE, SUPERVISION_NOTE
 from rlld.training.run_folder import Run, load_denoiser
@@ -80,12 +79,8 @@ def verdicts(videos: Split, keep: Tensor) -> list[Verdict]:
 
 def verdict_text(rows: Sequence[Verdict]) -> str:
     """Returns the verdicts as tab-separated text with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(HEADER)
-    for row in rows:
-        writer.writerow((row.video, row.label, row.modality, f"{row.keep:.6f}", row.decision))
-    return text.getvalue()
+    cells = ((row.video, row.label, row.modality, f"{row.keep:.6f}", row.decision) for row in rows)
+    return sheet_text([HEADER, *cells])
 
 
 @dataclass(frozen=True)

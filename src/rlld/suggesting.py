@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from torch import Tensor
 from rlld.data.answers import answer_text
 from rlld.data.split import Split
 from rlld.errors import RlldError
+from rlld.sheets import sheet_text
 from rlld.types import MODALITIES
 
 HEADER = ("filename", "event_labels", "information_bits", "reason")
@@ -137,12 +136,8 @@ def question_text(found: Sequence[Suggestion], videos: Split) -> str:
 
 def suggestion_text(found: Sequence[Suggestion]) -> str:
     """Returns suggestions as tab-separated text with a header, the best first."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(HEADER)
-    for each in found:
-        writer.writerow((each.video, ",".join(each.labels), f"{each.bits:.4f}", each.reason))
-    return text.getvalue()
+    rows = ((each.video, ",".join(each.labels), f"{each.bits:.4f}", each.reason) for each in found)
+    return sheet_text([HEADER, *rows])
 
 
 def _questions(videos: Split, number: int, keep: Tensor, bits: Tensor) -> tuple[Question, ...]:

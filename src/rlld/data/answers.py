@@ -7,9 +7,7 @@ other columns are passed over, and a row whose ``present`` is empty is a questio
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +18,7 @@ from rlld.data.annotations import BOM, read_bytes
 from rlld.data.problems import Problem, Report, strict
 from rlld.errors import nearest
 from rlld.files import write_text
+from rlld.sheets import SheetError, read_sheet, sheet_text
 from rlld.types import MODALITIES
 
 if TYPE_CHECKING:
@@ -124,18 +123,29 @@ def _rows(path: Path, report: Report) -> Iterable[tuple[int, dict[str, str]]]:
         return
     head = text.partition("\n")[0]
     separator = max(SEPARATORS, key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    names = [name.strip().lower() for name in next(reader, [])]
+    try:
+        yield from _cells(path, text, separator, report)
+    except SheetError as error:
+        report(Problem(path, error.line, "error", error.text))
+
+
+def _cells(
+    path: Path, text: str, separator: str, report: Report
+) -> Iterator[tuple[int, dict[str, str]]]:
+    rows = read_sheet(text, separator)
+    _, header = next(rows, (1, []))
+    names = [name.strip().lower() for name in header]
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         problem = (
             f"expected a header line with the columns {', '.join(COLUMNS)} (separated by tabs or "
-            f"commas), found {head.strip()[:80]!r} without {', '.join(missing)}; correct it"
+            f"commas), found {separator.join(header)[:80]!r} without {', '.join(missing)}; correct "
+            "it"
         )
         report(Problem(path, 1, "error", problem))
         return
     places = {name: names.index(name) for name in COLUMNS}
-    for cells in reader:
+    for line, cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) < len(names):
@@ -143,9 +153,9 @@ def _rows(path: Path, report: Report) -> Iterable[tuple[int, dict[str, str]]]:
                 f"expected {len(names)} fields ({', '.join(names)}) separated by "
                 f"{SEPARATORS[separator]}, found {len(cells)}; correct the line"
             )
-            report(Problem(path, reader.line_num, "error", problem))
+            report(Problem(path, line, "error", problem))
             continue
-        yield reader.line_num, {name: cells[at].strip() for name, at in places.items()}
+        yield line, {name: cells[at].strip() for name, at in places.items()}
 
 
 def answered(answers: Iterable[Answer], ids: Sequence[str], spec: DataSpec) -> NDArray[np.int8]:
@@ -175,13 +185,9 @@ def answer_text(questions: Iterable[tuple[str, str, str, bool | None]]) -> str:
     Args:
         questions: Video, class, modality and the answer.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for video, label, modality, present in questions:
-        cell = "" if present is None else "yes" if present else "no"
-        writer.writerow((video, label, modality, cell))
-    return text.getvalue()
+    known = {None: "", True: "yes", False: "no"}
+    rows = ((*question, known[present]) for *question, present in questions)
+    return sheet_text([COLUMNS, *rows])
 
 
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:

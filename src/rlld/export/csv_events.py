@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator
 from typing import get_args
 
 from rlld.errors import RlldError, nearest
+from rlld.sheets import SheetError, read_sheet, sheet_text
 from rlld.types import Event, Modality, Parse
 
 HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence")
@@ -14,14 +14,18 @@ HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence
 
 def dumps(parse: Parse) -> str:
     """Returns the events of a parse, one row each; times in seconds, the offset exclusive."""
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
-    writer.writerow(HEADER)
-    for event in parse.events:
-        numbers = (_number(event.start), _number(event.end))
-        confidence = _number(event.confidence)
-        writer.writerow((parse.name, *numbers, event.label, event.modality, confidence))
-    return out.getvalue()
+    rows = [
+        (
+            parse.name,
+            _number(event.start),
+            _number(event.end),
+            event.label,
+            event.modality,
+            _number(event.confidence),
+        )
+        for event in parse.events
+    ]
+    return sheet_text([HEADER, *rows])
 
 
 def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
@@ -34,22 +38,29 @@ def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
     Raises:
         RlldError: On a wrong header, number of fields, number or modality; names the line.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter="\t")
-    header = next(reader, [])
+    found: dict[str, list[Event]] = {}
+    try:
+        for line, row in _rows(text.removeprefix("\ufeff"), where):
+            found.setdefault(row[0], []).append(_event(row, f"{where}:{line}"))
+    except SheetError as error:
+        raise RlldError(f"{where}:{error.line}: {error.text}") from None
+    return {name: tuple(events) for name, events in found.items()}
+
+
+def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    rows = read_sheet(text)
+    _, header = next(rows, (1, []))
     if tuple(header) != HEADER:
         raise RlldError(
             f"{where}:1: expected the tab-separated header {', '.join(HEADER)}; found "
             f"{', '.join(header)[:80]!r}"
         )
-    found: dict[str, list[Event]] = {}
-    for row in reader:
-        place = f"{where}:{reader.line_num}"
+    for line, row in rows:
         if len(row) != len(HEADER):
             raise RlldError(
-                f"{place}: expected {len(HEADER)} tab-separated fields, found {len(row)}"
+                f"{where}:{line}: expected {len(HEADER)} tab-separated fields, found {len(row)}"
             )
-        found.setdefault(row[0], []).append(_event(row, place))
-    return {name: tuple(events) for name, events in found.items()}
+        yield line, row
 
 
 def _event(row: list[str], place: str) -> Event:
