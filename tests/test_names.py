@@ -123,8 +123,6 @@ MADE_HERE = frozenset(
         "demo.py: out / name",
         "training/seeds.py: out / f'seed-{seed}'",
         "training/shelf.py: folder / f'{key}.safetensors'",
-        # Looked at by ``inside`` when its clip's turn comes, so that it costs itself alone.
-        "cli/parse.py: folder / f'{name}.{suffix}'",
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/weights.py: weights_folder() / published.file",
         "features/weights.py: weights_folder() / published.file",

@@ -12,8 +12,9 @@ import torch
 import rlld
 from rlld.compute import Compute
 from rlld.data.dataset import load_data
+from rlld.features import EXTRACTORS
 from rlld.recipe import Recipe, load_recipe, recipe_names
-from rlld.registry import NETWORKS
+from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES
 from rlld.training.trainer import Trainer
 
 COMPUTE = Compute(device="cpu", threads=1)
@@ -96,6 +97,12 @@ def test_published_layouts_belong_to_recipes_of_their_network(name):
     for layout in getattr(module, "PUBLISHED", ()):
         recipe = load_recipe(layout.recipe, dict(layout.settings))
         assert recipe.network.name == name, layout.name
+
+
+@pytest.mark.parametrize("registry", [NETWORKS, OBJECTIVES, DENOISERS, EXTRACTORS])
+def test_a_registered_file_is_a_component(registry):
+    """A helper that is not listed as one would be offered by name, and fail."""
+    assert all(registry.config_type(name).__name__ == "Config" for name in registry.names())
 
 
 def test_every_recipe_is_in_the_list_of_methods():

@@ -59,11 +59,13 @@ class Job:
         name: What it is called.
         clip: Its media file, None when only features are given.
         out: Where the result goes, None to print it.
+        fault: Why there can be no result; told when its turn comes, so that it costs itself alone.
     """
 
     name: str
     clip: Path | None
     out: Path | None
+    fault: RlldError | None = None
 
     def __str__(self) -> str:
         return self.name if self.clip is None else str(self.clip)
@@ -128,7 +130,14 @@ def _jobs(args: Args, form: str) -> list[Job]:
     many = len(clips) > 1
     if many and args.out is None and form != "text":
         raise RlldError(f"{len(clips)} clips as {form} need a folder; give --out FOLDER")
-    return [Job(clip.name, clip, _target(args, id, form, many)) for id, clip in clips.items()]
+    return [_job(args, id, clip, form, many) for id, clip in clips.items()]
+
+
+def _job(args: Args, id: str, clip: Path, form: str, many: bool) -> Job:
+    try:
+        return Job(clip.name, clip, _target(args, id, form, many))
+    except RlldError as error:
+        return Job(clip.name, clip, None, error)
 
 
 def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
@@ -137,7 +146,7 @@ def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
         return None
     folder = Path() if args.out is None else args.out
     if folder.is_dir() or many:
-        return folder / f"{name}.{suffix}"
+        return inside(folder, f"{name}.{suffix}", "name of the clip")
     return folder
 
 
@@ -185,8 +194,8 @@ class Parser:
             RlldError: If that cannot be parsed or written.
         """
         run = self.run
-        if job.out is not None and job.out != self.args.out:
-            inside(job.out.parent, job.out.name, "name of the clip")
+        if job.fault is not None:
+            raise job.fault
         try:
             parse = self._parse(run, job)
             if job.out is not None:
