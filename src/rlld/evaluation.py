@@ -70,6 +70,7 @@ def evaluate(
     videos = load_for(run, split, data).to(run.device, torch.float32)
     truth = videos.require_dense()
     prediction = predict_split(run.network, videos)
+    prediction.require_numbers(f"{split} split of {videos.spec.name}")
     predicted = run.gate.apply(prediction, videos.labels if by_tags else None)
     facts = {
         "split": split,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -110,17 +109,16 @@ def _told(error: yaml.YAMLError) -> str:
     return " ".join(str(error).split())
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file; see ``json_value``.
+def parsed(text: str | bytes) -> Any:
+    """Reads a JSON text for a reader that tells of damage itself.
 
     Raises:
-        RlldError: If the file cannot be read or is no JSON.
+        ValueError: If it is no JSON, or nested without end.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise RlldError(f"{path}: cannot be read ({error}); give a readable JSON file") from None
-    return json_value(text, str(path))
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested without end") from None
 
 
 def json_value(text: str | bytes, where: str) -> Any:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from rlld.errors import RlldError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -54,6 +56,22 @@ class Prediction:
     visual: Tensor
     video: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def require_numbers(self, where: str) -> None:
+        """Refuses probabilities that are none: a threshold would call them silence.
+
+        Args:
+            where: Whose features they were made of, for the message.
+
+        Raises:
+            RlldError: If a probability is not a number.
+        """
+        for part in (self.segment, self.audio, self.visual, self.video):
+            if not part.isfinite().all():
+                raise RlldError(
+                    f"{where}: the features give probabilities that are no numbers, so their "
+                    "values are far from those of the training; extract them again"
+                )
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def test_features_are_named_with_their_settings():
         ("light(fps=4", "expected extractors joined by commas"),
         ("light,light", "'light' is given 2 times; give it once"),
         ("light(fps=4,fps=5)", "'fps' is given 2 times; give it once"),
-        ("light(fps=[)", "settings 'fps=[' cannot be read; write them as name=value"),
+        ("light(fps=[)", "fps: cannot be read; write settings as name=value"),
         ("light,,light", "expected extractors joined by commas"),
         ("", "expected extractors joined by commas"),
     ],

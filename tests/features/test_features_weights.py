@@ -20,6 +20,11 @@ class Handler(BaseHTTPRequestHandler):
     """Gives the content, the first half of it, or nothing."""
 
     def do_GET(self):
+        if self.path == "/elsewhere":
+            self.send_response(302)
+            self.send_header("Location", "ftp://127.0.0.1/whole")
+            self.end_headers()
+            return
         self.send_response(404 if self.path == "/none" else 200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
@@ -104,3 +109,39 @@ def test_published_files_are_told_from_others():
     assert is_published(Published("a", "u", DIGEST[:8]), DIGEST)
     assert is_published(Published("a", "u"), "whatever")
     assert not is_published(Published("a", "u", "00000000"), DIGEST)
+
+
+def test_a_file_is_trusted_when_it_comes_and_must_stay_the_same(server, folder, capsys):
+    published = Published("net/a.pth", f"{server}/whole", DIGEST[:8])
+    path = fetch(published)
+    assert "trusted as it came" in capsys.readouterr().err
+    assert (folder / "net/a.pth.sha256").read_text() == f"{DIGEST}  a.pth\n"
+    path.write_bytes(CONTENT[:-1] + b"x")
+    for again in (lambda: find(published, "net"), lambda: fetch(published)):
+        with pytest.raises(RlldError, match="is not the file that came"):
+            again()
+
+
+def test_a_file_whose_digest_is_published_needs_no_record(server, folder, capsys):
+    fetch(Published("a.pth", f"{server}/whole", DIGEST))
+    assert not list(folder.rglob("*.sha256"))
+    assert "trusted" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://example.org/a.pth", "ftp://example.org/a", "file:///a"])
+def test_only_https_is_fetched(folder, url):
+    with pytest.raises(RlldError, match="only https is fetched"):
+        fetch(Published("a.pth", url))
+
+
+def test_no_redirection_to_another_scheme_is_followed(server, folder):
+    with pytest.raises(RlldError, match="redirected from http to ftp"):
+        fetch(Published("a.pth", f"{server}/elsewhere"))
+    assert not list(folder.rglob("*"))
+
+
+def test_nothing_endless_is_taken(server, folder, monkeypatch):
+    monkeypatch.setattr("rlld.features.weights.LARGEST", 1000)
+    with pytest.raises(RlldError, match="longer than"):
+        fetch(Published("a.pth", f"{server}/whole"))
+    assert not list(folder.rglob("*.p*"))

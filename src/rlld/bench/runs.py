@@ -27,6 +27,7 @@ from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
 from rlld.files import held, write_text
 from rlld.metrics.scores import NAMES, named_score
+from rlld.plain import parsed
 from rlld.pool import Workers, each
 from rlld.recipe import Recipe, load_recipe
 from rlld.tracking import Tracking
@@ -406,7 +407,7 @@ def _denoising(run: Run, folder: Path) -> dict[str, Any] | None:
 def _read(job: Job, folder: Path) -> Result:
     path = folder / SCORES
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = parsed(path.read_text(encoding="utf-8"))
         return Result(job, report["scores"], report["denoising"], report["facts"])
     except (OSError, ValueError, KeyError) as error:
         raise RlldError(

@@ -8,7 +8,6 @@ layer is linear: the mean of its outputs is its output for the mean.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
@@ -37,6 +36,7 @@ from rlld.files import owned, write_bytes, write_text
 from rlld.foreign.arrays import open_array
 from rlld.foreign.damage import Told
 from rlld.names import inside
+from rlld.plain import parsed
 
 TOLD = Told("not a whole .npy file", "take it anew")
 SHOWN = 20
@@ -226,7 +226,7 @@ def _version(features: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        version = json.loads(path.read_text(encoding="utf-8")).get("version", "")
+        version = parsed(path.read_text(encoding="utf-8")).get("version", "")
     except (OSError, ValueError, AttributeError) as error:
         raise RlldError(f"{path}: no manifest of features ({error}); delete it") from None
     return str(version)

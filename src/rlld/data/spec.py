@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from rlld.config import from_dict, read_yaml, to_dict
+from rlld.config import Width, from_dict, read_yaml, to_dict
 from rlld.errors import RlldError
 from rlld.names import inside, require_name
 from rlld.taxonomy import LLP, Taxonomy
@@ -32,9 +32,9 @@ class StreamSpec:
         frames: Rows per segment in those files; they are averaged while packing.
     """
 
-    dim: int
+    dim: Width
     folder: str = ""
-    frames: int = 1
+    frames: Width = 1
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class DataSpec:
 
     name: str
     classes: tuple[str, ...]
-    segments: int
+    segments: Width
     segment_seconds: float = 1.0
     streams: dict[str, StreamSpec] = field(default_factory=dict)
     annotations: AnnotationFiles = field(default_factory=AnnotationFiles)

@@ -30,6 +30,7 @@ from rlld.files import sha256, write_text
 from rlld.foreign.arrays import open_array
 from rlld.foreign.damage import Told
 from rlld.names import inside
+from rlld.plain import parsed
 from rlld.types import STREAMS
 
 TOLD = Told("not a whole .npy file", "extract it again")
@@ -132,7 +133,7 @@ def read_reference(path: Path) -> Statistics:
         RlldError: If it is missing or no reference.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
         version, source, made_by = content["rlld_statistics"], content["source"], content["made_by"]
         streams = dict(content["streams"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -262,7 +263,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        content: dict[str, Any] = dict(parsed(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, OSError) as error:
         raise RlldError(f"{path}: no manifest of features ({error}); delete it") from None
     return content

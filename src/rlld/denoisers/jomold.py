@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rlld.config import Weight, Width
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
@@ -49,10 +50,10 @@ class Estimator:
             shuffled batches, the last of which is small and weighs as much as the others.
     """
 
-    contrastive: float = 1.0
-    audio_threshold: float = 0.6
-    visual_threshold: float = 1.8
-    batch_size: int = 128
+    contrastive: Weight = 1.0
+    audio_threshold: Weight = 0.6
+    visual_threshold: Weight = 1.8
+    batch_size: Width = 128
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlld.config import Weight
 from rlld.data.scores import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
@@ -53,8 +54,8 @@ class Config:
     """
 
     scores: str = "classes"
-    audio_threshold: float = 0.041
-    visual_threshold: float = 0.041
+    audio_threshold: Weight = 0.041
+    visual_threshold: Weight = 0.041
     denoise: bool = True
     references: int = 5
     factor: float = 10.0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from rlld.config import from_dict, to_dict
 from rlld.errors import RlldError
+from rlld.plain import json_text, json_value
 from rlld.types import Parse
 
 FORMAT = "rlld.parse"
@@ -15,7 +14,7 @@ VERSION = 1
 def dumps(parse: Parse) -> str:
     """Returns a parse as JSON: the fields of ``Parse`` with a format name and version."""
     data = {"format": FORMAT, "version": VERSION, **to_dict(parse)}
-    return json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(data, parse.name) + "\n"
 
 
 def loads(text: str, where: str) -> Parse:
@@ -28,10 +27,7 @@ def loads(text: str, where: str) -> Parse:
     Raises:
         RlldError: If it is no JSON, no parse, from a newer version or inconsistent.
     """
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise RlldError(f"{where}: not valid JSON ({error}); export it again") from None
+    data = json_value(text, where)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise RlldError(f"{where}: no parse of rlld (its 'format' is not {FORMAT!r})")
     version = data.get("version")

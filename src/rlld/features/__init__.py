@@ -10,10 +10,9 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from rlld.config import from_dict
 from rlld.errors import RlldError
+from rlld.plain import yaml_value
 from rlld.registry import Registry
 
 if TYPE_CHECKING:
@@ -77,13 +76,8 @@ def _config(name: str, settings: str) -> Any:
     where = f"extractor {name!r}"
     pairs = [pair.partition("=") for pair in settings.split(",") if pair]
     _check_once([key for key, _, _ in pairs], where)
-    try:
-        values = {key: yaml.safe_load(value) for key, _, value in pairs}
-    except yaml.YAMLError:
-        raise RlldError(
-            f"{where}: settings {settings!r} cannot be read; write them as name=value, joined by "
-            "commas"
-        ) from None
+    told = "cannot be read; write settings as name=value, joined by commas"
+    values = {key: yaml_value(value, f"{where}: {key}", told) for key, _, value in pairs}
     return from_dict(EXTRACTORS.config_type(name), values, where)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlld.config import Weight, Width
 from rlld.data.spec import StreamSpec
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.views import Chunk, Pictures, Segment, Sound
@@ -58,11 +59,11 @@ class Config:
         height: Picture height in pixels, a multiple of 8.
     """
 
-    rate: int = 16000
-    bands: int = 48
-    fps: float = 8.0
-    width: int = 64
-    height: int = 48
+    rate: Width = 16000
+    bands: Width = 48
+    fps: Weight = 8.0
+    width: Width = 64
+    height: Width = 48
 
     def build(self) -> Light:
         """Makes the extractor."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlld.errors import RlldError
+from rlld.plain import parsed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,7 +23,7 @@ def read_config(path: Path) -> dict[str, Any]:
         RlldError: If it is no JSON mapping.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RlldError(f"{path}: not a JSON file ({error}); get it again") from None
     if not isinstance(content, dict):

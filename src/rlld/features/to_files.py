@@ -22,6 +22,7 @@ from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, ext
 from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import appended, owned, sha256, unwritable, write_bytes, write_text
 from rlld.names import inside
+from rlld.plain import parsed
 
 JOURNAL = "clips.jsonl"
 FACTS = frozenset(
@@ -225,7 +226,7 @@ class Manifest:
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = parsed(self.path.read_text(encoding="utf-8"))
             clips: dict[str, dict[str, Any]] = content.pop("clips")
             if not all(_is_entry(video, facts) for video, facts in clips.items()):
                 raise ValueError("field 'clips' is wrong")
@@ -254,7 +255,7 @@ def _journal_of(path: Path) -> dict[str, dict[str, Any]]:
     clips: dict[str, dict[str, Any]] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            video, facts = json.loads(line)
+            video, facts = parsed(line)
         except (ValueError, TypeError):
             break
         if not _is_entry(video, facts):

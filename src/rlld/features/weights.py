@@ -1,4 +1,8 @@
-"""Published weights: files in a folder of this machine, fetched only when somebody asks for it."""
+"""Published weights: files in a folder of this machine, fetched only when somebody asks for it.
+
+A file whose publisher tells no whole SHA-256 is trusted when it first comes: its digest is written
+beside it, as ``sha256sum`` writes them, and it must stay that file.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,24 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from rlld.console import progress
+from rlld.console import ERR, progress
 from rlld.errors import RlldError
-from rlld.files import written_aside
+from rlld.files import sha256, write_text, written_aside
 
 VARIABLE = "RLLD_WEIGHTS"
 BLOCK = 1 << 20
 SECONDS = 60
+LARGEST = 8 << 30
+"""Bytes of a file; no published weights are as large."""
+WHOLE = 64
+"""Digits of a whole SHA-256."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Where nobody stands between: the only hosts that may speak without encryption."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,18 @@ def find(published: Published, extractor: str) -> Path:
             f"weights {wanted}', or put the file there by hand (published at {published.url}; "
             f"{VARIABLE} names another folder)"
         )
+    _require_recorded(path)
     return path
+
+
+class _SameScheme(HTTPRedirectHandler):
+    """Follows no redirection to another scheme, which could be one without encryption."""
+
+    def redirect_request(self, req: Request, *rest: Any) -> Request | None:
+        scheme = urlsplit(rest[-1]).scheme
+        if scheme != req.type:
+            raise URLError(f"redirected from {req.type} to {scheme}, which is not followed")
+        return super().redirect_request(req, *rest)
 
 
 def fetch(published: Published) -> Path:
@@ -70,11 +93,15 @@ def fetch(published: Published) -> Path:
     """
     path = weights_folder() / published.file
     if path.is_file():
+        _require_recorded(path)
         return path
-    request = Request(published.url, headers={"User-Agent": "rlld"})  # noqa: S310  a table of ours
+    place = urlsplit(published.url)
+    if place.scheme != "https" and place.hostname not in LOOPBACK:
+        raise RlldError(f"{published.url}: only https is fetched; put the file at {path} by hand")
+    request = Request(published.url, headers={"User-Agent": "rlld"})  # noqa: S310  looked at above
     try:
         with (
-            urlopen(request, timeout=SECONDS) as answer,  # noqa: S310
+            build_opener(_SameScheme).open(request, timeout=SECONDS) as answer,
             written_aside(path) as aside,
             aside.open("wb") as file,
             progress(published.file, int(answer.headers.get("Content-Length") or 0)) as tick,
@@ -84,6 +111,8 @@ def fetch(published: Published) -> Path:
                 file.write(block)
                 digest.update(block)
                 came += len(block)
+                if came > LARGEST:
+                    raise RlldError(f"{published.url}: longer than {LARGEST >> 30} GiB; not taken")
                 tick(len(block))
             if wanted is not None and came != int(wanted):
                 raise RlldError(
@@ -95,6 +124,9 @@ def fetch(published: Published) -> Path:
         raise RlldError(
             f"{published.url}: cannot be fetched ({reason}); get it elsewhere and put it at {path}"
         ) from None
+    if len(published.digest) < WHOLE:
+        write_text(_record(path), f"{digest.hexdigest()}  {path.name}\n")
+        ERR.print(f"{path}: its publisher tells no whole SHA-256; trusted as it came, and recorded")
     return path
 
 
@@ -108,4 +140,18 @@ def _check(published: Published, found: str) -> None:
         raise RlldError(
             f"{published.url}: the SHA-256 of what came begins with {found[:8]}, that of the "
             f"published file with {published.digest}; try again later"
+        )
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _require_recorded(path: Path) -> None:
+    """Refuses a file that is no longer the one whose digest was recorded when it came."""
+    record = _record(path)
+    if record.is_file() and record.read_text(encoding="utf-8").split()[:1] != [sha256(path)]:
+        raise RlldError(
+            f"{path}: is not the file that came, {record.name} tells another SHA-256; delete both "
+            "and fetch it again"
         )

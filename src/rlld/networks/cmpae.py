@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import FUSE_RATIO, fuse
@@ -58,8 +58,8 @@ class Config:
 
     hidden: int = 512
     layers: int = 1
-    attention_dropout: float = 0.1
-    visual_dropout: float = 0.5
+    attention_dropout: Share = 0.1
+    visual_dropout: Share = 0.5
     fuse_ratio: float = FUSE_RATIO
 
     def __post_init__(self) -> None:

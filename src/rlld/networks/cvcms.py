@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.networks.blocks import (
     CrossAttending,
@@ -43,8 +43,8 @@ class Config:
     hidden: int = 512
     feedforward: int | None = None
     token_width: int | None = None
-    dropout: float = 0.4
-    token_dropout: float = 0.25
+    dropout: Share = 0.4
+    token_dropout: Share = 0.25
 
     def __post_init__(self) -> None:
         require_positive("network cvcms: ", self, "hidden", "feedforward", "token_width")

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rlld.config import Share
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks import hcmn
@@ -48,7 +49,7 @@ class Config:
     guides: Literal["both", "audio", "visual", "none"] = "both"
     audio_guide_rate: float = 2.0
     visual_guide_rate: float = 0.2
-    attention_dropout: float = 0.1
+    attention_dropout: Share = 0.1
 
     def __post_init__(self) -> None:
         self.main()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.networks.blocks import (
     CrossAttending,
@@ -45,8 +45,8 @@ class Config:
     layers: int = 1
     chained: bool = False
     cross_attention: bool = True
-    attention_dropout: float = 0.1
-    visual_dropout: float = 0.0
+    attention_dropout: Share = 0.1
+    visual_dropout: Share = 0.0
 
     def __post_init__(self) -> None:
         require_positive("network han: ", self, "hidden", "layers")

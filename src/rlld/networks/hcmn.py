@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.networks.blocks import (
     HybridAttentionLayer,
@@ -42,7 +42,7 @@ class Config:
     """
 
     hidden: int = 512
-    attention_dropout: float = 0.1
+    attention_dropout: Share = 0.1
     cross_attention: bool = True
 
     def __post_init__(self) -> None:

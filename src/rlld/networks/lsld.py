@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.networks import han
 from rlld.networks.published import Layout, State, numbered, sizes
@@ -24,8 +24,8 @@ class Config:
 
     hidden: int = 512
     layers: int = 4
-    attention_dropout: float = 0.1
-    visual_dropout: float = 0.5
+    attention_dropout: Share = 0.1
+    visual_dropout: Share = 0.5
 
     def __post_init__(self) -> None:
         require_positive("network lsld: ", self, "hidden", "layers")

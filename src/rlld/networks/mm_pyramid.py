@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.blocks import (
@@ -47,8 +47,8 @@ class Config:
     feed_forward: int | None = None
     levels: int = 4
     kernel: int = 3
-    dropout: float = 0.2
-    attention_dropout: float = 0.1
+    dropout: Share = 0.2
+    attention_dropout: Share = 0.1
     stream_order: Literal["official", "corrected"] = "official"
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlld.config import require_positive
+from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.networks.blocks import (
     CrossAttending,
@@ -50,7 +50,7 @@ class Config:
     heads: int = 8
     expansion: float = 2.0
     norm: Literal["post", "pre"] = "post"
-    dropout: float = 0.1
+    dropout: Share = 0.1
 
     def __post_init__(self) -> None:
         require_positive("network valor: ", self, "hidden", "layers", "heads", "expansion")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
@@ -35,8 +36,8 @@ class Mutual:
         RlldError: If a weight is negative.
     """
 
-    weight: float = 1.0
-    negative_weight: float = 1.0
+    weight: Weight = 1.0
+    negative_weight: Weight = 1.0
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.negative_weight < 0:
@@ -98,9 +99,9 @@ class Config(mil.Config):
         mutual: Mutual learning of the fused branch and the modalities.
     """
 
-    audio_weight: float = 2.0
-    visual_weight: float = 0.6
-    video_weight: float = 0.6
+    audio_weight: Weight = 2.0
+    visual_weight: Weight = 0.6
+    video_weight: Weight = 0.6
     contrastive: Contrastive = field(default_factory=lambda: Contrastive(1.0))
     mutual: Mutual = field(default_factory=Mutual)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.config import Weight
 from rlld.errors import RlldError
 from rlld.types import Prediction
 
@@ -28,7 +29,7 @@ class Contrastive:
         smoothing: Target mass spread over the other segments, in [0, 1].
     """
 
-    weight: float = 0.0
+    weight: Weight = 0.0
     flavour: Literal["jomold", "ma"] = "jomold"
     temperature: float = 0.2
     smoothing: float = 0.1

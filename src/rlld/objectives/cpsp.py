@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
@@ -40,7 +41,7 @@ class VideoContrast:
         RlldError: If a value is out of range.
     """
 
-    weight: float = 1.0
+    weight: Weight = 1.0
     ratio: float = 0.9
     temperature: float = 0.2
     undefined: Literal["skip_batch", "skip_video"] = "skip_batch"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives.base import Objective
@@ -46,7 +47,7 @@ class Config:
         RlldError: If a value is out of range.
     """
 
-    contrastive_weight: float = 0.85
+    contrastive_weight: Weight = 0.85
     temperature: float = 1.0
     audio_original: bool = False
     visual_original: bool = False

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
@@ -26,7 +27,7 @@ class Config:
         mil: Weights of the video-level terms.
     """
 
-    token_weight: float = 1.0
+    token_weight: Weight = 1.0
     mil: mil.Config = field(default_factory=mil.Config)
 
     def build(self, spec: DataSpec) -> MGNObjective:

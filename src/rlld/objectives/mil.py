@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
 from rlld.objectives.bce import video_losses, weighted
@@ -24,9 +25,9 @@ class Config:
         contrastive: The "+CL" loss, off by default.
     """
 
-    audio_weight: float = 1.0
-    visual_weight: float = 1.0
-    video_weight: float = 1.0
+    audio_weight: Weight = 1.0
+    visual_weight: Weight = 1.0
+    video_weight: Weight = 1.0
     contrastive: Contrastive = field(default_factory=Contrastive)
 
     def build(self, spec: DataSpec) -> MILObjective:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
@@ -41,7 +42,7 @@ class Config(mil.Config):
             probability of the count; the gradient is the same.
     """
 
-    weight: float = 1.0
+    weight: Weight = 1.0
     form: Literal["joint", "split"] = "joint"
     estimate: Literal["mean", "mode", "fixed"] = "mean"
     count: int = 1

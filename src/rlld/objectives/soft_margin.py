@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
 from rlld.objectives.bce import video_losses, weighted
@@ -24,9 +25,9 @@ class Config:
         video_weight: Weight of the fused term.
     """
 
-    audio_weight: float = 1.0
-    visual_weight: float = 1.0
-    video_weight: float = 1.0
+    audio_weight: Weight = 1.0
+    visual_weight: Weight = 1.0
+    video_weight: Weight = 1.0
 
     def build(self, spec: DataSpec) -> SoftMarginObjective:
         """Builds the objective; it needs to know nothing of the data set."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.objectives.base import Objective
 from rlld.objectives.bce import clamped_bce, video_losses, weighted
@@ -26,11 +27,11 @@ class Config:
         richness_weight: Weight of the richness-aware term.
     """
 
-    audio_weight: float = 1.0
-    visual_weight: float = 1.0
-    video_weight: float = 1.0
-    segment_weight: float = 1.0
-    richness_weight: float = 0.5
+    audio_weight: Weight = 1.0
+    visual_weight: Weight = 1.0
+    video_weight: Weight = 1.0
+    segment_weight: Weight = 1.0
+    richness_weight: Weight = 0.5
 
     def build(self, spec: DataSpec) -> VaplanObjective:
         """Builds the objective; it needs to know nothing of the data set."""

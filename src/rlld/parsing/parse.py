@@ -141,7 +141,13 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
 
 def _evidence(run: Run, source: Source) -> tuple[Evidence, list[int]]:
     """Returns the evidence and the modalities whose features are zero throughout."""
-    windows = Windows(run.predict, run.spec.segments)
+
+    def predicted(streams: Mapping[str, Tensor]) -> Prediction:
+        prediction = run.predict(streams)
+        prediction.require_numbers(source.name)
+        return prediction
+
+    windows = Windows(predicted, run.spec.segments)
     absent = [True, True]
     for chunk in source.chunks:
         part = _checked(chunk, run.spec, source)

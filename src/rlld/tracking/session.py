@@ -13,6 +13,7 @@ from typing import Any
 from rlld.errors import RlldError, nearest
 from rlld.extras import optional
 from rlld.files import write_text
+from rlld.plain import parsed
 from rlld.tracking.base import Place, Results, Tracker
 from rlld.tracking.results import run_results
 from rlld.tracking.tensorboard import TensorBoard
@@ -167,7 +168,7 @@ def _read_sent(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {"id": uuid.uuid4().hex[:8], "sent": {}}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = parsed(path.read_text(encoding="utf-8"))
         sent = {str(name): int(updates) for name, updates in known["sent"].items()}
         return {"id": str(known["id"]), "sent": sent}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

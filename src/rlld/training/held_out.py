@@ -20,6 +20,7 @@ from rlld.errors import RlldError
 from rlld.files import write_bytes
 from rlld.foreign.damage import DamagedError, Told, guarded
 from rlld.foreign.tensors import read_tensors
+from rlld.plain import parsed
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run
@@ -68,7 +69,7 @@ def load_held_out(run: Run) -> dict[str, Tensor]:
 
 def _ids(file: Path, text: str) -> list[str]:
     with guarded(file, TOLD):
-        ids = json.loads(text)
+        ids = parsed(text)
         if not isinstance(ids, list) or not all(isinstance(video, str) for video in ids):
             raise DamagedError("its ids are no list of texts")
     return ids

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
+from rlld.plain import parsed
 from rlld.training.loop import METRICS
 
 
@@ -18,7 +18,7 @@ def read_rounds(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / METRICS
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [parsed(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise RlldError(
             f"{path}: not the log of a run ({error}); remove the folder to train it again"

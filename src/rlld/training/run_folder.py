@@ -28,6 +28,7 @@ from rlld.foreign.damage import Told
 from rlld.foreign.tensors import read_tensors
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
+from rlld.plain import parsed
 from rlld.recipe import Recipe, recipe_from
 from rlld.training import foreign, held_out
 from rlld.types import Prediction
@@ -200,7 +201,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise RlldError(f"{path}: no run folder (it has no {CONFIG}); give one of 'rlld train'")
     try:
-        config: Any = json.loads(file.read_text(encoding="utf-8"))
+        config: Any = parsed(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RlldError(f"{file}: cannot be read as JSON ({error}); train again") from None
     found = config.get("format_version") if isinstance(config, dict) else None

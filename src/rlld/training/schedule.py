@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlld.config import require_positive
+from rlld.config import Weight, Width, require_positive
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 
@@ -51,7 +51,7 @@ class Schedule:
     round: Literal["epoch", "episode"] = "epoch"
     rounds: int = 25
     updates: int | None = None
-    batch_size: int = 128
+    batch_size: Width = 128
     steps: int = 32
     carry: float = 0.25
     learning_rate: float = 5e-4
@@ -62,7 +62,7 @@ class Schedule:
     warm_up: float = 0.0
     optimizer: Literal["adam", "adamw"] = "adam"
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
+    weight_decay: Weight = 0.0
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rlld.config import Weight, Width
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.objectives.bce import clamped_bce
@@ -28,8 +29,8 @@ class Supervision:
         RlldError: If a value is out of range.
     """
 
-    weight: float = 0.0
-    batch_size: int = 128
+    weight: Weight = 0.0
+    batch_size: Width = 128
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.batch_size < 1:

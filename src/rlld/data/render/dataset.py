@@ -24,6 +24,7 @@ from rlld.data.spec import (
 )
 from rlld.errors import RlldError
 from rlld.files import is_free, owned, write_text
+from rlld.plain import parsed
 from rlld.pool import each
 
 SEGMENTS = 10
@@ -162,6 +163,6 @@ def _claim(out: Path, config: RenderConfig) -> None:
 
 def _read_plan(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RlldError(f"{path}: cannot be read ({error}); delete the folder") from None

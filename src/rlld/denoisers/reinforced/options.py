@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from rlld.config import Share, Weight, Width
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class InterReward:
         normalised: Whether both vectors are divided by their sums, which makes them distributions.
     """
 
-    alpha1: float = 0.6
-    alpha2: float = 0.4
+    alpha1: Weight = 0.6
+    alpha2: Weight = 0.4
     smoothing: float = 0.1
     spread: Literal["half", "classes"] = "half"
     revised: Literal["smoothed", "clipped"] = "smoothed"
@@ -74,7 +75,7 @@ class TerminalReward:
 
     audio: Score = "segment_audio"
     visual: Score = "event_visual"
-    scale: float = 0.1
+    scale: Weight = 0.1
     unit: Literal["percent", "fraction"] = "percent"
 
 
@@ -150,15 +151,15 @@ class Labelwise:
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: int = 3
-    least_videos: int = 150
+    least_videos: Width = 150
     judges: int = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
     steps: int = 300
     supervised_steps: int = 100
-    batch_size: int = 128
+    batch_size: Width = 128
     lr: float = 2e-3
-    weight_decay: float = 1e-3
-    noise: float = 0.3
+    weight_decay: Weight = 1e-3
+    noise: Weight = 0.3
     ridge: float = 0.3
 
     def __post_init__(self) -> None:
@@ -274,7 +275,7 @@ class Config:
     update: Literal["step", "episode"] = "step"
     lr: float = 1e-4
     hidden: int = 512
-    dropout: float = 0.0
+    dropout: Share = 0.0
     pooling: Literal["attentive", "mean"] = "attentive"
     initial_labels: bool = True
     initial_bias: float = 2.0
