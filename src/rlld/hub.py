@@ -135,7 +135,7 @@ def fetched(
         except errors.HTTPError as error:
             why = f"{_api().endpoint} cannot be reached ({_reason(error)})"
             folder, commit = _cached(repository, names, why)
-            ERR.print(f"{repository}: {why}; using commit {commit[:7]} of the cache", markup=False)
+            ERR.print(f"{repository}: {why}; using commit {commit[:7]} of the cache")
             return folder, commit
     if first not in found.sizes:
         raise RlldError(
@@ -146,7 +146,7 @@ def fetched(
     _require_small(repository, found, wanted)
     if not all(_is_cached(repository, found.commit, name) for name in wanted):
         total = sum(found.sizes[name] for name in wanted) / 1e6
-        ERR.print(f"{repository}: {len(wanted)} files, {total:.1f} MB", markup=False)
+        ERR.print(f"{repository}: {len(wanted)} files, {total:.1f} MB")
     check(_download(repository, found.commit, [first]))
     # By its own revision, so that the cache knows which commit that was.
     folder = _download(repository, repository.revision, wanted)

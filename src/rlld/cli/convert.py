@@ -41,7 +41,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     save_run(args.out, converted.network, converted.recipe, spec, converted.facts)
     count = sum(parameter.numel() for parameter in converted.network.parameters())
     for step in converted.facts.get("unwrapped", ()):
-        OUT.print(f"{args.file}: {step}", markup=False)
+        OUT.print(f"{args.file}: {step}")
     OUT.print(
         f"{args.file}: {converted.layout.name} layout, {count:,} parameters in use; "
         f"run folder {args.out}",

@@ -45,7 +45,7 @@ def run(args: Args) -> None:
     if args.per_class:
         OUT.print(class_table(result.classes))
     for note in result.facts["notes"]:
-        OUT.print(f"note: {note}", markup=False)
+        OUT.print(f"note: {note}")
     if args.json is not None:
         write_text(args.json, json.dumps(result.as_dict(), indent=2) + "\n")
         OUT.print(f"written: {args.json}")

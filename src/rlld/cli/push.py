@@ -42,11 +42,11 @@ def run(args: Args) -> None:
     require_whole(loaded)
     measured = measure(loaded, args.data)
     for reason in measured.why:
-        ERR.print(f"note: {reason}", markup=False)
+        ERR.print(f"note: {reason}")
     card = model_card(loaded, name, licence, measured)
     if args.card is not None:
         write_text(args.card, card)
-        OUT.print(f"written: {args.card}; nothing was pushed", markup=False)
+        OUT.print(f"written: {args.card}; nothing was pushed")
         return
     address = push(loaded, args.repository, card, private=args.private)
-    OUT.print(f"pushed: {address}; next: rlld parse hub:{name} CLIP", markup=False)
+    OUT.print(f"pushed: {address}; next: rlld parse hub:{name} CLIP")

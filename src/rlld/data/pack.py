@@ -124,7 +124,7 @@ def _pack(
         skipped = _skipped(out) if skip_missing else frozenset()
         if not _is_packed(annotations, out, spec, dtype, ids, given, skipped):
             raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
-        ERR.print(f"{out}: finished already; to pack changed features, delete it", markup=False)
+        ERR.print(f"{out}: finished already; to pack changed features, delete it")
         return _report(annotations, spec, _kept(ids, skipped), len(skipped), len(given))
     folders = stream_folders(features, spec)
     finder = FeatureFinder(folders, spec, [video for split in ids.values() for video in split])

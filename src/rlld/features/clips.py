@@ -73,7 +73,7 @@ def _clips_in(folder: Path) -> list[Path]:
             f"{folder}: no clips in it (files such as .mp4 or .webm){rest and ', only ' + rest}"
         )
     if rest:
-        ERR.print(f"{folder}: passed over {rest}", markup=False)
+        ERR.print(f"{folder}: passed over {rest}")
     return clips
 
 
@@ -128,7 +128,7 @@ def named(files: Sequence[Path]) -> dict[str, Path]:
     if longer:
         more = f" and {len(longer) - SHOWN} more" if len(longer) > SHOWN else ""
         shown = f"{', '.join(longer[:SHOWN])}{more}"
-        ERR.print(f"clips that share a name are called by more of it: {shown}", markup=False)
+        ERR.print(f"clips that share a name are called by more of it: {shown}")
     return {ids[file]: file for file in files}
 
 

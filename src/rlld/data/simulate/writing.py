@@ -101,7 +101,7 @@ def simulate(
         write_text(aside / FILE_NAME, spec_text(spec))
         if not is_free(out):
             _require_simulated(out, aside, labels, provenance, dtype)
-            ERR.print(f"{out}: finished already", markup=False)
+            ERR.print(f"{out}: finished already")
             return spec
         total = sum(len(split.ids) for split in labels.values())
         with progress("simulating videos", total) as tick:
