@@ -6,9 +6,9 @@ Nothing here imports torch at run time, so that the command line can list the op
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rlld.config import Share, Weight, Width
+from rlld.config import Share, Weight, Width, Within
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Labelwise:
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: int = 3
-    least_videos: Width = 150
+    least_videos: Annotated[int, Within(0)] = 150
     judges: int = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
     steps: int = 300
