@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rlld
+from rlld.bench.comparison import Comparison, Row
+from rlld.bench.curves import Recorded, draw
+from rlld.bench.runs import Terms
+from rlld.bench.tables import csv_text
 from rlld.data.answers import answer_text, read_answers
 from rlld.errors import RlldError
 from rlld.export import csv_events
@@ -32,6 +41,52 @@ def test_what_is_guarded_is_what_a_spreadsheet_would_run():
     assert sheet_text([["-0BRl4Vz3Nk_6_16", "=1+1", "a-b", "'tis", "1"]]) == (
         "'-0BRl4Vz3Nk_6_16\t'=1+1\ta-b\t'tis\t1\n"
     )
+
+
+def test_numbers_are_numbers_and_text_that_looks_like_one_is_text():
+    rows = [["-5", -5, -1.5, 2.0, "+1"]]
+    assert sheet_text(rows, ",") == "'-5,-5,-1.5000,2.0000,'+1\n"
+
+
+def acting(text: str) -> list[str]:
+    """Cells of a comma-separated table that a spreadsheet would run."""
+    cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+    number = re.compile(r"-?[0-9.]+")
+    return [cell for cell in cells if cell[:1] in tuple("=+-@\t\r") and not number.fullmatch(cell)]
+
+
+def test_tables_of_benchmarks_name_what_anybody_named(tmp_path):
+    pair = ("0123", 0)
+    rows = [
+        Row("=1+1", {"segment_type": {pair: 40.0}}, ("command",)),
+        Row("@more", {"segment_type": {pair: 30.0}}, ("command",)),
+    ]
+    made = Comparison(
+        "t", tuple(rows), "=1+1", Terms(6, "last"), {"-data": "0123", "b": "4567"}, (0,), "c"
+    )
+    text = csv_text(made)
+    assert acting(text) == []
+    names, difference = zip(*((row[0], row[7]) for _, row in read_sheet(text, ",")), strict=True)
+    assert names == ("method", "=1+1", "@more")
+    assert difference == ("difference_mean", "", "-10.0000")
+    measures = {"segment_audio": np.array([[-1.5, 2.0]])}
+    drawn = draw([Recorded("=p", "-l", measures)], "segment_audio", tmp_path / "x", "t")[-1]
+    assert acting(drawn.read_text()) == []
+    assert "'=p,'-l,1,1,-1.5000,0.0000,-1.5000,0.0000\n" in drawn.read_text()
+
+
+def test_nothing_else_writes_tables_by_itself():
+    source = Path(rlld.__file__).parent
+    users = set()
+    for file in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if {"csv", "pandas"} & {name.partition(".")[0] for name in names}:
+                users.add(file.name)
+    # Who writes a table for people hands its cells to sheet_text, which guards them.
+    assert users == {"sheets.py"}
 
 
 def test_files_of_before_are_read_as_they_stand():

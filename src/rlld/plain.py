@@ -143,13 +143,13 @@ def json_text(data: Any, where: str, **layout: Any) -> str:
     Args:
         data: The data.
         where: What they are, for messages.
-        layout: ``indent`` and other options of ``json.dumps``.
+        layout: ``indent``, ``ensure_ascii`` and other options of ``json.dumps``.
 
     Raises:
         RlldError: If a number is NaN or infinite.
     """
     try:
-        return json.dumps(data, ensure_ascii=False, allow_nan=False, **layout)
+        return json.dumps(data, allow_nan=False, **layout)
     except ValueError:
         raise RlldError(f"{where}: holds NaN or an infinite number; nothing is written") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rlld.denoising import judge, label_report
 from rlld.errors import RlldError, nearest
 from rlld.evaluation import Evaluation, evaluate, load_for
 from rlld.metrics.denoising import DenoisingReport
+from rlld.plain import json_text
 from rlld.recipe import COMPONENTS
 from rlld.report.card import Measured
 from rlld.training.foreign import LOCAL
@@ -164,4 +164,4 @@ def _public_config(run: Run) -> bytes:
             value = getattr(options, field.name)
             if isinstance(value, Path):
                 config["recipe"][section][field.name] = value.name
-    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json_text(config, f"{run.path / CONFIG}", indent=2, ensure_ascii=False) + "\n").encode()

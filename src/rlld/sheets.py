@@ -34,15 +34,21 @@ class SheetError(Exception):
         self.text = text
 
 
-def sheet_text(rows: Iterable[Sequence[str]]) -> str:
-    """Returns rows of cells as tab-separated text, the header first."""
+def sheet_text(rows: Iterable[Sequence[str | float]], delimiter: str = "\t") -> str:
+    """Returns rows of cells as text, the header first.
+
+    Args:
+        rows: The cells. Text is guarded; numbers are not, and have four decimals unless whole.
+        delimiter: What separates cells.
+    """
     text = io.StringIO()
-    plain = csv.writer(text, delimiter="\t", lineterminator="\n")
+    plain = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     # The module puts quotes around the line end that it writes, not around others.
-    quoted = csv.writer(text, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_ALL)
+    quoted = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        writer = quoted if any("\r" in cell for cell in row) else plain
-        writer.writerow([_guarded(cell) for cell in row])
+        cells = [_cell(cell) for cell in row]
+        writer = quoted if any("\r" in cell for cell in cells) else plain
+        writer.writerow(cells)
     return text.getvalue()
 
 
@@ -68,8 +74,10 @@ def read_sheet(text: str, delimiter: str = "\t") -> Iterator[tuple[int, list[str
         yield reader.line_num, [_bare(cell) for cell in cells]
 
 
-def _guarded(cell: str) -> str:
-    return f"'{cell}" if ACTING.match(cell) else cell
+def _cell(cell: str | float) -> str:
+    if isinstance(cell, str):
+        return f"'{cell}" if ACTING.match(cell) else cell
+    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
 
 
 def _bare(cell: str) -> str:

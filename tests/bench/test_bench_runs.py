@@ -197,3 +197,28 @@ def test_a_killed_benchmark_goes_on_to_the_same_table(tiny_data, tmp_path):
         tables.append([row["measures"] for row in table["rows"]])
     assert tables[0] == tables[1]
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
+
+
+def test_two_benchmarks_on_one_cache_share_the_work(tiny_data, tmp_path):
+    script = Path(sys.executable).with_name("rlld")
+    options = ("--seeds", "1", "--updates", "60", "--recipes", "han,weak", "--workers", "1")
+    options += ("--data", str(tiny_data), "--cache", str(tmp_path / "cache"), "--device", "cpu")
+    outs = [tmp_path / "one", tmp_path / "two"]
+    processes = [
+        subprocess.Popen(
+            [str(script), "bench", "denoising", "--out", str(out), *options],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for out in outs
+    ]
+    for process in processes:
+        told = process.communicate()[1]
+        assert process.returncode == 0, told
+    # Either trains each run, or waits for the other and finds it: the seconds are one run's.
+    assert len(list(tmp_path.glob(f"cache/*/{SCORES}"))) == 2
+    tables = [json.loads((out / "denoising.json").read_text()) for out in outs]
+    assert tables[0]["rows"] == tables[1]["rows"]
+    assert not list(tmp_path.glob(f"cache/*/.{SCORES}.lock"))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +11,11 @@ from rlld.bench.denoising import Settings
 from rlld.bench.paper import Conditions, terms_of
 from rlld.bench.runs import Failure, Result, Terms, plan, run_all
 from rlld.bench.statistics import Estimate, estimate
-from rlld.bench.tables import Block, block_latex, block_markdown
+from rlld.bench.tables import NOTHING, Block, block_latex, block_markdown
 from rlld.errors import RlldError
 from rlld.files import write_text
+from rlld.plain import json_text
+from rlld.sheets import sheet_text
 
 MMIL = "han"
 RECIPES = (MMIL, "ma", "jomold", "rlld", "rlld-labelwise")
@@ -84,10 +83,10 @@ def block(found: Sequence[Cost]) -> Block:
                 cost.recipe,
                 f"{cost.parameters:,}",
                 f"{cost.parameters / base.parameters:.2f}",
-                f"{printed[0]:g}" if printed else "-",
+                f"{printed[0]:g}" if printed else NOTHING,
                 f"{cost.seconds.mean:.3g}" + _spread(cost.seconds),
                 f"{cost.seconds.mean / base.seconds.mean:.1f}",
-                f"{printed[1]:g}" if printed else "-",
+                f"{printed[1]:g}" if printed else NOTHING,
             )
         )
     heads = ("method", "parameters", "x MMIL", "printed", "seconds", "x MMIL", "printed hours")
@@ -99,15 +98,14 @@ def write_costs(
 ) -> list[Path]:
     """Writes the table as Markdown, LaTeX, CSV and JSON and returns the files."""
     table = block(found)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.heads, *table.rows])
+    cells = [["" if cell == NOTHING else cell for cell in row] for row in table.rows]
     listed = "\n".join(f"- {remark}" for remark in remarks)
     report = {"command": command, "remarks": list(remarks), "rows": [asdict(c) for c in found]}
     forms = {
         "md": f"# Table 3\n\n```\n{command}\n```\n\n{block_markdown(table)}\n\n{listed}\n",
         "tex": "\n".join([f"% {command}", *(f"% {r}" for r in remarks), block_latex(table)]) + "\n",
-        "csv": text.getvalue(),
-        "json": json.dumps(report, indent=2) + "\n",
+        "csv": sheet_text([table.heads, *cells], ","),
+        "json": json_text(report, f"{out}", indent=2) + "\n",
     }
     for suffix, content in forms.items():
         write_text(out / f"table3.{suffix}", content)

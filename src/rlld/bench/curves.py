@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from rlld.errors import RlldError
 from rlld.files import write_text
 from rlld.recipe import load_recipe
 from rlld.report.figures import Curve, training_curves
+from rlld.sheets import sheet_text
 from rlld.training.rounds import read_rounds
 
 Values = NDArray[np.float64]
@@ -150,11 +149,9 @@ def _measures(runs: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Values]:
 
 
 def _csv(recorded: Sequence[Recorded], measure: str) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    rows: list[list[str | float]] = [
         ["protocol", "learner", "episode", "runs", "smoothed_mean", "smoothed_sd", "mean", "sd"]
-    )
+    ]
     for each in recorded:
         if measure not in each.measures:
             continue
@@ -162,6 +159,5 @@ def _csv(recorded: Sequence[Recorded], measure: str) -> str:
         smooth = smoothed(values)
         columns = (smooth.mean(0), deviation(smooth), values.mean(0), deviation(values))
         for number, row in enumerate(zip(*columns, strict=True), start=1):
-            cells = (f"{value:.4f}" for value in row)
-            writer.writerow([each.protocol, each.learner, number, len(values), *cells])
-    return text.getvalue()
+            rows.append([each.protocol, each.learner, number, len(values), *map(float, row)])
+    return sheet_text(rows, ",")

@@ -27,7 +27,7 @@ from rlld.errors import RlldError
 from rlld.evaluation import evaluate, keep_probabilities
 from rlld.files import held, write_text
 from rlld.metrics.scores import NAMES, named_score
-from rlld.plain import parsed
+from rlld.plain import json_text, parsed
 from rlld.pool import Workers, each
 from rlld.recipe import Recipe, load_recipe
 from rlld.tracking import Tracking
@@ -341,7 +341,7 @@ def _executed(task: _Task) -> str:
         write_text(folder / ERROR, traceback.format_exc())
         kind = type(error).__name__
         raise RlldError(f"{job}: failed with {kind} ({error}); see {folder / ERROR}") from None
-    write_text(folder / SCORES, json.dumps(report, indent=1) + "\n")
+    write_text(folder / SCORES, json_text(report, str(folder / SCORES), indent=1) + "\n")
     return _told(report["scores"])
 
 

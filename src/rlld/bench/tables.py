@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rlld import plain
 from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, Published, Row
 from rlld.bench.statistics import Estimate
 from rlld.console import OUT
@@ -19,6 +17,7 @@ from rlld.errors import RlldError
 from rlld.files import write_text
 from rlld.metrics.scores import NAMES
 from rlld.report.tables import KINDS
+from rlld.sheets import sheet_text
 from rlld.tracking import Results, track_results
 from rlld.types import MODALITIES
 
@@ -145,11 +144,11 @@ def block_latex(block: Block) -> str:
 
 def csv_text(comparison: Comparison) -> str:
     """Returns one line per method and measure with all figures."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     ends = ("mean", "low", "high")
     heads = ["method", "measure", "runs", *ends, "sd", *(f"difference_{end}" for end in ends)]
-    writer.writerow([*heads, "published", "source", "updates", "selection", "data", "seeds"])
+    rows: list[list[str | float]] = [
+        [*heads, "published", "source", "updates", "selection", "data", "seeds"]
+    ]
     terms = comparison.terms
     common = [
         "" if terms.updates is None else terms.updates,
@@ -164,15 +163,17 @@ def csv_text(comparison: Comparison) -> str:
             if found is None:
                 continue
             figures = [found.mean, found.low, found.high, found.sd, *_ends(difference)]
-            published = [known.scores.get(measure, ""), known.source] if known else ["", ""]
-            cells = [f"{value:.4f}" if value is not None else "" for value in figures]
-            writer.writerow([row.method, measure, row.runs, *cells, *published, *common])
-    return text.getvalue()
+            printed = known.scores.get(measure, "") if known else ""
+            published = [str(printed), known.source if known else ""]
+            cells = ["" if value is None else float(value) for value in figures]
+            rows.append([row.method, measure, row.runs, *cells, *published, *common])
+    return sheet_text(rows, ",")
 
 
 def json_text(comparison: Comparison) -> str:
     """Returns everything as JSON, each run included."""
-    return json.dumps(comparison.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    data = comparison.as_dict()
+    return plain.json_text(data, comparison.title, indent=2, ensure_ascii=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {

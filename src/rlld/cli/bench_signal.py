@@ -24,12 +24,11 @@ class Args:
 
 def run(args: Args) -> None:
     """Measures, prints the tables and writes them."""
-    import json
-
     from rlld.bench.signal import as_dict, blocks, markdown, signal
     from rlld.bench.tables import terminal
     from rlld.console import OUT
     from rlld.files import write_text
+    from rlld.plain import json_text
 
     steps = " ".join(map(str, args.after))
     command = f"rlld bench signal --data {args.data} --out {args.out} --after {steps}"
@@ -40,5 +39,5 @@ def run(args: Args) -> None:
     for table in terminal(blocks(found)):
         OUT.print(table, soft_wrap=False)
     write_text(args.out / "signal.md", markdown(found))
-    write_text(args.out / "signal.json", json.dumps(as_dict(found), indent=2) + "\n")
+    write_text(args.out / "signal.json", json_text(as_dict(found), str(args.out), indent=2) + "\n")
     OUT.print(f"written: {args.out / 'signal.md'}, {args.out / 'signal.json'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +35,7 @@ def run(args: Args) -> None:
     from rlld.console import OUT
     from rlld.evaluation import evaluate
     from rlld.files import write_text
+    from rlld.plain import json_text
     from rlld.report.tables import class_table, score_table
     from rlld.training.run_folder import load_run
 
@@ -47,5 +47,5 @@ def run(args: Args) -> None:
     for note in result.facts["notes"]:
         OUT.print(f"note: {note}")
     if args.json is not None:
-        write_text(args.json, json.dumps(result.as_dict(), indent=2) + "\n")
+        write_text(args.json, json_text(result.as_dict(), str(args.json), indent=2) + "\n")
         OUT.print(f"written: {args.json}")

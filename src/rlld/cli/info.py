@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -26,10 +25,11 @@ class Args:
 def run(args: Args) -> None:
     """Prints the report."""
     from rlld.console import OUT
+    from rlld.plain import json_text
 
     report = collect()
     if args.json:
-        OUT.print_json(json.dumps(report))
+        OUT.print_json(json_text(report, "info"))
         return
     OUT.print(f"rlld {report['rlld']}, Python {report['python']}, {report['platform']}")
     OUT.print(f"device: {report['device']}; CPU threads: {report['threads']}")

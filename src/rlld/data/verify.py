@@ -6,7 +6,6 @@ features of a few of their videos. What it can tell, ``rlld.data.feature_faults`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from rlld.files import sha256, write_text
 from rlld.foreign.arrays import open_array
 from rlld.foreign.damage import Told
 from rlld.names import inside
-from rlld.plain import parsed
+from rlld.plain import json_text, parsed
 from rlld.types import STREAMS
 
 TOLD = Told("not a whole .npy file", "extract it again")
@@ -158,7 +157,7 @@ def reference_text(statistics: Statistics) -> str:
         "made_by": statistics.made_by,
         "streams": {name: stream.plain() for name, stream in statistics.streams.items()},
     }
-    return json.dumps(content) + "\n"
+    return json_text(content, statistics.source) + "\n"
 
 
 def _verdict(name: str, found: Statistics, wanted: Statistics) -> Verdict:

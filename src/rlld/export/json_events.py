@@ -14,7 +14,7 @@ VERSION = 1
 def dumps(parse: Parse) -> str:
     """Returns a parse as JSON: the fields of ``Parse`` with a format name and version."""
     data = {"format": FORMAT, "version": VERSION, **to_dict(parse)}
-    return json_text(data, parse.name) + "\n"
+    return json_text(data, parse.name, ensure_ascii=False) + "\n"
 
 
 def loads(text: str, where: str) -> Parse:

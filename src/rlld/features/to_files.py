@@ -22,7 +22,7 @@ from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, ext
 from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import appended, owned, sha256, unwritable, write_bytes, write_text
 from rlld.names import inside
-from rlld.plain import parsed
+from rlld.plain import json_text, parsed
 
 JOURNAL = "clips.jsonl"
 FACTS = frozenset(
@@ -208,7 +208,7 @@ class Manifest:
         }
         try:
             with appended(self._journal) as file:
-                file.write((json.dumps([task.video, facts]) + "\n").encode())
+                file.write((json_text([task.video, facts], str(self._journal)) + "\n").encode())
         except OSError as error:
             raise unwritable(self._journal, error) from None
 
@@ -221,7 +221,7 @@ class Manifest:
     def save(self) -> None:
         """Writes the file, and empties the journal."""
         content = {**self.head, "clips": dict(sorted(self.clips.items()))}
-        write_text(self.path, json.dumps(content, indent=1) + "\n")
+        write_text(self.path, json_text(content, str(self.path), indent=1) + "\n")
         self._journal.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
 from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import owned, write_text
+from rlld.plain import json_text
 from rlld.types import STREAMS
 
 VIDEOS = "videos"
@@ -116,7 +116,8 @@ def extract_dataset(
     made = made_by(extractor, spec.segment_seconds, tracks)
 
     def describe() -> None:
-        write_text(folder / "features" / MANIFEST, json.dumps(made, indent=1) + "\n")
+        path = folder / "features" / MANIFEST
+        write_text(path, json_text(made, str(path), indent=1) + "\n")
         write_text(folder / FILE_NAME, spec_text(spec))
 
     return fill_stores(

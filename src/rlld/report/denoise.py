@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from rlld.data.split import Split
 from rlld.denoising import Suspect
 from rlld.files import write_text
 from rlld.metrics.denoising import THRESHOLD, DenoisingReport
+from rlld.plain import json_text
 from rlld.report.denoise_page import write_denoise_page
 from rlld.report.figures import class_bars
 from rlld.report.tables import REMOVAL, number, removal_cells
@@ -96,7 +96,7 @@ def write_report(folder: Path, report: LabelReport) -> list[Path]:
     text, data = folder / "report.md", folder / "report.json"
     pictures = [path.name for path in figures if path.suffix == ".png"]
     write_text(text, _markdown(report, found, title, pictures))
-    write_text(data, json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n")
+    write_text(data, json_text(report.as_dict(), str(data), indent=2, ensure_ascii=False) + "\n")
     page = folder / "report.html"
     write_denoise_page(page, report)
     return [page, text, data, *figures]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rlld.features.tracks import AS_PLAYED, TrackChoice
 from rlld.files import write_text
+from rlld.plain import json_text
 from rlld.report.clip import PageClip, page_clip
 from rlld.report.templates import asset, plain, rendered
 from rlld.report.text import NAMES
@@ -87,7 +87,7 @@ def page_data(parse: Parse, truth: Sequence[Event] | None) -> str:
         "events": [_event(event, parse) for event in parse.events],
         "truth": None if truth is None else [_event(event, parse) for event in truth],
     }
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = json_text(data, parse.name, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

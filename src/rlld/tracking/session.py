@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 from rlld.errors import RlldError, nearest
 from rlld.extras import optional
 from rlld.files import write_text
-from rlld.plain import parsed
+from rlld.plain import json_text, parsed
 from rlld.tracking.base import Place, Results, Tracker
 from rlld.tracking.results import run_results
 from rlld.tracking.tensorboard import TensorBoard
@@ -133,7 +132,8 @@ class _Session:
         self.sent[name] = report["updates"]
 
     def remember(self) -> None:
-        write_text(self.file, json.dumps({"id": self.id, "sent": self.sent}) + "\n")
+        content = {"id": self.id, "sent": self.sent}
+        write_text(self.file, json_text(content, str(self.file)) + "\n")
 
 
 def scalars(report: Mapping[str, Any]) -> dict[str, float]:

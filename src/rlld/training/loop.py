@@ -19,6 +19,7 @@ from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
 from rlld.files import appended, owned, unwritable, write_bytes
 from rlld.metrics.tags import TAGS
+from rlld.plain import json_text
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
@@ -313,7 +314,7 @@ class Log:
 
     def write(self, report: Report) -> None:
         """Appends a report."""
-        line = json.dumps(report) + "\n"
+        line = json_text(report, str(self.path)) + "\n"
         try:
             with appended(self.path) as file:
                 file.write(line.encode())

@@ -7,7 +7,6 @@ the outputs it must give, ``metrics.jsonl`` the curves, ``resume/`` the state of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -28,7 +27,7 @@ from rlld.foreign.damage import Told
 from rlld.foreign.tensors import read_tensors
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
-from rlld.plain import parsed
+from rlld.plain import json_text, parsed
 from rlld.recipe import Recipe, recipe_from
 from rlld.training import foreign, held_out
 from rlld.types import Prediction
@@ -132,7 +131,8 @@ def save_run(
         },
         "facts": dict(facts),
     }
-    write_text(path / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    text = json_text(config, str(path / CONFIG), indent=2, ensure_ascii=False)
+    write_text(path / CONFIG, text + "\n")
 
 
 def load_run(path: Path | str, device: torch.device | str = "cpu") -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from rlld.data.spec import (
 )
 from rlld.errors import RlldError
 from rlld.files import is_free, owned, write_text
-from rlld.plain import parsed
+from rlld.plain import json_text, parsed
 from rlld.pool import each
 
 SEGMENTS = 10
@@ -158,7 +157,7 @@ def _claim(out: Path, config: RenderConfig) -> None:
         return
     if not is_free(out):
         raise RlldError(f"{out}: is not empty; give a new folder to render into")
-    write_text(path, json.dumps(plan, indent=1) + "\n")
+    write_text(path, json_text(plan, str(path), indent=1) + "\n")
 
 
 def _read_plan(path: Path) -> object:

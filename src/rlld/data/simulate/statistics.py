@@ -6,7 +6,6 @@ five annotation files of LLP.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from rlld.config import from_dict, to_dict
 from rlld.data.simulate.masks import RELATIONS, MaskCounts, count, encode
 from rlld.errors import RlldError
+from rlld.plain import json_text, json_value
 
 FILE_NAME = "llp_statistics.json"
 STATES = ("both", "audio", "visual", "neither")
@@ -89,7 +89,7 @@ class Statistics:
 def load_statistics() -> Statistics:
     """Reads the statistics of LLP that the package ships."""
     text = files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8")
-    return from_dict(Statistics, json.loads(text), FILE_NAME)
+    return from_dict(Statistics, json_value(text, FILE_NAME), FILE_NAME)
 
 
 def label_counts(weak: NDArray[np.uint8]) -> LabelCounts:
@@ -202,7 +202,10 @@ def _table(values: NDArray[np.int64]) -> Table:
 def statistics_text(statistics: Statistics) -> str:
     """Returns the statistics as JSON, one line per top-level field."""
     fields = to_dict(statistics)
-    lines = (f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in fields.items())
+    lines = (
+        f'"{name}": {json_text(value, FILE_NAME, separators=(",", ":"))}'
+        for name, value in fields.items()
+    )
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
