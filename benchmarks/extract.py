@@ -39,8 +39,8 @@ sys.path.append(sys.path.pop(0))
 import torch
 
 import plain_extract
-from rlld.features.decode import Clip
-from rlld.features.views import Pictures, Sound
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures, Sound
 
 STAGES = (
     plain_extract.wav,
@@ -150,7 +150,7 @@ def networks(folder: Path, names: str) -> None:
     from random_weights import write_random_weights
 
     from rlld.features import load_extractor
-    from rlld.features.views import chunks
+    from rlld.media.views import chunks
 
     with tempfile.TemporaryDirectory() as weights:
         print("each extractor on one core, random weights:")

@@ -33,12 +33,12 @@ sys.path.append(sys.path.pop(0))
 
 import plain
 import plain_rlld
-from rlld.compute import Compute
 from rlld.data.spec import LLP_SPEC
 from rlld.data.split import Split
 from rlld.recipe import load_recipe
 from rlld.training.predicting import predict_split
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 
 EPISODES, STEPS, EPOCHS, LLP_VIDEOS = 320, 32, 25, 10_000
 FRAMES = 8

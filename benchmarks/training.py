@@ -30,7 +30,6 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.append(sys.path.pop(0))
 
 import plain
-from rlld.compute import Compute
 from rlld.data.spec import LLP_SPEC
 from rlld.data.split import Split
 from rlld.metrics import Gate, reference
@@ -41,6 +40,7 @@ from rlld.recipe import load_recipe
 from rlld.training.predicting import predicted_map
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
+from rlld.utils.compute import Compute
 
 CLASSES, SEGMENTS, FRAMES = 25, 10, 8
 STREAMS = {"audio": ("audio", 1), "visual_2d": ("visual", FRAMES), "visual_3d": ("visual_st", 1)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rlld.extras import optional
+from rlld.utils.extras import optional
 
 CLIP_WIDTH = 12
 CLAP_WIDTH = 10

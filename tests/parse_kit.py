@@ -14,9 +14,9 @@ import torch
 from rlld.data.spec import DataSpec
 from rlld.features import load_extractor
 from rlld.parsing.events import events_from
+from rlld.parsing.result import Parse
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import save_run
-from rlld.types import Parse
 
 RATE = 16_000
 CLASSES = ("Bell", "Dog_bark", "Rain", "Silence")

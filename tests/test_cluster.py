@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from rlld import cluster
 from rlld.bench import runs
 from rlld.bench.runs import SCORES, Terms, plan
-from rlld.cluster import NodeError, await_file, each_on_ray
 from rlld.errors import RlldError
-from rlld.features.clips import find_clips
 from rlld.features.to_files import extract_files
+from rlld.media.files import find_clips
+from rlld.utils import cluster
+from rlld.utils.cluster import NodeError, await_file, each_on_ray
 
 BENCH = ("--seeds", "3", "--updates", "400", "--recipes", "han,weak", "--device", "cpu")
 """Runs that last longer than a worker outlives its node, a second or two."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from rlld import compute
-from rlld.compute import Compute
 from rlld.errors import RlldError
+from rlld.utils import compute
+from rlld.utils.compute import Compute
 
 
 @pytest.fixture(autouse=True)

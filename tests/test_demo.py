@@ -7,9 +7,9 @@ import sys
 import torch
 
 from rlld.data.dataset import load_data
-from rlld.demo import _program, _telling
-from rlld.evaluation import bare_tags
+from rlld.evaluation.scoring import bare_tags
 from rlld.metrics.reference import ten_scores
+from rlld.workflows.demo import _program, _telling
 
 
 def test_the_shown_clip_has_events_of_one_track_alone(tiny_data):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import rlld
 from rlld.cli.info import collect
-from rlld.extras import EXTRAS
+from rlld.utils.extras import EXTRAS
 
 SOURCE = Path(rlld.__file__).parent
 PROJECT = SOURCE.parents[1] / "pyproject.toml"

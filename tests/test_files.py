@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from rlld.errors import RlldError
-from rlld.files import held, write_text, written_aside
+from rlld.utils.files import held, write_text, written_aside
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -54,7 +54,7 @@ def test_what_is_held_is_not_held_twice(tmp_path):
 def test_a_killed_process_holds_nothing(tmp_path):
     path = tmp_path / "file.txt"
     program = (
-        "import os, signal, sys; from pathlib import Path; from rlld.files import held\n"
+        "import os, signal, sys; from pathlib import Path; from rlld.utils.files import held\n"
         "with held(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", program, path], check=False).returncode == -9

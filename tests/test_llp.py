@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rlld.llp
+import rlld.workflows.llp
 from beside import CLIP
 from cli_kit import called
 from features.clips_kit import beep, flashes, write_test_clip
 from features.random_weights import FILES, write_random_weights
 from rlld.cli import _main
 from rlld.data.annotations import read_weak
-from rlld.data.check import check
+from rlld.data.checks.check import check
+from rlld.data.checks.verify import verify
 from rlld.data.dataset import DataSet, load_data
 from rlld.data.spec import LLP_SPEC
-from rlld.data.verify import verify
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.job import Where
-from rlld.llp import finished, from_clips, from_features
+from rlld.workflows.llp import finished, from_clips, from_features
 
 HERE = Where(1)
 FILES_OF_LLP = ["invented_llp", pytest.param("shared_llp", marks=pytest.mark.llp)]
@@ -152,7 +152,7 @@ def test_an_interrupted_call_goes_on(clips, invented_llp, tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(rlld.llp, "pack", stop)
+        patched.setattr(rlld.workflows.llp, "pack", stop)
         with pytest.raises(KeyboardInterrupt):
             from_clips(invented_llp, clips, tmp_path / "D", "light", None, HERE)
     assert not finished(tmp_path / "D")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import rlld
 from rlld.errors import RlldError
-from rlld.names import inside, require_name
+from rlld.utils.names import inside, require_name
 
 SOURCE = Path(rlld.__file__).parent
 
@@ -107,10 +107,10 @@ def test_links_out_of_the_folder_are_refused(tmp_path):
 MADE_HERE = frozenset(
     {
         # Hashes and titles that the code itself makes.
-        "bench/annotations.py: runs / job.key",
-        "bench/annotations.py: out / f\"annotations-{measure.replace('_', '-')}\"",
-        "bench/costs.py: out / f'table3.{suffix}'",
-        "bench/curves.py: settings.runs / outcome.job.key",
+        "bench/studies/annotations.py: runs / job.key",
+        "bench/studies/annotations.py: out / f\"annotations-{measure.replace('_', '-')}\"",
+        "bench/studies/costs.py: out / f'table3.{suffix}'",
+        "bench/studies/curves.py: settings.runs / outcome.job.key",
         "bench/runs.py: cache.absolute() / job.key",
         "bench/runs.py: folder.parent / NETWORKS / source_fingerprint()",
         "bench/tables.py: out / f'{stem}.{suffix}'",
@@ -118,25 +118,25 @@ MADE_HERE = frozenset(
         "cli/bench_curves.py: args.out / f'figure{number}'",
         "cli/bench_curves.py: args.out / name.replace('_', '-')",
         "cli/suggest.py: folder / f'suggest-{args.split}.csv'",
-        "data/render/dataset.py: out / VIDEOS / f'{video}.mp4'",
-        "demo.py: out / 'data' / 'videos' / f'{video}.mp4'",
-        "demo.py: out / name",
+        "synthetic/clips/dataset.py: out / VIDEOS / f'{video}.mp4'",
+        "workflows/demo.py: out / 'data' / 'videos' / f'{video}.mp4'",
+        "workflows/demo.py: out / name",
         "training/seeds.py: out / f'seed-{seed}'",
         "training/shelf.py: folder / f'{key}.safetensors'",
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/weights.py: weights_folder() / published.file",
         "features/weights.py: weights_folder() / published.file",
-        "teaching.py: folder / EMBEDDINGS / models / f'{split}.safetensors'",
-        "teaching.py: folder / EMBEDDINGS / models",
+        "workflows/pseudo_scores.py: folder / EMBEDDINGS / models / f'{split}.safetensors'",
+        "workflows/pseudo_scores.py: folder / EMBEDDINGS / models",
         "report/templates.py: Path(__file__).parent / 'assets' / name",
         "recipe.py: RECIPES / f'{name}.yaml'",
         # Constants that a loop or a choice goes through, and splits.
-        "data/check.py: folder / name",
+        "data/checks/check.py: folder / name",
         "data/pack.py: out / (SKIPPED_FILE if skip else PROBLEMS_FILE)",
         "data/pack.py: out / name",
         "data/store.py: folder / 'features' / f'{split}.safetensors'",
-        "data/verify.py: path / name",
-        "publishing.py: run.path / name",
+        "data/checks/verify.py: path / name",
+        "workflows/push.py: run.path / name",
         "tracking/results.py: folder / name",
         # Method, data set and seed of a benchmark, without slashes.
         "tracking/tensorboard.py: place.folder / 'tensorboard' / named",
@@ -144,7 +144,7 @@ MADE_HERE = frozenset(
         # A division of numbers that are called like paths elsewhere.
         "denoisers/reinforced/topk.py: own / total",
         # The one place.
-        "names.py: folder / name",
+        "utils/names.py: folder / name",
     }
 )
 """Joins of names that no file, data set or run says."""
@@ -152,7 +152,7 @@ MADE_HERE = frozenset(
 
 def test_nothing_else_joins_names_to_folders():
     found = set(_joins())
-    # What is new here either comes from a file, and is joined by rlld.names.inside, or is listed.
+    # What is new here comes from a file, and is joined by rlld.utils.names.inside, or is listed.
     assert sorted(found - MADE_HERE) == []
     assert sorted(MADE_HERE - found) == []
 

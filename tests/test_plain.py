@@ -13,9 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rlld
-from rlld.config import read_yaml
 from rlld.errors import RlldError
-from rlld.plain import DEEPEST, MOST_BYTES, MOST_VALUES, json_text, json_value, parsed, yaml_value
+from rlld.utils.config import read_yaml
+from rlld.utils.plain import (
+    DEEPEST,
+    MOST_BYTES,
+    MOST_VALUES,
+    json_text,
+    json_value,
+    parsed,
+    yaml_value,
+)
 
 SOURCE = Path(rlld.__file__).parent
 

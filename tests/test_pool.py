@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rlld.errors import RlldError
-from rlld.pool import each
+from rlld.utils.pool import each
 
 
 def square_or_fail(task: int) -> int:
@@ -57,7 +57,7 @@ def say_and_sleep(folder: str) -> None:
 def test_workers_die_with_their_parent(tmp_path):
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from rlld.pool import each; from test_pool import say_and_sleep\n"
+        "from rlld.utils.pool import each; from test_pool import say_and_sleep\n"
         "if __name__ == '__main__': list(each(say_and_sleep, [sys.argv[2]] * 2, 2))"
     )
     script = tmp_path / "script.py"

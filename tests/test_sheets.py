@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 import rlld
 from rlld.bench.comparison import Comparison, Row
-from rlld.bench.curves import Recorded, draw
 from rlld.bench.runs import Terms
+from rlld.bench.studies.curves import Recorded, draw
 from rlld.bench.tables import csv_text
 from rlld.data.answers import answer_text, read_answers
 from rlld.errors import RlldError
 from rlld.export import csv_events
-from rlld.sheets import SheetError, read_sheet, sheet_text
 from rlld.taxonomy import Taxonomy
+from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 BEGINNINGS = st.sampled_from(["", "=", "+", "-", "@", "\t", "\r", "'", "''=", '"', "\n"])
 CELLS = st.builds(str.__add__, BEGINNINGS, st.text(st.characters(exclude_categories=("Cs",))))

@@ -12,8 +12,7 @@ import torch
 from models_kit import write_clap, write_clip
 from rlld.cli import main
 from rlld.data.dataset import load_split
-from rlld.data.render.dataset import RenderConfig, render
-from rlld.data.scores import combinations, load_scores, scores_path
+from rlld.data.similarities import combinations, load_scores, scores_path
 from rlld.data.spec import FILE_NAME, read_spec, spec_text
 from rlld.data.store import read_store
 from rlld.denoisers import lsld, valor, vaplan
@@ -22,8 +21,9 @@ from rlld.features import load_extractor
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
 from rlld.features.weights import VARIABLE
+from rlld.synthetic.clips.dataset import RenderConfig, render
 from rlld.taxonomy import LLP
-from rlld.teaching import (
+from rlld.workflows.pseudo_scores import (
     ClassScorer,
     CombinationScorer,
     cosines,

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from rlld.data.annotations import write_dense, write_weak
-from rlld.data.scores import scores_path
-from rlld.data.simulate.labels import SplitLabels
-from rlld.data.simulate.scores import draw_scores, score_specs
+from rlld.data.similarities import scores_path
 from rlld.data.spec import FILE_NAME, AnnotationFiles, DataSpec, StreamSpec, spec_text
 from rlld.data.store import StoreWriter, store_path
+from rlld.synthetic.features.labels import SplitLabels
+from rlld.synthetic.features.scores import draw_scores, score_specs
 
 CLASSES = ("Bell", "Drum", "Horse", "Rain")
 COUNTS = {"train": 48, "validation": 20, "test": 12}

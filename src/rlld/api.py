@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlld.compute import Compute
 from rlld.data.dataset import DataSet, load_data
-from rlld.evaluation import Evaluation
-from rlld.evaluation import evaluate as evaluate_run
-from rlld.parsing.parse import Features
+from rlld.evaluation.scoring import Evaluation
+from rlld.evaluation.scoring import evaluate as evaluate_run
 from rlld.parsing.parse import parse as parse_with
+from rlld.parsing.result import Features, Parse
 from rlld.recipe import Recipe, load_recipe
 from rlld.tracking import Tracking, tracker_names
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
-from rlld.types import Parse
+from rlld.utils.compute import Compute
 
 
 def train(
@@ -72,7 +71,7 @@ def evaluate(
     *,
     by_tags: bool = False,
 ) -> Evaluation:
-    """Scores a run; see ``rlld.evaluation.evaluate``.
+    """Scores a run; see ``rlld.evaluation.scoring.evaluate``.
 
     Args:
         run: A run, its folder, or ``hub:owner/name``.

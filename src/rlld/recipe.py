@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlld.config import apply_overrides, from_dict, read_yaml, to_dict
 from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network, built
-from rlld.plain import kind_of
-from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
 from rlld.training.schedule import Schedule
 from rlld.training.selection import Selection
 from rlld.training.supervision import Supervision
+from rlld.utils.config import apply_overrides, from_dict, read_yaml, to_dict
+from rlld.utils.plain import kind_of
+from rlld.utils.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec

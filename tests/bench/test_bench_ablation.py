@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rlld.bench import ablation as module
-from rlld.bench.ablation import ABLATIONS, Ablation, ablation
-from rlld.bench.denoising import Settings
+from rlld.bench.studies import ablation as module
+from rlld.bench.studies.ablation import ABLATIONS, Ablation, ablation
+from rlld.bench.studies.denoisers import Settings
 from rlld.recipe import load_recipe
 
 

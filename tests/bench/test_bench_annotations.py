@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from rlld.bench import annotations
-from rlld.bench.annotations import Point, learning_curves
-from rlld.bench.denoising import Settings
+from rlld.bench.studies import annotations
+from rlld.bench.studies.annotations import Point, learning_curves
+from rlld.bench.studies.denoisers import Settings
 from rlld.data.spec import Priors
 from rlld.recipe import RECIPES
 

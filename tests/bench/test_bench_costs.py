@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from rlld.bench.costs import RECIPES, block, costs, remarks_of, write_costs
-from rlld.bench.denoising import Settings
+from rlld.bench.studies.costs import RECIPES, block, costs, remarks_of, write_costs
+from rlld.bench.studies.denoisers import Settings
 from rlld.data.dataset import load_data
 from rlld.recipe import load_recipe
 

@@ -8,9 +8,17 @@ import json
 import numpy as np
 import pytest
 
-from rlld.bench import curves
-from rlld.bench.curves import LEARNERS, PROTOCOLS, Recorded, deviation, draw, record, smoothed
-from rlld.bench.denoising import Settings
+from rlld.bench.studies import curves
+from rlld.bench.studies.curves import (
+    LEARNERS,
+    PROTOCOLS,
+    Recorded,
+    deviation,
+    draw,
+    record,
+    smoothed,
+)
+from rlld.bench.studies.denoisers import Settings
 from rlld.errors import RlldError
 
 QUICK = {

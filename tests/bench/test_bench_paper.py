@@ -8,8 +8,16 @@ from itertools import chain
 import pytest
 
 from rlld.bench.comparison import published_scores
-from rlld.bench.denoising import Settings
-from rlld.bench.paper import FIGURES, PRINTED, TABLES, draw_figure, draw_table, figure, table
+from rlld.bench.studies.denoisers import Settings
+from rlld.bench.studies.paper import (
+    FIGURES,
+    PRINTED,
+    TABLES,
+    draw_figure,
+    draw_table,
+    figure,
+    table,
+)
 from rlld.bench.tables import write_tables
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe, recipe_names
@@ -51,7 +59,9 @@ def test_a_table_is_written_in_every_form(tiny_data, tmp_path):
 
 def test_own_terms_leave_every_recipe_its_length_and_selection(tiny_data, tmp_path, monkeypatch):
     jobs = []
-    monkeypatch.setattr("rlld.bench.denoising.run_all", lambda found, *_: jobs.extend(found) or [])
+    monkeypatch.setattr(
+        "rlld.bench.studies.denoisers.run_all", lambda found, *_: jobs.extend(found) or []
+    )
     made = table(1, Settings((tiny_data,), tmp_path), ["han", "jomold"], conditions="own")
     for job in jobs:
         published = load_recipe(job.method)

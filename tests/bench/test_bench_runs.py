@@ -16,9 +16,9 @@ import pytest
 
 import rlld
 from rlld.bench import runs
-from rlld.bench.denoising import Settings, denoising
 from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import SCORES, Failure, Terms, common_terms, plan, run_all
+from rlld.bench.studies.denoisers import Settings, denoising
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
 from rlld.recipe import recipe_names
@@ -55,7 +55,7 @@ def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path
         "selection.score": "segment_type",
         "selection.reward_share": 0.667,
     }
-    compute = rlld.compute.Compute("cpu", threads=1)
+    compute = rlld.utils.compute.Compute("cpu", threads=1)
     run = rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
     assert result.scores == rlld.evaluate(run, "test").scores.as_dict()
     assert "--schedule.updates 6" in job.command

@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from rlld.bench import signal as module
-from rlld.bench.signal import (
+from rlld.bench.studies import signal as module
+from rlld.bench.studies.signal import (
     CONSTANT,
     EPISODE,
     KEEP_ALL,
@@ -23,13 +23,13 @@ from rlld.bench.signal import (
     removals,
     signal,
 )
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
-from rlld.denoisers.given import Given
+from rlld.denoisers._given import Given
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
 from rlld.training.predicting import predict_split
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 
 
 @pytest.fixture(scope="module")

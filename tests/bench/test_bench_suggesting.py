@@ -9,7 +9,7 @@ import torch
 
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.suggesting import HEADER, doubt, suggest, suggestion_text
+from rlld.evaluation.suggest import HEADER, doubt, suggest, suggestion_text
 
 
 def entropy(p: float) -> float:

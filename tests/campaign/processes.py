@@ -11,9 +11,26 @@ import traceback
 from pathlib import Path
 
 PRELOADED = (
-    *("rlld.cli", "rlld.cli.train", "rlld.training.loop", "rlld.data.simulate.writing", "tyro"),
-    *("rlld.data.pack", "rlld.features.to_stores", "rlld.features.to_files", "rlld.demo", "av"),
-    *("rlld.features.light", "rlld.bench.denoising", "rlld.bench.tables", "rlld.report.tables"),
+    *(
+        "rlld.cli",
+        "rlld.cli.train",
+        "rlld.training.loop",
+        "rlld.synthetic.features.writing",
+        "tyro",
+    ),
+    *(
+        "rlld.data.pack",
+        "rlld.features.to_stores",
+        "rlld.features.to_files",
+        "rlld.workflows.demo",
+        "av",
+    ),
+    *(
+        "rlld.features.extractors.light",
+        "rlld.bench.studies.denoisers",
+        "rlld.bench.tables",
+        "rlld.report.tables",
+    ),
     *("rlld.denoisers.jomold", "rlld.denoisers.ma", "rlld.denoisers.reinforced.labelwise"),
 )
 
@@ -64,7 +81,7 @@ def _settle(cwd: Path, log: Path) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The consoles were made in the parent and write to its stream objects.
-    from rlld import console
+    from rlld.utils import console
 
     console.OUT.file, console.ERR.file = sys.stdout, sys.stderr
     # Pools start fresh interpreters, which would run the campaign's main module again.

@@ -20,14 +20,14 @@ import yaml
 
 from campaign.archives import hostile_pickles
 from rlld.data.dataset import load_data
-from rlld.data.simulate.writing import simulate
 from rlld.data.spec import LLP_SPEC, DataSpec, read_spec
 from rlld.export import csv_events, json_events
+from rlld.parsing.result import Event, Parse
 from rlld.recipe import RECIPES, load_recipe
+from rlld.synthetic.features.writing import simulate
 from rlld.taxonomy import Taxonomy
 from rlld.training.loop import train
 from rlld.training.trainer import Trainer
-from rlld.types import Event, Parse
 
 CLASSES = ("Speech", "Dog", "Car")
 UNFINISHED = {"schedule.updates": 12, "schedule.batch_size": 6, "network.hidden": 8}

@@ -18,26 +18,26 @@ from campaign.archives import checkpoint_case, npy_case, rezip, safetensors_case
 from campaign.mutations import mutated, overwritten, reshaped, yaml_case
 from campaign.samples import UNFINISHED, Samples, buffer, put, quiet
 from campaign.target import target
-from rlld.data.check import check
+from rlld.data.checks.check import check
 from rlld.data.dataset import load_data
 from rlld.data.pack import FeatureFinder
 from rlld.data.spec import spec_from
 from rlld.data.store import StoreWriter, read_store, verify_store
-from rlld.denoisers.exchange_file import read_exchange
+from rlld.denoisers._exchange_file import read_exchange
 from rlld.denoisers.jomold import read_ratios
 from rlld.features import load_extractor
+from rlld.features.extractors._towers import read_state
 from rlld.features.job import Task
-from rlld.features.state import read_state
 from rlld.features.to_files import Manifest
-from rlld.files import sha256
-from rlld.networks.convert import convert_file, read_checkpoint
+from rlld.media.playable import page_clip
 from rlld.parsing.sources import stored_features
 from rlld.recipe import load_recipe
-from rlld.report.clip import page_clip
 from rlld.training.held_out import load_held_out
 from rlld.training.loop import train
 from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.state import load_state
+from rlld.utils.files import sha256
+from rlld.workflows.convert import convert_file, read_checkpoint
 
 
 def hurt(rng: random.Random, path: Path, samples: Samples) -> None:

@@ -17,11 +17,11 @@ from rlld.data.dataset import load_data
 from rlld.data.spec import read_spec, spec_text
 from rlld.export import csv_events, json_events
 from rlld.features import extractor_configs
-from rlld.features.state import read_config
+from rlld.features.extractors._towers import read_config
+from rlld.parsing.result import notebook_html
+from rlld.parsing.text import dumps
 from rlld.recipe import load_recipe
-from rlld.report.notebook import notebook_html
 from rlld.report.page import render_page
-from rlld.report.text import dumps
 from rlld.training.loop import train
 
 RECIPES = ("han", "rlld", "rlld-labelwise", "jomold", "ma")

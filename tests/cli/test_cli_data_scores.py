@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rlld.data.dataset import load_split
-from rlld.data.scores import load_scores
+from rlld.data.similarities import load_scores
 
 
 def test_published_pseudo_labels_are_imported(

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from parse_kit import make_clip, make_run
-from rlld.console import LEAST
+from rlld.utils.console import LEAST
 
 RLLD = (sys.executable, "-m", "rlld")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rlld.cli import main
-from rlld.files import held, owned
+from rlld.utils.files import held, owned
 
 SPEC = """\
 name: birds

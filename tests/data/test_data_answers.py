@@ -9,7 +9,7 @@ import torch
 
 from rlld.data.add_answers import add_answers
 from rlld.data.answers import Answer, answered, read_answers, write_answers
-from rlld.data.check import check
+from rlld.data.checks.check import check
 from rlld.data.dataset import load_split
 from rlld.data.spec import read_spec
 from rlld.errors import RlldError

@@ -12,7 +12,7 @@ import torch
 
 from llp_kit import AUDIO, DAMAGED, damaged
 from rlld import RlldError
-from rlld.data.check import CheckReport, check
+from rlld.data.checks.check import CheckReport, check
 from rlld.data.dataset import load_data, load_split
 from rlld.data.pack import pack
 from rlld.data.spec import LLP_SPEC, DataSpec, spec_text

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from rlld.data.check import check
+from rlld.data.checks.check import check
 from rlld.data.dataset import load_split
-from rlld.data.scores import combinations, load_scores, pack_scores, scores_files, scores_path
-from rlld.data.simulate.writing import simulate
+from rlld.data.similarities import combinations, load_scores, pack_scores, scores_files, scores_path
 from rlld.data.spec import FILE_NAME, read_spec, spec_text
 from rlld.errors import RlldError
+from rlld.synthetic.features.writing import simulate
 
 
 def test_combinations_stand_in_the_published_order():

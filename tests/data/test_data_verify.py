@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from features.clips_kit import beep, flashes, write_test_clip
 from rlld.cli import _main
-from rlld.data.feature_comparison import Pair
-from rlld.data.feature_faults import faults
-from rlld.data.feature_statistics import GROUPS, Gatherer, StreamStatistics, chosen
-from rlld.data.simulate.writing import simulate
+from rlld.data.checks.comparison import Pair
+from rlld.data.checks.faults import faults
+from rlld.data.checks.statistics import GROUPS, Gatherer, StreamStatistics, chosen
+from rlld.data.checks.verify import read_reference, verify
 from rlld.data.store import read_store, store_path
-from rlld.data.verify import read_reference, verify
 from rlld.errors import RlldError
+from rlld.synthetic.features.writing import simulate
 
 Array = NDArray[np.float32]
 Videos = dict[str, Array]
@@ -351,7 +351,7 @@ def test_light_features_of_other_clips_agree(tmp_path):
 
 
 def manifest(folder: Path, stream: dict[str, object], name: str, parameters: object) -> None:
-    from rlld.files import sha256
+    from rlld.utils.files import sha256
 
     files = sorted((folder / name).glob("*.npy"))
     clips = {file.stem: {"sha256": {"visual_2d": sha256(file)}} for file in files}

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
-from rlld.data.render.canvas import Canvas
-from rlld.data.render.dataset import RenderConfig, render
-from rlld.data.render.labels import draw_dataset, rendered_classes
-from rlld.data.render.pictures import PICTURES
-from rlld.data.render.scene import HEIGHT, WIDTH, Scene, frames_of, sound_of
-from rlld.data.render.sounds import RATE, SOUNDS, Voice
 from rlld.data.spec import SPLITS, read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.decode import Clip
-from rlld.features.views import Pictures, Sound
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures, Sound
+from rlld.synthetic.clips.canvas import Canvas
+from rlld.synthetic.clips.dataset import RenderConfig, render
+from rlld.synthetic.clips.labels import draw_dataset, rendered_classes
+from rlld.synthetic.clips.pictures import PICTURES
+from rlld.synthetic.clips.scene import HEIGHT, WIDTH, Scene, frames_of, sound_of
+from rlld.synthetic.clips.sounds import RATE, SOUNDS, Voice
 
 STREAMS = load_extractor("light").streams(1.0)
 SMALL = RenderConfig((3, 1, 1), 3, seed=2)

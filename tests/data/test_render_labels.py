@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
-from rlld.data.render.labels import draw_dataset, draw_weak, rendered_classes, restrict
-from rlld.data.simulate.labels import generator
-from rlld.data.simulate.statistics import load_statistics
 from rlld.data.spec import LLP_SPEC
+from rlld.synthetic.clips.labels import draw_dataset, draw_weak, rendered_classes, restrict
+from rlld.synthetic.features.labels import generator
+from rlld.synthetic.features.statistics import load_statistics
 from rlld.taxonomy import LLP
 
 

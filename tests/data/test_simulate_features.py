@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rlld.data.simulate import features, presets
-from rlld.data.simulate.drawn import draw_labels
-from rlld.data.simulate.labels import generator
-from rlld.data.simulate.presets import AUDIO, CONFUSED, DIMENSIONS, PRESETS, VISUAL, Difficulty
-from rlld.data.simulate.statistics import load_statistics
-from rlld.data.simulate.writing import LEVELS, appearances
+from rlld.synthetic.features import features, presets
+from rlld.synthetic.features.drawn import draw_labels
+from rlld.synthetic.features.labels import generator
+from rlld.synthetic.features.presets import AUDIO, CONFUSED, DIMENSIONS, PRESETS, VISUAL, Difficulty
+from rlld.synthetic.features.statistics import load_statistics
+from rlld.synthetic.features.writing import LEVELS, appearances
 from rlld.taxonomy import LLP
 
 SILENT = Difficulty(0.6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

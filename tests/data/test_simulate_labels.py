@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from rlld.config import from_dict
-from rlld.data.simulate import drawn, statistics
-from rlld.data.simulate.copied import copy_events, read_annotations
-from rlld.data.simulate.labels import SplitLabels, generator
-from rlld.data.simulate.statistics import Statistics, load_statistics
 from rlld.data.spec import LLP_FILES, LLP_SPEC
 from rlld.metrics import scores
+from rlld.synthetic.features import drawn, statistics
+from rlld.synthetic.features.copied import copy_events, read_annotations
+from rlld.synthetic.features.labels import SplitLabels, generator
+from rlld.synthetic.features.statistics import Statistics, load_statistics
 from rlld.taxonomy import LLP
+from rlld.utils.config import from_dict
 
 VIDEOS = 8000
 PUBLISHED_STATES = (
@@ -50,7 +50,7 @@ def train(known: Statistics) -> SplitLabels:
 
 
 def test_shipped_statistics_are_those_of_the_real_files(shared_llp: Path) -> None:
-    shipped = files("rlld.data.simulate").joinpath(statistics.FILE_NAME).read_text()
+    shipped = files("rlld.synthetic.features").joinpath(statistics.FILE_NAME).read_text()
     labels = read_annotations(shared_llp, LLP_FILES, LLP_SPEC)
     annotated = (labels["validation"], labels["test"])
     made = statistics.statistics_from_annotations(
@@ -87,7 +87,7 @@ def test_statistics_of_invented_videos_by_hand(invented_llp: Path, tmp_path: Pat
 
 def test_module_makes_the_shipped_file(shared_llp: Path, tmp_path: Path) -> None:
     statistics.main([str(shared_llp), str(tmp_path / "made.json")])
-    shipped = files("rlld.data.simulate").joinpath(statistics.FILE_NAME).read_text()
+    shipped = files("rlld.synthetic.features").joinpath(statistics.FILE_NAME).read_text()
     assert (tmp_path / "made.json").read_text() == shipped
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rlld.data.simulate import masks
-from rlld.data.simulate.masks import MaskCounts
+from rlld.synthetic.features import masks
+from rlld.synthetic.features.masks import MaskCounts
 
 
 def as_masks(*texts: str) -> np.ndarray:

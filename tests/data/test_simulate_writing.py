@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from rlld.data.dataset import Split, load_data, load_split
-from rlld.data.simulate import writing
-from rlld.data.simulate.copied import copy_events, read_annotations
-from rlld.data.simulate.writing import simulate
 from rlld.data.spec import LLP_FILES, LLP_SPEC, SPLITS
 from rlld.data.store import read_store, store_path, verify_store
 from rlld.errors import RlldError
+from rlld.synthetic.features import writing
+from rlld.synthetic.features.copied import copy_events, read_annotations
+from rlld.synthetic.features.writing import simulate
 from rlld.taxonomy import LLP
 
 SMALL = (300, 20, 30)

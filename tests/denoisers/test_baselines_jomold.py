@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.denoisers import jomold
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 

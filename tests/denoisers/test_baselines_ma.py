@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.denoisers import ma
-from rlld.denoisers.exchange_file import read_exchange, write_exchange
+from rlld.denoisers._exchange_file import read_exchange, write_exchange
 from rlld.errors import RlldError
-from rlld.evaluation import keep_probabilities
+from rlld.evaluation.scoring import keep_probabilities
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 

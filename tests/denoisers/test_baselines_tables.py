@@ -6,15 +6,15 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.data.split import Split
 from rlld.denoisers import constant
 from rlld.denoisers.base import Context
 from rlld.errors import RlldError
-from rlld.evaluation import keep_probabilities, load_for
+from rlld.evaluation.scoring import keep_probabilities, load_for
 from rlld.recipe import load_recipe
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 from tiny import SPEC
 
 COMPUTE = Compute(device="cpu", threads=1)

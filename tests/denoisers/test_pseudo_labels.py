@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data, load_split
-from rlld.data.simulate.writing import simulate
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.denoisers import lsld, valor, vaplan
 from rlld.denoisers.base import Context
 from rlld.errors import RlldError
-from rlld.evaluation import keep_probabilities
+from rlld.evaluation.scoring import keep_probabilities
 from rlld.recipe import load_recipe
+from rlld.synthetic.features.writing import simulate
 from rlld.training.loop import train
 from rlld.types import Prediction
+from rlld.utils.compute import Compute
 
 SPEC = DataSpec(
     "small", ("a", "b", "c"), 4, 1.0, {"audio": StreamSpec(1), "visual_2d": StreamSpec(1)}

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 
-from rlld.config import from_dict, to_dict
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context
@@ -21,8 +20,9 @@ from rlld.denoisers.reinforced import Config, InterReward, TerminalReward, actio
 from rlld.denoisers.reinforced.denoiser import Reinforced
 from rlld.denoisers.reinforced.reinforce import Reinforce
 from rlld.errors import RlldError
-from rlld.registry import DENOISERS
 from rlld.types import Batch, ModalityLabels
+from rlld.utils.config import from_dict, to_dict
+from rlld.utils.registry import DENOISERS
 
 SPEC = DataSpec(
     "toy", ("a", "b", "c"), 3, 1.0, {"audio": StreamSpec(3), "visual_2d": StreamSpec(3)}

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data, load_split
 from rlld.data.spec import Priors
 from rlld.denoisers.reinforced.judge import (
@@ -25,13 +24,14 @@ from rlld.denoisers.reinforced.judge import (
 )
 from rlld.denoisers.reinforced.options import Config, Labelwise
 from rlld.denoisers.reinforced.priors import predictability_rates, prior_keep, prior_rates
-from rlld.denoising import teachers
 from rlld.errors import RlldError
-from rlld.evaluation import keep_probabilities
+from rlld.evaluation.labels import teachers
+from rlld.evaluation.scoring import keep_probabilities
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import load_run
 from rlld.training.selection import partition
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 from scipy_free import slow_auc, slow_logistic
 
 COMPUTE = Compute(device="cpu", threads=1)

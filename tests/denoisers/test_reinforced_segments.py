@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data, load_split
-from rlld.data.scores import load_scores
-from rlld.data.simulate.writing import simulate
+from rlld.data.similarities import load_scores
 from rlld.denoisers.reinforced.options import Segments, TopK
 from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.denoisers.reinforced.topk import longest_prefix, select
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
+from rlld.synthetic.features.writing import simulate
 from rlld.training.loop import train
 from rlld.types import ModalityLabels
+from rlld.utils.compute import Compute
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.data.split import Split
@@ -32,6 +31,7 @@ from rlld.objectives.mil import Config as MILConfig
 from rlld.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
 
 SPEC = DataSpec(
     "toy", ("a", "b", "c"), 2, 1.0, {"audio": StreamSpec(3), "visual_2d": StreamSpec(4)}

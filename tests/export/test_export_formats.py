@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rlld.errors import RlldError
 from rlld.export import csv_events, format_names, json_events, load_format
-from rlld.types import Event, Parse
+from rlld.parsing.result import Event, Parse
 
 CLASSES = ("Dog", "Frying_(food)", 'a "b" & <c>')
 probability = st.floats(0, 1)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.features.base import ClipFeatures
-from rlld.features.decode import Clip
 from rlld.features.job import Task, extract_task
-from rlld.features.views import Pictures, Sound
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures, Sound
 
 
 def seen(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rlld.extras import optional
+from rlld.utils.extras import optional
 
 FILES = {
     "vggish": "vggish-10086976.pth",

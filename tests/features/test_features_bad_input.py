@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from clips_kit import beep, flashes, seen, write_test_clip
 
-from rlld.features.clips import find_clips
-from rlld.features.decode import Clip
 from rlld.features.job import Where
 from rlld.features.to_files import extract_files
-from rlld.features.views import Pictures
+from rlld.media.decode import Clip
+from rlld.media.files import find_clips
+from rlld.media.views import Pictures
 
 QUADRANTS = np.array([[30, 90], [150, 210]])
 """Brightness of the four quarters of a picture, as a person sees them."""

@@ -14,15 +14,16 @@ from scipy.signal import get_window
 from models_kit import CLAP_WIDTH, laion_state, small_clap, write_clap, write_roberta_words
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
-from rlld.extras import optional
-from rlld.features import clap_audio, load_extractor
-from rlld.features.clap import Config
-from rlld.features.clap_weights import description, renamed
-from rlld.features.state import COMPUTED
-from rlld.features.text import ROBERTA_WORDS
-from rlld.features.views import Segment, Sound
+from rlld.features import load_extractor
+from rlld.features.extractors import _clap_audio as clap_audio
+from rlld.features.extractors._clap_weights import description, renamed
+from rlld.features.extractors._language import ROBERTA_WORDS
+from rlld.features.extractors._towers import COMPUTED
+from rlld.features.extractors.clap import Config
 from rlld.features.weights import VARIABLE
+from rlld.media.views import Segment, Sound
 from rlld.networks import valor
+from rlld.utils.extras import optional
 
 CPU = torch.device("cpu")
 UNFUSED = "630k-audioset-best.pt"

@@ -13,13 +13,13 @@ from PIL import Image
 
 from models_kit import CLIP_WIDTH, small_clip, write_clip, write_clip_words
 from rlld.errors import RlldError
-from rlld.extras import optional
 from rlld.features import extractor_configs, load_extractor
-from rlld.features.clip import MEAN, STD, Config, prepared, view_of
-from rlld.features.decode import Clip
-from rlld.features.text import CLIP_WORDS, load_tokenizer
-from rlld.features.views import Pictures, Segment
+from rlld.features.extractors._language import CLIP_WORDS, load_tokenizer
+from rlld.features.extractors.clip import MEAN, STD, Config, prepared, view_of
 from rlld.features.weights import VARIABLE
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures, Segment
+from rlld.utils.extras import optional
 
 CPU = torch.device("cpu")
 
@@ -102,7 +102,7 @@ def test_all_pictures_are_scaled_and_cut_nearly_as_clip_does(tmp_path):
     # A picture with structure, through the same scaler as a decoder's frame.
     import av
 
-    from rlld.features.pictures import Scaler
+    from rlld.media.pictures import Scaler
 
     rng = np.random.default_rng(1)
     rough = rng.integers(0, 256, (9, 16, 3)).astype(np.uint8)

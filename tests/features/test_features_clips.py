@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
-from rlld.features.clips import clips_of_videos, find_clips, media_files, named
+from rlld.media.files import clips_of_videos, find_clips, media_files, named
 
 
 def made(folder: Path, *names: str) -> Path:

@@ -14,7 +14,7 @@ from clips_kit import beep, flashes, seen
 from scipy.signal import resample_poly
 
 from rlld.errors import RlldError
-from rlld.features.decode import Clip, probe, segment_count
+from rlld.media.decode import Clip, probe, segment_count
 
 SMALL = (16, 12)
 
@@ -276,8 +276,8 @@ def test_a_playlist_cannot_reach_the_network(tmp_path):
 
 MEASURE = """
 import resource, sys
-from rlld.features.decode import Clip
-from rlld.features.views import Pictures, Sound
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures, Sound
 views = Sound(16000), Sound(48000), Pictures(8, 64, 48), Pictures(8, 32, 32, short_side=40)
 count = sum(1 for _ in Clip(sys.argv[1]).segments(1.0, views))
 print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -18,11 +18,11 @@ from clips_kit import beep, crashing_over_bb, flashes, write_test_clip
 from rlld.data.spec import read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.clips import find_clips
 from rlld.features.job import Where
 from rlld.features.to_files import extract_files
 from rlld.features.to_stores import extract_dataset, fitted
-from rlld.files import owned
+from rlld.media.files import find_clips
+from rlld.utils.files import owned
 
 NAMES = ("aa", "bb", "-cc", "dd", "ee", "ff")
 
@@ -329,5 +329,6 @@ def test_a_clip_that_crashes_its_worker_is_named_and_costs_itself(clips, tmp_pat
 
 
 def test_workers_need_no_torch():
-    code = "import sys, rlld.features.job, rlld.features.light; sys.exit('torch' in sys.modules)"
+    needed = "rlld.features.job, rlld.features.extractors.light"
+    code = f"import sys, {needed}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,10 +13,10 @@ from rlld.errors import RlldError
 from rlld.features import extractor_configs, load_extractor
 from rlld.features.base import Extractor, flat, per_segment
 from rlld.features.batched import each_batched
-from rlld.features.decode import Clip
 from rlld.features.job import Task
 from rlld.features.joint import Joint
-from rlld.features.views import CHUNK, Pictures, Sound
+from rlld.media.decode import Clip
+from rlld.media.views import CHUNK, Pictures, Sound
 
 
 class Loudness(Extractor):
@@ -97,7 +97,7 @@ def test_chunks_begin_at_multiples_of_ten(clips):
 
 def test_a_clip_is_decoded_once_for_all(clips, monkeypatch):
     opened = []
-    from rlld.features import decode, reading
+    from rlld.media import decode, reading
 
     real = decode.open_media
     for module in (decode, reading):

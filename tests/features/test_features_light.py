@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from clips_kit import beep, flashes
 
-from rlld.data.render.labels import rendered_classes
-from rlld.data.render.scene import Scene, frames_of, sound_of
 from rlld.errors import RlldError
-from rlld.features import EXTRACTORS, load_extractor
-from rlld.features.light import (
+from rlld.features import load_extractor
+from rlld.features.extractors.light import (
     BAND_GROUPS,
     Config,
     audio_row,
@@ -21,6 +19,9 @@ from rlld.features.light import (
     picture_row,
     ycc,
 )
+from rlld.synthetic.clips.labels import rendered_classes
+from rlld.synthetic.clips.scene import Scene, frames_of, sound_of
+from rlld.utils.registry import EXTRACTORS
 
 
 def grey(values):

@@ -17,9 +17,9 @@ import pytest
 from marked_kit import write_marked
 from rlld.cli import main
 from rlld.errors import RlldError
-from rlld.features.decode import Clip, probe
-from rlld.features.tracks import TrackChoice
-from rlld.features.views import Pictures, Sound
+from rlld.media.decode import Clip, probe
+from rlld.media.tracks import TrackChoice
+from rlld.media.views import Pictures, Sound
 
 
 def found(path: Path, tracks: TrackChoice | None = None, seconds: float = 1.0) -> SimpleNamespace:
@@ -285,8 +285,8 @@ def test_channels_without_names_are_those_of_players_or_averaged(tmp_path, count
 
 CROWD = """
 import sys
-from rlld.features.decode import Clip
-from rlld.features.views import Sound
+from rlld.media.decode import Clip
+from rlld.media.views import Sound
 import numpy as np
 for path in sys.argv[1:]:
     view = Sound(16000)
@@ -380,11 +380,11 @@ def test_same_picture_again_is_no_damage(tmp_path):
 
 def test_pictures_and_sounds_beyond_all_bounds_are_refused(tmp_path, monkeypatch):
     path = write_marked(tmp_path / "a.mp4", seconds=1.0)
-    monkeypatch.setattr("rlld.features.tracks.MOST_PIXELS", 1000)
+    monkeypatch.setattr("rlld.media.tracks.MOST_PIXELS", 1000)
     with pytest.raises(RlldError, match="pictures of 160 x 120 pixels"):
         Clip(path)
     monkeypatch.undo()
-    monkeypatch.setattr("rlld.features.tracks.LEAST_RATE", 100_000)
+    monkeypatch.setattr("rlld.media.tracks.LEAST_RATE", 100_000)
     with pytest.raises(RlldError, match="1 channels and 48000 samples per second"):
         Clip(path)
 
@@ -400,8 +400,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 VIEWED = """
 import resource, sys
-from rlld.features.decode import Clip
-from rlld.features.views import Pictures
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures
 views = [Pictures(fps, 64, 48) for fps in (1, 8, 16, 25)]
 for _ in Clip(sys.argv[1]).segments(1.0, views):
     pass

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlld.features.sampling import (
+from rlld.media.sampling import (
     frame_indices,
     repeats_and_zeros,
     stretch_indices,

@@ -18,15 +18,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlld.config import from_dict
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
-from rlld.extras import optional
-from rlld.features import extractor_configs, load_extractor, r2plus1d, resnet152
+from rlld.features import extractor_configs, load_extractor
 from rlld.features.base import Extractor
-from rlld.features.decode import Clip
-from rlld.features.torchvision_models import Backbone
-from rlld.features.views import Pictures, Segment
+from rlld.features.extractors import r2plus1d, resnet152
+from rlld.features.extractors._torchvision import Backbone
+from rlld.media.decode import Clip
+from rlld.media.views import Pictures, Segment
+from rlld.utils.config import from_dict
+from rlld.utils.extras import optional
 
 RESNET = "resnet152-394f9c45.pth"
 RESNET_2 = "resnet152-f82ba261.pth"
@@ -519,7 +520,7 @@ except RuntimeError as error:
 
 MENDED = """
 from rlld.errors import RlldError
-from rlld.extras import optional
+from rlld.utils.extras import optional
 try:
     module = optional("torchvision", "extractor 'x'")
     print("mended:", module.models)
@@ -569,7 +570,7 @@ class TestImport:
 
     def test_the_real_one(self) -> None:
         told = run(
-            PLAIN + "from rlld.extras import optional\n"
+            PLAIN + "from rlld.utils.extras import optional\n"
             "vision = optional('torchvision', 'x')\n"
             "print(vision.models.resnet152.__name__, vision.models.video.r2plus1d_18.__name__)\n"
         )

@@ -15,11 +15,11 @@ from torch.nn import functional
 
 from rlld.errors import RlldError
 from rlld.features import load_extractor
+from rlld.features.extractors.vggish import Config, examples, log_mel, mel_filters
 from rlld.features.job import Where
 from rlld.features.to_files import extract_files
-from rlld.features.vggish import Config, examples, log_mel, mel_filters
-from rlld.features.views import Segment, Sound
 from rlld.features.weights import weights_folder
+from rlld.media.views import Segment, Sound
 
 WEIGHTS = "vggish-10086976.pth"
 PCA = "vggish_pca_params-970ea276.pth"
@@ -309,7 +309,7 @@ def test_rows_do_not_depend_on_the_batch(vggish):
 def test_more_examples_than_a_batch_holds(vggish, monkeypatch):
     sounds = [noise(seed, 2.0) for seed in range(3)]
     whole = vggish.describe([chunk(*sounds)], 2.0)["audio"]
-    monkeypatch.setattr("rlld.features.vggish.BATCH", 4)
+    monkeypatch.setattr("rlld.features.extractors.vggish.BATCH", 4)
     parts = vggish.describe([chunk(*sounds)], 2.0)["audio"]
     np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-5 * whole.max())
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from rlld.errors import RlldError
-from rlld.foreign.arrays import open_array, open_arrays
-from rlld.foreign.damage import Told
-from rlld.foreign.saved import read_saved
-from rlld.foreign.tensors import read_tensors
-from rlld.foreign.weights import read_weights
+from rlld.utils.foreign.arrays import open_array, open_arrays
+from rlld.utils.foreign.damage import Told
+from rlld.utils.foreign.saved import read_saved
+from rlld.utils.foreign.tensors import read_tensors
+from rlld.utils.foreign.weights import read_weights
 
 TOLD = Told("cannot be read", "take another")
 MOST = 150 << 10

@@ -23,11 +23,11 @@ from unittest.mock import patch
 
 import torch
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.recipe import load_recipe, recipe_names
 from rlld.training import loop
 from rlld.training.run_folder import load_run
+from rlld.utils.compute import Compute
 from tiny import make_tiny
 
 HERE = Path(__file__).resolve().parent

@@ -13,9 +13,9 @@ from torch import Tensor
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.networks import ave
 from rlld.networks.base import Network
-from rlld.networks.convert import convert_state
 from rlld.objectives import soft_margin
 from rlld.types import ModalityLabels, Prediction
+from rlld.workflows.convert import convert_state
 
 
 def network(case: Case, name: str, classes: int, **settings: Any) -> Network:

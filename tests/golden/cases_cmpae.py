@@ -11,8 +11,8 @@ import torch
 from common import Case, Expected, Runner
 from torch import Tensor
 
+from rlld.objectives._contrastive import Contrastive, matching_loss, similarity
 from rlld.objectives.cmpae import CMPAEObjective, Config, Mutual
-from rlld.objectives.contrastive import Contrastive, matching_loss, similarity
 from rlld.types import ModalityLabels, Prediction
 
 UNCERTAINTIES = {"a_uct": "audio", "v_uct": "visual", "global_uct": "video", "frame_uct": "segment"}

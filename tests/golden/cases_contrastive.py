@@ -8,7 +8,7 @@ import common
 from cases_jomold import contrast, scaled, square
 from common import Case, Expected, Runner
 
-from rlld.objectives.contrastive import matching_loss, similarity
+from rlld.objectives._contrastive import matching_loss, similarity
 from rlld.types import Prediction
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import common
 import numpy as np
+import single_label
 import torch
 from common import Case, Expected, Runner
 from torch import Tensor
 
-from rlld.objectives import coteaching, jocor, single_label
-from rlld.objectives.small_loss import SmallLoss
+from rlld.objectives import coteaching, jocor
+from rlld.objectives._small_loss import SmallLoss
 
 CLEAN = 0.5
 

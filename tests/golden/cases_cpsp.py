@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlld.networks.cpsp import PSP
 from rlld.objectives import cpsp
-from rlld.objectives.contrastive import Contrastive, matching_loss, similarity
+from rlld.objectives._contrastive import Contrastive, matching_loss, similarity
 from rlld.objectives.cpsp import Config, VideoContrast
 
 CONTRAST = Contrastive(1.0, "ma")

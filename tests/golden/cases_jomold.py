@@ -18,7 +18,7 @@ from rlld.denoisers import jomold
 from rlld.denoisers.base import Context
 from rlld.networks.base import Network
 from rlld.objectives import mil
-from rlld.objectives.contrastive import Contrastive, matching_loss, similarity
+from rlld.objectives._contrastive import Contrastive, matching_loss, similarity
 from rlld.types import Batch, ModalityLabels, Prediction
 
 

@@ -12,7 +12,7 @@ import torch
 from common import Case, Expected, Runner
 
 from rlld.denoisers import ma
-from rlld.objectives.contrastive import similarity
+from rlld.objectives._contrastive import similarity
 
 
 def second_step(case: Case, expected: Expected, _: Path) -> None:

@@ -14,7 +14,7 @@ from common import Case, Expected, Runner
 
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.denoisers import valor as pseudo
-from rlld.features import sampling
+from rlld.media import sampling
 from rlld.networks.base import Network
 from rlld.objectives import segment
 from rlld.recipe import load_recipe

@@ -17,8 +17,8 @@ from fill import parameter, tensor
 
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.networks.base import Network
-from rlld.networks.convert import convert_state
 from rlld.types import Batch, Prediction
+from rlld.workflows.convert import convert_state
 
 Case = Mapping[str, Any]
 Expected = Mapping[str, np.ndarray]

@@ -11,7 +11,7 @@ import pytest
 import rlld
 from hub_kit import Hub, serving, use
 from rlld.cli import main
-from rlld.compute import Compute
+from rlld.utils.compute import Compute
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 import rlld
 from hub_kit import READER, WRITER, serving, use
 from rlld.errors import RlldError
-from rlld.hub import Repository, named
 from rlld.training.held_out import load_held_out
 from rlld.training.run_folder import FILES, load_denoiser, load_run
+from rlld.utils.hub import Repository, named
 
 NAME = "hub:owner/parser"
 
@@ -196,7 +196,7 @@ def test_a_run_of_a_newer_version(hub, finished, tmp_path):
 
 def test_too_large_files_are_not_fetched(hub, finished, monkeypatch):
     hub.put_folder("owner/parser", finished)
-    monkeypatch.setattr("rlld.hub.LIMIT", 1000)
+    monkeypatch.setattr("rlld.utils.hub.LIMIT", 1000)
     with pytest.raises(RlldError, match="more than the 0 MB that a run may"):
         load_run(NAME)
     assert not any("resolve" in asked for asked in hub.requests)

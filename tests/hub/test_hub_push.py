@@ -14,8 +14,8 @@ import yaml
 import rlld
 from hub_kit import READER, Handler, faults, info, use
 from parse_kit import make_clip, make_run
-from rlld.publishing import LICENCES
 from rlld.training.run_folder import FILES, load_run
+from rlld.workflows.push import LICENCES
 
 NAME = "owner/parser"
 PUSH = (NAME, "--license", "apache-2.0")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
-from rlld.metrics.denoising import auc, denoising_report, removal
+from rlld.metrics.noise_detection import auc, denoising_report, removal
 
 CLASSES = ("Bell", "Drum", "Horse")
 

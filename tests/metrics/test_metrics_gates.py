@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from rlld.config import from_dict, to_dict
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.data.split import Split
 from rlld.errors import RlldError
@@ -23,6 +22,7 @@ from rlld.metrics import (
     search_thresholds,
 )
 from rlld.types import Prediction
+from rlld.utils.config import from_dict, to_dict
 
 
 def prediction(videos: int = 4, segments: int = 5, classes: int = 3, seed: int = 0) -> Prediction:

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
+from rlld.networks._recurrent import recurrent, residual_fusion, residual_layers
 from rlld.networks.ave import AVE, Config
 from rlld.networks.base import Network
-from rlld.networks.convert import convert_state
-from rlld.networks.recurrent import recurrent, residual_fusion, residual_layers
 from rlld.objectives import soft_margin
 from rlld.training.run_folder import load_run, save_run
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.workflows.convert import convert_state
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
 SPEC = DataSpec(

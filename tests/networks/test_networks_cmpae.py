@@ -14,7 +14,7 @@ from torch.nn import functional
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks.cmpae import CMPAE, Config, opinion
-from rlld.networks.convert import convert_file
+from rlld.workflows.convert import convert_file
 
 SPEC = DataSpec(
     name="small",

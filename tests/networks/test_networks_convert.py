@@ -23,10 +23,10 @@ from cli_kit import called, installed
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.networks import mgn
-from rlld.networks.convert import convert_file, convert_state, published_layouts, read_checkpoint
 from rlld.networks.han import Config
-from rlld.registry import NETWORKS
 from rlld.training.run_folder import load_run
+from rlld.utils.registry import NETWORKS
+from rlld.workflows.convert import convert_file, convert_state, published_layouts, read_checkpoint
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
 

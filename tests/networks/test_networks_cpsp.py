@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
-from rlld.networks.convert import convert_file
 from rlld.networks.cpsp import CPSP, PSP, Config
 from rlld.recipe import load_recipe
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
+from rlld.workflows.convert import convert_file
 
 SPEC = DataSpec(
     name="small",

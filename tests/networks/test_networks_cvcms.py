@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks import cvcms
-from rlld.networks.convert import convert_state
 from rlld.objectives.cvcms import Config as Loss
 from rlld.types import Batch, ModalityLabels
+from rlld.workflows.convert import convert_state
 
 SPEC = DataSpec(
     name="small",

@@ -12,11 +12,11 @@ from torch.nn import functional
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks import dhhn, hcmn
-from rlld.networks.convert import convert_state
 from rlld.objectives.dhhn import Config as Loss
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import load_run, save_run
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.workflows.convert import convert_state
 
 SPEC = DataSpec(
     name="small",

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
-from rlld.networks.blocks import Dropout, mmil_pool, pool_frames, two_linear
-from rlld.networks.convert import convert_state
+from rlld.networks._blocks import Dropout, mmil_pool, pool_frames, two_linear
 from rlld.networks.han import HAN, Config
-from rlld.registry import NETWORKS
+from rlld.utils.registry import NETWORKS
+from rlld.workflows.convert import convert_state
 
 PLAIN = Path(__file__).parents[2] / "benchmarks" / "plain.py"
 DIMS = {"audio": 12, "visual": 20, "visual_st": 16}

@@ -8,7 +8,7 @@ import torch
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks import han, lsld
-from rlld.networks.convert import convert_state
+from rlld.workflows.convert import convert_state
 
 STREAMS = {"audio": StreamSpec(5), "visual_2d": StreamSpec(7)}
 SPEC = DataSpec("small", ("a", "b", "c"), 6, 0.5, STREAMS)

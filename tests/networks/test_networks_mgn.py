@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
-from rlld.networks.grouping import DropPath
+from rlld.networks._grouping import DropPath
 from rlld.networks.mgn import MGN, Config
 from rlld.objectives import mgn as objective
 from rlld.types import Batch, ModalityLabels, Prediction

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
-from rlld.networks.convert import convert_state
 from rlld.networks.mm_pyramid import Config, MMPyramid, band
+from rlld.workflows.convert import convert_state
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
 SPEC = DataSpec(

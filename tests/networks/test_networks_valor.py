@@ -12,7 +12,7 @@ from torch.nn import functional
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks import valor
-from rlld.networks.convert import convert_state
+from rlld.workflows.convert import convert_state
 
 STREAMS = {"audio": StreamSpec(5), "visual_2d": StreamSpec(7), "visual_3d": StreamSpec(3)}
 SPEC = DataSpec("small", ("a", "b", "c"), 6, 0.5, STREAMS)

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
+from rlld.objectives._contrastive import Contrastive
 from rlld.objectives.cmpae import CMPAEObjective, Config, Mutual
-from rlld.objectives.contrastive import Contrastive
 from rlld.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
 
 FIELDS = ("video", "audio", "visual")
 

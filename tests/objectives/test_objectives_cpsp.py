@@ -15,8 +15,8 @@ from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.objectives.cpsp import Config, VideoContrast
 from rlld.recipe import load_recipe
-from rlld.registry import OBJECTIVES
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.registry import OBJECTIVES
 
 
 def plain_rows(features: Tensor, labels: Tensor, ratio: float, eta: float) -> list[float | None]:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from rlld.data.spec import LLP_SPEC
 from rlld.denoisers import weak
 from rlld.errors import RlldError
-from rlld.objectives.bce import clamped_bce
-from rlld.objectives.contrastive import Contrastive, matching_loss, similarity
+from rlld.objectives._bce import clamped_bce
+from rlld.objectives._contrastive import Contrastive, matching_loss, similarity
 from rlld.objectives.mil import Config
-from rlld.registry import DENOISERS, OBJECTIVES
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.registry import DENOISERS, OBJECTIVES
 
 
 def prediction(videos: int = 4, segments: int = 3, classes: int = 5) -> Prediction:

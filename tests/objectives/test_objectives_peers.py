@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.denoisers import jomold
 from rlld.errors import RlldError
 from rlld.objectives import coteaching, jocor
-from rlld.objectives.small_loss import RATES, SmallLoss, forget_schedule, smallest
+from rlld.objectives._small_loss import RATES, SmallLoss, forget_schedule, smallest
 from rlld.recipe import load_recipe
 from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 RECIPES = ("han+coteaching", "han+jocor")

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
@@ -18,6 +17,7 @@ from rlld.objectives import mil, poibin
 from rlld.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 CLASSES = len(LLP_SPEC.classes)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.parsing.events import events_from, runs
-from rlld.types import Event
+from rlld.parsing.result import Event
 
 
 @given(st.lists(st.booleans(), max_size=40))

@@ -12,7 +12,8 @@ from parse_kit import CLASSES, make_clip, make_run
 from rlld.data.store import StoreWriter
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.parsing.parse import Source, parse, parse_source
+from rlld.parsing.parse import parse, parse_source
+from rlld.parsing.result import Source
 from rlld.parsing.sources import stored_features
 from rlld.training.run_folder import Run, load_run
 

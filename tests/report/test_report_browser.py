@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from parse_kit import make_clip, make_parse
-from rlld.data.render.encode import write_clip
-from rlld.data.render.scene import Scene
+from rlld.parsing.result import Event
 from rlld.report.page import write_page
-from rlld.types import Event
+from rlld.synthetic.clips.encode import write_clip
+from rlld.synthetic.clips.scene import Scene
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,7 @@ import pytest
 
 from marked_kit import write_marked
 from rlld.errors import RlldError
-from rlld.report.clip import page_clip
+from rlld.media.playable import page_clip
 
 ODD = {
     "start at 20 s": ("a.mkv", {"offset": 20.0}, 1),

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.answers import read_answers
 from rlld.data.dataset import load_split
-from rlld.denoising import cross_checked, judge, label_report, teachers
-from rlld.metrics.denoising import denoising_report
-from rlld.suggesting import answered_fully, question_text, suggest
+from rlld.evaluation.labels import cross_checked, judge, label_report, teachers
+from rlld.evaluation.suggest import answered_fully, question_text, suggest
+from rlld.metrics.noise_detection import denoising_report
 from rlld.training.run_folder import load_run
 from rlld.training.selection import partition
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 QUICK = {

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from rlld.data.dataset import load_split
-from rlld.denoising import Verdict, label_report, measure, suspects, verdicts
+from rlld.evaluation.labels import Verdict, label_report, measure, suspects, verdicts
 from rlld.report.denoise import LabelReport, write_report
 from rlld.report.tables import removal_table
 

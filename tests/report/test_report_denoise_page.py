@@ -9,10 +9,15 @@ import pytest
 import torch
 
 from rlld.data.dataset import load_split
-from rlld.denoising import label_report, suspects, verdicts
-from rlld.metrics.denoising import Removal
-from rlld.report.denoise import LabelReport, write_report
-from rlld.report.denoise_page import _sentence, render_denoise_page, write_denoise_page
+from rlld.evaluation.labels import label_report, suspects, verdicts
+from rlld.metrics.noise_detection import Removal
+from rlld.report.denoise import (
+    LabelReport,
+    _sentence,
+    render_denoise_page,
+    write_denoise_page,
+    write_report,
+)
 
 FACTS = {
     "run": "RUN",

@@ -8,13 +8,12 @@ import pytest
 
 from parse_kit import CLASSES, make_clip, make_parse
 from rlld.errors import RlldError
-from rlld.report.clip import PageClip, inspect, page_clip
-from rlld.report.notebook import notebook_html
+from rlld.media.playable import PageClip, inspect, page_clip
+from rlld.parsing.result import Event, notebook_html
+from rlld.parsing.text import dumps
+from rlld.parsing.words import length_text, seconds
 from rlld.report.page import page_data, render_page, write_page
-from rlld.report.templates import length_text
-from rlld.report.text import dumps, seconds
 from rlld.report.truth import known_events, overlap, union
-from rlld.types import Event
 
 
 class Reader(HTMLParser):
@@ -150,7 +149,7 @@ def test_a_small_clip_goes_inside_the_page_byte_by_byte(tmp_path) -> None:
 
 
 def test_a_large_clip_is_linked(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("rlld.report.clip.EMBED_LIMIT", 100)
+    monkeypatch.setattr("rlld.media.playable.EMBED_LIMIT", 100)
     (tmp_path / "in").mkdir()
     clip = make_clip(tmp_path / "in" / "a b#.mp4", 1.0)
     held = page_clip(clip, tmp_path / "out" / "page.html")
@@ -160,7 +159,7 @@ def test_a_large_clip_is_linked(tmp_path, monkeypatch) -> None:
 def test_a_large_clip_that_browsers_do_not_play_is_converted_beside_the_page(
     tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("rlld.report.clip.EMBED_LIMIT", 100)
+    monkeypatch.setattr("rlld.media.playable.EMBED_LIMIT", 100)
     clip = make_clip(tmp_path / "page.avi", 1.0, picture="mpeg4", sound="pcm_s16le")
     held = page_clip(clip, tmp_path / "page.html")
     assert held.linked == tmp_path / "page.mp4"
@@ -177,8 +176,8 @@ def test_a_conversion_never_overwrites_its_clip(tmp_path) -> None:
 
 
 def test_a_conversion_keeps_length_and_size(tmp_path) -> None:
-    from rlld.features.decode import probe
-    from rlld.report.clip import convert
+    from rlld.media.decode import probe
+    from rlld.media.playable import convert
 
     clip = make_clip(tmp_path / "clip.avi", 3.0, picture="mpeg4", sound="pcm_s16le")
     convert(clip, tmp_path / "clip.mp4")

@@ -17,9 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb.proto.wandb_internal_pb2 import Record
 
 import rlld
-from rlld.bench.denoising import Settings
+from rlld.bench.studies.denoisers import Settings
 from rlld.cli import main
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
@@ -28,6 +27,7 @@ from rlld.tracking.session import scalars
 from rlld.training.loop import train
 from rlld.training.rounds import read_rounds
 from rlld.training.seeds import train_seeds
+from rlld.utils.compute import Compute
 
 BOTH = "tensorboard,wandb"
 COMPUTE = Compute(device="cpu", threads=1)

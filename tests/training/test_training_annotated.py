@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.training.selection import Selection, drawn, partition
+from rlld.utils.compute import Compute
 
 
 def test_fewer_annotated_videos_are_among_more(tiny_data):

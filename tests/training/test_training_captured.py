@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.recipe import load_recipe
 from rlld.training.captured import WARM_UP, Captured, Recording
 from rlld.training.trainer import Trainer
 from rlld.training.waits import WatchWaits, waits_of
+from rlld.utils.compute import Compute
 
 CPU = Compute(device="cpu", threads=1)
 NO_DROPOUT = {"network.visual_dropout": 0.0, "network.attention_dropout": 0.0}

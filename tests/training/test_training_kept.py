@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES
@@ -14,6 +13,7 @@ from rlld.recipe import load_recipe
 from rlld.training.kept import KeptParts
 from rlld.training.selection import Selection
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
 
 PARTS = {"audio_net": "segment_audio+event_audio", "video_net": "segment_visual"}
 COMPUTE = Compute(device="cpu", threads=1)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
@@ -14,6 +13,7 @@ from rlld.training.lockstep import Lockstep
 from rlld.training.seeds import train_seeds
 from rlld.training.trainer import Trainer
 from rlld.training.waits import WatchWaits
+from rlld.utils.compute import Compute
 
 CPU = Compute(device="cpu", threads=1)
 NO_DROPOUT = {"network.visual_dropout": 0.0, "network.attention_dropout": 0.0}

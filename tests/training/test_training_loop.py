@@ -16,15 +16,15 @@ import torch
 from safetensors.torch import load_file
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
-from rlld.denoisers.given import Given
+from rlld.denoisers._given import Given
 from rlld.errors import RlldError
 from rlld.metrics.scores import scores
 from rlld.recipe import load_recipe
 from rlld.training.selection import Selection, partition, require_validation
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
+from rlld.utils.compute import Compute
 
 TIMES = ("seconds", "videos_per_second")
 COMPUTE = Compute(device="cpu", threads=1)

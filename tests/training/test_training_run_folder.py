@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import rlld
-from rlld.compute import Compute
 from rlld.errors import RlldError
 from rlld.training.run_folder import load_denoiser, load_run
+from rlld.utils.compute import Compute
 
 
 @pytest.fixture(scope="module")

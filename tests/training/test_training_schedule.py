@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlld.compute import set_rate
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.recipe import load_recipe
 from rlld.training.schedule import Schedule, round_batches
+from rlld.utils.compute import set_rate
 
 
 def rates_of_step_lr(rate: float, epochs: int, step: int, gamma: float) -> list[float]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
@@ -15,6 +14,7 @@ from rlld.training import shelf
 from rlld.training.loop import train
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
+from rlld.utils.compute import Compute
 
 CPU = Compute("cpu", threads=1)
 SMALL = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.networks.base import Network
 from rlld.recipe import load_recipe
@@ -14,6 +13,7 @@ from rlld.training.stacked import predict_stack, stack_rows, stacked_call, stack
 from rlld.training.task import TaskStep
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
+from rlld.utils.compute import Compute
 
 ALONE = Compute(device="cpu", threads=1, stacked="off")
 TOGETHER = Compute(device="cpu", threads=1, stacked="on")

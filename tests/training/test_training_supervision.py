@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipe import load_recipe
 from rlld.training.supervision import Supervision, dense_loss
 from rlld.training.trainer import Trainer
 from rlld.types import Prediction
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
-from rlld.objectives.bce import clamped_bce
+from rlld.objectives._bce import clamped_bce
 from rlld.recipe import load_recipe
 from rlld.training.finite import FiniteWatch, NotFiniteError
 from rlld.training.task import TaskStep
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
+from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
 

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
-from rlld.features import EXTRACTORS
 from rlld.recipe import Recipe, load_recipe, recipe_names
-from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
+from rlld.utils.registry import DENOISERS, EXTRACTORS, NETWORKS, OBJECTIVES
 
 COMPUTE = Compute(device="cpu", threads=1)
 SHORT = {"schedule.updates": 2}

@@ -17,15 +17,15 @@ import pytest
 import torch
 
 import rlld
-from rlld.compute import Compute
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.recipe import load_recipe
-from rlld.registry import DENOISERS, NETWORKS, OBJECTIVES
 from rlld.training.run_folder import load_run
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
+from rlld.utils.registry import DENOISERS, NETWORKS, OBJECTIVES
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "docs" / "templates"
@@ -180,7 +180,7 @@ def test_distributions_are_opened_once_and_again_when_one_comes(
         read.append(group)
         return entry_points(group=group)
 
-    monkeypatch.setattr("rlld.registry.entry_points", noted)
+    monkeypatch.setattr("rlld.utils.registry.entry_points", noted)
     for _ in range(3):
         assert "tagger" in NETWORKS.names()
     assert read == ["rlld.networks"]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
+from rlld.networks._blocks import Dropout, full_precision, mmil_pool, pool_frames, stored
 from rlld.networks.base import Network
-from rlld.networks.blocks import Dropout, full_precision, mmil_pool, pool_frames, stored
 from rlld.types import Prediction
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.objectives._bce import EPSILON
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import EPSILON
 from rlld.types import Batch, ModalityLabels, Prediction
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from rlld.bench.runs import Failure, Result, Terms
 from rlld.bench.statistics import Estimate, estimate, paired_difference
-from rlld.config import read_yaml
 from rlld.metrics.scores import NAMES
 from rlld.types import MODALITIES
+from rlld.utils.config import read_yaml
 
 Pair = tuple[str, int]
 """Data-set fingerprint and seed: what two methods have in common when they are compared."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import rlld
 from rlld.data.dataset import dense_files, weak_files
-from rlld.data.scores import scores_files
+from rlld.data.similarities import scores_files
 from rlld.data.spec import ANNOTATIONS, FILE_NAME, annotation_file, read_spec
 from rlld.data.store import ids_hash, read_store, store_path
-from rlld.files import sha256
+from rlld.utils.files import sha256
 
-PRESENTATION = frozenset({"bench", "cli", "demo.py", "export", "parsing", "report", "tracking"})
+PRESENTATION = frozenset({"bench", "cli", "export", "parsing", "report", "tracking", "workflows"})
 """Rooms of the package that no score depends on: editing a table repeats no training."""
 
 

@@ -16,23 +16,23 @@ from typing import Any, Literal
 import torch
 
 from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
-from rlld.cluster import NodeError, await_file
-from rlld.compute import Compute
-from rlld.config import to_dict
-from rlld.console import ERR, progress, quiet
 from rlld.data.dataset import load_data
 from rlld.data.spec import Priors
-from rlld.denoising import judges_labels, measure
 from rlld.errors import RlldError
-from rlld.evaluation import evaluate, keep_probabilities
-from rlld.files import held, write_text
+from rlld.evaluation.labels import judges_labels, measure
+from rlld.evaluation.scoring import evaluate, keep_probabilities
 from rlld.metrics.scores import NAMES, named_score
-from rlld.plain import json_text, parsed
-from rlld.pool import Workers, each
 from rlld.recipe import Recipe, load_recipe
 from rlld.tracking import Tracking
 from rlld.training.loop import train
 from rlld.training.run_folder import Run
+from rlld.utils.cluster import NodeError, await_file
+from rlld.utils.compute import Compute
+from rlld.utils.config import to_dict
+from rlld.utils.console import ERR, progress, quiet
+from rlld.utils.files import held, write_text
+from rlld.utils.plain import json_text, parsed
+from rlld.utils.pool import Workers, each
 
 SCORES, ERROR = "scores.json", "error.txt"
 NETWORKS = "networks"
@@ -189,8 +189,8 @@ class Result:
     Attributes:
         job: What was run.
         scores: The ten test scores by name, in percent.
-        denoising: What ``rlld.denoising.measure`` says of the training labels, None where the
-            truth is unknown or the method judges no labels.
+        denoising: What ``rlld.evaluation.labels.measure`` says of the training labels, None where
+            the truth is unknown or the method judges no labels.
         facts: Seconds, parameters trained, updates, selected round and notes of the run.
     """
 

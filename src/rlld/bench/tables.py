@@ -9,17 +9,17 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rlld import plain
 from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, Published, Row
 from rlld.bench.statistics import Estimate
-from rlld.console import OUT
 from rlld.errors import RlldError
-from rlld.files import write_text
 from rlld.metrics.scores import NAMES
 from rlld.report.tables import KINDS
-from rlld.sheets import sheet_text
 from rlld.tracking import Results, track_results
 from rlld.types import MODALITIES
+from rlld.utils import plain
+from rlld.utils.console import OUT
+from rlld.utils.files import write_text
+from rlld.utils.sheets import sheet_text
 
 NOTHING = "-"
 WRONG = "*"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError, nearest
-from rlld.streams import prepare, say, silence
+from rlld.utils.streams import prepare, say, silence
 
 USAGE_STATUS = 2
 INTERRUPT_STATUS = 130

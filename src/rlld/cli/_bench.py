@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rlld.bench.denoising import Settings
+    from rlld.bench.studies.denoisers import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class BenchArgs:
     @property
     def settings(self) -> Settings:
         """They as the benchmarks take them."""
-        from rlld.bench.denoising import Settings
+        from rlld.bench.studies.denoisers import Settings
         from rlld.tracking import tracker_names
 
         return Settings(
@@ -87,7 +87,7 @@ def names(joined: str | None) -> list[str] | None:
 
 def show_table(number: int, args: TableArgs) -> None:
     """Trains what the cache does not hold, prints a table, draws and writes it."""
-    from rlld.bench.paper import draw_table, table
+    from rlld.bench.studies.paper import draw_table, table
     from rlld.bench.tables import show
 
     settings = args.settings
@@ -105,7 +105,7 @@ def show_table(number: int, args: TableArgs) -> None:
 
 def show_figure(number: int, args: FigureArgs) -> None:
     """Trains what the cache does not hold, draws a figure and writes its numbers."""
-    from rlld.bench.paper import draw_figure, figure
+    from rlld.bench.studies.paper import draw_figure, figure
     from rlld.bench.tables import show
 
     settings = args.settings
@@ -124,7 +124,7 @@ def track(args: BenchArgs, stem: str, command: str, files: Sequence[Path]) -> No
 
 
 def _told(paths: list[Path]) -> list[Path]:
-    from rlld.console import OUT
+    from rlld.utils.console import OUT
 
     OUT.print(f"drawn: {', '.join(map(str, paths))}")
     return paths

@@ -22,7 +22,7 @@ class Args(UpdatesArgs):
 
 def run(args: Args) -> None:
     """Trains what the cache does not hold, prints the table and writes it."""
-    from rlld.bench.ablation import ablation
+    from rlld.bench.studies.ablation import ablation
     from rlld.bench.tables import show
 
     settings = args.settings

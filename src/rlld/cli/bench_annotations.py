@@ -26,9 +26,9 @@ class Args(UpdatesArgs):
 
 def run(args: Args) -> None:
     """Trains what the cache does not hold, prints the table, writes it and the figures."""
-    from rlld.bench.annotations import learning_curves
+    from rlld.bench.studies.annotations import learning_curves
     from rlld.bench.tables import show
-    from rlld.console import OUT
+    from rlld.utils.console import OUT
 
     settings = args.settings
     comparison, figures = learning_curves(

@@ -29,8 +29,8 @@ def draw_figures(args: Args, numbers: Iterable[int], *, keeping: bool = False) -
         numbers: Numbers of the paper.
         keeping: Whether to draw the keep probabilities too.
     """
-    from rlld.bench.curves import FIGURES, KEPT, SMOOTHING, draw, record
-    from rlld.console import OUT
+    from rlld.bench.studies.curves import FIGURES, KEPT, SMOOTHING, draw, record
+    from rlld.utils.console import OUT
 
     recorded, terms = record(args.settings, args.episodes)
     paths = []

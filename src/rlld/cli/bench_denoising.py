@@ -21,7 +21,7 @@ class Args(UpdatesArgs):
 
 def run(args: Args) -> None:
     """Trains what the cache does not hold, prints the table and writes it."""
-    from rlld.bench.denoising import denoising
+    from rlld.bench.studies.denoisers import denoising
     from rlld.bench.tables import show
 
     settings = args.settings

@@ -24,11 +24,11 @@ class Args:
 
 def run(args: Args) -> None:
     """Measures, prints the tables and writes them."""
-    from rlld.bench.signal import as_dict, blocks, markdown, signal
+    from rlld.bench.studies.signal import as_dict, blocks, markdown, signal
     from rlld.bench.tables import terminal
-    from rlld.console import OUT
-    from rlld.files import write_text
-    from rlld.plain import json_text
+    from rlld.utils.console import OUT
+    from rlld.utils.files import write_text
+    from rlld.utils.plain import json_text
 
     steps = " ".join(map(str, args.after))
     command = f"rlld bench signal --data {args.data} --out {args.out} --after {steps}"

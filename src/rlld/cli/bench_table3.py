@@ -14,9 +14,9 @@ class Args(FigureArgs):
 
 def run(args: Args) -> None:
     """Trains what the cache does not hold, prints the table and writes it."""
-    from rlld.bench.costs import block, costs, remarks_of, write_costs
+    from rlld.bench.studies.costs import block, costs, remarks_of, write_costs
     from rlld.bench.tables import terminal
-    from rlld.console import OUT
+    from rlld.utils.console import OUT
 
     settings = args.settings
     found, terms = costs(settings, conditions=args.terms)

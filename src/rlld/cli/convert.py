@@ -28,11 +28,11 @@ class Args:
 
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Converts the file and says what was recognised."""
-    from rlld.console import OUT
     from rlld.data.spec import LLP_SPEC, read_spec
     from rlld.errors import RlldError
-    from rlld.networks.convert import convert_file
     from rlld.training.run_folder import CONFIG, save_run
+    from rlld.utils.console import OUT
+    from rlld.workflows.convert import convert_file
 
     if (args.out / CONFIG).exists():
         raise RlldError(f"{args.out}: holds a run already; choose another --out")

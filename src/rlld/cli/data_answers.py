@@ -20,8 +20,8 @@ class Args:
 
 def run(args: Args) -> None:
     """Adds the answers and says how many the data set has."""
-    from rlld.console import OUT
     from rlld.data.add_answers import add_answers
+    from rlld.utils.console import OUT
 
     added = add_answers(args.folder, args.file)
     OUT.print(f"{args.folder}: {added.used} answers added, {added.total} in all")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
-    from rlld.data.check import CheckReport
+    from rlld.data.checks.check import CheckReport
 
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -30,10 +30,10 @@ class Args:
 
 def run(args: Args) -> None:
     """Prints problems and counts; fails when there are errors."""
-    from rlld.config import read_yaml
-    from rlld.data.check import check
+    from rlld.data.checks.check import check
     from rlld.data.spec import spec_from
     from rlld.errors import RlldError
+    from rlld.utils.config import read_yaml
 
     spec = spec_from(read_yaml(args.spec), str(args.spec)) if args.spec else None
     report = check(args.folder, spec)
@@ -53,8 +53,8 @@ def _number(count: int, noun: str) -> str:
 
 
 def _list(report: CheckReport, everything: bool) -> None:
-    from rlld.console import OUT
     from rlld.errors import SHOWN, shortened
+    from rlld.utils.console import OUT
 
     told = dict.fromkeys(STYLES, 0)
     for problem in report.problems:
@@ -71,8 +71,8 @@ def _list(report: CheckReport, everything: bool) -> None:
 def _show(report: CheckReport) -> None:
     from rich.table import Table
 
-    from rlld.console import OUT
     from rlld.data.problems import GRADES
+    from rlld.utils.console import OUT
 
     table = Table("", *(split.name for split in report.splits))
     for title, name in (

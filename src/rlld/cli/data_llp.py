@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rlld.llp import LlpReport
+    from rlld.workflows.llp import LlpReport
 
 SHOWN = 5
 
@@ -44,7 +44,7 @@ class Args:
 def run(args: Args) -> None:
     """Makes the data set and says what is in it and what is missing."""
     from rlld.errors import RlldError
-    from rlld.files import held
+    from rlld.utils.files import held
 
     if (args.videos is None) == (args.features is None):
         raise RlldError("give either --videos (a folder of clips) or --features (published ones)")
@@ -58,10 +58,10 @@ def run(args: Args) -> None:
 
 def _make(args: Args) -> LlpReport | None:
     """Makes the data set; None when it is finished already."""
-    from rlld.console import OUT
     from rlld.features.job import Where
-    from rlld.features.tracks import TrackChoice
-    from rlld.llp import finished, from_clips, from_features
+    from rlld.media.tracks import TrackChoice
+    from rlld.utils.console import OUT
+    from rlld.workflows.llp import finished, from_clips, from_features
 
     if videos := finished(args.out):
         OUT.print(
@@ -91,11 +91,11 @@ def _counted(videos: Mapping[str, int]) -> str:
 def _show(report: LlpReport, what: str) -> None:
     from rich.table import Table
 
-    from rlld.console import OUT
     from rlld.data.pack import SKIPPED_FILE
     from rlld.errors import RlldError
     from rlld.features.job import FAILED
-    from rlld.llp import FOREIGN, MISSING, NOTES
+    from rlld.utils.console import OUT
+    from rlld.workflows.llp import FOREIGN, MISSING, NOTES
 
     out = report.out
     table = Table("videos", *report.wanted, "all")

@@ -31,10 +31,10 @@ class Args:
 
 def run(args: Args) -> None:
     """Packs the data set and says what it holds."""
-    from rlld.config import read_yaml
-    from rlld.console import OUT
     from rlld.data.pack import SKIPPED_FILE, pack
     from rlld.data.spec import LLP_SPEC, spec_from
+    from rlld.utils.config import read_yaml
+    from rlld.utils.console import OUT
 
     spec = spec_from(read_yaml(args.spec), str(args.spec)) if args.spec else LLP_SPEC
     report = pack(

@@ -25,9 +25,9 @@ class Args:
 
 def run(args: Args) -> None:
     """Renders."""
-    from rlld.console import OUT
-    from rlld.data.render.dataset import RenderConfig, render
     from rlld.features import load_extractor
+    from rlld.synthetic.clips.dataset import RenderConfig, render
+    from rlld.utils.console import OUT
 
     config = RenderConfig(_counts(args.videos), args.classes, args.seed)
     streams = load_extractor("light").streams(1.0)

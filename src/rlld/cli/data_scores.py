@@ -69,10 +69,10 @@ def run(args: Args) -> None:
 
 
 def _compute(args: Args) -> None:
-    from rlld.console import OUT
     from rlld.features.job import Where
-    from rlld.features.tracks import TrackChoice
-    from rlld.teaching import make_scores
+    from rlld.media.tracks import TrackChoice
+    from rlld.utils.console import OUT
+    from rlld.workflows.pseudo_scores import make_scores
 
     done = make_scores(
         args.folder,
@@ -89,13 +89,13 @@ def _compute(args: Args) -> None:
 
 
 def _import(args: Args, files: dict[str, Path]) -> None:
-    from rlld.data.scores import pack_scores
+    from rlld.data.similarities import pack_scores
 
     name = args.name or "classes"
     pack_scores(args.folder, name, files, lambda split, videos: _say(name, split, videos))
 
 
 def _say(name: str, split: str, videos: int) -> None:
-    from rlld.console import OUT
+    from rlld.utils.console import OUT
 
     OUT.print(f"{split}: scores {name!r} of {videos} videos")

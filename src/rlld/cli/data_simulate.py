@@ -27,9 +27,9 @@ class Args:
 
 def run(args: Args) -> None:
     """Simulates the data set and says what it holds."""
-    from rlld.console import OUT
     from rlld.data.dataset import load_data
-    from rlld.data.simulate.writing import simulate
+    from rlld.synthetic.features.writing import simulate
+    from rlld.utils.console import OUT
 
     spec = simulate(
         args.out,

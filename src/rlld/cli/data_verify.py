@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
-    from rlld.data.feature_statistics import StreamStatistics
-    from rlld.data.verify import Verification
+    from rlld.data.checks.statistics import StreamStatistics
+    from rlld.data.checks.verify import Verification
 
 SHOWN = 10
 
@@ -30,9 +30,9 @@ class Args:
 
 def run(args: Args) -> None:
     """Verifies; fails when something is damaged or differs from the reference."""
-    from rlld.console import OUT
-    from rlld.data.verify import verify
+    from rlld.data.checks.verify import verify
     from rlld.errors import RlldError
+    from rlld.utils.console import OUT
 
     result = verify(args.features, args.reference, args.write)
     _show_statistics(result)
@@ -63,7 +63,7 @@ def run(args: Args) -> None:
 def _show_statistics(result: Verification) -> None:
     from rich.table import Table
 
-    from rlld.console import OUT
+    from rlld.utils.console import OUT
 
     streams = result.found.streams
     table = Table("", *streams)

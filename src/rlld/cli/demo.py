@@ -23,6 +23,6 @@ class Args:
 
 def run(args: Args) -> None:
     """Runs the demo."""
-    from rlld.demo import SIZES, demo
+    from rlld.workflows.demo import SIZES, demo
 
     demo(args.out, SIZES[args.size], args.seed, args.workers)

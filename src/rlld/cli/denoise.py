@@ -31,10 +31,8 @@ class Args:
 
 def run(args: Args) -> None:
     """Writes the verdicts and the report, prints a summary and the suspects."""
-    from rlld.compute import Compute
-    from rlld.console import OUT
     from rlld.data.dataset import weak_files
-    from rlld.denoising import (
+    from rlld.evaluation.labels import (
         cross_checked,
         judge,
         label_report,
@@ -42,12 +40,19 @@ def run(args: Args) -> None:
         verdict_text,
         verdicts,
     )
-    from rlld.evaluation import load_for
-    from rlld.files import held, write_text
-    from rlld.report.denoise import REPORTED, LabelReport, facts_of, write_report
-    from rlld.report.denoise_page import write_denoise_page
+    from rlld.evaluation.scoring import load_for
+    from rlld.report.denoise import (
+        REPORTED,
+        LabelReport,
+        facts_of,
+        write_denoise_page,
+        write_report,
+    )
     from rlld.report.tables import removal_table
     from rlld.training.run_folder import load_run
+    from rlld.utils.compute import Compute
+    from rlld.utils.console import OUT
+    from rlld.utils.files import held, write_text
 
     loaded = load_run(args.run, Compute(args.device).torch_device)
     videos = load_for(loaded, args.split, args.data, with_truth=True).to(loaded.device)

@@ -31,13 +31,13 @@ class Args:
 
 def run(args: Args) -> None:
     """Evaluates and prints the table."""
-    from rlld.compute import Compute
-    from rlld.console import OUT
-    from rlld.evaluation import evaluate
-    from rlld.files import write_text
-    from rlld.plain import json_text
+    from rlld.evaluation.scoring import evaluate
     from rlld.report.tables import class_table, score_table
     from rlld.training.run_folder import load_run
+    from rlld.utils.compute import Compute
+    from rlld.utils.console import OUT
+    from rlld.utils.files import write_text
+    from rlld.utils.plain import json_text
 
     loaded = load_run(args.run, Compute(args.device).torch_device)
     result = evaluate(loaded, args.split, args.data, by_tags=args.tags)

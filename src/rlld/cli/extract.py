@@ -44,8 +44,8 @@ class Args:
 
 def run(args: Args) -> None:
     """Extracts and says what was done."""
-    from rlld.console import OUT
     from rlld.features.job import Where
+    from rlld.utils.console import OUT
 
     where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
     report, target, listing = _extract(args, where)
@@ -63,11 +63,11 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
     from rlld.data.spec import FILE_NAME
     from rlld.data.store import store_path
     from rlld.errors import RlldError
-    from rlld.features.clips import find_clips
     from rlld.features.job import FAILED
     from rlld.features.to_files import extract_files
     from rlld.features.to_stores import extract_dataset
-    from rlld.features.tracks import TrackChoice
+    from rlld.media.files import find_clips
+    from rlld.media.tracks import TrackChoice
 
     tracks = TrackChoice(args.audio_track, args.video_track)
     if not args.videos:

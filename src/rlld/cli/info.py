@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from rlld.extras import EXTRAS
+from rlld.utils.extras import EXTRAS
 
 CORE = ("torch", "numpy", "safetensors", "tyro", "yaml", "rich", "av", "matplotlib", "jinja2")
 DISTRIBUTIONS = {"yaml": "pyyaml", "huggingface_hub": "huggingface-hub"}
@@ -24,8 +24,8 @@ class Args:
 
 def run(args: Args) -> None:
     """Prints the report."""
-    from rlld.console import OUT
-    from rlld.plain import json_text
+    from rlld.utils.console import OUT
+    from rlld.utils.plain import json_text
 
     report = collect()
     if args.json:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from rlld.errors import RlldError, nearest
-from rlld.names import inside
+from rlld.utils.names import inside
 
 if TYPE_CHECKING:
-    from rlld.features.tracks import TrackChoice
+    from rlld.media.tracks import TrackChoice
+    from rlld.parsing.result import Event, Parse
     from rlld.training.run_folder import Run
-    from rlld.types import Event, Parse
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def run(args: Args) -> None:
     """Parses every clip; goes on past bad ones and tells of them at the end."""
     form = _format(args)
     jobs = _jobs(args, form)
-    from rlld.console import ERR, OUT
-    from rlld.pool import each
+    from rlld.utils.console import ERR, OUT
+    from rlld.utils.pool import each
 
     failed = []
     try:
@@ -122,7 +122,7 @@ def _jobs(args: Args, form: str) -> list[Job]:
         return [Job(args.id, clip, _target(args, args.id, form, many=False))]
     if args.id is not None:
         raise RlldError("--id: names a video in --features, which is missing; give a store")
-    from rlld.features.clips import media_files, named
+    from rlld.media.files import media_files, named
 
     clips = named(media_files(args.clips))
     if not clips:
@@ -164,8 +164,8 @@ class Parser:
     @cached_property
     def run(self) -> Run:
         """The run, for which the tags are right."""
-        from rlld.compute import Compute
         from rlld.training.run_folder import load_run
+        from rlld.utils.compute import Compute
 
         try:
             run = load_run(self.args.run, Compute(self.args.device).torch_device)
@@ -183,7 +183,7 @@ class Parser:
     @property
     def tracks(self) -> TrackChoice:
         """Which of several tracks of a clip are parsed and played."""
-        from rlld.features.tracks import TrackChoice
+        from rlld.media.tracks import TrackChoice
 
         return TrackChoice(self.args.audio_track, self.args.video_track)
 
@@ -206,7 +206,7 @@ class Parser:
         except Exception as error:
             if job.clip is None:
                 raise
-            from rlld.features.clips import strange
+            from rlld.media.files import strange
 
             raise strange(job.clip, error) from error  # which costs itself alone
 
@@ -222,13 +222,13 @@ class Parser:
         return parse(run, job.clip, self.tags, tracks=self.tracks)
 
     def _write(self, parse: Parse, run: Run, job: Job, out: Path) -> None:
-        from rlld.files import write_text
+        from rlld.utils.files import write_text
 
         if self.form != "html":
             write_text(out, _dumps(parse, self.form))
             return
-        from rlld.console import ERR
         from rlld.report.page import write_page
+        from rlld.utils.console import ERR
 
         truth = _truth(run, job, self.args.annotations)
         held = write_page(parse, out, job.clip, truth, self.args.link_video, self.tracks)
@@ -238,14 +238,14 @@ class Parser:
 
 def _dumps(parse: Parse, form: str) -> str:
     from rlld.export import load_format
-    from rlld.report import text
+    from rlld.parsing import text
 
     return text.dumps(parse) if form == "text" else load_format(form).dumps(parse)
 
 
 def _show(parse: Parse, job: Job, form: str) -> None:
-    from rlld.console import OUT
-    from rlld.report import text
+    from rlld.parsing import text
+    from rlld.utils.console import OUT
 
     if job.out is not None:
         OUT.print(f"written: {job.out}")
@@ -258,8 +258,8 @@ def _show(parse: Parse, job: Job, form: str) -> None:
 def _truth(run: Run, job: Job, annotations: Path | None) -> tuple[Event, ...] | None:
     if annotations is None:
         return None
-    from rlld.console import ERR
     from rlld.report.truth import known_events
+    from rlld.utils.console import ERR
 
     video = job.name if job.clip is None else job.clip.stem
     found = known_events(annotations, video, run.spec)

@@ -30,12 +30,12 @@ class Args:
 
 def run(args: Args) -> None:
     """Measures, writes the card and pushes."""
-    from rlld.console import ERR, OUT
-    from rlld.files import write_text
-    from rlld.hub import named
-    from rlld.publishing import measure, push, require_licence, require_whole
     from rlld.report.card import model_card
     from rlld.training.run_folder import load_run
+    from rlld.utils.console import ERR, OUT
+    from rlld.utils.files import write_text
+    from rlld.utils.hub import named
+    from rlld.workflows.push import measure, push, require_licence, require_whole
 
     licence, name = require_licence(args.license), named(args.repository).name
     loaded = load_run(args.run)

@@ -33,15 +33,15 @@ class Args:
 
 def run(args: Args) -> None:
     """Prints the suggestions with their reasons and writes them."""
-    from rlld.compute import Compute
-    from rlld.console import OUT
-    from rlld.denoising import judge, teachers
     from rlld.errors import RlldError
-    from rlld.evaluation import load_for
-    from rlld.files import write_text
-    from rlld.hub import PREFIX
-    from rlld.suggesting import answered_fully, question_text, suggest, suggestion_text
+    from rlld.evaluation.labels import judge, teachers
+    from rlld.evaluation.scoring import load_for
+    from rlld.evaluation.suggest import answered_fully, question_text, suggest, suggestion_text
     from rlld.training.run_folder import load_run
+    from rlld.utils.compute import Compute
+    from rlld.utils.console import OUT
+    from rlld.utils.files import write_text
+    from rlld.utils.hub import PREFIX
 
     loaded = load_run(args.run, Compute(args.device).torch_device)
     videos = load_for(loaded, args.split, args.data).to(loaded.device)

@@ -49,12 +49,12 @@ class Args:
 
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Trains and prints the validation scores of the selected weights."""
-    from rlld.compute import Compute
-    from rlld.console import OUT
     from rlld.data.dataset import load_data
     from rlld.recipe import load_recipe
     from rlld.tracking import Tracking, tracker_names
     from rlld.training.loop import train
+    from rlld.utils.compute import Compute
+    from rlld.utils.console import OUT
 
     log = tracker_names(args.log)
     data = load_data(args.data)
@@ -101,9 +101,9 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
 
 
 def _show(run: Run, title: str) -> None:
-    from rlld.console import OUT
     from rlld.metrics.tags import TAGS
     from rlld.report.tables import score_table
+    from rlld.utils.console import OUT
 
     facts = run.facts
     scores = facts["validation"]

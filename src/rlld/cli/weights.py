@@ -21,10 +21,11 @@ class Args:
 
 def run(args: Args) -> None:
     """Fetches, or lists."""
-    from rlld.console import OUT
     from rlld.errors import RlldError
-    from rlld.features import EXTRACTORS, extractor_configs
+    from rlld.features import extractor_configs
     from rlld.features.weights import fetch, weights_folder
+    from rlld.utils.console import OUT
+    from rlld.utils.registry import EXTRACTORS
 
     if args.features:
         for name, config in extractor_configs(args.features).items():
@@ -44,7 +45,7 @@ def run(args: Args) -> None:
 
 def _line(published: Published) -> str:
     from rlld.features.weights import is_published, weights_folder
-    from rlld.files import sha256
+    from rlld.utils.files import sha256
 
     path = weights_folder() / published.file
     if not path.is_file():

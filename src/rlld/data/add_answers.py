@@ -10,7 +10,7 @@ from rlld.data.answers import FILE, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.spec import FILE_NAME, annotation_file, read_spec, spec_text
 from rlld.errors import RlldError
-from rlld.files import owned, write_text
+from rlld.utils.files import owned, write_text
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from rlld.data.problems import Grade, Problem, Report, strict
 from rlld.errors import RlldError, nearest
-from rlld.files import write_text
+from rlld.utils.files import write_text
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from rlld.data.annotations import BOM, read_bytes
 from rlld.data.problems import Problem, Report, strict
 from rlld.errors import nearest
-from rlld.files import write_text
-from rlld.sheets import SheetError, read_sheet, sheet_text
 from rlld.types import MODALITIES
+from rlld.utils.files import write_text
+from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec

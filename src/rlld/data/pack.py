@@ -18,7 +18,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.console import ERR, progress
 from rlld.data.annotations import (
     YOUTUBE_ID,
     audio_version,
@@ -32,11 +31,12 @@ from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
 from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, StreamSpec, annotation_file, spec_text
 from rlld.data.store import FeatureError, StoreWriter, holds, store_path
 from rlld.errors import RlldError
-from rlld.files import owned, write_bytes, write_text
-from rlld.foreign.arrays import open_array
-from rlld.foreign.damage import Told
-from rlld.names import inside
-from rlld.plain import parsed
+from rlld.utils.console import ERR, progress
+from rlld.utils.files import owned, write_bytes, write_text
+from rlld.utils.foreign.arrays import open_array
+from rlld.utils.foreign.damage import Told
+from rlld.utils.names import inside
+from rlld.utils.plain import parsed
 
 TOLD = Told("not a whole .npy file", "take it anew")
 SHOWN = 20

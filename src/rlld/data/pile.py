@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from rlld.errors import RlldError
-from rlld.files import appended, unwritable, write_text
-from rlld.names import inside
+from rlld.utils.files import appended, unwritable, write_text
+from rlld.utils.names import inside
 
 COMMIT_SECONDS = 1.0
 

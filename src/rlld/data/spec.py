@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from rlld.config import Width, from_dict, read_yaml, to_dict
 from rlld.errors import RlldError
-from rlld.names import inside, require_name
 from rlld.taxonomy import LLP, Taxonomy
 from rlld.types import STREAMS
+from rlld.utils.config import Width, from_dict, read_yaml, to_dict
+from rlld.utils.names import inside, require_name
 
 FILE_NAME = "dataset.yaml"
 ANNOTATIONS = "annotations"

@@ -27,9 +27,9 @@ from torch import Tensor
 
 from rlld.data.pile import Pile
 from rlld.errors import RlldError, nearest
-from rlld.files import held, written_aside
-from rlld.foreign.damage import Told
-from rlld.foreign.tensors import read_tensors
+from rlld.utils.files import held, written_aside
+from rlld.utils.foreign.damage import Told
+from rlld.utils.foreign.tensors import read_tensors
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Weight, Width
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.weak import smooth
 from rlld.errors import RlldError
-from rlld.files import written_aside
-from rlld.foreign.arrays import open_arrays
-from rlld.foreign.damage import Told
 from rlld.networks.base import Network
-from rlld.objectives.bce import EPSILON
+from rlld.objectives._bce import EPSILON
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight, Width
+from rlld.utils.files import written_aside
+from rlld.utils.foreign.arrays import open_arrays
+from rlld.utils.foreign.damage import Told
 
 RATIOS = Told(
     "no noise ratios in it",

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.data.scores import combinations, load_scores
+from rlld.data.similarities import combinations, load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
-from rlld.denoisers.pseudo import PseudoLabels, Teacher
+from rlld.denoisers._pseudo import PseudoLabels, Teacher
 from rlld.errors import RlldError
 from rlld.taxonomy import LLP
 from rlld.types import MODALITIES

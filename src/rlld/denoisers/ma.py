@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
+from rlld.denoisers._exchange_file import read_exchange
 from rlld.denoisers.base import Context, Denoiser
-from rlld.denoisers.exchange_file import read_exchange
 from rlld.denoisers.weak import smooth
 from rlld.errors import RlldError
 from rlld.networks.base import Network

@@ -20,7 +20,7 @@ from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.weak import smooth
 from rlld.errors import RlldError
 from rlld.networks.base import Network
-from rlld.objectives.small_loss import RATES
+from rlld.objectives._small_loss import RATES
 from rlld.types import Batch, ModalityLabels, Prediction
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.data.scores import load_scores
+from rlld.data.similarities import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
-from rlld.denoisers.pseudo import PseudoLabels, Teacher, per_class
+from rlld.denoisers._pseudo import PseudoLabels, Teacher, per_class
 from rlld.taxonomy import LLP
 from rlld.types import MODALITIES
 

@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.config import Weight
-from rlld.data.scores import load_scores
+from rlld.data.similarities import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
+from rlld.denoisers._pseudo import PseudoLabels, Teacher
 from rlld.denoisers.base import Context
-from rlld.denoisers.pseudo import PseudoLabels, Teacher
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import MODALITIES, VISUAL, Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 EPSILON = 1e-7
 CHUNK = 1024

@@ -11,7 +11,7 @@ import pkgutil
 from typing import Any, Protocol, cast
 
 from rlld.errors import RlldError, nearest
-from rlld.types import Parse
+from rlld.parsing.result import Parse
 
 _SUFFIX = "_events"
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import get_args
 
 from rlld.errors import RlldError, nearest
-from rlld.sheets import SheetError, read_sheet, sheet_text
-from rlld.types import Event, Modality, Parse
+from rlld.parsing.result import Event, Parse
+from rlld.types import Modality
+from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rlld.config import from_dict, to_dict
 from rlld.errors import RlldError
-from rlld.plain import json_text, json_value
-from rlld.types import Parse
+from rlld.parsing.result import Parse
+from rlld.utils.config import from_dict, to_dict
+from rlld.utils.plain import json_text, json_value
 
 FORMAT = "rlld.parse"
 VERSION = 1

@@ -1,6 +1,6 @@
-"""Feature extractors, one file each, and decoding.
+"""Features of clips: extractors, one file each in ``extractors/``, and the job that runs them.
 
-Public face: ``EXTRACTORS`` (by name), ``load_extractor``. Adding a module adds an extractor.
+Public face: ``load_extractor``.
 """
 
 from __future__ import annotations
@@ -10,41 +10,13 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from rlld.config import from_dict
 from rlld.errors import RlldError
-from rlld.plain import yaml_value
-from rlld.registry import Registry
+from rlld.utils.config import from_dict
+from rlld.utils.plain import yaml_value
+from rlld.utils.registry import EXTRACTORS
 
 if TYPE_CHECKING:
     from rlld.features.base import Extractor
-
-EXTRACTORS = Registry(
-    "extractor",
-    "rlld.features",
-    helpers=(
-        "batched",
-        "clap_audio",
-        "clap_weights",
-        "clips",
-        "clock",
-        "container",
-        "decode",
-        "job",
-        "joint",
-        "pictures",
-        "reading",
-        "sampling",
-        "sound",
-        "state",
-        "text",
-        "to_files",
-        "to_stores",
-        "torchvision_models",
-        "tracks",
-        "views",
-        "weights",
-    ),
-)
 
 PART = re.compile(r"([^(),]+)(?:\(([^()]*)\))?(?:,|$)")
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
-from rlld.features.decode import Clip, ClipInfo
-from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.features.views import Chunk, Segment, View, chunks
+from rlld.media.decode import Clip, ClipInfo
+from rlld.media.tracks import AS_PLAYED, TrackChoice
+from rlld.media.views import Chunk, Segment, View, chunks
 
 if TYPE_CHECKING:
     import torch

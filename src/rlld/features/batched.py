@@ -13,10 +13,10 @@ import numpy as np
 
 from rlld.errors import RlldError
 from rlld.features.base import ClipFeatures, Extractor, Rows
-from rlld.features.clips import strange
-from rlld.features.decode import Clip, ClipInfo
-from rlld.features.tracks import TrackChoice
-from rlld.features.views import Chunk, chunks
+from rlld.media.decode import Clip, ClipInfo
+from rlld.media.files import strange
+from rlld.media.tracks import TrackChoice
+from rlld.media.views import Chunk, chunks
 
 CHUNKS = 8
 """Chunks that are described at once at most."""

@@ -13,15 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rlld.console import progress
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor
 from rlld.features.batched import each_batched
-from rlld.features.clips import strange
-from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.files import write_text
-from rlld.pool import Workers, each
+from rlld.media.files import strange
+from rlld.media.tracks import AS_PLAYED, TrackChoice
+from rlld.utils.console import progress
+from rlld.utils.files import write_text
+from rlld.utils.pool import Workers, each
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ class Where:
     @property
     def torch_device(self) -> torch.device:
         """The device; a cluster's nodes compute on their CPUs."""
-        from rlld.compute import Compute
+        from rlld.utils.compute import Compute
 
         return Compute("cpu" if self.workers == "ray" else self.device).torch_device
 

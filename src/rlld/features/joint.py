@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.features.base import Extractor, Rows
-from rlld.features.views import Chunk
+from rlld.media.views import Chunk
 
 if TYPE_CHECKING:
     import torch

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.config import to_dict
 from rlld.data.pack import MANIFEST
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor, fitted
-from rlld.features.clips import stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, check_seconds, extracted, settle
-from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.files import appended, owned, sha256, unwritable, write_bytes, write_text
-from rlld.names import inside
-from rlld.plain import json_text, parsed
+from rlld.media.files import stamp_of
+from rlld.media.tracks import AS_PLAYED, TrackChoice
+from rlld.utils.config import to_dict
+from rlld.utils.files import appended, owned, sha256, unwritable, write_bytes, write_text
+from rlld.utils.names import inside
+from rlld.utils.plain import json_text, parsed
 
 JOURNAL = "clips.jsonl"
 FACTS = frozenset(

@@ -17,13 +17,13 @@ from rlld.data.store import StoreWriter, forget_work, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import Extractor, fitted, per_segment
-from rlld.features.clips import clip_of, clips_of_videos, stamp_of
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
 from rlld.features.to_files import made_by
-from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.files import owned, write_text
-from rlld.plain import json_text
+from rlld.media.files import clip_of, clips_of_videos, stamp_of
+from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.types import STREAMS
+from rlld.utils.files import owned, write_text
+from rlld.utils.plain import json_text
 
 VIDEOS = "videos"
 """Folder of the clips inside a data-set folder."""

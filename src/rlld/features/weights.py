@@ -15,9 +15,9 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from rlld.console import ERR, progress
 from rlld.errors import RlldError
-from rlld.files import sha256, write_text, written_aside
+from rlld.utils.console import ERR, progress
+from rlld.utils.files import sha256, write_text, written_aside
 
 VARIABLE = "RLLD_WEIGHTS"
 BLOCK = 1 << 20

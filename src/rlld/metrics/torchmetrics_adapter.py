@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.extras import optional
 from rlld.metrics.scores import COLUMNS, NAMES, per_video, ten_scores
+from rlld.utils.extras import optional
 
 optional("torchmetrics", "the torchmetrics wrapper")  # says which extra it is in
 from torchmetrics import Metric  # noqa: E402

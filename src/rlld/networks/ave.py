@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.networks.blocks import full_precision
-from rlld.networks.published import Layout, State, sizes
-from rlld.networks.recurrent import (
+from rlld.networks._blocks import full_precision
+from rlld.networks._published import Layout, State, sizes
+from rlld.networks._recurrent import (
     RecurrentConfig,
     RecurrentEncoder,
     encoder_sizes,

@@ -14,20 +14,20 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import FUSE_RATIO, fuse
-from rlld.networks.base import Network
-from rlld.networks.blocks import (
+from rlld.networks._blocks import (
     Dropout,
     HybridEncoder,
     full_precision,
     pool_frames,
     stored,
 )
-from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks.base import Network
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
+from rlld.utils.config import Share, require_positive
 
 ATTENDED = 0.8
 """Share of the cross-modal encoding where both encodings are mixed."""

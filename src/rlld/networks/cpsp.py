@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.blocks import (
+from rlld.networks._blocks import (
     Dropout,
     StreamEmbedding,
     full_precision,
@@ -23,7 +23,7 @@ from rlld.networks.blocks import (
     mmil_pool,
     recur,
 )
-from rlld.networks.published import Layout, sizes
+from rlld.networks._published import Layout, sizes
 from rlld.types import Prediction
 
 SMALLEST = 1e-8

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
-from rlld.networks.blocks import (
+from rlld.networks._blocks import (
     CrossAttending,
     HybridAttentionLayer,
     full_precision,
     fused_heads,
     mmil_pool,
 )
-from rlld.networks.published import Layout, sizes
+from rlld.networks._published import Layout, sizes
 from rlld.types import AUDIO, VISUAL, Prediction
+from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Share
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks import hcmn
+from rlld.networks._blocks import VisualEmbedding, fused_heads, stored
+from rlld.networks._published import Layout, sizes
 from rlld.networks.base import Network
-from rlld.networks.blocks import VisualEmbedding, fused_heads, stored
-from rlld.networks.published import Layout, sizes
 from rlld.types import AUDIO, VISUAL, Prediction
+from rlld.utils.config import Share
 
 HEADS = 8
 DROPOUT = 0.1

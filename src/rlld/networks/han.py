@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
-from rlld.networks.blocks import (
+from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
     HybridEncoder,
@@ -22,8 +21,9 @@ from rlld.networks.blocks import (
     fused_heads,
     mmil_pool,
 )
-from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
+from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)

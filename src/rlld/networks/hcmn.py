@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
-from rlld.networks.blocks import (
+from rlld.networks._blocks import (
     HybridAttentionLayer,
     StreamEmbedding,
     full_precision,
     fused_heads,
     mmil_pool,
 )
-from rlld.networks.published import Layout, sizes
+from rlld.networks._published import Layout, sizes
 from rlld.types import Prediction
+from rlld.utils.config import Share, require_positive
 
 SCALES = ((1, 1, 0), (3, 2, 1), (5, 5, 2))
 """Kernel, stride and padding of the convolution of each scale; 10 segments become 10, 5 and 2."""

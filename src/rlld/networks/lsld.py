@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.networks import han
-from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlld.config import require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.blocks import CrossAttending, full_precision
-from rlld.networks.grouping import Grouping
-from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.networks._blocks import CrossAttending, full_precision
+from rlld.networks._grouping import Grouping
+from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
+from rlld.utils.config import require_positive
 
 Assignment = Literal["soft", "hard"]
 

@@ -11,18 +11,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks.blocks import (
+from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
     full_precision,
     fused_heads,
     mmil_pool,
 )
-from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
+from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)

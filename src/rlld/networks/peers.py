@@ -15,8 +15,8 @@ from torch import Tensor
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.base import Network
-from rlld.registry import NETWORKS
 from rlld.types import Prediction
+from rlld.utils.registry import NETWORKS
 
 PARTS = ("segment", "audio", "visual", "video")
 PREFIX = "peers."

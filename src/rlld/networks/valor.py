@@ -8,16 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlld.config import Share, require_positive
 from rlld.data.spec import DataSpec
-from rlld.networks.blocks import (
+from rlld.features.extractors._clap_maps import MAP_ROWS, pool_maps
+from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
     full_precision,
@@ -25,11 +24,9 @@ from rlld.networks.blocks import (
     mmil_pool,
     stored,
 )
-from rlld.networks.published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
-
-MAP_ROWS, MAP_FREQUENCIES, MAP_TIMES = 64, 2, 1024
-"""Rows of a CLAP feature map (frequency, then time), its frequencies, its times once resized."""
+from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -222,33 +219,6 @@ class _Attention(nn.Module):
     def _split(self, rows: Tensor) -> Tensor:
         """Gives every head its part: (B, T, hidden) to (B, heads, T, hidden / heads)."""
         return rows.view(*rows.shape[:-1], self.heads, -1).transpose(1, 2)
-
-
-def pool_maps(maps: Tensor, segments: int) -> Tensor:
-    """Reduces CLAP feature maps to one row per segment.
-
-    The published network maps all 64 rows to its width, resizes 2 x 32 to 2 x 1024 (bicubic),
-    averages the 2 frequencies and pools the 1024 times to T. Every step is linear in the rows with
-    weights that sum to 1, so that one matrix before the linear layer gives the same.
-
-    Args:
-        maps: (B, 64, D), row = frequency * 32 + time.
-        segments: T.
-
-    Returns:
-        (B, T, D).
-    """
-    matrix = _pooling(segments).to(maps)
-    return torch.einsum("sr,brd->bsd", matrix, maps)
-
-
-@lru_cache(maxsize=8)
-def _pooling(segments: int) -> Tensor:
-    rows = torch.eye(MAP_ROWS, dtype=torch.float64).view(1, MAP_ROWS, MAP_FREQUENCIES, -1)
-    resized = functional.interpolate(
-        rows, size=(MAP_FREQUENCIES, MAP_TIMES), mode="bicubic", align_corners=False
-    )
-    return functional.adaptive_avg_pool1d(resized.mean(2), segments)[0].T
 
 
 def _infer(state: State) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
-from rlld.objectives.bce import EPSILON
-from rlld.objectives.contrastive import Contrastive
+from rlld.objectives._bce import EPSILON
+from rlld.objectives._contrastive import Contrastive
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 LEAST_UNCERTAINTY = 0.9
 """The fused branch always counts as at least so uncertain."""

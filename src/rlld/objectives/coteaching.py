@@ -12,8 +12,8 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.objectives.bce import clamped_bce
-from rlld.objectives.small_loss import (
+from rlld.objectives._bce import clamped_bce
+from rlld.objectives._small_loss import (
     POSITIVE,
     SmallLoss,
     SmallLossObjective,

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import clamped_bce
 from rlld.types import AUDIO, VISUAL, Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 NEEDED = ("audio_before", "visual_before", "audio_after", "visual_after", "time_logits")
 

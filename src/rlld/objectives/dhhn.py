@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlld.data.spec import DataSpec
+from rlld.objectives._bce import EPSILON, clamped_bce
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import EPSILON, clamped_bce
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 

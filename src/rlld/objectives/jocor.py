@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.objectives.small_loss import (
+from rlld.objectives._small_loss import (
     POSITIVE,
     SmallLoss,
     SmallLossObjective,

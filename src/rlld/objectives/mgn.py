@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.objectives.base import Objective
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 TOKENS = ("audio_class", "visual_class")
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
+from rlld.objectives._bce import video_losses, weighted
+from rlld.objectives._contrastive import Contrastive
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import video_losses, weighted
-from rlld.objectives.contrastive import Contrastive
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)

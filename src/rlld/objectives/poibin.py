@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
-from rlld.objectives.bce import EPSILON
+from rlld.objectives._bce import EPSILON
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 POSITIVE = 0.5
 """A target above this is a label."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
+from rlld.objectives._bce import video_losses, weighted
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import video_losses, weighted
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)

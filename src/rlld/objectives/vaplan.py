@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.config import Weight
 from rlld.data.spec import DataSpec
+from rlld.objectives._bce import clamped_bce, video_losses, weighted
 from rlld.objectives.base import Objective
-from rlld.objectives.bce import clamped_bce, video_losses, weighted
 from rlld.objectives.segment import segment_bce
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.types import AUDIO, VISUAL, Event, Modality
+from rlld.parsing.result import Event
+from rlld.types import AUDIO, VISUAL, Modality
 
 ORDER: tuple[Modality, ...] = ("audio", "visual", "audio_visual")
 """Order of events that start together."""

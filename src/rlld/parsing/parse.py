@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,14 +13,12 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.features.tracks import AS_PLAYED, TrackChoice
+from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
+from rlld.parsing.result import Features, Parse, Source
 from rlld.parsing.windows import Evidence, Windows, above, decide
-from rlld.types import AUDIO, VISUAL, Parse, Prediction
-
-Features = Mapping[str, NDArray[np.floating[Any]]]
-"""Features of consecutive segments by stream name, each (S, D)."""
+from rlld.types import AUDIO, VISUAL, Prediction
 
 ABSENT = ("no usable sound, so no audible events", "no usable picture, so no visible events")
 """Notes on a modality without features, by modality index."""
@@ -40,22 +37,6 @@ class Run(Protocol):
 
     def predict(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts from features by stream name (B, T, D)."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is parsed.
-
-    Attributes:
-        name: File name or id.
-        chunks: Features of consecutive segments, by stream (n, D) each; read once.
-        outcome: Called when the chunks have been read: the length in seconds and notes for the
-            reader. The length is that of the segments where it is None.
-    """
-
-    name: str
-    chunks: Iterable[Features]
-    outcome: Callable[[], tuple[float, tuple[str, ...]]] | None = None
 
 
 def parse(

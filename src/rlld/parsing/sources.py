@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.console import progress
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError, nearest
-from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.foreign.arrays import open_array
-from rlld.foreign.damage import Told
-from rlld.names import inside
-from rlld.parsing.parse import Features, Source
+from rlld.media.tracks import AS_PLAYED, TrackChoice
+from rlld.parsing.result import Features, Source
+from rlld.utils.console import progress
+from rlld.utils.foreign.arrays import open_array
+from rlld.utils.foreign.damage import Told
+from rlld.utils.names import inside
 
 TOLD = Told("not a readable .npy array", "extract it again")
 
@@ -37,9 +37,10 @@ def open_clip(
         RlldError: If the file cannot be read, or no extractor makes such features, or one does that
             has changed since the training.
     """
-    from rlld.features import EXTRACTORS, load_extractor
+    from rlld.features import load_extractor
     from rlld.features.base import per_segment
-    from rlld.features.decode import Clip
+    from rlld.media.decode import Clip
+    from rlld.utils.registry import EXTRACTORS
 
     if not set(re.findall(r"\w+", spec.features)) & set(EXTRACTORS.names()):
         raise RlldError(

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from rlld.denoising import SCORE_NOTES
-from rlld.evaluation import Evaluation
-from rlld.extras import optional
-from rlld.features import EXTRACTORS
-from rlld.metrics.denoising import DenoisingReport
+from rlld.evaluation.labels import SCORE_NOTES
+from rlld.evaluation.scoring import Evaluation
+from rlld.metrics.noise_detection import DenoisingReport
 from rlld.metrics.scores import KINDS, LEVELS, NAMES
-from rlld.registry import DENOISERS
 from rlld.report.tables import number
 from rlld.report.templates import rendered
 from rlld.training.run_folder import Run
 from rlld.types import MODALITIES
+from rlld.utils.extras import optional
+from rlld.utils.registry import DENOISERS, EXTRACTORS
 
 TASK = "video-classification"
 """The task of the hub that comes closest."""

@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rlld.errors import visible
-from rlld.files import written_aside
+from rlld.utils.files import written_aside
 
 Series = TypeVar("Series")
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlld.features.tracks import AS_PLAYED, TrackChoice
-from rlld.files import write_text
-from rlld.plain import json_text
-from rlld.report.clip import PageClip, page_clip
-from rlld.report.templates import asset, plain, rendered
-from rlld.report.text import NAMES
-from rlld.types import Event, Parse
+from rlld.media.playable import PageClip, page_clip
+from rlld.media.tracks import AS_PLAYED, TrackChoice
+from rlld.parsing.result import Event, Parse
+from rlld.parsing.words import NAMES, plain
+from rlld.report.templates import asset, rendered
+from rlld.utils.files import write_text
+from rlld.utils.plain import json_text
 
 
 def write_page(

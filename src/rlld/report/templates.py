@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from rlld.report.text import seconds
+from rlld.parsing.words import length_text, plain, seconds
 
 
 def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
@@ -34,17 +34,3 @@ def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
 def asset(name: str) -> str:
     """Returns the text of a style sheet or script."""
     return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
-
-
-def length_text(value: float) -> str:
-    """Writes a length of time: ``10.03 s``, ``15 min 0 s``, ``3 h 0 min 12 s``."""
-    if value < 120:
-        return f"{seconds(value)} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"
-
-
-def plain(name: str) -> str:
-    """Returns a class name as prose: ``Baby laughter``."""
-    return name.replace("_", " ")

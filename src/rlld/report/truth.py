@@ -8,7 +8,8 @@ from pathlib import Path
 from rlld.data.annotations import Row, read_dense
 from rlld.data.spec import DataSpec, annotation_file
 from rlld.errors import RlldError
-from rlld.types import Event, Modality
+from rlld.parsing.result import Event
+from rlld.types import Modality
 
 Interval = tuple[float, float]
 

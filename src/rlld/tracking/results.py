@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlld.denoising import judge, judges_labels, label_report, suspects, verdicts
-from rlld.evaluation import load_for
-from rlld.report.denoise import REPORTED, LabelReport, facts_of
-from rlld.report.denoise_page import write_denoise_page
+from rlld.evaluation.labels import judge, judges_labels, label_report, suspects, verdicts
+from rlld.evaluation.scoring import load_for
+from rlld.report.denoise import REPORTED, LabelReport, facts_of, write_denoise_page
 from rlld.report.figures import Curve, training_curves
 from rlld.tracking.base import Results
 from rlld.training.run_folder import Run

@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Any
 
 from rlld.errors import RlldError, nearest
-from rlld.extras import optional
-from rlld.files import write_text
-from rlld.plain import json_text, parsed
 from rlld.tracking.base import Place, Results, Tracker
 from rlld.tracking.results import run_results
 from rlld.tracking.tensorboard import TensorBoard
 from rlld.tracking.wandb import Wandb
 from rlld.training.rounds import read_rounds
 from rlld.training.run_folder import Run
+from rlld.utils.extras import optional
+from rlld.utils.files import write_text
+from rlld.utils.plain import json_text, parsed
 
 TRACKERS: dict[str, Callable[[Place, int, int], Tracker]] = {
     "tensorboard": TensorBoard,

@@ -8,8 +8,8 @@ from typing import Any
 import matplotlib.image
 import yaml
 
-from rlld.extras import optional
 from rlld.tracking.base import Place, Results, flat
+from rlld.utils.extras import optional
 
 PURPOSE = "--log tensorboard"
 

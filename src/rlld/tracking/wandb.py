@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from rlld.console import ERR
 from rlld.errors import RlldError
-from rlld.extras import optional
 from rlld.tracking.base import Place, Results
+from rlld.utils.console import ERR
+from rlld.utils.extras import optional
 
 PURPOSE = "--log wandb"
 PROJECT = "rlld"

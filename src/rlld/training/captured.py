@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlld.console import ERR
 from rlld.training.waits import WatchWaits
+from rlld.utils.console import ERR
 
 WARM_UP = 3
 """Calls before the recording: they make what is made once (moments, tables, work spaces)."""

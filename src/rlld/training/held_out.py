@@ -17,10 +17,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.files import write_bytes
-from rlld.foreign.damage import DamagedError, Told, guarded
-from rlld.foreign.tensors import read_tensors
-from rlld.plain import parsed
+from rlld.utils.files import write_bytes
+from rlld.utils.foreign.damage import DamagedError, Told, guarded
+from rlld.utils.foreign.tensors import read_tensors
+from rlld.utils.plain import parsed
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.compute import set_rate
 from rlld.errors import RlldError
 from rlld.networks.base import Unimodal
 from rlld.training.captured import Captured
@@ -16,6 +15,7 @@ from rlld.training.stacked import Way, predict_stack, stack_rows, stacked_call, 
 from rlld.training.task import TaskStep
 from rlld.training.trainer import Report, Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import set_rate
 
 Seen = list[Prediction | None]
 

@@ -12,19 +12,19 @@ from typing import Any, Protocol
 
 import torch
 
-from rlld.compute import Compute
-from rlld.config import to_dict
-from rlld.console import ERR, Tick, progress
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
-from rlld.files import appended, owned, unwritable, write_bytes
 from rlld.metrics.tags import TAGS
-from rlld.plain import json_text
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
 from rlld.training.state import FILE, forget_state, load_state, restore, save_state
 from rlld.training.trainer import Report, Trainer
+from rlld.utils.compute import Compute
+from rlld.utils.config import to_dict
+from rlld.utils.console import ERR, Tick, progress
+from rlld.utils.files import appended, owned, unwritable, write_bytes
+from rlld.utils.plain import json_text
 
 METRICS, NETWORKS = "metrics.jsonl", "networks"
 CHECKPOINT_SECONDS = 20.0

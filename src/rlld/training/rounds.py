@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
-from rlld.plain import parsed
 from rlld.training.loop import METRICS
+from rlld.utils.plain import parsed
 
 
 def read_rounds(folder: Path) -> list[dict[str, Any]]:

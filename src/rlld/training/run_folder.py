@@ -17,20 +17,20 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from rlld import hub
-from rlld.config import to_dict
 from rlld.data.spec import DataSpec, spec_from
 from rlld.denoisers.base import Denoiser
 from rlld.errors import RlldError
-from rlld.files import sha256, write_bytes, write_text
-from rlld.foreign.damage import Told
-from rlld.foreign.tensors import read_tensors
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
-from rlld.plain import json_text, parsed
 from rlld.recipe import Recipe, recipe_from
 from rlld.training import foreign, held_out
 from rlld.types import Prediction
+from rlld.utils import hub
+from rlld.utils.config import to_dict
+from rlld.utils.files import sha256, write_bytes, write_text
+from rlld.utils.foreign.damage import Told
+from rlld.utils.foreign.tensors import read_tensors
+from rlld.utils.plain import json_text, parsed
 
 FORMAT_VERSION = 1
 MODEL, DENOISER, GOLDEN, CONFIG = (

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlld.config import Weight, Width, require_positive
 from rlld.errors import RlldError
 from rlld.networks.base import Network
+from rlld.utils.config import Weight, Width, require_positive
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlld.compute import Compute
-from rlld.config import to_dict
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
-from rlld.files import owned
 from rlld.recipe import Recipe
 from rlld.training.finite import NotFiniteError
 from rlld.training.lockstep import Lockstep
@@ -29,6 +26,9 @@ from rlld.training.loop import (
 from rlld.training.run_folder import CONFIG, Run, load_run, save_run
 from rlld.training.state import FILE, forget_state, load_state, restore
 from rlld.training.trainer import Trainer
+from rlld.utils.compute import Compute
+from rlld.utils.config import to_dict
+from rlld.utils.files import owned
 
 
 def train_seeds(

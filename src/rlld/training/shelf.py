@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from rlld.data.split import Split
 from rlld.errors import RlldError
-from rlld.files import write_bytes
-from rlld.foreign.damage import Told
-from rlld.foreign.tensors import read_tensors
 from rlld.recipe import Recipe
 from rlld.types import ModalityLabels
+from rlld.utils.files import write_bytes
+from rlld.utils.foreign.damage import Told
+from rlld.utils.foreign.tensors import read_tensors
 
 PARTS = ("network", "objective", "schedule")
 """Sections of a recipe that a training on given labels depends on."""

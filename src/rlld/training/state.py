@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.files import write_bytes
-from rlld.foreign.damage import DamagedError, Told, guarded
-from rlld.foreign.saved import kind_of, read_saved
-from rlld.names import inside
+from rlld.utils.files import write_bytes
+from rlld.utils.foreign.damage import DamagedError, Told, guarded
+from rlld.utils.foreign.saved import kind_of, read_saved
+from rlld.utils.names import inside
 
 FILE = Path("resume") / "state.pt"
 TOLD = Told("not a resume state", "train without --resume")

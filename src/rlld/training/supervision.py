@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.config import Weight, Width
 from rlld.data.split import Split
 from rlld.errors import RlldError
-from rlld.objectives.bce import clamped_bce
+from rlld.objectives._bce import clamped_bce
 from rlld.types import AUDIO, VISUAL, Batch, Prediction
+from rlld.utils.config import Weight, Width
 
 STREAM = 0x5EED_0003
 """Keeps these draws apart from those of the training order."""

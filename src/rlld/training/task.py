@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.compute import Compute
 from rlld.data.split import Split
 from rlld.networks.base import Network
 from rlld.objectives.base import Objective
@@ -18,6 +17,7 @@ from rlld.training.stacked import predict_stack, stacked_optimizer
 from rlld.training.state import random_state, restore_random_state
 from rlld.training.supervision import Lesson
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlld.compute import Compute, make_recordable, require_seed, set_rate
-from rlld.console import progress
 from rlld.data.split import Split
+from rlld.denoisers._given import Given
 from rlld.denoisers.base import Context, Denoiser
-from rlld.denoisers.given import Given
 from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES, named_score
 from rlld.metrics.tags import TAGS
@@ -32,6 +30,8 @@ from rlld.training.task import TaskStep
 from rlld.training.totals import Totals
 from rlld.training.validation import Validation
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute, make_recordable, require_seed, set_rate
+from rlld.utils.console import progress
 
 Report = dict[str, Any]
 

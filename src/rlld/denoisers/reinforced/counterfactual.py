@@ -10,7 +10,7 @@ from torch import Tensor
 from rlld.denoisers.reinforced import actions
 from rlld.denoisers.reinforced.actions import Revision
 from rlld.denoisers.reinforced.task_learner import TaskLearner
-from rlld.objectives.bce import EPSILON
+from rlld.objectives._bce import EPSILON
 from rlld.types import Batch, Prediction
 
 PERCENT = 100.0

@@ -12,7 +12,7 @@ from rlld.denoisers.reinforced import actions
 from rlld.denoisers.reinforced.actions import Revision
 from rlld.denoisers.reinforced.task_learner import SMALLEST, TaskLearner
 from rlld.networks.base import Network
-from rlld.objectives.bce import EPSILON, clamped_bce
+from rlld.objectives._bce import EPSILON, clamped_bce
 from rlld.types import AUDIO, VISUAL, Batch, Prediction
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlld.console import ERR
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
@@ -35,6 +34,7 @@ from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.denoisers.reinforced.states import CHUNK, States
 from rlld.networks.base import Network, built
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
+from rlld.utils.console import ERR
 
 SEED = 0x5EED_0003
 THRESHOLD = 0.5

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rlld.config import Share, Weight, Width, Within
 from rlld.errors import RlldError
+from rlld.utils.config import Share, Weight, Width, Within
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec

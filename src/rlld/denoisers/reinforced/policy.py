@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.options import Config
+from rlld.networks._blocks import HybridAttentionLayer, VisualEmbedding, full_precision, stored
 from rlld.networks.base import built
-from rlld.networks.blocks import HybridAttentionLayer, VisualEmbedding, full_precision, stored
 
 CERTAIN = 40.0
 """A logit whose sigmoid is exactly 1 in float32 and float64: a branch that always keeps."""

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.compute import make_recordable
 from rlld.denoisers.reinforced import actions, figures, rewards
 from rlld.denoisers.reinforced.actions import Revision
 from rlld.denoisers.reinforced.learner import Learner, moments, restore_moments
 from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import Policy
 from rlld.types import Batch
+from rlld.utils.compute import make_recordable
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rlld.data.scores import load_scores
+from rlld.data.similarities import load_scores
 from rlld.data.split import Split
 from rlld.denoisers.reinforced.options import Segments
 from rlld.denoisers.reinforced.topk import select

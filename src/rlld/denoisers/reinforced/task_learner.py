@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.compute import make_recordable
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, TaskStep
 from rlld.denoisers.reinforced import actions, figures
@@ -18,6 +17,7 @@ from rlld.denoisers.reinforced.options import Config
 from rlld.denoisers.reinforced.policy import Policy
 from rlld.errors import RlldError
 from rlld.types import Batch
+from rlld.utils.compute import make_recordable
 
 SMALLEST = 1e-12
 """Below this a scale is rounding, and dividing by it would make noise of nothing."""

@@ -1,0 +1,126 @@
+"""Table 3 of the paper: parameters that are trained and the time it takes, relative to MMIL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlld.bench.runs import Failure, Result, Terms, plan, run_all
+from rlld.bench.statistics import Estimate, estimate
+from rlld.bench.studies.denoisers import Settings
+from rlld.bench.studies.paper import Conditions, terms_of
+from rlld.bench.tables import NOTHING, Block, block_latex, block_markdown
+from rlld.errors import RlldError
+from rlld.utils.files import write_text
+from rlld.utils.plain import json_text
+from rlld.utils.sheets import sheet_text
+
+MMIL = "han"
+RECIPES = (MMIL, "ma", "jomold", "rlld", "rlld-labelwise")
+PRINTED = {"ma": (1.5, 2.5), "jomold": (2.0, 3.0), "rlld": (2.0, 8.0)}
+"""Printed multiple of MMIL's parameters and hours, on two RTX 4090, by recipe."""
+TIMED = "timed"
+"""Folder of the runs: apart from those of other tables, which may share networks among them."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a recipe costs.
+
+    Attributes:
+        recipe: Its name.
+        parameters: Parameters of everything that a run trains: the task network, policies, and
+            networks that a denoiser trains before.
+        seconds: Wall time of a run, one at a time.
+    """
+
+    recipe: str
+    parameters: int
+    seconds: Estimate
+
+
+def costs(settings: Settings, *, conditions: Conditions = "equal") -> tuple[list[Cost], Terms]:
+    """Trains every recipe, one run at a time, and says what it took.
+
+    Args:
+        settings: Data, seeds and places; its ``workers`` is not looked at.
+        conditions: As in ``rlld.bench.studies.paper.table``.
+
+    Returns:
+        The costs, MMIL first, and what all runs have in common.
+
+    Raises:
+        RlldError: If a run failed.
+    """
+    terms = terms_of(settings, conditions)
+    methods: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in RECIPES}
+    jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
+    found: dict[str, list[Result]] = {}
+    for outcome in run_all(jobs, (settings.cache or settings.out) / TIMED, 1, settings.log):
+        if isinstance(outcome, Failure):
+            raise RlldError(f"{outcome.reason}; the same command tries again")
+        found.setdefault(outcome.job.method, []).append(outcome)
+    return [
+        Cost(
+            name,
+            int(results[0].facts["trained_parameters"]),
+            estimate([float(each.facts["seconds"]) for each in results]),
+        )
+        for name, results in found.items()
+    ], terms
+
+
+def block(found: Sequence[Cost]) -> Block:
+    """Returns the table."""
+    base = next(cost for cost in found if cost.recipe == MMIL)
+    rows = []
+    for cost in found:
+        printed = PRINTED.get(cost.recipe)
+        rows.append(
+            (
+                cost.recipe,
+                f"{cost.parameters:,}",
+                f"{cost.parameters / base.parameters:.2f}",
+                f"{printed[0]:g}" if printed else NOTHING,
+                f"{cost.seconds.mean:.3g}" + _spread(cost.seconds),
+                f"{cost.seconds.mean / base.seconds.mean:.1f}",
+                f"{printed[1]:g}" if printed else NOTHING,
+            )
+        )
+    heads = ("method", "parameters", "x MMIL", "printed", "seconds", "x MMIL", "printed hours")
+    return Block("Parameters trained and training time", heads, tuple(rows))
+
+
+def write_costs(
+    found: Sequence[Cost], out: Path, command: str, remarks: Sequence[str]
+) -> list[Path]:
+    """Writes the table as Markdown, LaTeX, CSV and JSON and returns the files."""
+    table = block(found)
+    cells = [["" if cell == NOTHING else cell for cell in row] for row in table.rows]
+    listed = "\n".join(f"- {remark}" for remark in remarks)
+    report = {"command": command, "remarks": list(remarks), "rows": [asdict(c) for c in found]}
+    forms = {
+        "md": f"# Table 3\n\n```\n{command}\n```\n\n{block_markdown(table)}\n\n{listed}\n",
+        "tex": "\n".join([f"% {command}", *(f"% {r}" for r in remarks), block_latex(table)]) + "\n",
+        "csv": sheet_text([table.heads, *cells], ","),
+        "json": json_text(report, f"{out}", indent=2) + "\n",
+    }
+    for suffix, content in forms.items():
+        write_text(out / f"table3.{suffix}", content)
+    return [out / f"table3.{suffix}" for suffix in forms]
+
+
+def remarks_of(terms: Terms, settings: Settings) -> list[str]:
+    """Returns the sentences under the table."""
+    return [
+        f"{terms}.",
+        f"Data: {', '.join(map(str, settings.data))}; {settings.seeds} seeds; one run at a time.",
+        "Parameters: of everything that a run trains, the networks before the task network too.",
+        "Printed: Gao et al., RLLD, Table 3; hours on two RTX 4090, of other lengths than these.",
+    ]
+
+
+def _spread(found: Estimate) -> str:
+    return f" ± {found.sd:.2g}" if found.runs > 1 else ""

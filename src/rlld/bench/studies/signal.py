@@ -1,0 +1,398 @@
+"""What a validation score says about the labels of a step: the signal that a policy is paid by.
+
+Networks are trained on all labels up to a step. Then the same batch is tried with the labels that
+several policies would leave, from the same weights and with the same dropout, and what the reward
+videos say afterwards is compared with what they say after the step on all labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlld.bench.tables import Block, block_markdown
+from rlld.data.dataset import load_data
+from rlld.data.split import Split
+from rlld.denoisers._given import Given
+from rlld.denoisers.base import Denoiser, TaskStep
+from rlld.denoisers.constant import presence
+from rlld.denoisers.reinforced import actions
+from rlld.denoisers.reinforced.counterfactual import validation_reward
+from rlld.denoisers.reinforced.options import InterReward
+from rlld.denoisers.reinforced.rewards import inter_reward
+from rlld.errors import RlldError
+from rlld.metrics.gates import Gate
+from rlld.metrics.scores import Scorer
+from rlld.recipe import Recipe, load_recipe
+from rlld.training.predicting import predict_split
+from rlld.training.trainer import Trainer
+from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.compute import Compute
+from rlld.utils.console import progress
+
+RECIPE = "weak"
+KEEP_ALL, TRUE, CONSTANT, TENTH, HALF = (
+    "all labels",
+    "true labels",
+    "constant policy",
+    "a tenth removed at random",
+    "half removed at random",
+)
+MEASURES = {
+    "segment_audio": "seg A",
+    "event_visual": "ev V",
+    "audio_likelihood": "a -BCE",
+    "visual_likelihood": "v -BCE",
+}
+"""The paper's two rewards in percent, and 100 times the mean log-likelihood of each modality."""
+EPISODE = {
+    "schedule.round": "episode",
+    "schedule.steps": 32,
+    "schedule.carry": 0.25,
+    "schedule.milestones": (),
+    "selection.score": "last",
+}
+"""At the full learning rate: trials lie early in a run, and a fresh network has one episode."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean and a standard deviation (n - 1)."""
+
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Measures some values."""
+        found = torch.tensor(values, dtype=torch.float64)
+        return cls(float(found.mean()), float(found.std()) if len(found) > 1 else 0.0)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What labels do to the reward.
+
+    Attributes:
+        when: After which training.
+        labels: Whose labels.
+        removed: Removed audio and visual labels per batch, its mean.
+        measures: By name, the difference to a step on all labels; or, of an episode, the value.
+    """
+
+    when: str
+    labels: str
+    removed: tuple[float, float]
+    measures: dict[str, Spread]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The whole measurement.
+
+    Attributes:
+        steps: Differences after a single step, and step to step on all labels.
+        episodes: Values after one episode from a fresh network.
+        command: What made it.
+        data: Data-set folder.
+        inter: Mean inter-reward of the training videos, audio and visual, by whose labels.
+        silence: Both rewards of a network that predicts nothing, in percent: a video without
+            events counts as right then.
+    """
+
+    steps: tuple[Effect, ...]
+    episodes: tuple[Effect, ...]
+    command: str
+    data: str
+    inter: dict[str, tuple[float, float]]
+    silence: tuple[float, float]
+
+
+def signal(
+    folder: Path,
+    *,
+    after: Sequence[int] = (100, 300),
+    batches: int = 12,
+    repeats: int = 5,
+    seed: int = 0,
+    command: str = "",
+) -> Signal:
+    """Measures what labels do to validation scores, after one step and after one episode.
+
+    Args:
+        folder: Data set with true training labels.
+        after: Task steps on all labels before the trials.
+        batches: Batches tried, one after the other.
+        repeats: Fresh networks of each episode.
+        seed: Seed of training and random removals.
+        command: What made it.
+
+    Raises:
+        RlldError: If the true labels of the training videos are not known, or nothing is asked.
+    """
+    if not after or min(*after, batches, repeats) < 1:
+        raise RlldError("--after, --batches and --repeats must be 1 or more")
+    data = load_data(folder, with_truth=True)
+    train, reward = data.train, data.validation
+    if train.truth is None:
+        raise RlldError(
+            f"{folder}: the true labels of the training videos are not known, only simulated and "
+            "rendered sets know them; make one by 'rlld data simulate'"
+        )
+    recipe = load_recipe(RECIPE, EPISODE, data.spec.overrides)
+    judge = Judge(reward, recipe.gate)
+    policies = removals(train, reward, seed)
+    steps: list[Effect] = []
+    for count in after:
+        steps += _after_steps(recipe, data.train, policies, judge, count, batches, seed)
+    episodes = _after_an_episode(recipe, train, policies, judge, repeats)
+    silence = Scorer(reward.require_dense())(torch.zeros_like(reward.require_dense()))
+    nothing = float(silence["segment_audio"]), float(silence["event_visual"])
+    inter = {name: _inter(train, labels) for name, labels in policies.items()}
+    return Signal(tuple(steps), tuple(episodes), command, str(folder), inter, nothing)
+
+
+def removals(train: Split, reward: Split, seed: int) -> dict[str, Tensor]:
+    """Returns the labels that policies leave (N, 2, C), by name."""
+    weak = train.labels.unsqueeze(1).expand(-1, 2, -1)
+    chance = torch.rand(weak.shape, generator=torch.Generator().manual_seed(seed))
+    if train.truth is None:
+        raise ValueError("the true labels are not known")
+    kept = {
+        KEEP_ALL: torch.ones_like(weak, dtype=torch.bool),
+        TRUE: train.truth.any(1),
+        CONSTANT: (presence(reward.labels, reward.require_dense()) >= 0.5).expand_as(weak),
+        TENTH: chance >= 0.1,
+        HALF: chance >= 0.5,
+    }
+    return {name: weak * keep.to(weak.dtype) for name, keep in kept.items()}
+
+
+class Judge:
+    """Says how well annotated videos are predicted.
+
+    Args:
+        videos: With dense annotation.
+        gate: How probabilities become 0/1 predictions.
+    """
+
+    def __init__(self, videos: Split, gate: Gate) -> None:
+        self.videos, self.gate = videos, gate
+        self._scorer = Scorer(videos.require_dense())
+
+    def __call__(self, prediction: Prediction) -> dict[str, float]:
+        """Returns ``MEASURES`` of a prediction of the videos."""
+        scores = self._scorer(self.gate.apply(prediction))
+        audio, visual = validation_reward(prediction, self.videos.require_dense()).mean(1)
+        values = (scores["segment_audio"], scores["event_visual"], audio, visual)
+        return {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
+
+
+class _Probe(Denoiser):
+    """Trains on all labels and, in its last steps, tries other labels first.
+
+    Args:
+        policies: Labels of the whole split (N, 2, C) by name, all of them first.
+        judge: Judges every trial.
+        start: Steps before the first trial.
+    """
+
+    _task: TaskStep
+
+    def __init__(self, policies: Mapping[str, Tensor], judge: Judge, start: int) -> None:
+        self.policies, self.judge, self.start = policies, judge, start
+        self.steps = 0
+        self.found: dict[str, list[dict[str, float]]] = {name: [] for name in policies}
+        self.removed: dict[str, list[Tensor]] = {name: [] for name in policies}
+
+    def before_step(self, task: TaskStep) -> None:
+        """Takes the task network of this step."""
+        self._task = task
+
+    def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
+        """Returns all labels; tries the others before, once the training is long enough."""
+        if self.steps >= self.start:
+            self._try_others(batch)
+        self.steps += 1
+        return _targets(self.policies[KEEP_ALL][batch.index], batch.labels)
+
+    def _try_others(self, batch: Batch) -> None:
+        choices = [labels[batch.index] for labels in self.policies.values()]
+        targets = [_targets(labels, batch.labels) for labels in choices]
+        predictions = self._task.trials(batch, targets, self.judge.videos)
+        for name, labels, prediction in zip(self.policies, choices, predictions, strict=True):
+            self.found[name].append(self.judge(prediction))
+            self.removed[name].append(batch.labels.sum() - labels.sum((0, 2)))
+
+
+def _targets(revised: Tensor, weak: Tensor) -> ModalityLabels:
+    return actions.targets(revised, weak, "union")
+
+
+def _after_steps(
+    recipe: Recipe,
+    train: Split,
+    policies: Mapping[str, Tensor],
+    judge: Judge,
+    count: int,
+    batches: int,
+    seed: int,
+) -> list[Effect]:
+    tried = {name: labels for name, labels in policies.items() if name != HALF}
+    probe = _Probe(tried, judge, count)
+    longer = recipe.varied({"schedule.updates": count + batches})
+    trainer = Trainer(longer, train, None, seed, Compute("cpu", threads=1), probe)
+    with progress(f"{count} steps and {batches} trials", trainer.total_updates) as tick:
+        for _ in trainer.steps():
+            tick()
+    when = f"one step, after {count}"
+    base = probe.found[KEEP_ALL]
+    moves = [_minus(later, sooner) for sooner, later in pairwise(base)]
+    effects = []
+    if moves:
+        effects = [Effect(when, "all labels, step to step", (0.0, 0.0), _spreads(moves))]
+    for name in tried:
+        if name != KEEP_ALL:
+            gaps = [_minus(a, b) for a, b in zip(probe.found[name], base, strict=True)]
+            effects.append(Effect(when, name, _mean(probe.removed[name]), _spreads(gaps)))
+    return effects
+
+
+def _after_an_episode(
+    recipe: Recipe,
+    train: Split,
+    policies: Mapping[str, Tensor],
+    judge: Judge,
+    repeats: int,
+) -> list[Effect]:
+    short = recipe.varied({"schedule.updates": recipe.schedule.steps})
+    effects = []
+    with progress("episodes from fresh networks", len(policies) * repeats) as tick:
+        for name, labels in policies.items():
+            found = []
+            for seed in range(repeats):
+                given = Given(_targets(labels, train.labels))
+                compute = Compute("cpu", threads=1)
+                trainer = Trainer(short, train, None, seed, compute, given)
+                for _ in trainer.steps():
+                    pass
+                found.append(judge(predict_split(trainer.network, judge.videos)))
+                tick()
+            share = recipe.schedule.batch_size / len(train)
+            gone = (train.labels.sum() - labels.sum((0, 2))) * share
+            effects.append(Effect("one episode", name, _mean([gone]), _spreads(found)))
+    return effects
+
+
+def _inter(train: Split, revised: Tensor) -> tuple[float, float]:
+    weak = train.labels.unsqueeze(1).expand_as(revised)
+    audio, visual = inter_reward(weak, revised, InterReward()).mean(0).tolist()
+    return audio, visual
+
+
+def brakes() -> Block:
+    """Returns the inter-reward (Eq. 9) by the number of labels and of removed ones."""
+    rows = []
+    readings = {
+        "both sides 0.9 y + 0.05": InterReward(),
+        "both sides 0.9 y + 0.1 / C": InterReward(spread="classes"),
+        "revised labels clipped": InterReward(revised="clipped"),
+    }
+    cases = [(labels, gone) for labels in (1, 2, 3) for gone in range(labels)]
+    for title, reading in readings.items():
+        cells = []
+        for labels, gone in cases:
+            original = torch.zeros(25)
+            original[:labels] = 1
+            revised = original.clone()
+            revised[:gone] = 0
+            cells.append(f"{float(inter_reward(original, revised, reading)):.3f}")
+        rows.append((title, *cells))
+    heads = ("reading", *(f"{gone} of {labels}" for labels, gone in cases))
+    title = "Inter-reward of a video by its labels that are removed, 25 classes"
+    return Block(title, heads, tuple(rows))
+
+
+def blocks(found: Signal) -> list[Block]:
+    """Returns the measurement as tables."""
+    heads = ("labels", "a / v", *MEASURES.values())
+    tables = []
+    for when in dict.fromkeys(effect.when for effect in found.steps):
+        rows = tuple(_row(effect, "+") for effect in found.steps if effect.when == when)
+        tables.append(Block(f"Difference to a step on all labels: {when} (sd)", heads, rows))
+    rows = tuple(_row(effect, "") for effect in found.episodes)
+    tables.append(Block("One episode of 32 steps from a fresh network (sd)", heads, rows))
+    rows = tuple(
+        (name, f"{audio:.3f}", f"{visual:.3f}") for name, (audio, visual) in found.inter.items()
+    )
+    heads = ("labels", "audio", "visual")
+    inter = Block("Mean inter-reward of the training videos", heads, rows)
+    return [*tables, inter, brakes()]
+
+
+def as_dict(found: Signal) -> dict[str, Any]:
+    """Returns everything JSON-ready."""
+    lines = [
+        {
+            "when": effect.when,
+            "labels": effect.labels,
+            "removed_per_batch": list(effect.removed),
+            "measures": {
+                name: {"mean": spread.mean, "sd": spread.sd}
+                for name, spread in effect.measures.items()
+            },
+        }
+        for effect in (*found.steps, *found.episodes)
+    ]
+    return {
+        "command": found.command,
+        "data": found.data,
+        "inter_reward": {name: list(values) for name, values in found.inter.items()},
+        "silence": dict(zip(("segment_audio", "event_visual"), found.silence, strict=True)),
+        "effects": lines,
+    }
+
+
+def markdown(found: Signal) -> str:
+    """Returns the measurement as Markdown."""
+    audio, visual = found.silence
+    parts = ["# What a step's labels do to the reward", f"```\n{found.command}\n```"]
+    parts += [block_markdown(block) for block in blocks(found)]
+    parts.append(
+        "- a / v: removed audio and visual labels per batch of 128 videos, in brackets standard "
+        "deviations between batches or networks.\n"
+        "- seg A and ev V: the scores that reward the two branches, in percent (the paper pays a "
+        "tenth of them); -BCE: 100 times the mean log-likelihood, video and segment level.\n"
+        "- step to step: how the same value moves between neighbouring steps on all labels.\n"
+        f"- Predicting nothing scores {audio:.1f} in seg A and {visual:.1f} in ev V: a video "
+        "without events counts as right."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(effect: Effect, sign: str) -> tuple[str, ...]:
+    cells = []
+    for name, spread in effect.measures.items():
+        # Differences of F-scores go to hundredths, those of likelihoods to thousandths.
+        digits = 1 if not sign else 3 if name.endswith("likelihood") else 2
+        cells.append(f"{spread.mean:{sign}.{digits}f} ({spread.sd:.{digits}f})")
+    return (effect.labels, "{:.0f} / {:.0f}".format(*effect.removed), *cells)
+
+
+def _minus(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {name: one[name] - other[name] for name in one}
+
+
+def _spreads(found: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    return {name: Spread.of([values[name] for values in found]) for name in MEASURES}
+
+
+def _mean(counts: Sequence[Tensor]) -> tuple[float, float]:
+    audio, visual = torch.stack(list(counts)).double().mean(0).tolist()
+    return audio, visual

@@ -1,0 +1,375 @@
+"""Checking a data set: what cannot be read, what is doubtful, and what it holds."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.data.annotations import (
+    Row,
+    WeakLabels,
+    audio_version,
+    rasterise,
+    read_dense,
+    read_weak,
+)
+from rlld.data.answers import Answer, read_answers
+from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, weak_files
+from rlld.data.problems import Grade, Problem
+from rlld.data.similarities import check_scores, scores_files
+from rlld.data.spec import (
+    FILE_NAME,
+    LLP_FILES,
+    LLP_SPEC,
+    AnnotationFiles,
+    DataSpec,
+    annotation_file,
+    read_spec,
+)
+from rlld.data.store import read_store, store_path, verify_store
+from rlld.errors import RlldError
+from rlld.types import MODALITIES
+
+MOST_TYPING_ERRORS = 50
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """What a split holds. Dense counts are None where the split has no dense annotation.
+
+    Attributes:
+        name: Its name.
+        videos: Videos of the weak file.
+        labels: Weak labels, all classes together.
+        per_class: Weak labels of each class.
+        audio_rows: Rows of the audible file that name a video of the split.
+        visual_rows: The same for the visible file.
+        audio_events: Runs of active segments, which is what is scored.
+        visual_events: The same for the visible file.
+        inaudible: Videos without any audible event.
+        invisible: Videos without any visible event.
+        wrong: Weak labels that are neither audible nor visible.
+        missing: Classes of the dense annotation that the weak label lacks.
+        answers: Bare answers that are used; None where the data set has none.
+    """
+
+    name: str
+    videos: int
+    labels: int
+    per_class: tuple[int, ...]
+    audio_rows: int | None = None
+    visual_rows: int | None = None
+    audio_events: int | None = None
+    visual_events: int | None = None
+    inaudible: int | None = None
+    invisible: int | None = None
+    wrong: int | None = None
+    missing: int | None = None
+    answers: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The outcome of a check.
+
+    Attributes:
+        problems: Problems, file by file in line order.
+        splits: What each readable split holds.
+        audio_version: Which of the two circulating LLP audio files it is; empty for other files.
+        stores: Number of packed stores whose checksums were verified.
+        scores: Number of files of scores that were read whole.
+    """
+
+    problems: tuple[Problem, ...]
+    splits: tuple[SplitCounts, ...]
+    audio_version: str
+    stores: int
+    scores: int
+
+    def count(self, grade: Grade) -> int:
+        """Returns the number of problems of a grade."""
+        return sum(problem.grade == grade for problem in self.problems)
+
+
+def check(folder: Path, spec: DataSpec | None = None) -> CheckReport:
+    """Checks a data-set folder, or a bare folder of annotation files.
+
+    Args:
+        folder: A data-set folder, or annotation files alone.
+        spec: What a bare folder should hold; the published LLP files are recognised without.
+
+    Returns:
+        Everything that was found; nothing is raised for a problem inside the data.
+
+    Raises:
+        RlldError: If the folder holds no data set, or its ``dataset.yaml`` is wrong.
+    """
+    annotations, spec = _locate(folder, spec)
+    return _Checker(folder, annotations, spec).run()
+
+
+def _locate(folder: Path, spec: DataSpec | None) -> tuple[Path, DataSpec]:
+    if spec is None and (folder / FILE_NAME).is_file():
+        return folder / ANNOTATIONS, read_spec(folder)
+    if not folder.is_dir():
+        raise RlldError(f"{folder}: no such folder; give a data set or a folder of annotations")
+    if spec is not None:
+        return folder, spec
+    if any((folder / name).is_file() for name in weak_files(LLP_SPEC).values()):
+        return folder, LLP_SPEC
+    raise RlldError(
+        f"{folder}: holds neither {FILE_NAME} nor the published LLP files ({LLP_FILES.train} ...); "
+        "give a data set, or say with --spec what the files are"
+    )
+
+
+class _Checker:
+    """One check under way."""
+
+    def __init__(self, folder: Path, annotations: Path, spec: DataSpec) -> None:
+        self.folder = folder
+        self.annotations = annotations
+        self.spec = spec
+        self.problems: list[Problem] = []
+
+    def run(self) -> CheckReport:
+        weak = {split: self._weak(file) for split, file in weak_files(self.spec).items()}
+        self._shared_videos(weak)
+        dense = self._dense(weak)
+        answers = self._answers(weak, dense)
+        counts = tuple(
+            replace(
+                _counts(
+                    split, labels, [dense.get(file, []) for file in self._files(split)], self.spec
+                ),
+                answers=answers.get(split),
+            )
+            for split, labels in weak.items()
+        )
+        if self.folder != self.annotations and not store_path(self.folder, "").parent.is_dir():
+            self._add(self.folder, 0, "note", "no packed features yet; run 'rlld extract'")
+        stores = sum(self._store(split, labels.ids) for split, labels in weak.items())
+        scores = self._scores(weak)
+        audio = self.spec.annotations.audio
+        path = annotation_file(self.annotations, audio) if audio else None
+        version = audio_version(path) if path and path.is_file() else ""
+        return CheckReport(tuple(self.problems), counts, version, stores, scores)
+
+    def _files(self, split: str) -> tuple[str, ...]:
+        return dense_files(self.spec, split)
+
+    def _add(self, path: Path, line: int, grade: Grade, text: str) -> None:
+        self.problems.append(Problem(path, line, grade, text))
+
+    def _weak(self, file: str) -> WeakLabels:
+        path = annotation_file(self.annotations, file)
+        if path.is_file():
+            return read_weak(path, self.spec.taxonomy, self.problems.append)
+        self._add(path, 0, "error", self._missing(file))
+        return WeakLabels((), np.zeros((0, len(self.spec.classes)), dtype=np.uint8))
+
+    def _shared_videos(self, weak: dict[str, WeakLabels]) -> None:
+        seen: dict[str, str] = {}
+        for split, labels in weak.items():
+            path = annotation_file(self.annotations, weak_files(self.spec)[split])
+            for video in labels.ids:
+                if video in seen:
+                    text = f"video '{video}' of {split} is in {seen[video]} too; keep it in one"
+                    self._add(path, 0, "warning", text)
+                seen.setdefault(video, split)
+
+    def _dense(self, weak: dict[str, WeakLabels]) -> dict[str, list[Row]]:
+        """Reads every dense file once, and checks it against the videos it serves."""
+        videos: dict[str, set[str]] = defaultdict(set)
+        for split, labels in weak.items():
+            for file in self._files(split):
+                videos[file].update(labels.ids)
+        dense = {}
+        for file, known in videos.items():
+            path = annotation_file(self.annotations, file)
+            if not path.is_file():
+                self._add(path, 0, "error", self._missing(file))
+                continue
+            found: list[Problem] = []
+            rows = read_dense(path, self.spec.taxonomy, self.spec.duration, found.append)
+            found += [
+                Problem(path, line, grade, text)
+                for line, grade, text in (*_foreign(rows, known), *_repeated(rows))
+            ]
+            self.problems += sorted(found, key=lambda problem: problem.line)
+            dense[file] = rows
+        return dense
+
+    def _missing(self, file: str) -> str:
+        names = [f.name for f in fields(AnnotationFiles) if _named(self.spec, f.name) == file]
+        return (
+            f'no such annotation file; add it, or write {names[0]}: "" under annotations in '
+            f"{FILE_NAME} if there is none"
+        )
+
+    def _answers(self, weak: dict[str, WeakLabels], dense: dict[str, list[Row]]) -> dict[str, int]:
+        """Checks the bare answers; returns how many are used by split."""
+        file = self.spec.annotations.answers
+        if not file:
+            return {}
+        path = annotation_file(self.annotations, file)
+        if not path.is_file():
+            self._add(path, 0, "error", self._missing(file))
+            return {}
+        found: list[Problem] = []
+        answers = read_answers(path, self.spec.taxonomy, found.append)
+        home = {video: split for split, labels in weak.items() for video in labels.ids}
+        tags = {
+            (labels.ids[video], self.spec.classes[label])
+            for labels in weak.values()
+            for video, label in zip(*labels.labels.nonzero(), strict=True)
+        }
+        events = {
+            split: {
+                (row.id, row.label, modality)
+                for modality, rows in zip(MODALITIES, self._files(split), strict=False)
+                for row in dense.get(rows, [])
+                if row.offset > row.onset
+            }
+            for split in weak
+            if split != "train" and self._files(split)
+        }
+        used = dict.fromkeys((split for split in weak if split != "test"), 0)
+        for answer in answers:
+            split = home.get(answer.video, "")
+            text = _unused(answer, split, tags)
+            if not text:
+                used[split] += 1
+                if split in events and answer.present != (answer.question in events[split]):
+                    text = (
+                        f"{answer.modality} {answer.label} of '{answer.video}' is answered "
+                        f"{'yes' if answer.present else 'no'}, the dense annotation says the "
+                        "contrary; the answer counts"
+                    )
+            if text:
+                found.append(Problem(path, answer.line, "warning", text))
+        self.problems += sorted(found, key=lambda problem: problem.line)
+        return used
+
+    def _store(self, split: str, ids: Sequence[str]) -> bool:
+        """Verifies the packed store of a split; says whether it is whole."""
+        path = store_path(self.folder, split)
+        if not path.parent.is_dir():
+            return False
+        try:
+            store = read_store(path)
+            check_store(store, ids, self.spec)
+        except RlldError as error:
+            self._add(path, 0, "error", str(error).removeprefix(f"{path}: "))
+            return False
+        for text in verify_store(store):
+            self._add(path, 0, "error", text)
+        return True
+
+    def _scores(self, weak: dict[str, WeakLabels]) -> int:
+        """Verifies the files of scores; returns how many there are."""
+        files = scores_files(self.folder)
+        for path in files:
+            if path.stem not in weak:
+                self._add(path, 0, "warning", f"{path.stem!r} is no split of this data set")
+                continue
+            for text in check_scores(path, self.spec, weak[path.stem]):
+                self._add(path, 0, "error", text)
+        return len(files)
+
+
+def _named(spec: DataSpec, field: str) -> str:
+    name: str = getattr(spec.annotations, field)
+    return name
+
+
+def _unused(answer: Answer, split: str, tags: Container[tuple[str, str]]) -> str:
+    """Says why an answer is not used, or nothing."""
+    if not split:
+        return f"'{answer.video}' is in none of the splits, so the answer is not used"
+    if split == "test":
+        return f"'{answer.video}' is a test video, which teaches nothing; the answer is not used"
+    if (answer.video, answer.label) not in tags:
+        return f"'{answer.video}' is not tagged with {answer.label}; the answer is not used"
+    return ""
+
+
+def _foreign(rows: Sequence[Row], known: set[str]) -> Iterator[tuple[int, Grade, str]]:
+    """Yields the videos that no split knows, at their first rows."""
+    lines: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        if row.id not in known:
+            lines[row.id].append(row.line)
+    # A few unknown videos are typing errors; many mean another file, and cost time to compare.
+    candidates = known if len(lines) <= MOST_TYPING_ERRORS else set()
+    for video, found in lines.items():
+        close = difflib.get_close_matches(video, candidates, n=1, cutoff=0.9)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        text = (
+            f"'{video}' (this row{more}) is in none of the splits of this file and not used{hint}"
+        )
+        yield found[0], "warning", text
+
+
+def _repeated(rows: Sequence[Row]) -> Iterator[tuple[int, Grade, str]]:
+    """Yields rows that are merged with others, and videos whose rows are not together."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.onset < row.offset:
+            groups[row.id, row.label].append(row)
+    for (video, label), group in groups.items():
+        for first, second in pairwise(sorted(group, key=lambda row: row[1:3])):
+            if second.onset > first.offset:
+                continue
+            if second[:4] == first[:4]:
+                what = "repeats"
+            else:
+                what = "touches" if second.onset == first.offset else "overlaps"
+            text = f"{label} of '{video}' {what} line {first.line}; they count as one event"
+            yield second.line, "note", text
+    closed: set[str] = set()
+    for before, row in pairwise(rows):
+        if row.id != before.id:
+            closed.add(before.id)
+            if row.id in closed:
+                yield row.line, "note", f"rows of '{row.id}' are not together; all of them count"
+
+
+def _counts(
+    split: str, weak: WeakLabels, files: Sequence[Sequence[Row]], spec: DataSpec
+) -> SplitCounts:
+    per_class = tuple(int(count) for count in weak.labels.sum(axis=0, dtype=np.int64))
+    basic = (split, len(weak.ids), sum(per_class), per_class)
+    if not files:
+        return SplitCounts(*basic)
+    known = set(weak.ids)
+    audio_rows, visual_rows = (sum(row.id in known for row in rows) for rows in files)
+    audio, visual = (rasterise(rows, weak.ids, spec) for rows in files)
+    heard, seen = np.any(audio, axis=1), np.any(visual, axis=1)
+    labels = weak.labels.astype(bool)
+    return SplitCounts(
+        *basic,
+        audio_rows=audio_rows,
+        visual_rows=visual_rows,
+        audio_events=_runs(audio),
+        visual_events=_runs(visual),
+        inaudible=int((~np.any(heard, axis=1)).sum()),
+        invisible=int((~np.any(seen, axis=1)).sum()),
+        wrong=int((labels & ~(heard | seen)).sum()),
+        missing=int(((heard | seen) & ~labels).sum()),
+    )
+
+
+def _runs(cells: NDArray[np.bool_]) -> int:
+    """Counts runs of active segments (N, T, C)."""
+    starts = cells.copy()
+    starts[:, 1:] &= ~cells[:, :-1]
+    return int(starts.sum())

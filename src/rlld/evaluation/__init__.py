@@ -1,0 +1,1 @@
+"""Judging runs: their scores, their labels, and which videos to annotate next."""

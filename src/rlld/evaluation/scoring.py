@@ -1,0 +1,173 @@
+"""Scoring a run on a split, and the baseline that needs no run: the bare tags."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlld.data.dataset import load_split
+from rlld.data.split import Split
+from rlld.errors import RlldError
+from rlld.metrics.classwise import classwise_f
+from rlld.metrics.scores import Scores, exclusive_scores, scores
+from rlld.training.predicting import BATCH, predict_split
+from rlld.training.run_folder import Run, load_denoiser
+from rlld.utils.config import to_dict
+
+CLASS_ROWS = ("audio", "visual", "audio_visual", "event")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a run on a split.
+
+    Attributes:
+        scores: The ten F-scores.
+        exclusive: CoLeaF's audible-only and visible-only variant of them.
+        classes: Segment-level F-scores by class (``audio``, ``visual``, ``audio_visual``,
+            ``event``), None where the class neither occurs nor is predicted.
+        facts: What was scored by which rule, JSON-ready.
+    """
+
+    scores: Scores
+    exclusive: Scores
+    classes: dict[str, dict[str, float | None]]
+    facts: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns everything JSON-ready; ``segment`` and ``event`` hold the ten F-scores."""
+        return {
+            **self.scores.nested(),
+            "mean": self.scores.mean,
+            "exclusive": self.exclusive.nested(),
+            "classes": self.classes,
+            **self.facts,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.facts['recipe']}, {self.facts['split']} split\n{self.scores}"
+
+
+def evaluate(
+    run: Run, split: str = "test", data: Path | None = None, *, by_tags: bool = False
+) -> Evaluation:
+    """Scores a run, in float32.
+
+    Args:
+        run: The trained parser.
+        split: ``train``, ``validation`` or ``test``; it needs dense annotation.
+        data: The data-set folder; that of the training when None.
+        by_tags: Whether the known tags gate instead of the video-level probabilities.
+
+    Raises:
+        RlldError: If the data set does not fit the run or the split has no dense annotation.
+    """
+    videos = load_for(run, split, data).to(run.device, torch.float32)
+    truth = videos.require_dense()
+    prediction = predict_split(run.network, videos)
+    prediction.require_numbers(f"{split} split of {videos.spec.name}")
+    predicted = run.gate.apply(prediction, videos.labels if by_tags else None)
+    facts = {
+        "split": split,
+        "videos": len(videos),
+        "dataset": videos.spec.name,
+        "annotations": to_dict(videos.spec.annotations),
+        "recipe": run.recipe.name,
+        "seed": run.facts.get("seed"),
+        "gate": "known tags" if by_tags else to_dict(run.gate),
+        "notes": list(run.facts.get("notes", ())) if split == "validation" else [],
+    }
+    by_class = _by_class(predicted, truth, videos.spec.classes)
+    return Evaluation(scores(predicted, truth), exclusive_scores(predicted, truth), by_class, facts)
+
+
+def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = False) -> Split:
+    """Loads a split for a run.
+
+    Args:
+        run: The run.
+        split: Name of the split.
+        data: The data-set folder; that of the training when None.
+        with_truth: Whether to load the true events of training videos where they are known.
+
+    Raises:
+        RlldError: If classes, segments, feature dimensions or extractors differ from those of the
+            training.
+    """
+    folder = data
+    if folder is None:
+        known = run.facts.get("data")
+        if known is None:
+            raise RlldError(f"{run.path}: the run names no data set; give one with --data")
+        folder = Path(known)
+    loaded = load_split(folder, split, with_truth=with_truth)
+    for what in ("classes", "segments", "segment_seconds", "dims"):
+        found, wanted = getattr(loaded.spec, what), getattr(run.spec, what)
+        if found != wanted:
+            raise RlldError(
+                f"{folder}: its {what} differ from those that {run.path} was trained on "
+                f"({found} against {wanted}); give the data set of the training"
+            )
+    versions = loaded.spec.features_version, run.spec.features_version
+    if all(versions) and versions[0] != versions[1]:
+        raise RlldError(
+            f"{folder}: its {loaded.spec.features!r} features have version {versions[0]}, "
+            f"{run.path} was trained on version {versions[1]}; extract them as those were"
+        )
+    return loaded
+
+
+def bare_tags(split: Split) -> Scores:
+    """Scores the weak labels themselves, in all segments of both modalities.
+
+    Args:
+        split: Videos with dense annotation.
+    """
+    truth = split.require_dense()
+    predicted = split.labels.bool()[:, None, None].expand_as(truth)
+    return scores(predicted, truth)
+
+
+def _by_class(
+    predicted: Tensor, truth: Tensor, classes: tuple[str, ...]
+) -> dict[str, dict[str, float | None]]:
+    values = classwise_f(predicted, truth).tolist()
+    return {
+        name: {
+            row: None if math.isnan(values[number][index]) else values[number][index]
+            for number, row in enumerate(CLASS_ROWS)
+        }
+        for index, name in enumerate(classes)
+    }
+
+
+def keep_probabilities(run: Run, videos: Split) -> Tensor:
+    """Returns how probable it is that each label of a split is kept (N, 2, C).
+
+    Values without a weak label have no meaning.
+
+    Args:
+        run: A run whose denoiser has a network.
+        videos: The videos, on the run's device.
+
+    Raises:
+        RlldError: If the run's denoiser learns no keep probabilities.
+    """
+    denoiser = load_denoiser(run)
+    used = denoiser.training_keep()
+    if videos.name == "train" and used is not None and len(used) == len(videos):
+        return used
+    parts = []
+    everyone = torch.arange(len(videos), device=videos.device)
+    with torch.no_grad():
+        for index in torch.split(everyone, BATCH):
+            part = denoiser.keep_probability(videos.batch(index))
+            if part is None:
+                raise RlldError(f"{run.path}: its denoiser gives no keep probabilities")
+            parts.append(part)
+    return torch.cat(parts)

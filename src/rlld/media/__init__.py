@@ -1,0 +1,1 @@
+"""Clips: which files are some, their tracks, their pictures and sounds by one clock."""

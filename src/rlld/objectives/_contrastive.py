@@ -1,0 +1,103 @@
+"""The audio-visual contrastive loss "CL" within a video, in the flavours of MA and JoMoLD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rlld.errors import RlldError
+from rlld.types import Prediction
+from rlld.utils.config import Weight
+
+Formula = Literal["cross_entropy", "log_mixture"]
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """Options of the contrastive loss.
+
+    Attributes:
+        weight: Weight in the total loss; 0 leaves it out.
+        flavour: ``jomold`` compares audio and visual embeddings after the attention and takes
+            the log of an average; ``ma`` compares audio after with visual before the attention
+            and takes an average of logs.
+        temperature: Divides the cosine similarities, positive.
+        smoothing: Target mass spread over the other segments, in [0, 1].
+    """
+
+    weight: Weight = 0.0
+    flavour: Literal["jomold", "ma"] = "jomold"
+    temperature: float = 0.2
+    smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0 or not 0 <= self.smoothing <= 1:
+            raise RlldError(
+                "contrastive: temperature must be positive and smoothing in [0, 1], found "
+                f"{self.temperature} and {self.smoothing}"
+            )
+
+    def loss(self, prediction: Prediction) -> Tensor:
+        """Returns the unweighted loss of a batch, a scalar.
+
+        Raises:
+            RlldError: If the network gives no embeddings.
+        """
+        visual = "visual_after" if self.flavour == "jomold" else "visual_before"
+        formula: Formula = "log_mixture" if self.flavour == "jomold" else "cross_entropy"
+        for name in ("audio_after", visual):
+            if name not in prediction.extras:
+                raise RlldError(
+                    f"the contrastive loss needs the embedding {name!r}, which this network does "
+                    "not give; set contrastive.weight to 0 or use network han"
+                )
+        logits = similarity(
+            prediction.extras["audio_after"], prediction.extras[visual], self.temperature
+        )
+        return matching_loss(logits, formula, self.smoothing)
+
+
+def similarity(audio: Tensor, visual: Tensor, temperature: float) -> Tensor:
+    """Cosine similarities between the segments of each video.
+
+    Args:
+        audio: Embeddings (B, T, d).
+        visual: Embeddings (B, T, d).
+        temperature: Divides them.
+
+    Returns:
+        Logits (B, T, T): audio segment by visual segment.
+    """
+    with torch.autocast(audio.device.type, enabled=False):
+        audio, visual = functional.normalize(audio, dim=-1), functional.normalize(visual, dim=-1)
+        return audio @ visual.transpose(-1, -2) / temperature
+
+
+def matching_loss(logits: Tensor, formula: Formula, smoothing: float) -> Tensor:
+    """How badly each audio segment finds the visual segment of its own time.
+
+    With q = 1 - smoothing on the diagonal and smoothing / (T - 1) elsewhere, ``cross_entropy``
+    is -mean sum_u q_u log softmax(S)_u (MA, ``LabelSmoothingLoss``) and ``log_mixture`` is
+    -mean log sum_u q_u softmax(S)_u (JoMoLD, ``LabelSmoothingNCELoss``).
+
+    Args:
+        logits: (..., T, T), target of row t is column t.
+        formula: Which of the two.
+        smoothing: In [0, 1].
+
+    Returns:
+        A scalar; 0 when T is 1, where nothing can be confused.
+    """
+    segments = logits.shape[-1]
+    if segments == 1:
+        return logits.sum() * 0
+    target = logits.new_full((segments, segments), smoothing / (segments - 1))
+    target.fill_diagonal_(1 - smoothing)
+    logarithms = logits.log_softmax(-1)
+    if formula == "cross_entropy":
+        return -(target * logarithms).sum(-1).mean()
+    return -(logarithms + target.log()).logsumexp(-1).mean()

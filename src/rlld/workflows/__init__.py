@@ -1,0 +1,1 @@
+"""Chains of rooms that one verb runs."""
