@@ -116,6 +116,24 @@ def test_check_lists_errors_and_fails(
     assert "separated by commas" in result.stdout
 
 
+def test_check_lists_twenty_of_a_kind_and_all_when_asked(birds: Path, run_cli: Callable) -> None:
+    rows = "".join(f"{number}\t[/red]\x1b[2J{number}\n" for number in range(30))
+    (birds / "annotations" / "train.csv").write_text(f"filename\tevent_labels\n{rows}")
+    short = run_cli("data", "check", "annotations", "--spec", "spec.yaml", cwd=birds)
+    full = run_cli("data", "check", "annotations", "--spec", "spec.yaml", "--all", cwd=birds)
+    assert short.returncode == full.returncode == 2
+    assert short.stderr == full.stderr
+    count = full.stdout.count(": error: ")
+    assert count >= 30
+    assert f"and {count - 20} more errors; --all lists them" in short.stdout
+    assert "--all lists them" not in full.stdout
+    assert short.stdout.count(": error: ") == 20
+    listed = [line for line in full.stdout.splitlines() if ": error: " in line]
+    assert listed[:20] == [line for line in short.stdout.splitlines() if ": error: " in line]
+    assert "[/red]\\x1b[2J29" in full.stdout
+    assert "\x1b" not in full.stdout
+
+
 def test_check_needs_a_data_set(tmp_path: Path, run_cli: Callable, fails_with: Callable) -> None:
     fails_with(run_cli("data", "check", tmp_path), "holds neither dataset.yaml nor")
 

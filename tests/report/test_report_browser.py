@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from parse_kit import make_clip, make_parse
+from rlld.parsing.events import events_from
 from rlld.parsing.result import Event
 from rlld.report.page import write_page
 from rlld.synthetic.clips.encode import write_clip
@@ -303,6 +304,51 @@ def test_names_cannot_break_out_of_the_page(tmp_path, open_page) -> None:
     assert page.locator("img").count() == 0
     assert page.locator("h1").inner_text() == bad
     assert page.locator("#lanes .name b").first.inner_text() == bad.replace("_", " ")
+
+
+PAYLOADS = (
+    "<script>window.hurt = 1</script>",
+    "</script><script>window.hurt = 1</script>",
+    "</script ><svg onload=window.hurt=1>",
+    "<!--<script>window.hurt = 1",
+    "<img src=x onerror=window.hurt=1>",
+    '"><img src=x onerror=window.hurt=1>',
+    "' onmouseover='window.hurt=1' x='",
+    '" autofocus onfocus="window.hurt=1',
+    "javascript:window.hurt=1",
+    "</style><style>body { display: none }",
+    "</title></head><body onload=window.hurt=1>",
+    "{{ 7 * 7 }} {% raw %} ${window.hurt = 1} `${window.hurt = 1}`",
+    '\\u003cimg src=x onerror=window.hurt=1\\u003e \\"); window.hurt = 1; //',
+    "&lt;img src=x onerror=window.hurt=1&gt;",
+    "\u2028window.hurt = 1\u2029",
+)
+
+
+def test_no_payload_in_any_name_runs(tmp_path, open_page) -> None:
+    probability = np.full((10, 2, len(PAYLOADS)), 0.75)
+    parsed = make_parse(
+        PAYLOADS[1],
+        classes=PAYLOADS,
+        events=events_from(probability >= 0.5, probability, PAYLOADS, 1.0, 10.0),
+        probabilities=tuple(tuple(tuple(row) for row in s) for s in probability.tolist()),
+        gates=tuple(tuple(row) for row in probability.max(0).tolist()),
+        notes=PAYLOADS,
+        tags=PAYLOADS,
+        model=PAYLOADS[5],
+    )
+    truth = tuple(Event(name, "audio", 0.0, 1.0, 1.0) for name in PAYLOADS)
+    write_page(parsed, tmp_path / "page.html", truth=truth)
+    page = open_page((tmp_path / "page.html").as_uri())
+    names = page.locator("#lanes .name b")
+    shown = names.evaluate_all("found => found.map(each => each.textContent)")
+    assert sorted(shown) == sorted(name.replace("_", " ") for name in PAYLOADS)
+    for box in (names.first, page.locator(".truth-bar").first):
+        box.hover()
+    page.get_by_role("searchbox").fill(PAYLOADS[0])
+    assert page.evaluate("() => window.hurt") is None
+    assert page.locator("img, svg[onload], [onmouseover], [onfocus]").count() == 0
+    assert page.locator("body").is_visible()
 
 
 def test_it_prints_the_table_and_the_model_without_the_player(page_file, open_page) -> None:

@@ -86,6 +86,26 @@ def test_the_folder_has_the_page_too(report, tmp_path):
 
 
 @pytest.mark.browser
+def test_no_payload_in_any_name_runs(report, tmp_path, open_page):
+    bad = "</script></style>\"'><img src=x onerror=window.hurt=1><script>window.hurt=1</script>"
+    odd = [replace(s, verdict=replace(s.verdict, video=bad, label=bad)) for s in report.suspects]
+    audio = report.measured.audio
+    classes = {bad: next(iter(audio.classes.values())), **audio.classes}
+    measured = replace(
+        report.measured,
+        audio=replace(audio, classes=classes),
+        visual=replace(report.measured.visual, classes=classes),
+    )
+    facts = {name: bad if isinstance(value, str) else value for name, value in FACTS.items()}
+    hostile = replace(report, facts=facts, notes=[bad], suspects=odd, measured=measured)
+    write_denoise_page(tmp_path / "page.html", hostile)
+    page = open_page(f"file://{tmp_path}/page.html")
+    assert page.evaluate("() => window.hurt") is None
+    assert page.locator("img").count() == 0
+    assert page.get_by_text(bad).count() > len(odd)
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_overflows(report, tmp_path, open_page, width, scheme):

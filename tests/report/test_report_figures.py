@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from rlld.report.figures import Curve, class_bars, learning_curve, spread
+from rlld.report.figures import Curve, class_bars, learning_curve, spread, training_curves
 
 POSITIONS = (0, 10, 25, 50, 100, 200, 400, 649)
 
@@ -52,6 +53,19 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_settings(draw, tmp_pa
     svg = first[1].read_text()
     assert "<dc:date>" not in svg
     assert "Date" not in svg
+
+
+def test_names_are_no_formulas_and_no_markup(tmp_path):
+    odd = ["$x^{$", "\\frac{", "a_b^c\x1b[2J", "<b>&amp;</b>\n]]>", "_hidden"]
+    for name in odd:  # matplotlib keeps names that begin with _ out of legends
+        draw_curves(tmp_path / "curves", {name: 60, "other": 61})
+        panels = {name: {name: curve(60)}, "other": {"b": curve(61)}}
+        training_curves(tmp_path / "training", panels, name, name, name)
+    bars = {name: {"removed": [1.0] * len(odd)} for name in odd}
+    for path in class_bars(tmp_path / "bars", odd, bars, odd[0], odd[1]):
+        assert path.stat().st_size
+    for path in tmp_path.glob("*.svg"):
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")  # noqa: S314  our own file
 
 
 def test_figures_lie_on_white_ground(tmp_path):

@@ -120,7 +120,7 @@ def draw_panels(
         draw(axis, series)
         axis.set_title(name, loc="left")
         axis.set_xlabel(x_label)
-    axes[0].set_yticks(range(len(rows)), rows)
+    axes[0].set_yticks(range(len(rows)), [visible(row) for row in rows])
     axes[0].set_ylim(len(rows) - 0.45, -0.55)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
 
