@@ -357,8 +357,9 @@ def test_options_are_listed_without_importing_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_page_explains_every_option_and_every_figure() -> None:
-    page = (Path(__file__).parents[2] / "docs/methods/rlld.md").read_text()
+def test_the_pages_explain_every_option_and_every_figure() -> None:
+    methods = Path(__file__).parents[2] / "docs/methods"
+    pages = "".join(page.read_text() for page in sorted(methods.glob("rlld*.md")))
     options = to_dict(Config())
     nested = {f"{k}.{key}" for k, v in options.items() if isinstance(v, dict) for key in v}
     denoiser = prepared()
@@ -366,4 +367,4 @@ def test_the_page_explains_every_option_and_every_figure() -> None:
     figures = {name.rsplit("_", 1)[0] + "_*" for name in denoiser.feedback(SCORES)}
     figures = figures - {"policy_*"} | {"policy_loss"}
     for name in {k for k, v in options.items() if not isinstance(v, dict)} | nested | figures:
-        assert f"`{name}`" in page, name
+        assert f"`{name}`" in pages, name

@@ -108,5 +108,5 @@ def test_every_recipe_is_in_the_list_of_methods():
     page = Path(__file__).parents[2] / "docs" / "methods" / "README.md"
     text = page.read_text(encoding="utf-8")
     assert [name for name in recipe_names() if f"`{name}`" not in text] == []
-    linked = set(re.findall(r"\]\(([a-z_]+\.md)\)", text))
+    linked = set(re.findall(r"\]\(([a-z_-]+\.md)\)", text))
     assert linked == {path.name for path in page.parent.glob("*.md")} - {page.name}

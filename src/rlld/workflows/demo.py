@@ -133,7 +133,7 @@ def _print_denoising(runs: dict[str, Run], videos: Split) -> None:
         "Noisy: a training tag whose event is not in that track. rlld is the paper's learner; one "
         "validation\nscore per track is all its reward, and it tends to keep every label. "
         "rlld-labelwise is rewarded for\nevery label of the annotated validation videos; "
-        "docs/methods/rlld.md tells more."
+        "docs/methods/rlld-labelwise.md tells more."
     )
 
 
