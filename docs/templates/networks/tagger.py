@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
+from rlld.networks import base
 from rlld.networks._blocks import Dropout, full_precision, mmil_pool, pool_frames, stored
 from rlld.networks.base import Network
 from rlld.types import Prediction
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of the tagger.
 
     Attributes:
@@ -26,11 +27,8 @@ class Config:
     hidden: int = 128
     dropout: float = 0.1
 
-    def build(self, spec: DataSpec) -> Tagger:
-        """Builds the network for a data set."""
-        return Tagger(self, spec)
 
-
+@Config.makes
 class Tagger(Network):
     """Maps each modality to the same width and pools what the heads say over the segments.
 

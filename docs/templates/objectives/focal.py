@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.objectives import base
 from rlld.objectives._bce import EPSILON
 from rlld.objectives.base import Objective
 from rlld.types import Batch, ModalityLabels, Prediction
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of the focal loss.
 
     Attributes:
@@ -28,11 +28,8 @@ class Config:
         if self.focus < 0:
             raise RlldError(f"objective focal: focus must not be negative, found {self.focus}")
 
-    def build(self, spec: DataSpec) -> Focal:
-        """Builds the objective."""
-        return Focal(self)
 
-
+@Config.makes
 class Focal(Objective):
     """The sum of the focal losses of audio, visual and fused probabilities.
 

@@ -17,6 +17,7 @@ from rlld.data.spec import StreamSpec
 from rlld.media.decode import Clip, ClipInfo
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.media.views import Chunk, Segment, View, chunks
+from rlld.utils.registry import Buildable
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +44,8 @@ class ClipFeatures:
 class Extractor(ABC):
     """Turns a clip into features, one row per segment and stream.
 
-    Its module ``rlld.features.NAME`` holds a frozen dataclass ``Config`` with the parameters,
-    ``build() -> Extractor`` and ``files() -> tuple[Published, ...]``, the weights that it needs.
+    Its module ``rlld.features.extractors.NAME`` holds a frozen dataclass ``Config`` with the
+    parameters and ``files() -> tuple[Published, ...]``, the weights that it needs.
 
     Attributes:
         name: Its name in ``EXTRACTORS``, in manifests and in ``dataset.yaml``.
@@ -163,3 +164,16 @@ def rows_where_seen(
     if seen:
         rows[list(seen)] = describe(list(seen.values())).reshape(-1, frames, dim)
     return rows.reshape(-1, dim)
+
+
+class Config(Buildable):
+    """Base of the parameters of an extractor."""
+
+    def build(self) -> Extractor:
+        """Makes the extractor.
+
+        Raises:
+            RlldError: If a package or weights that it needs are missing, damaged or others.
+        """
+        extractor: Extractor = self.made(self)
+        return extractor

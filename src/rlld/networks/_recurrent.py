@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.networks import base
 from rlld.networks._blocks import VisualEmbedding, pool_frames
 from rlld.networks._published import State, sizes
 from rlld.networks.base import Network
@@ -24,7 +25,7 @@ Form = Literal["parsing", "localisation"]
 
 
 @dataclass(frozen=True)
-class RecurrentConfig:
+class RecurrentConfig(base.Config):
     """Options that AVE and AVSDN share.
 
     Attributes:

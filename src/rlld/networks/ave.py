@@ -52,11 +52,8 @@ class Config(RecurrentConfig):
         super().__post_init__()
         self.require_positive("blocks", "head")
 
-    def build(self, spec: DataSpec) -> AVE:
-        """Builds the network for a data set."""
-        return AVE(self, spec)
 
-
+@Config.makes
 class AVE(RecurrentEncoder):
     """The network; in the localisation form its state dict has the published keys.
 

@@ -49,11 +49,8 @@ class Config(RecurrentConfig):
     relu_states: bool = True
     bidirectional: bool = True
 
-    def build(self, spec: DataSpec) -> AVSDN:
-        """Builds the network for a data set."""
-        return AVSDN(self, spec)
 
-
+@Config.makes
 class AVSDN(RecurrentEncoder):
     """The network; in the localisation form its state dict has the keys of CPSP's.
 

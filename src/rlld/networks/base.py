@@ -9,8 +9,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.types import Prediction
+from rlld.utils.registry import Buildable
 
 LARGEST = 250_000_000
 """Parameters of a network: 1 GB, and 4 GB with what training keeps beside them. The largest
@@ -22,8 +24,7 @@ Module = TypeVar("Module", bound=nn.Module)
 class Network(nn.Module, ABC):
     """A task network: features of a video in, event probabilities out.
 
-    Its module ``rlld.networks.NAME`` holds a frozen dataclass ``Config`` with the options and
-    ``build(spec: DataSpec) -> Network``.
+    Its module ``rlld.networks.NAME`` holds a frozen dataclass ``Config`` with the options.
 
     Attributes:
         replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
@@ -77,6 +78,15 @@ class Network(nn.Module, ABC):
         """Predicts; see ``forward``."""
         prediction: Prediction = super().__call__(streams)
         return prediction
+
+
+class Config(Buildable):
+    """Base of the options of a network, which is made of them and the data set's dimensions."""
+
+    def build(self, spec: DataSpec) -> Network:
+        """Builds the network for a data set; it is called on the meta device as well."""
+        network: Network = self.made(self, spec)
+        return network
 
 
 class Unimodal(Network):

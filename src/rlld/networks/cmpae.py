@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import FUSE_RATIO, fuse
+from rlld.networks import base
 from rlld.networks._blocks import (
     Dropout,
     HybridEncoder,
@@ -41,7 +42,7 @@ BRIDGE_DROPOUT = 0.2
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of CMPAE's network.
 
     Attributes:
@@ -69,11 +70,8 @@ class Config:
                 f"network cmpae: fuse_ratio must lie in [0, 1], found {self.fuse_ratio}"
             )
 
-    def build(self, spec: DataSpec) -> CMPAE:
-        """Builds the network for a data set."""
-        return CMPAE(self, spec)
 
-
+@Config.makes
 class CMPAE(Network):
     """The network ``MMIL_Net``; its state dict has the keys of the published one.
 

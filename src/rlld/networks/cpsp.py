@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.networks import base
 from rlld.networks._blocks import (
     Dropout,
     StreamEmbedding,
@@ -33,7 +34,7 @@ PSP_DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of CPSP's network.
 
     Attributes:
@@ -60,10 +61,6 @@ class Config:
                 f"network cpsp: threshold must lie in [0, 1), found {self.threshold}; it is a "
                 "share of a row of similarities"
             )
-
-    def build(self, spec: DataSpec) -> CPSP:
-        """Builds the network for a data set."""
-        return CPSP(self, spec)
 
 
 class PSP(nn.Module):
@@ -155,6 +152,7 @@ class _Recurrence(nn.Module):
         self.lstm_video = nn.LSTM(hidden, half, batch_first=True, bidirectional=True)
 
 
+@Config.makes
 class CPSP(StreamEmbedding):
     """The network ``PSP_MMIL_Net``; its state dict has the keys of the published one.
 

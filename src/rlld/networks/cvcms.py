@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
+from rlld.networks import base
 from rlld.networks._blocks import (
     CrossAttending,
     HybridAttentionLayer,
@@ -26,7 +27,7 @@ from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of CVCMS; the defaults are those of its ``run.sh``.
 
     Attributes:
@@ -54,11 +55,8 @@ class Config:
         """Width of a class token."""
         return self.token_width or max(1, self.hidden // 4)
 
-    def build(self, spec: DataSpec) -> CVCMS:
-        """Builds the network for a data set."""
-        return CVCMS(self, spec)
 
-
+@Config.makes
 class CVCMS(CrossAttending):
     """The network; its state dict has the keys of the live part of the published one.
 

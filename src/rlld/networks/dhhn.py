@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.networks import hcmn
+from rlld.networks import base, hcmn
 from rlld.networks._blocks import VisualEmbedding, fused_heads, stored
 from rlld.networks._published import Layout, sizes
 from rlld.networks.base import Network
@@ -29,7 +29,7 @@ DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of DHHN.
 
     Attributes:
@@ -62,10 +62,6 @@ class Config:
     def main(self) -> hcmn.Config:
         """Returns the options of the two networks."""
         return hcmn.Config(self.hidden, self.attention_dropout)
-
-    def build(self, spec: DataSpec) -> DHHN:
-        """Builds the network for a data set."""
-        return DHHN(self, spec)
 
 
 class Guide(nn.Module, ABC):
@@ -137,6 +133,7 @@ class VisualGuide(Guide, VisualEmbedding):
         return self.embed_visual(streams, streams["audio"].shape[1])
 
 
+@Config.makes
 class DHHN(Network):
     """The network; without guides its state dict has the keys of the published one.
 

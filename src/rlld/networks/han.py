@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
+from rlld.networks import base
 from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
@@ -27,7 +28,7 @@ from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of HAN.
 
     Attributes:
@@ -51,11 +52,8 @@ class Config:
     def __post_init__(self) -> None:
         require_positive("network han: ", self, "hidden", "layers")
 
-    def build(self, spec: DataSpec) -> HAN:
-        """Builds the network for a data set."""
-        return HAN(self, spec)
 
-
+@Config.makes
 class HAN(CrossAttending):
     """The hybrid attention network; its state dict has the keys of the published one.
 

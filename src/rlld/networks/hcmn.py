@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rlld.data.spec import DataSpec
+from rlld.networks import base
 from rlld.networks._blocks import (
     HybridAttentionLayer,
     StreamEmbedding,
@@ -29,7 +30,7 @@ SCALES = ((1, 1, 0), (3, 2, 1), (5, 5, 2))
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of HCMN.
 
     Attributes:
@@ -47,10 +48,6 @@ class Config:
 
     def __post_init__(self) -> None:
         require_positive("network hcmn: ", self, "hidden")
-
-    def build(self, spec: DataSpec) -> HCMN:
-        """Builds the network for a data set."""
-        return HCMN(self, spec)
 
 
 class _Norm(nn.BatchNorm1d):
@@ -79,6 +76,7 @@ class _Convolution(nn.Module):
         return out.transpose(1, 2)
 
 
+@Config.makes
 class HCMN(StreamEmbedding):
     """The network; its state dict has the keys of the published one.
 

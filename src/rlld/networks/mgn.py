@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.networks import base
 from rlld.networks._blocks import CrossAttending, full_precision
 from rlld.networks._grouping import Grouping
 from rlld.networks._published import Layout, State, numbered, sizes
@@ -22,7 +23,7 @@ Assignment = Literal["soft", "hard"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of MGN, the published defaults.
 
     Attributes:
@@ -54,11 +55,8 @@ class Config:
         if not 0 <= self.drop_path < 1:
             raise RlldError(f"network mgn: drop_path must lie in [0, 1), found {self.drop_path}")
 
-    def build(self, spec: DataSpec) -> MGN:
-        """Builds the network for a data set."""
-        return MGN(self, spec)
 
-
+@Config.makes
 class MGN(CrossAttending):
     """The network; its state dict has the keys of the published one.
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.networks import base
 from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
@@ -26,7 +27,7 @@ from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of MM-Pyramid.
 
     Attributes:
@@ -58,11 +59,8 @@ class Config:
         if self.kernel % 2 == 0:
             raise RlldError(f"network mm_pyramid: kernel must be odd, found {self.kernel}")
 
-    def build(self, spec: DataSpec) -> MMPyramid:
-        """Builds the network for a data set."""
-        return MMPyramid(self, spec)
 
-
+@Config.makes
 class MMPyramid(CrossAttending):
     """The network; its state dict has the keys of the published one, dead ones left out.
 

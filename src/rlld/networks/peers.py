@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.networks import base
 from rlld.networks.base import Network
 from rlld.types import Prediction
 from rlld.utils.registry import NETWORKS
@@ -23,7 +24,7 @@ PREFIX = "peers."
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of a pair of networks.
 
     Attributes:
@@ -53,11 +54,8 @@ class Config:
         width = {} if self.hidden is None else {"hidden": self.hidden}
         return NETWORKS.config({"name": self.base, **self.options, **width}, "network peers")
 
-    def build(self, spec: DataSpec) -> Peers:
-        """Builds both networks for a data set."""
-        return Peers(self, spec)
 
-
+@Config.makes
 class Peers(Network):
     """Two networks that read the same videos and share nothing.
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rlld.data.spec import DataSpec
 from rlld.features.extractors._clap_maps import MAP_ROWS, pool_maps
+from rlld.networks import base
 from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
@@ -30,7 +31,7 @@ from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of VALOR's network; the defaults are plain VALOR.
 
     Attributes:
@@ -52,11 +53,8 @@ class Config:
     def __post_init__(self) -> None:
         require_positive("network valor: ", self, "hidden", "layers", "heads", "expansion")
 
-    def build(self, spec: DataSpec) -> Valor:
-        """Builds the network for a data set."""
-        return Valor(self, spec)
 
-
+@Config.makes
 class Valor(CrossAttending):
     """VALOR's network; its state dict has the keys of the published one.
 

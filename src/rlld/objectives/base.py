@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from rlld.data.spec import DataSpec
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.registry import Buildable
 
 
 class Objective(nn.Module, ABC):
     """A training loss.
 
-    Its module ``rlld.objectives.NAME`` holds a frozen dataclass ``Config`` with the options and
-    ``build(spec: DataSpec) -> Objective``. It is a module because some objectives learn
-    parameters of their own.
+    Its module ``rlld.objectives.NAME`` holds a frozen dataclass ``Config`` with the options. It is
+    a module because some objectives learn parameters of their own.
 
     Attributes:
         replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
@@ -47,3 +48,12 @@ class Objective(nn.Module, ABC):
         What changes from round to round is kept in buffers and changed in place, where a recorded
         step reads it.
         """
+
+
+class Config(Buildable):
+    """Base of the options of an objective."""
+
+    def build(self, spec: DataSpec) -> Objective:
+        """Builds the objective for a data set, of which most need to know nothing."""
+        objective: Objective = self.made(self)
+        return objective

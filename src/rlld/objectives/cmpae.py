@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.objectives._bce import EPSILON
@@ -105,11 +104,8 @@ class Config(mil.Config):
     contrastive: Contrastive = field(default_factory=lambda: Contrastive(1.0))
     mutual: Mutual = field(default_factory=Mutual)
 
-    def build(self, spec: DataSpec) -> CMPAEObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return CMPAEObjective(self)
 
-
+@Config.makes
 class CMPAEObjective(mil.MILObjective):
     """The sum of the video-level losses, the contrast and mutual learning.
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce
 from rlld.objectives._small_loss import (
     POSITIVE,
@@ -24,7 +24,7 @@ from rlld.types import Batch, ModalityLabels, Prediction
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of Co-teaching.
 
     Attributes:
@@ -50,11 +50,8 @@ class Config:
                 f"{self.plus_round} and {self.agreed_steps}"
             )
 
-    def build(self, spec: DataSpec) -> CoTeaching:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return CoTeaching(self)
 
-
+@Config.makes
 class CoTeaching(SmallLossObjective):
     """Each of two networks learns from the labels whose losses are small for the other one.
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.objectives._contrastive import Contrastive
@@ -104,11 +103,8 @@ class Config(mil.Config):
     contrastive: Contrastive = field(default_factory=lambda: Contrastive(1.0, "ma"))
     video_contrast: VideoContrast = field(default_factory=VideoContrast)
 
-    def build(self, spec: DataSpec) -> CPSPObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return CPSPObjective(self)
 
-
+@Config.makes
 class CPSPObjective(mil.MILObjective):
     """The sum of the video-level losses and both contrasts.
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
 from rlld.types import AUDIO, VISUAL, Batch, ModalityLabels, Prediction
@@ -25,7 +25,7 @@ NEEDED = ("audio_before", "visual_before", "audio_after", "visual_after", "time_
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of the loss; the defaults are those of CVCMS's ``run.sh``.
 
     Attributes:
@@ -73,11 +73,8 @@ class Config:
                         f"objective cvcms: {name} must lie in [0, 1], found {getattr(self, name)}"
                     )
 
-    def build(self, spec: DataSpec) -> CVCMSObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return CVCMSObjective(self)
 
-
+@Config.makes
 class CVCMSObjective(Objective):
     """The sum of three cross-entropies and, after the warm-up, of the contrast.
 

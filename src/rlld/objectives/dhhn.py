@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.data.spec import DataSpec
+from rlld.objectives import base
 from rlld.objectives._bce import EPSILON, clamped_bce
 from rlld.objectives.base import Objective
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of the loss; its terms all have weight 1.
 
     Attributes:
@@ -35,11 +35,8 @@ class Config:
     guide_targets: Literal["weak", "modality"] = "modality"
     reverse: bool = True
 
-    def build(self, spec: DataSpec) -> DHHNObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return DHHNObjective(self)
 
-
+@Config.makes
 class DHHNObjective(Objective):
     """The sum of the losses of the main network and of the guides.
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
+from rlld.objectives import base
 from rlld.objectives._small_loss import (
     POSITIVE,
     SmallLoss,
@@ -23,7 +23,7 @@ from rlld.objectives._small_loss import (
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of JoCoR.
 
     Attributes:
@@ -41,11 +41,8 @@ class Config:
                 f"objective jocor: agreement must lie in [0, 1], found {self.agreement}"
             )
 
-    def build(self, spec: DataSpec) -> JoCoR:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return JoCoR(self)
 
-
+@Config.makes
 class JoCoR(SmallLossObjective):
     """Two networks learn to agree, from the labels whose joint loss is small.
 

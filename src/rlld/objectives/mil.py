@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
+from rlld.objectives import base
 from rlld.objectives._bce import video_losses, weighted
 from rlld.objectives._contrastive import Contrastive
 from rlld.objectives.base import Objective
@@ -15,7 +15,7 @@ from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Weights of the parts; all 1 in HAN, audio 2 in JoMoLD's denoising stage.
 
     Attributes:
@@ -30,11 +30,8 @@ class Config:
     video_weight: Weight = 1.0
     contrastive: Contrastive = field(default_factory=Contrastive)
 
-    def build(self, spec: DataSpec) -> MILObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return MILObjective(self)
 
-
+@Config.makes
 class MILObjective(Objective):
     """Weighted sum of the video-level losses (HAN section 4.4, RLLD equations 6-8).
 

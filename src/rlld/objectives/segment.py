@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.data.spec import DataSpec
+from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce, video_losses, weighted
 from rlld.objectives.base import Objective
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
@@ -16,7 +16,7 @@ from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Weights of the terms; all 1 in VALOR, audio 3 in LSLD.
 
     Attributes:
@@ -29,11 +29,8 @@ class Config:
     visual_weight: Weight = 1.0
     video_weight: Weight = 1.0
 
-    def build(self, spec: DataSpec) -> SegmentObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return SegmentObjective(self)
 
-
+@Config.makes
 class SegmentObjective(Objective):
     """Cross-entropy of every segment with its pseudo label, and of the video with its label.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.data.spec import DataSpec
+from rlld.objectives import base
 from rlld.objectives._bce import video_losses, weighted
 from rlld.objectives.base import Objective
 from rlld.types import Batch, ModalityLabels, Prediction
@@ -16,7 +16,7 @@ from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Weights of the parts; the released code has the fused term only.
 
     Attributes:
@@ -29,11 +29,8 @@ class Config:
     visual_weight: Weight = 1.0
     video_weight: Weight = 1.0
 
-    def build(self, spec: DataSpec) -> SoftMarginObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return SoftMarginObjective(self)
 
-
+@Config.makes
 class SoftMarginObjective(Objective):
     """Cross-entropy of sigmoid(probability), as ``weak_supervised_main.py`` of AVE trains.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
+from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce, video_losses, weighted
 from rlld.objectives.base import Objective
 from rlld.objectives.segment import segment_bce
@@ -16,7 +16,7 @@ from rlld.utils.config import Weight
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Weights of the terms.
 
     Attributes:
@@ -33,11 +33,8 @@ class Config:
     segment_weight: Weight = 1.0
     richness_weight: Weight = 0.5
 
-    def build(self, spec: DataSpec) -> VaplanObjective:
-        """Builds the objective; it needs to know nothing of the data set."""
-        return VaplanObjective(self)
 
-
+@Config.makes
 class VaplanObjective(Objective):
     """The multiple-instance loss, and two terms for segments where there are labels of them.
 

@@ -15,10 +15,27 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Any, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from rlld.errors import RlldError, nearest
 from rlld.utils.config import from_dict
+
+Kind = TypeVar("Kind", bound=type[Any])
+
+
+class Buildable:
+    """Base of the ``Config`` classes: options know what is built of them.
+
+    The component says it, where it is defined: ``@Config.makes`` stands above its class.
+    """
+
+    made: ClassVar[type[Any]]
+
+    @classmethod
+    def makes(cls, kind: Kind) -> Kind:
+        """Decorates the class that is built of these options."""
+        cls.made = kind
+        return kind
 
 
 class Registry:

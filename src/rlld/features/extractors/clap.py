@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
-from rlld.features import spelled
+from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors import _clap_audio as clap_audio
 from rlld.features.extractors._clap_weights import description, renamed
@@ -40,7 +40,7 @@ SECONDS = clap_audio.SAMPLES // clap_audio.RATE
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Parameters.
 
     Attributes:
@@ -62,14 +62,6 @@ class Config:
 
     def __post_init__(self) -> None:
         require_positive("extractor 'clap': ", self, "batch")
-
-    def build(self) -> Clap:
-        """Makes the extractor.
-
-        Raises:
-            RlldError: If transformers is not installed, or weights are missing or others.
-        """
-        return Clap(self)
 
     def model_files(self) -> tuple[Published, ...]:
         """Returns the files that sound needs, the weights last."""
@@ -105,6 +97,7 @@ class Config:
         return Language(tokenizer, embed, float(state["logit_scale_a"].float().exp()), device)
 
 
+@Config.makes
 class Clap(Extractor):
     """The ``clap`` extractor.
 

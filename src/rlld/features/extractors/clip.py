@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError, nearest
-from rlld.features import spelled
+from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._language import CLIP_WORDS, Language, load_tokenizer
 from rlld.features.extractors._towers import load_whole, parts, read_config, read_state
@@ -48,7 +48,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Parameters.
 
     Attributes:
@@ -74,14 +74,6 @@ class Config:
                 f"extractor 'clip': unknown model {self.model!r}{nearest(self.model, WEIGHTS)}"
             )
         require_positive("extractor 'clip': ", self, "batch")
-
-    def build(self) -> Clip:
-        """Makes the extractor.
-
-        Raises:
-            RlldError: If transformers is not installed, or weights are missing or others.
-        """
-        return Clip(self)
 
     def files(self) -> tuple[Published, ...]:
         """Returns the files of the model; prompts need the last two, pictures do not."""
@@ -113,6 +105,7 @@ class Config:
         return Language(tokenizer, embed, float(state["logit_scale"].float().exp()), device)
 
 
+@Config.makes
 class Clip(Extractor):
     """The ``clip`` extractor.
 

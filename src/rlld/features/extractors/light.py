@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
+from rlld.features import base
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.weights import Published
 from rlld.media.views import Chunk, Pictures, Segment, Sound
@@ -48,7 +49,7 @@ STILL = 0.04
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Parameters.
 
     Attributes:
@@ -65,15 +66,12 @@ class Config:
     width: Width = 64
     height: Width = 48
 
-    def build(self) -> Light:
-        """Makes the extractor."""
-        return Light(self)
-
     def files(self) -> tuple[Published, ...]:
         """Returns the weights that it needs: none."""
         return ()
 
 
+@Config.makes
 class Light(Extractor):
     """The ``light`` extractor: 128 sound, 512 picture and 209 motion dimensions by default."""
 

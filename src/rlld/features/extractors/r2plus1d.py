@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
+from rlld.features import base
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._torchvision import URL, Backbone
 from rlld.features.weights import Published, find
@@ -35,7 +36,7 @@ KINETICS400_V1 = Published("r2plus1d_18-91a641e6.pth", f"{URL}r2plus1d_18-91a641
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Parameters.
 
     Attributes:
@@ -49,19 +50,12 @@ class Config:
         if self.batch < 1:
             raise RlldError(f"extractor 'r2plus1d': batch must be at least 1, found {self.batch}")
 
-    def build(self) -> R2Plus1D:
-        """Makes the extractor.
-
-        Raises:
-            RlldError: If torchvision or the weights are missing or damaged.
-        """
-        return R2Plus1D(self)
-
     def files(self) -> tuple[Published, ...]:
         """Returns the weights that it needs."""
         return (KINETICS400_V1,)
 
 
+@Config.makes
 class R2Plus1D(Extractor):
     """The ``r2plus1d`` extractor: 512 dimensions, a row for the pictures of a segment."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
-from rlld.features import spelled
+from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._torchvision import URL, Backbone
 from rlld.features.weights import Published, find
@@ -46,7 +46,7 @@ WEIGHTS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Parameters.
 
     Attributes:
@@ -62,19 +62,12 @@ class Config:
         if self.batch < 1:
             raise RlldError(f"extractor 'resnet152': batch must be at least 1, found {self.batch}")
 
-    def build(self) -> ResNet152:
-        """Makes the extractor.
-
-        Raises:
-            RlldError: If torchvision or the weights are missing or damaged.
-        """
-        return ResNet152(self)
-
     def files(self) -> tuple[Published, ...]:
         """Returns the weights that it needs."""
         return (WEIGHTS[self.weights][0],)
 
 
+@Config.makes
 class ResNet152(Extractor):
     """The ``resnet152`` extractor: 2048 dimensions, a row for each of 8 pictures per second."""
 

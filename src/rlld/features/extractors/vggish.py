@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
-from rlld.features import spelled
+from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._towers import load_whole, read_state
 from rlld.features.weights import Published, find
@@ -69,7 +69,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Parameters; the defaults give the form of the published LLP features.
 
     Attributes:
@@ -95,19 +95,12 @@ class Config:
                 "pca=true with quantised=true"
             )
 
-    def build(self) -> VGGish:
-        """Makes the extractor.
-
-        Raises:
-            RlldError: If a file of weights is missing, damaged or another network's.
-        """
-        return VGGish(self)
-
     def files(self) -> tuple[Published, ...]:
         """Returns the weights that it needs."""
         return (WEIGHTS, PCA) if self.pca else (WEIGHTS,)
 
 
+@Config.makes
 class VGGish(Extractor):
     """The ``vggish`` extractor."""
 
