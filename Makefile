@@ -13,6 +13,8 @@ SIZE ?= small
 MINUTES ?= 10
 SEED ?= 0
 BIN := $(VENV)/bin
+# What one process compiled, no other compiles again, also where an image says otherwise.
+export PYTHONDONTWRITEBYTECODE =
 READY := $(VENV)/.ready-for-rlld
 
 .PHONY: campaign demo docs test alone wheel slow lint format check browser install

@@ -1,9 +1,10 @@
-"""Calls of the command line: in this process, or as a user's in a fresh interpreter."""
+"""Calls of the command line: in this process, in a fork of it, or as a user's."""
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from campaign import processes
 from rlld.cli import main
 
 Result = subprocess.CompletedProcess[str]
@@ -46,3 +48,34 @@ def installed(*args: object, cwd: Path | None = None) -> Result:
         text=True,
         check=False,
     )
+
+
+class Forked:
+    """``rlld ARGS`` in a fork of this process: a process to be killed, without the start of one.
+
+    Args:
+        args: What follows ``rlld``.
+        log: Where its output goes.
+    """
+
+    def __init__(self, *args: object, log: Path) -> None:
+        self.log = log
+        processes.preload()
+        self.pid = processes.spawn([str(arg) for arg in args], Path.cwd(), log)
+        self.status: int | None = None
+
+    def ended(self, seconds: float = 0) -> bool:
+        """Whether it has ended, or does within so many seconds."""
+        if self.status is None:
+            self.status = processes.wait(self.pid, seconds)
+        return self.status is not None
+
+    def send(self, sent: signal.Signals) -> None:
+        """Sends a signal, unless it has ended."""
+        if not self.ended():
+            os.kill(self.pid, sent)
+
+    def end(self, seconds: float = 120) -> int:
+        """Waits for the end and returns the status, negative for a signal."""
+        assert self.ended(seconds), f"still there after {seconds} s: {self.log.read_text()}"
+        return self.status

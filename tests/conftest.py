@@ -1,4 +1,7 @@
-"""Fixtures that all tests share, and what becomes of tests whose needs are not met."""
+"""Fixtures that all tests share, and what becomes of tests whose needs are not met.
+
+Nothing heavy is imported at the top: the process that deals tests out to others runs none.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS
-from llp_kit import write_llp
-from tiny import make_tiny
 
 SLOW_SECONDS = 1800
 """After which a slow test hangs; the others' limit stands in pyproject.toml."""
@@ -58,10 +59,14 @@ def shared_media() -> Path:
 @pytest.fixture(scope="session")
 def invented_llp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Annotation files of LLP's names and with LLP's traps, of invented videos."""
+    from llp_kit import write_llp
+
     return write_llp(tmp_path_factory.mktemp("llp"))
 
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data-set folder; tests only read it."""
+    from tiny import make_tiny
+
     return make_tiny(tmp_path_factory.mktemp("tiny") / "data")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import rlld
+from cli_kit import Forked
 from rlld.bench import runs
 from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import SCORES, Failure, Terms, common_terms, plan, run_all
@@ -170,29 +168,25 @@ def test_a_failing_row_costs_only_itself(tiny_data, tmp_path):
 
 
 def test_a_killed_benchmark_goes_on_to_the_same_table(tiny_data, tmp_path):
-    script = Path(sys.executable).with_name("rlld")
-    options = ("--seeds", "1", "--updates", "90", "--recipes", "han,weak", "--workers", "1")
+    options = ("--seeds", 1, "--updates", 90, "--recipes", "han,weak", "--workers", 1)
 
-    def command(out: Path) -> list[str]:
-        paths = ("--data", str(tiny_data), "--out", str(out), "--device", "cpu")
-        return [str(script), "bench", "denoising", *paths, *options]
+    def started(out: Path) -> Forked:
+        paths = ("--data", tiny_data, "--out", out, "--device", "cpu")
+        return Forked("bench", "denoising", *paths, *options, log=out.with_suffix(".log"))
 
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        command(killed), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = started(killed)
     while not list(killed.glob(f"runs/*/{SCORES}")) or not list(killed.glob("runs/*/resume")):
-        assert process.poll() is None
+        assert not process.ended()
         time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.send(signal.SIGKILL)
+    assert process.end() == -signal.SIGKILL
     before = {path: path.stat().st_mtime_ns for path in killed.glob(f"runs/*/{SCORES}")}
     assert len(before) == 1
     tables = []
     for out in (killed, tmp_path / "whole"):
-        again = subprocess.run(command(out), capture_output=True, text=True, env=environment)
-        assert again.returncode == 0, again.stderr
+        again = started(out)
+        assert again.end() == 0, again.log.read_text()
         table = json.loads((out / "denoising.json").read_text())
         tables.append([row["measures"] for row in table["rows"]])
     assert tables[0] == tables[1]
@@ -200,23 +194,15 @@ def test_a_killed_benchmark_goes_on_to_the_same_table(tiny_data, tmp_path):
 
 
 def test_two_benchmarks_on_one_cache_share_the_work(tiny_data, tmp_path):
-    script = Path(sys.executable).with_name("rlld")
-    options = ("--seeds", "1", "--updates", "60", "--recipes", "han,weak", "--workers", "1")
-    options += ("--data", str(tiny_data), "--cache", str(tmp_path / "cache"), "--device", "cpu")
+    options = ("--seeds", 1, "--updates", 60, "--recipes", "han,weak", "--workers", 1)
+    options += ("--data", tiny_data, "--cache", tmp_path / "cache", "--device", "cpu")
     outs = [tmp_path / "one", tmp_path / "two"]
     processes = [
-        subprocess.Popen(
-            [str(script), "bench", "denoising", "--out", str(out), *options],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        Forked("bench", "denoising", "--out", out, *options, log=out.with_suffix(".log"))
         for out in outs
     ]
     for process in processes:
-        told = process.communicate()[1]
-        assert process.returncode == 0, told
+        assert process.end() == 0, process.log.read_text()
     # Either trains each run, or waits for the other and finds it: the seconds are one run's.
     assert len(list(tmp_path.glob(f"cache/*/{SCORES}"))) == 2
     tables = [json.loads((out / "denoising.json").read_text()) for out in outs]

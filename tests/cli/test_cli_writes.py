@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
-import subprocess
-import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cli_kit import Result, called
 from rlld.cli import main
 from rlld.utils.files import held, owned
 
@@ -171,21 +172,27 @@ def test_a_finished_training_says_so_and_clears_what_a_kill_left(birds, tiny_dat
         assert tree(birds / out) == before
 
 
-LIMITED = """\
-import resource, sys
-from rlld.cli import main
-import rlld.training.loop
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-main(sys.argv[2:])
-"""
+def limited(size: int, *argv: object) -> Result:
+    """Runs a command in a fork that may write no file larger than so many bytes."""
+    context = get_context("fork")
+    ours, theirs = context.Pipe()
+
+    def fork() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        theirs.send(called(*argv))
+
+    process = context.Process(target=fork)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return ours.recv()
 
 
 def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(birds, tiny_data, capsys):
     train = ["train", "han", "--data", tiny_data, "--seed", "1", *ONE, "--out"]
     assert told(capsys, *train, "whole")[0] == 0
     for size in (0, 3000, 20000):  # of the largest file: the log, the state, the weights
-        argv = [sys.executable, "-c", LIMITED, str(size), *map(str, train), "R", "--resume"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = limited(size, *train, "R", "--resume")
         assert done.returncode == 2, done.stderr
         last = done.stderr.splitlines()[-1]
         assert last.startswith("rlld: R")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from clips_kit import beep, write_test_clip
-from scipy.signal import get_window
 
 from models_kit import CLAP_WIDTH, laion_state, small_clap, write_clap, write_roberta_words
 from rlld.data.spec import DataSpec, StreamSpec
@@ -102,6 +101,8 @@ def test_filters_are_those_of_transformers(slaney):
 
 def mel_slowly(wave, filters):
     """The spectrogram frame by frame in double precision."""
+    from scipy.signal import get_window
+
     window = get_window("hann", 1024, fftbins=True)
     padded = np.pad(wave.astype(np.float64), 512, mode="reflect")
     rows = []

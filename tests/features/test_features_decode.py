@@ -11,7 +11,6 @@ import av
 import numpy as np
 import pytest
 from clips_kit import beep, flashes, seen
-from scipy.signal import resample_poly
 
 from rlld.errors import RlldError
 from rlld.media.decode import Clip, probe, segment_count
@@ -83,6 +82,8 @@ def test_resampled_sound_is_that_of_another_resampler(make_clip, stored, wanted)
     path = make_clip("a.mkv", sound=sweep, rate=stored, codecs=("libx264", "pcm_s16le"))
     found = np.concatenate([segment.audio for segment in read(path, rate=wanted)[0]])
     divisor = np.gcd(stored, wanted)
+    from scipy.signal import resample_poly
+
     expected = resample_poly(sweep.astype(float), wanted // divisor, stored // divisor)
     assert len(found) == len(expected) == 2 * wanted
     inside = slice(wanted // 20, -wanted // 20)

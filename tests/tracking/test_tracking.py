@@ -10,11 +10,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.proto.wandb_internal_pb2 import Record
 
 import rlld
 from rlld.bench.studies.denoisers import Settings
@@ -28,6 +26,10 @@ from rlld.training.loop import train
 from rlld.training.rounds import read_rounds
 from rlld.training.seeds import train_seeds
 from rlld.utils.compute import Compute
+
+if TYPE_CHECKING:  # else every process that collects tests would load both packages
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from wandb.proto.wandb_internal_pb2 import Record
 
 BOTH = "tensorboard,wandb"
 COMPUTE = Compute(device="cpu", threads=1)
@@ -46,6 +48,8 @@ def recipe_of(data: Path, name: str = "rlld", rounds: int = 3) -> Any:
 
 
 def tensorboard(folder: Path) -> EventAccumulator:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})
     events.Reload()
     return events
@@ -62,6 +66,8 @@ def text_of(events: EventAccumulator, name: str) -> str:
 
 def wandb_records(file: Path) -> Iterator[Record]:
     """Reads the records of an offline run: chunks of 7 bytes of header and their data."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
     data, at, whole = file.read_bytes(), 7, b""
     while at + 7 <= len(data):
         if BLOCK - at % BLOCK < 7:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import rlld
+from cli_kit import Forked
 from rlld.data.dataset import load_data
 from rlld.denoisers._given import Given
 from rlld.errors import RlldError
@@ -38,11 +37,10 @@ def results(folder: Path) -> tuple[list[dict], dict[str, bytes]]:
     return curves, weights
 
 
-def command(data: Path, out: Path, recipe: str, rounds: int, *more: str) -> list[str]:
-    script = Path(sys.executable).with_name("rlld")
-    settings = ("--schedule.rounds", str(rounds), "--device", "cpu")
-    paths = ("--data", str(data), "--out", str(out))
-    return [str(script), "train", recipe, *paths, *settings, *more]
+def started(data: Path, out: Path, recipe: str, rounds: int, *more: str) -> Forked:
+    settings = ("--schedule.rounds", rounds, "--device", "cpu")
+    paths = ("--data", data, "--out", out)
+    return Forked("train", recipe, *paths, *settings, *more, log=out.with_suffix(".log"))
 
 
 @pytest.mark.parametrize("recipe", ["han", "rlld"])
@@ -85,7 +83,6 @@ def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path, recipe):
 
 def test_a_killed_run_resumes_to_identical_results(tiny_data, tmp_path):
     """Kills the command at random moments until it finishes, as a lost machine would."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     rounds = 30
     reference = tmp_path / "reference"
     overrides = {"schedule.rounds": rounds}
@@ -95,20 +92,15 @@ def test_a_killed_run_resumes_to_identical_results(tiny_data, tmp_path):
     chance = np.random.default_rng(0)
     kills = 0
     for _ in range(40):
-        process = subprocess.Popen(
-            command(tiny_data, interrupted, "rlld", rounds, *resume),
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = started(tiny_data, interrupted, "rlld", rounds, *resume)
         if kills < 3:
-            while not (interrupted / "resume" / "state.pt").is_file() and process.poll() is None:
+            while not (interrupted / "resume" / "state.pt").is_file() and not process.ended():
                 time.sleep(0.02)
             time.sleep(chance.uniform(0.1, 0.6) if kills else 0)
-            process.kill()
-        if process.wait() == 0:
+            process.send(signal.SIGKILL)
+        if process.end() == 0:
             break
-        kills += process.returncode == -signal.SIGKILL
+        kills += process.status == -signal.SIGKILL
     assert kills >= 1
     assert results(interrupted) == results(reference)
     assert not (interrupted / "resume").exists()
@@ -124,19 +116,13 @@ def test_half_a_state_of_a_killed_run_is_no_obstacle(tiny_data, tmp_path):
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tiny_data, tmp_path):
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        command(tiny_data, out, "han", 5000),
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started(tiny_data, out, "han", 5000)
     while not (out / "metrics.jsonl").is_file() or not (out / "metrics.jsonl").stat().st_size:
-        assert process.poll() is None
+        assert not process.ended()
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process.send(signal.SIGINT)
+    assert process.end() == 130
+    errors = process.log.read_text()
     assert "--resume" in errors
     assert "Traceback" not in errors
     state = torch.load(out / "resume" / "state.pt", weights_only=True)
