@@ -130,7 +130,7 @@ def draw_masks(
     pooled = {role: _pooled(statistics.masks[role]) for role in ROLES}
     related = np.asarray(statistics.relations, float)
     shares = related + SHRINKAGE * related.sum(0) / max(related.sum(), 1.0)
-    for label in range(states.shape[1]):
+    for label in np.flatnonzero((states != STATES.index("neither")).any(0)):
         chance = {
             role: masks.distribution(statistics.masks[role][label], pooled[role], SHRINKAGE)
             for role in ROLES
@@ -144,6 +144,8 @@ def draw_masks(
         relation = masks.draw(rng, shares[label], len(videos["both"]))
         for number, name in enumerate(masks.RELATIONS):
             chosen = videos["both"][relation == number]
+            if not len(chosen):
+                continue
             if name == "same":
                 audio = visual = masks.draw(rng, chance["same"], len(chosen))
             else:
@@ -186,6 +188,8 @@ def _exchange(
         videos = np.flatnonzero((perceived == state).all(1))
         videos = rng.permutation(videos[rng.random(len(videos)) < EXCHANGED])
         half = len(videos) // 2
+        if not half:
+            continue
         one, two = videos[:half], videos[half : 2 * half]
         gained = events[two, ..., label].astype(np.int64) - events[one, ..., label]
         # What the others take up in both videos; their own event counts in neither.

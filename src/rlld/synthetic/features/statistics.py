@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -86,6 +87,7 @@ class Statistics:
     shared_segments: int
 
 
+@cache
 def load_statistics() -> Statistics:
     """Reads the statistics of LLP that the package ships."""
     text = files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8")
