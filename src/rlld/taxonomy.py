@@ -51,6 +51,14 @@ class Taxonomy:
 
         Raises:
             RlldError: If there is no class of that name; the message offers the nearest one.
+
+        Examples:
+            >>> LLP.index("Dog")
+            3
+            >>> Taxonomy(("Crow", "Owl")).index("Crew")
+            Traceback (most recent call last):
+            ...
+            rlld.errors.RlldError: unknown class 'Crew'; did you mean 'Crow'?
         """
         try:
             return self.classes.index(name)

@@ -181,6 +181,14 @@ def rasterise(rows: Iterable[Row], ids: Sequence[str], spec: DataSpec) -> NDArra
 
     Returns:
         (N, T, C), bool.
+
+    Examples:
+        >>> from rlld.data.spec import DataSpec
+        >>> spec = DataSpec(name="aviary", classes=("Crow", "Owl"), segments=4)
+        >>> rows = [Row("dawn", 0, 2, "Crow", line=2), Row("dawn", 1.5, 4, "Owl", line=3)]
+        >>> rasterise(rows, ["dawn"], spec)[0].T.astype(int)  # (C, T)
+        array([[1, 1, 0, 0],
+               [0, 1, 1, 1]])
     """
     video = {name: position for position, name in enumerate(ids)}
     label = {name: position for position, name in enumerate(spec.classes)}
@@ -193,7 +201,14 @@ def rasterise(rows: Iterable[Row], ids: Sequence[str], spec: DataSpec) -> NDArra
 
 
 def covered(onset: float, offset: float, segment_seconds: float) -> tuple[int, int]:
-    """Returns the segments ``first <= t < stop`` of which an event covers at least half."""
+    """Returns the segments ``first <= t < stop`` of which an event covers at least half.
+
+    Examples:
+        >>> covered(0.0, 4.0, 1.0)
+        (0, 4)
+        >>> covered(0.6, 2.4, 1.0)  # 0.4 s of the first second, 0.4 s of the third
+        (1, 2)
+    """
     # Rounding makes 2.88 s of 0.96 s segments exactly 3 segments.
     start = round(onset / segment_seconds, 9)
     end = round(offset / segment_seconds, 9)
@@ -287,7 +302,12 @@ def _cells(line: str) -> list[str]:
 
 
 def unquoted(cell: str) -> str:
-    """Returns a cell without the quotes that spreadsheets put around it, ``"Speech,Dog"``."""
+    """Returns a cell without the quotes that spreadsheets put around it, ``"Speech,Dog"``.
+
+    Examples:
+        >>> unquoted('"Speech,Dog"'), unquoted("Speech")
+        ('Speech,Dog', 'Speech')
+    """
     if len(cell) < 2 or not (cell[0] == cell[-1] == '"'):
         return cell
     inner = cell[1:-1]

@@ -74,6 +74,19 @@ class Gate:
 
         Raises:
             RlldError: If ``tags`` or thresholds per class do not fit the prediction.
+
+        Examples:
+            Two segments, two classes. Both are heard in the second segment, but the whole video has
+            the second class with 0.4 only:
+
+            >>> heard = torch.tensor([[0.2, 0.1], [0.9, 0.8]])
+            >>> segment = torch.stack([heard, torch.zeros(2, 2)], 1)[None]  # (B, T, 2, C)
+            >>> level = torch.tensor([[0.7, 0.4]])
+            >>> prediction = Prediction(segment=segment, audio=level, visual=level, video=level)
+            >>> Gate().apply(prediction)[0, :, AUDIO].tolist()
+            [[False, False], [True, False]]
+            >>> Gate().apply(prediction, tags=torch.tensor([[0, 1]]))[0, :, AUDIO].tolist()
+            [[False, False], [False, True]]
         """
         if tags is None:
             video = self.video_level(prediction)

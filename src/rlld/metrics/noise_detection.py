@@ -161,6 +161,18 @@ def removal(keep: Tensor, labels: Tensor, truth: Tensor) -> dict[str, Removal]:
 
     Returns:
         The counts by modality name.
+
+    Examples:
+        One video with two tags, of which one is heard and the other seen. The denoiser removes the
+        first from the visual track, rightly, and nothing else:
+
+        >>> truth = torch.tensor([[[[True, False], [False, True]]]])  # (N, T, 2, C)
+        >>> keep = torch.tensor([[[True, True], [False, True]]])  # (N, 2, C)
+        >>> found = removal(keep, torch.tensor([[1, 1]]), truth)
+        >>> found["visual"].precision, found["visual"].recall
+        (100.0, 100.0)
+        >>> found["audio"].precision, found["audio"].recall  # one was noisy, none was removed
+        (None, 0.0)
     """
     present = labels.bool()
     noisy = ~truth.any(1)
@@ -230,6 +242,12 @@ def auc(scores: Tensor, positive: Tensor) -> float:
 
     Raises:
         ValueError: If there is no positive or no negative.
+
+    Examples:
+        Of the four pairs of a positive and a negative two are in order and one is a tie:
+
+        >>> auc(torch.tensor([0.9, 0.4, 0.4, 0.6]), torch.tensor([True, True, False, False]))
+        62.5
     """
     positives = int(positive.sum())
     negatives = len(positive) - positives

@@ -177,6 +177,22 @@ def scores(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Scores:
 
     Raises:
         RlldError: If the maps have another shape or type, or ``iou`` is out of range.
+
+    Examples:
+        One video of four segments and one class, heard and seen throughout. The prediction hears
+        it in the first half only and sees it in the first three segments:
+
+        >>> truth = torch.ones(1, 4, 2, 1, dtype=torch.bool)
+        >>> predicted = truth.clone()
+        >>> predicted[0, 2:, 0] = False
+        >>> predicted[0, 3:, 1] = False
+        >>> found = scores(predicted, truth)
+        >>> round(found.segment_audio, 1), round(found.segment_visual, 1)
+        (66.7, 85.7)
+        >>> found.event_audio, found.event_visual
+        (100.0, 100.0)
+        >>> scores(predicted, truth, iou=0.75).event_audio  # half of the event is no match any more
+        0.0
     """
     return Scorer(truth, iou).scores(predicted)
 
@@ -214,6 +230,13 @@ def named_score(values: Mapping[str, Value], name: str) -> Value:
 
     Raises:
         RlldError: If a name is unknown; the message offers the nearest one.
+
+    Examples:
+        >>> values = dict.fromkeys(NAMES, 50.0) | {"segment_audio": 60.0, "event_visual": 40.0}
+        >>> named_score(values, "segment_audio"), named_score(values, "segment_audio+event_visual")
+        (60.0, 100.0)
+        >>> named_score(values, "mean")
+        50.0
     """
     total: Value | None = None
     for part in name.split("+"):

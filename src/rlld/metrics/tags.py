@@ -22,6 +22,13 @@ def tag_score(probability: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         A scalar in [0, 100]; 0 where no video has a tag.
+
+    Examples:
+        Three videos, one class; the tagged ones stand first and third by their probability:
+
+        >>> probability = torch.tensor([[0.9], [0.5], [0.2]])
+        >>> round(tag_score(probability, torch.tensor([[1], [0], [1]])).item(), 1)  # (1 + 2/3) / 2
+        83.3
     """
     values = probability.detach().float().T.contiguous()
     tagged = labels.bool().T

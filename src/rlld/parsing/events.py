@@ -20,6 +20,10 @@ def runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
     Args:
         active: One decision per segment (S,).
+
+    Examples:
+        >>> runs(np.array([True, True, False, True]))
+        [(0, 2), (3, 4)]
     """
     edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
     return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
@@ -49,6 +53,17 @@ def events_from(
 
     Returns:
         Events ordered by start, modality and class.
+
+    Examples:
+        Three segments of half a second; a dog is heard in the first two and seen in the last two:
+
+        >>> active = np.array([[[1], [0]], [[1], [1]], [[0], [1]]], dtype=bool)  # (S, 2, C)
+        >>> values = np.array([[[0.8], [0.2]], [[0.6], [0.9]], [[0.1], [0.7]]])
+        >>> for event in events_from(active, values, ["Dog"], 0.5, 1.5):
+        ...     print(event.modality, event.start, event.end, round(event.confidence, 2))
+        audio 0.0 1.0 0.7
+        visual 0.5 1.5 0.8
+        audio_visual 0.5 1.0 0.6
     """
     both = active[:, AUDIO] & active[:, VISUAL]
     weaker = probabilities.min(axis=1)

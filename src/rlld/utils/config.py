@@ -112,6 +112,14 @@ def from_dict(kind: type[T], data: Any, where: str) -> T:
 
     Raises:
         RlldError: On an unknown or missing key, or a value that does not fit its field.
+
+    Examples:
+        >>> from_dict(Within, {"low": 0, "high": "1e-4"}, "range")  # YAML reads 1e-4 as text
+        Within(low=0.0, high=0.0001)
+        >>> from_dict(Within, {"lo": 0}, "range")
+        Traceback (most recent call last):
+        ...
+        rlld.errors.RlldError: range: unknown key 'lo'; did you mean 'low'?
     """
     if not isinstance(data, Mapping):
         raise RlldError(f"{where}: expected a mapping of names to values, found {kind_of(data)}")
@@ -161,6 +169,13 @@ def apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
 
     Raises:
         RlldError: If a path leads through something that is no section.
+
+    Examples:
+        >>> recipe = {"denoiser": {"name": "reinforced", "lr": 1e-3}, "schedule": {"rounds": 40}}
+        >>> apply_overrides(recipe, {"denoiser.lr": "0.5", "schedule.rounds": 20})
+        {'denoiser': {'name': 'reinforced', 'lr': 0.5}, 'schedule': {'rounds': 20}}
+        >>> apply_overrides(recipe, {"denoiser": "weak"})["denoiser"]
+        {'name': 'weak'}
     """
     result: dict[str, Any] = _copy(data)
     for path, raw in overrides.items():
