@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rlld.bench.runs import Failure, Result, Terms
-from rlld.bench.statistics import Estimate, estimate, paired_difference
+from rlld.bench.statistics import Estimate, Pair, estimate, paired_difference
 from rlld.metrics.scores import NAMES
 from rlld.types import MODALITIES
 from rlld.utils.config import read_yaml
-
-Pair = tuple[str, int]
-"""Data-set fingerprint and seed: what two methods have in common when they are compared."""
 
 DENOISING = ("f1", "auc", "within_class_auc")
 MEASURES = (*NAMES, *(f"{modality}_{name}" for name in DENOISING for modality in MODALITIES))
@@ -46,7 +43,7 @@ class Row:
     def estimate(self, measure: str) -> Estimate | None:
         """Returns the mean of a measure, None where it is not known."""
         values = self.values.get(measure)
-        return estimate(list(values.values())) if values else None
+        return estimate(values) if values else None
 
 
 @dataclass(frozen=True)

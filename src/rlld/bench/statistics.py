@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-Pair = TypeVar("Pair", bound=Hashable)
-
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+
+Pair = tuple[str, int]
+"""Data-set fingerprint and seed: what two methods have in common when they are compared."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,40 @@ class Estimate:
     sd: float
     runs: int
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval: some data set has two runs, and they differ."""
+        return self.low < self.high
 
-def estimate(values: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
-    """Returns the mean of runs with its percentile bootstrap interval (Efron 1979).
 
-    Runs are drawn with replacement; always the same ones, so that tables repeat. An interval of
-    fewer than about five runs is too narrow: it knows nothing of the runs that were not made.
+def estimate(values: Mapping[Pair, float], resamples: int = RESAMPLES) -> Estimate:
+    """Returns the mean of runs with its stratified percentile bootstrap interval.
+
+    Seeds are drawn with replacement within each data set (Agarwal et al., NeurIPS 2021; Efron
+    1979), since seeds are a sample and the data sets are those that were chosen. Always the same
+    are drawn, so that tables repeat. An interval of fewer than about five seeds is too narrow: it
+    knows nothing of the runs that were not made; one seed on each data set has none.
 
     Args:
-        values: One value per run.
+        values: One value per run, by data set and seed.
         resamples: How many samples to draw.
 
     Raises:
         ValueError: If there is no value.
     """
-    if not len(values):
+    if not values:
         raise ValueError("the mean of no runs is undefined")
-    found = np.asarray(values, dtype=np.float64)
-    drawn = np.random.default_rng(0).integers(len(found), size=(resamples, len(found)))
+    found = np.asarray(list(values.values()), dtype=np.float64)
+    places: dict[str, list[int]] = {}
+    for place, (data, _) in enumerate(values):
+        places.setdefault(data, []).append(place)
+    generator = np.random.default_rng(0)
+    drawn = [
+        np.asarray(own)[generator.integers(len(own), size=(resamples, len(own)))]
+        for own in places.values()
+    ]
     tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    low, high = np.quantile(found[drawn].mean(1), tails)
+    low, high = np.quantile(found[np.concatenate(drawn, axis=1)].mean(1), tails)
     sd = float(found.std(ddof=1)) if len(found) > 1 else 0.0
     return Estimate(float(found.mean()), float(low), float(high), sd, len(found))
 
@@ -60,11 +74,11 @@ def paired_difference(row: Mapping[Pair, float], baseline: Mapping[Pair, float])
     """Returns the mean difference of two methods over the runs that both have.
 
     Args:
-        row: Values by pair, such as (data set, seed).
+        row: Values by data set and seed.
         baseline: Those of the other method; what is random in common (data, seed) cancels out.
 
     Returns:
         Row minus baseline, None where they share no pair.
     """
     pairs = [pair for pair in row if pair in baseline]
-    return estimate([row[pair] - baseline[pair] for pair in pairs]) if pairs else None
+    return estimate({pair: row[pair] - baseline[pair] for pair in pairs}) if pairs else None

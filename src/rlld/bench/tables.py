@@ -98,7 +98,7 @@ def remarks(comparison: Comparison) -> list[str]:
     return [
         f"{comparison.terms}.",
         f"Data: {data}; seeds {seeds}; test split.",
-        "Intervals: 95 %, paired bootstrap over data sets and seeds.",
+        "Intervals: 95 %, paired bootstrap over the seeds of each data set.",
         *comparison.notes,
         *(f"{row.method}: {row.runs} of {len(row.commands)} runs." for row in incomplete),
         *(f"Published, {name}: {known.source}." for name, known in _known(comparison).items()),
@@ -306,7 +306,7 @@ def _spread(found: Estimate | None) -> str:
 def _interval(found: Estimate | None) -> str:
     if found is None:
         return NOTHING
-    if found.runs == 1:
+    if not found.has_interval:
         return f"{found.mean:+.1f}"
     return f"{found.mean:+.1f} [{found.low:.1f}, {found.high:.1f}]"
 

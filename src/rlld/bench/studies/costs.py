@@ -66,7 +66,12 @@ def costs(settings: Settings, *, conditions: Conditions = "equal") -> tuple[list
         Cost(
             name,
             int(results[0].facts["trained_parameters"]),
-            estimate([float(each.facts["seconds"]) for each in results]),
+            estimate(
+                {
+                    (each.job.fingerprint, each.job.seed): float(each.facts["seconds"])
+                    for each in results
+                }
+            ),
         )
         for name, results in found.items()
     ], terms

@@ -196,6 +196,6 @@ def _mark(comparison: Comparison, row: Row, name: str) -> Mark:
     printed = known.scores[name] if known else None
     if found is None:
         return Mark(None, published=printed)
-    if found.runs == 1:
+    if not found.has_interval:
         return Mark(found.mean, published=printed)
     return Mark(found.mean, found.low, found.high, printed)
