@@ -35,8 +35,8 @@ import plain
 import plain_rlld
 from rlld.data.spec import LLP_SPEC
 from rlld.data.split import Split
-from rlld.recipe import load_recipe
-from rlld.training.predicting import predict_split
+from rlld.recipes.recipe import load_recipe
+from rlld.training.predict import predict_split
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 

@@ -36,8 +36,8 @@ from rlld.metrics import Gate, reference
 from rlld.metrics.scores import Scorer
 from rlld.networks import han
 from rlld.objectives import mil
-from rlld.recipe import load_recipe
-from rlld.training.predicting import predicted_map
+from rlld.recipes.recipe import load_recipe
+from rlld.training.predict import predict_split
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute
@@ -139,7 +139,7 @@ class Ours:
         """Computes the ten scores of a split."""
         self.compute.setup()
         with self.compute.autocast():
-            scorer(predicted_map(self.network, split, GATE))
+            scorer(GATE.apply(predict_split(self.network, split)))
 
 
 def count_mflop(work: Callable[[], object], videos: int) -> float:

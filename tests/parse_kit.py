@@ -15,7 +15,7 @@ from rlld.data.spec import DataSpec
 from rlld.features import load_extractor
 from rlld.parsing.events import events_from
 from rlld.parsing.result import Parse
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import save_run
 
 RATE = 16_000
@@ -84,7 +84,7 @@ def make_run(folder: Path, features: str = "light", segments: int = 10) -> Path:
         features=features,
     )
     recipe = load_recipe("han", {"network.hidden": 8})
-    network = recipe.network.config.build(spec)
+    network = recipe.build_network(spec)
     with torch.no_grad():
         network.fc_prob.weight.mul_(0.01)
         network.fc_prob.bias.copy_(torch.tensor([3.0, 1.0, -3.0, -3.0]))

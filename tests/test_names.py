@@ -122,14 +122,14 @@ MADE_HERE = frozenset(
         "workflows/demo.py: out / 'data' / 'videos' / f'{video}.mp4'",
         "workflows/demo.py: out / name",
         "training/seeds.py: out / f'seed-{seed}'",
-        "training/shelf.py: folder / f'{key}.safetensors'",
+        "training/cache.py: folder / f'{key}.safetensors'",
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/weights.py: weights_folder() / published.file",
         "features/weights.py: weights_folder() / published.file",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models / f'{split}.safetensors'",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models",
         "report/templates.py: Path(__file__).parent / 'assets' / name",
-        "recipe.py: RECIPES / f'{name}.yaml'",
+        "recipes/recipe.py: RECIPES / f'{name}.yaml'",
         # Constants that a loop or a choice goes through, and splits.
         "data/checks/check.py: folder / name",
         "data/pack.py: out / (SKIPPED_FILE if skip else PROBLEMS_FILE)",

@@ -12,7 +12,7 @@ from parse_kit import make_run
 from rlld.errors import RlldError
 from rlld.export import json_events
 from rlld.features import extractor_configs
-from rlld.recipe import load_recipe, recipe_names
+from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.training.run_folder import load_run
 
 ANY_SIGN = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe, recipe_from, recipe_names
+from rlld.recipes.recipe import load_recipe, recipe_from, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -11,7 +11,7 @@ from rlld.evaluation.scoring import Evaluation
 from rlld.evaluation.scoring import evaluate as evaluate_run
 from rlld.parsing.parse import parse as parse_with
 from rlld.parsing.result import Features, Parse
-from rlld.recipe import Recipe, load_recipe
+from rlld.recipes.recipe import Recipe, load_recipe
 from rlld.tracking import Tracking, tracker_names
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run

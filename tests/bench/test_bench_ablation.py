@@ -9,7 +9,7 @@ import pytest
 from rlld.bench.studies import ablation as module
 from rlld.bench.studies.ablation import ABLATIONS, Ablation, ablation
 from rlld.bench.studies.denoisers import Settings
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 
 
 def flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

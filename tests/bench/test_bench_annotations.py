@@ -9,7 +9,7 @@ from rlld.bench.studies import annotations
 from rlld.bench.studies.annotations import Point, learning_curves
 from rlld.bench.studies.denoisers import Settings
 from rlld.data.spec import Priors
-from rlld.recipe import RECIPES
+from rlld.recipes.recipe import RECIPES
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import json
 from rlld.bench.studies.costs import RECIPES, block, costs, remarks_of, write_costs
 from rlld.bench.studies.denoisers import Settings
 from rlld.data.dataset import load_data
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 
 
 def test_networks_that_are_trained_before_count(tiny_data, tmp_path):
     settings = Settings((tiny_data,), tmp_path, seeds=1, updates=2)
     found, terms = costs(settings)
     spec = load_data(tiny_data).spec
-    network = load_recipe("han", {}, spec.overrides).network.config.build(spec)
+    network = load_recipe("han", {}, spec.overrides).build_network(spec)
     size = sum(parameter.numel() for parameter in network.parameters())
     counted = {cost.recipe: cost.parameters for cost in found}
     assert list(counted) == list(RECIPES)

@@ -20,7 +20,7 @@ from rlld.bench.studies.paper import (
 )
 from rlld.bench.tables import write_tables
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe, recipe_names
+from rlld.recipes.recipe import load_recipe, recipe_names
 
 
 def test_every_row_is_a_recipe_and_every_printed_row_has_its_numbers():

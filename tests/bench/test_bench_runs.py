@@ -19,7 +19,7 @@ from rlld.bench.runs import SCORES, Failure, Terms, common_terms, plan, run_all
 from rlld.bench.studies.denoisers import Settings, denoising
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
-from rlld.recipe import recipe_names
+from rlld.recipes.recipe import recipe_names
 
 TERMS = Terms(6, "segment_type")
 

@@ -26,8 +26,8 @@ from rlld.bench.studies.signal import (
 from rlld.data.dataset import load_data
 from rlld.denoisers._given import Given
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
-from rlld.training.predicting import predict_split
+from rlld.recipes.recipe import load_recipe
+from rlld.training.predict import predict_split
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 

@@ -23,7 +23,7 @@ from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC, DataSpec, read_spec
 from rlld.export import csv_events, json_events
 from rlld.parsing.result import Event, Parse
-from rlld.recipe import RECIPES, load_recipe
+from rlld.recipes.recipe import RECIPES, load_recipe
 from rlld.synthetic.features.writing import simulate
 from rlld.taxonomy import Taxonomy
 from rlld.training.loop import train
@@ -172,7 +172,7 @@ class Samples:
     @cached_property
     def han(self) -> dict[str, torch.Tensor]:
         """Weights of HAN of LLP's size, all zero."""
-        network = load_recipe("han").network.config.build(LLP_SPEC)
+        network = load_recipe("han").build_network(LLP_SPEC)
         return {key: torch.zeros(value.shape) for key, value in network.state_dict().items()}
 
     @cached_property

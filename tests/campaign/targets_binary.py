@@ -31,11 +31,10 @@ from rlld.features.job import Task
 from rlld.features.to_files import Manifest
 from rlld.media.playable import page_clip
 from rlld.parsing.sources import stored_features
-from rlld.recipe import load_recipe
-from rlld.training.held_out import load_held_out
+from rlld.recipes.recipe import load_recipe
+from rlld.training.checkpoint import load_state
 from rlld.training.loop import train
-from rlld.training.run_folder import load_denoiser, load_run
-from rlld.training.state import load_state
+from rlld.training.run_folder import load_denoiser, load_held_out, load_run
 from rlld.utils.files import sha256
 from rlld.workflows.convert import convert_file, read_checkpoint
 

@@ -20,7 +20,7 @@ from rlld.features import extractor_configs
 from rlld.features.extractors._towers import read_config
 from rlld.parsing.result import notebook_html
 from rlld.parsing.text import dumps
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.report.page import render_page
 from rlld.training.loop import train
 
@@ -104,7 +104,7 @@ def recipe_file(rng: random.Random, at: Path, samples: Samples) -> None:
     """A recipe of one's own."""
     plain = load_recipe("rlld-labelwise").as_dict()
     path = put(at, "r.yaml", yaml_case(rng, plain, samples.recipe_bytes))
-    load_recipe(str(path)).network.config.build(samples.spec)
+    load_recipe(str(path)).build_network(samples.spec)
 
 
 def option_of(rng: random.Random, recipe: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rlld.data.dataset import load_split
-from rlld.training.held_out import save_held_out
+from rlld.training.run_folder import save_held_out
 
 QUICK = ("--device", "cpu", "--schedule.rounds", "2")
 

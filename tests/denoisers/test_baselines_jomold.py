@@ -14,7 +14,7 @@ import rlld
 from rlld.data.dataset import load_data
 from rlld.denoisers import jomold
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 
@@ -219,7 +219,7 @@ def test_the_shared_embedding_changes_no_number(tiny_data):
     data = load_data(tiny_data)
     recipe = load_recipe("jomold", {}, data.spec.overrides)
     torch.manual_seed(0)
-    network = recipe.network.config.build(data.spec).double().train()
+    network = recipe.build_network(data.spec).double().train()
     streams = {name: value[:5].double() for name, value in data.train.streams.items()}
 
     def both(shared: bool) -> list[torch.Tensor]:

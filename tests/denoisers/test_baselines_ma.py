@@ -18,7 +18,7 @@ from rlld.denoisers import ma
 from rlld.denoisers._exchange_file import read_exchange, write_exchange
 from rlld.errors import RlldError
 from rlld.evaluation.scoring import keep_probabilities
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute

@@ -12,7 +12,7 @@ from rlld.denoisers import constant
 from rlld.denoisers.base import Context
 from rlld.errors import RlldError
 from rlld.evaluation.scoring import keep_probabilities, load_for
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 from tiny import SPEC

@@ -15,7 +15,7 @@ from rlld.denoisers import lsld, valor, vaplan
 from rlld.denoisers.base import Context
 from rlld.errors import RlldError
 from rlld.evaluation.scoring import keep_probabilities
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.synthetic.features.writing import simulate
 from rlld.training.loop import train
 from rlld.types import Prediction
@@ -134,7 +134,7 @@ def test_vaplan_flips_what_is_far_worse_than_usual():
 def test_hard_labels_stay_within_those_of_the_video(simulated, name):
     split = load_split(simulated, "train")
     recipe = load_recipe(name, None, split.spec.overrides)
-    found = recipe.denoiser.config.build(split.spec).segment_labels(split)
+    found = recipe.build_denoiser(split.spec).segment_labels(split)
     assert found.shape == (120, 10, 2, 25)
     assert found.min() >= 0
     assert found.max() <= 1

@@ -27,10 +27,10 @@ from rlld.denoisers.reinforced.priors import predictability_rates, prior_keep, p
 from rlld.errors import RlldError
 from rlld.evaluation.labels import teachers
 from rlld.evaluation.scoring import keep_probabilities
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import load_run
-from rlld.training.selection import partition
 from rlld.training.trainer import Trainer
+from rlld.training.validation import partition
 from rlld.utils.compute import Compute
 from scipy_free import slow_auc, slow_logistic
 

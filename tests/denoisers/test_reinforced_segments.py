@@ -13,7 +13,7 @@ from rlld.denoisers.reinforced.options import Segments, TopK
 from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.denoisers.reinforced.topk import longest_prefix, select
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.synthetic.features.writing import simulate
 from rlld.training.loop import train
 from rlld.types import ModalityLabels

@@ -28,7 +28,7 @@ from rlld.errors import RlldError
 from rlld.networks.han import HAN
 from rlld.networks.han import Config as HANConfig
 from rlld.objectives.mil import Config as MILConfig
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute

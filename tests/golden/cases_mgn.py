@@ -10,7 +10,7 @@ import torch
 from common import Case, Expected, Runner
 
 from rlld.objectives import mgn
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.types import Prediction
 
 PARTS = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rlld.networks import mm_pyramid
 from rlld.objectives import mil
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 
 PARTS = {"loss": "loss", "audio": "loss_stream0", "visual": "loss_stream1", "video": "loss_global"}
 

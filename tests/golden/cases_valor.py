@@ -17,8 +17,8 @@ from rlld.denoisers import valor as pseudo
 from rlld.media import sampling
 from rlld.networks.base import Network
 from rlld.objectives import segment
-from rlld.recipe import load_recipe
-from rlld.training.schedule import Schedule
+from rlld.recipes.recipe import load_recipe
+from rlld.recipes.schedule import Schedule
 from rlld.types import ModalityLabels
 
 

@@ -17,8 +17,7 @@ from safetensors.torch import load_file, save_file
 import rlld
 from hub_kit import READER, WRITER, serving, use
 from rlld.errors import RlldError
-from rlld.training.held_out import load_held_out
-from rlld.training.run_folder import FILES, load_denoiser, load_run
+from rlld.training.run_folder import FILES, load_denoiser, load_held_out, load_run
 from rlld.utils.hub import Repository, named
 
 NAME = "hub:owner/parser"
@@ -238,7 +237,7 @@ def test_settings_that_would_take_all_memory_are_refused(hub, finished, tmp_path
     recipe = config(finished)["recipe"]
     recipe["network"]["hidden"] = 4_000_000
     hub.put_folder("owner/parser", changed(finished, tmp_path / "run", recipe=recipe))
-    with pytest.raises(RlldError, match=r"tensor .* has shape .* the network of config.json needs"):
+    with pytest.raises(RlldError, match=r"has .* parameters, expected at most"):
         load_run(NAME)
 
 

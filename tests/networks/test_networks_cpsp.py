@@ -15,7 +15,7 @@ from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks.cpsp import CPSP, PSP, Config
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 from rlld.workflows.convert import convert_file

@@ -13,7 +13,8 @@ from rlld.data.spec import DataSpec, StreamSpec
 from rlld.errors import RlldError
 from rlld.networks import dhhn, hcmn
 from rlld.objectives.dhhn import Config as Loss
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
+from rlld.training.optimizer import build_optimizer
 from rlld.training.run_folder import load_run, save_run
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.workflows.convert import convert_state
@@ -181,7 +182,7 @@ def test_guides_speak_in_training_alone_and_fit_any_width() -> None:
 
 def test_guides_learn_at_their_own_rates() -> None:
     network = dhhn.Config(hidden=8, audio_guide_rate=3.0, visual_guide_rate=0.5).build(SPEC)
-    optimizer = load_recipe("dhhn").schedule.build_optimizer(network, nn.Module())
+    optimizer = build_optimizer(load_recipe("dhhn").schedule, network, nn.Module())
     rates = {
         id(parameter): group["lr"]
         for group in optimizer.param_groups
@@ -254,7 +255,7 @@ def test_each_modality_comes_from_its_own_network() -> None:
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_run_folder_keeps_one_or_two_networks(tmp_path, apart: bool) -> None:
     recipe = load_recipe("dhhn", {"network.hidden": 8})
-    network = recipe.network.config.build(SPEC)
+    network = recipe.build_network(SPEC)
     if apart:
         network.load_state_dict(two_rounds(network))
     save_run(tmp_path / "run", network, recipe, SPEC, {"seed": 0})

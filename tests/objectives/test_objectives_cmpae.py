@@ -15,7 +15,7 @@ from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.objectives._contrastive import Contrastive
 from rlld.objectives.cmpae import CMPAEObjective, Config, Mutual
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute

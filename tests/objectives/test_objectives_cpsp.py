@@ -14,7 +14,7 @@ from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.objectives.cpsp import Config, VideoContrast
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.registry import OBJECTIVES
 

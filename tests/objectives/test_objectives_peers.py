@@ -16,7 +16,7 @@ from rlld.denoisers import jomold
 from rlld.errors import RlldError
 from rlld.objectives import coteaching, jocor
 from rlld.objectives._small_loss import RATES, SmallLoss, forget_schedule, smallest
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
@@ -236,7 +236,7 @@ def test_options_out_of_range(make, message):
 def peers(data, **overrides):
     recipe = load_recipe("han+coteaching", overrides, data.spec.overrides)
     torch.manual_seed(0)
-    return recipe.network.config.build(data.spec).eval()
+    return recipe.build_network(data.spec).eval()
 
 
 @pytest.mark.parametrize("method", ["forward", "unimodal"])
@@ -269,7 +269,7 @@ def test_the_pair_holds_two_networks_of_its_own(tiny_data, method):
 def test_gradient_reaches_both_networks(tiny_data, recipe):
     data = load_data(tiny_data)
     network = peers(data).train()
-    objective = load_recipe(recipe).objective.config.build(data.spec)
+    objective = load_recipe(recipe).build_objective(data.spec)
     objective.start_round(20)
     batch = data.train.all()
     labels = targets(batch.labels, 0.1, 0.3)

@@ -14,7 +14,7 @@ from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.objectives import mil, poibin
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute

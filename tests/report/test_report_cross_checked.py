@@ -14,7 +14,7 @@ from rlld.evaluation.labels import cross_checked, judge, label_report, teachers
 from rlld.evaluation.suggest import answered_fully, question_text, suggest
 from rlld.metrics.noise_detection import denoising_report
 from rlld.training.run_folder import load_run
-from rlld.training.selection import partition
+from rlld.training.validation import partition
 from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)

@@ -19,11 +19,11 @@ from rlld.bench.studies.denoisers import Settings
 from rlld.cli import main
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.tracking import Tracking, tracker_names
 from rlld.tracking.session import scalars
 from rlld.training.loop import train
-from rlld.training.rounds import read_rounds
+from rlld.training.run_folder import read_rounds
 from rlld.training.seeds import train_seeds
 from rlld.utils.compute import Compute
 

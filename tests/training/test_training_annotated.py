@@ -8,7 +8,8 @@ import torch
 import rlld
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.training.selection import Selection, drawn, partition
+from rlld.recipes.selection import Selection
+from rlld.training.validation import drawn, partition
 from rlld.utils.compute import Compute
 
 
@@ -57,7 +58,7 @@ def test_annotation_that_does_not_count_changes_nothing(tiny_data, tmp_path):
             for number, name in enumerate(data.validation.ids):
                 if name not in teaching:
                     data.validation.dense[number] ^= True
-        recipe = rlld.recipe.load_recipe("supervised", settings, data.spec.overrides)
+        recipe = rlld.recipes.recipe.load_recipe("supervised", settings, data.spec.overrides)
         out = tmp_path / str(invert)
         run = rlld.training.loop.train(recipe, data, out, compute=compute)
         assert run.facts["teaching_videos"] == 6

@@ -19,9 +19,10 @@ from rlld.data.dataset import load_data
 from rlld.denoisers._given import Given
 from rlld.errors import RlldError
 from rlld.metrics.scores import scores
-from rlld.recipe import load_recipe
-from rlld.training.selection import Selection, partition, require_validation
+from rlld.recipes.recipe import load_recipe
+from rlld.recipes.selection import Selection
 from rlld.training.trainer import Trainer
+from rlld.training.validation import partition, require_validation
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute
 

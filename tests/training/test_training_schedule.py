@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from rlld.errors import RlldError
 from rlld.networks.base import Network
-from rlld.recipe import load_recipe
-from rlld.training.schedule import Schedule, round_batches
+from rlld.recipes.recipe import load_recipe
+from rlld.recipes.schedule import Schedule
+from rlld.training.optimizer import build_optimizer
+from rlld.training.order import round_batches
 from rlld.utils.compute import set_rate
 
 
@@ -122,7 +124,7 @@ class _TwoRates(Network):
 
 def test_parts_of_a_network_have_rates_of_their_own():
     network = _TwoRates()
-    optimizer = Schedule(learning_rate=0.01).build_optimizer(network, torch.nn.Module())
+    optimizer = build_optimizer(Schedule(learning_rate=0.01), network, torch.nn.Module())
     for rate in (0.01, 0.001):
         set_rate(optimizer, rate)
         before = [parameter.detach().clone() for parameter in network.parameters()]
@@ -142,7 +144,7 @@ def test_the_optimizer_is_the_plain_one_on_a_clipped_gradient(kind, clip_norm):
     ours, plain = (torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5])) for _ in range(2))
     objective = torch.nn.Module()
     objective.scale = ours
-    optimizer = schedule.build_optimizer(_TwoRates(), objective)
+    optimizer = build_optimizer(schedule, _TwoRates(), objective)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     other = kinds[kind]([plain], lr=5e-4, betas=(0.5, 0.9), weight_decay=0.1)
     for step in range(5):

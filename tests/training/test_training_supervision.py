@@ -10,8 +10,10 @@ import torch
 import rlld
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
-from rlld.training.supervision import Supervision, dense_loss
+from rlld.recipes.recipe import load_recipe
+from rlld.recipes.supervision import Supervision
+from rlld.training.order import draw_annotated
+from rlld.training.step import dense_loss
 from rlld.training.trainer import Trainer
 from rlld.types import Prediction
 from rlld.utils.compute import Compute
@@ -32,13 +34,14 @@ def test_dense_loss_by_hand():
 
 
 def test_draws_depend_on_seed_and_step_alone():
-    rule = Supervision(1.0, 8)
-    draws = [rule.draw(20, seed, update).tolist() for seed in range(3) for update in range(30)]
+    draws = [
+        draw_annotated(8, 20, seed, update).tolist() for seed in range(3) for update in range(30)
+    ]
     assert all(len(set(draw)) == 8 and max(draw) < 20 for draw in draws)
     assert len({tuple(draw) for draw in draws}) == len(draws)
-    assert rule.draw(20, 2, 29).tolist() == draws[-1]
+    assert draw_annotated(8, 20, 2, 29).tolist() == draws[-1]
     assert {video for draw in draws for video in draw} == set(range(20))
-    assert sorted(rule.draw(5, 0, 0).tolist()) == [0, 1, 2, 3, 4]
+    assert sorted(draw_annotated(8, 5, 0, 0).tolist()) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("options", [{"weight": -1.0}, {"batch_size": 0}])

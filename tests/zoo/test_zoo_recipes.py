@@ -11,7 +11,7 @@ import torch
 
 import rlld
 from rlld.data.dataset import load_data
-from rlld.recipe import Recipe, load_recipe, recipe_names
+from rlld.recipes.recipe import Recipe, load_recipe, recipe_names
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 from rlld.utils.registry import DENOISERS, EXTRACTORS, NETWORKS, OBJECTIVES

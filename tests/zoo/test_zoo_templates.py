@@ -20,7 +20,7 @@ import rlld
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.objectives import mil
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import load_run
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction

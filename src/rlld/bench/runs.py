@@ -22,7 +22,7 @@ from rlld.errors import RlldError
 from rlld.evaluation.labels import judges_labels, measure
 from rlld.evaluation.scoring import evaluate, keep_probabilities
 from rlld.metrics.scores import NAMES, named_score
-from rlld.recipe import Recipe, load_recipe
+from rlld.recipes.recipe import Recipe, load_recipe
 from rlld.tracking import Tracking
 from rlld.training.loop import train
 from rlld.training.run_folder import Run

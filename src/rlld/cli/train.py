@@ -50,7 +50,7 @@ class Args:
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Trains and prints the validation scores of the selected weights."""
     from rlld.data.dataset import load_data
-    from rlld.recipe import load_recipe
+    from rlld.recipes.recipe import load_recipe
     from rlld.tracking import Tracking, tracker_names
     from rlld.training.loop import train
     from rlld.utils.compute import Compute

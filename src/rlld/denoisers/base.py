@@ -68,7 +68,8 @@ class Context:
     """What the training loop hands to a denoiser once, before the first step.
 
     Attributes:
-        train: The training split; the denoiser never looks at ``train.truth``.
+        train: The training split; a denoiser without ``uses_truth`` never looks at
+            ``train.truth``.
         reward: The part of the validation split that may reward or teach the denoiser.
         seed: Seed of the run; a denoiser draws from its own generator.
         device: Where the tensors live.
@@ -103,6 +104,8 @@ class Denoiser(ABC):
             that their scores measure nothing.
         needs_dense: Whether it cannot do without dense annotation of the reward videos.
         fresh_network_each_round: Whether the task network starts anew at each epoch or episode.
+        uses_truth: Whether it looks at the true events of the training videos, which are loaded for
+            it alone.
         networks_are_fixed: Whether ``networks`` stay as they are once the training has begun.
     """
 
@@ -110,6 +113,7 @@ class Denoiser(ABC):
     wants_feedback: bool = False
     learns_from_validation: bool = False
     needs_dense: bool = False
+    uses_truth: bool = False
     networks_are_fixed: bool = False
     fresh_network_each_round: bool = False
 

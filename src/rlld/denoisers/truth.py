@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,13 +14,7 @@ from rlld.types import Batch, ModalityLabels, Prediction
 
 @dataclass(frozen=True)
 class Config:
-    """The true labels have no options.
-
-    Attributes:
-        uses_truth: Tells the training command to load the true events of the training videos.
-    """
-
-    uses_truth: ClassVar[bool] = True
+    """The true labels have no options."""
 
     def build(self, spec: DataSpec) -> TrueLabels:
         """Builds the label source; it needs to know nothing of the data set."""
@@ -32,6 +25,7 @@ class TrueLabels(Denoiser):
     """Gives each modality the tags that are true of it; the fused target stays the weak label."""
 
     replayable = True
+    uses_truth = True
 
     def __init__(self) -> None:
         self._keep: Tensor | None = None

@@ -14,10 +14,9 @@ from rlld.data.split import Split
 from rlld.denoisers.base import Denoiser
 from rlld.evaluation.scoring import keep_probabilities
 from rlld.metrics.noise_detection import THRESHOLD, DenoisingReport, denoising_report
-from rlld.training.held_out import load_held_out
 from rlld.training.loop import LEARNT_NOTE, REWARD_NOTE, SUPERVISION_NOTE
-from rlld.training.run_folder import Run, load_denoiser
-from rlld.training.selection import partition
+from rlld.training.run_folder import Run, load_denoiser, load_held_out
+from rlld.training.validation import partition
 from rlld.types import MODALITIES
 from rlld.utils.sheets import sheet_text
 
@@ -117,7 +116,7 @@ class Suspect:
 
 def judges_labels(run: Run) -> bool:
     """Returns whether the denoiser of a run says of every label how probably it is kept."""
-    kind = type(run.recipe.denoiser.config.build(run.spec))
+    kind = type(run.recipe.build_denoiser(run.spec))
     return kind.keep_probability is not Denoiser.keep_probability
 
 

@@ -15,7 +15,7 @@ from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.metrics.classwise import classwise_f
 from rlld.metrics.scores import Scores, exclusive_scores, scores
-from rlld.training.predicting import BATCH, predict_split
+from rlld.training.predict import BATCH, predict_split
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.utils.config import to_dict
 

@@ -14,8 +14,7 @@ from rlld.tracking.base import Place, Results, Tracker
 from rlld.tracking.results import run_results
 from rlld.tracking.tensorboard import TensorBoard
 from rlld.tracking.wandb import Wandb
-from rlld.training.rounds import read_rounds
-from rlld.training.run_folder import Run
+from rlld.training.run_folder import Run, read_rounds
 from rlld.utils.extras import optional
 from rlld.utils.files import write_text
 from rlld.utils.plain import json_text, parsed

@@ -15,10 +15,10 @@ import torch
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
 from rlld.metrics.tags import TAGS
-from rlld.recipe import Recipe
-from rlld.training.finite import NotFiniteError
-from rlld.training.run_folder import CONFIG, Run, load_run, read_config, save_run
-from rlld.training.state import FILE, forget_state, load_state, restore, save_state
+from rlld.recipes.recipe import Recipe
+from rlld.training.checkpoint import FILE, forget_state, load_state, restore, save_state
+from rlld.training.monitor import NotFiniteError
+from rlld.training.run_folder import CONFIG, METRICS, Run, load_run, read_config, save_run
 from rlld.training.trainer import Report, Trainer
 from rlld.utils.compute import Compute
 from rlld.utils.config import to_dict
@@ -26,7 +26,7 @@ from rlld.utils.console import ERR, Tick, progress
 from rlld.utils.files import appended, owned, unwritable, write_bytes
 from rlld.utils.plain import json_text
 
-METRICS, NETWORKS = "metrics.jsonl", "networks"
+NETWORKS = "networks"
 CHECKPOINT_SECONDS = 20.0
 REWARD_NOTE = (
     "validation labels rewarded the denoiser, so validation scores of this run are a training "
@@ -82,7 +82,7 @@ def train(
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
     compute = compute or Compute()
-    if getattr(recipe.denoiser.config, "uses_truth", False):
+    if recipe.build_denoiser(data.spec).uses_truth:
         data = load_data(data.folder, with_truth=True)
     with owned(out):
         return _train(

@@ -2,12 +2,14 @@
 
 ``model.safetensors`` holds the task network, ``denoiser.safetensors`` the denoiser's networks where
 it has any, ``config.json`` everything needed to use them, ``golden.safetensors`` a small batch with
-the outputs it must give, ``metrics.jsonl`` the curves, ``resume/`` the state of an unfinished run.
+the outputs it must give, ``held_out.safetensors`` cross-validated keep probabilities of the videos
+that taught a policy, ``metrics.jsonl`` the curves, ``resume/`` the state of an unfinished run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,26 +24,29 @@ from rlld.denoisers.base import Denoiser
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
-from rlld.recipe import Recipe, recipe_from
-from rlld.training import foreign, held_out
+from rlld.recipes.recipe import Recipe, recipe_from
 from rlld.types import Prediction
 from rlld.utils import hub
 from rlld.utils.config import to_dict
 from rlld.utils.files import sha256, write_bytes, write_text
-from rlld.utils.foreign.damage import Told
+from rlld.utils.foreign.damage import DamagedError, Told, guarded
+from rlld.utils.foreign.runs import checked_config
 from rlld.utils.foreign.tensors import read_tensors
 from rlld.utils.plain import json_text, parsed
 
 FORMAT_VERSION = 1
-MODEL, DENOISER, GOLDEN, CONFIG = (
+MODEL, DENOISER, GOLDEN, HELD_OUT, CONFIG, METRICS = (
     "model.safetensors",
     "denoiser.safetensors",
     "golden.safetensors",
+    "held_out.safetensors",
     "config.json",
+    "metrics.jsonl",
 )
-FILES = (CONFIG, MODEL, GOLDEN, DENOISER, held_out.FILE)
+FILES = (CONFIG, MODEL, GOLDEN, DENOISER, HELD_OUT)
 """All that is read of a run folder."""
 TENSORS = Told("not a readable safetensors file", "other formats, pickles above all, are refused")
+JUDGED = Told("cannot be read", "delete it or train again")
 OUTPUTS = ("segment", "audio", "visual", "video")
 GOLDEN_VIDEOS = 2
 GOLDEN_TOLERANCE = 1e-3
@@ -112,7 +117,7 @@ def save_run(
     _save_tensors(path / GOLDEN, _golden(network, spec))
     judged = denoiser.held_out() if denoiser else None
     if judged is not None:
-        held_out.save_held_out(path, *judged)
+        save_held_out(path, *judged)
     kept = denoiser.networks() if denoiser else {}
     if kept:
         flat = {
@@ -156,11 +161,9 @@ def load_run(path: Path | str, device: torch.device | str = "cpu") -> Run:
 def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -> Run:
     config = read_config(path)
     if not trusted:
-        config = foreign.checked_config(config, name)
+        config = checked_config(config, name)
     recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
     spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")
-    if not trusted:
-        foreign.require_shapes(lambda: recipe.network.config.build(spec), path / MODEL)
     network = recipe.build_network(spec)
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
     run = Run(path, name, recipe, spec, network.to(device).eval(), config["facts"])
@@ -174,7 +177,7 @@ def load_denoiser(run: Run) -> Denoiser:
     Raises:
         RlldError: If the run's denoiser has no network, so that it cannot judge labels.
     """
-    denoiser: Denoiser = run.recipe.denoiser.config.build(run.spec)
+    denoiser = run.recipe.build_denoiser(run.spec)
     denoiser.attach(lambda: run.recipe.build_network(run.spec))
     parts = denoiser.networks()
     if not parts:
@@ -189,6 +192,63 @@ def load_denoiser(run: Run) -> Denoiser:
         _restore(module, own, run.path / DENOISER)
         module.to(run.device).eval()
     return denoiser
+
+
+def save_held_out(folder: Path, ids: Sequence[str], keep: Tensor) -> None:
+    """Writes held-out keep probabilities into a run folder.
+
+    A policy that was trained on annotated videos says nothing honest of their labels. A learner
+    that works in folds judges each of them by a policy that did not see its annotation, and leaves
+    that here, so that ``rlld denoise --split validation`` can measure.
+
+    Args:
+        folder: The run folder.
+        ids: Ids of the videos, n of them.
+        keep: Keep probabilities (n, 2, C), each by a policy that did not see the video.
+
+    Raises:
+        ValueError: If there are not as many ids as rows.
+    """
+    if len(ids) != len(keep):
+        raise ValueError(f"{len(ids)} ids for {len(keep)} videos")
+    tensors = {"keep": keep.detach().cpu().float().contiguous()}
+    write_bytes(folder / HELD_OUT, save(tensors, metadata={"ids": json.dumps(list(ids))}))
+
+
+def load_held_out(run: Run) -> dict[str, Tensor]:
+    """Returns the held-out keep probabilities (2, C) by video id; empty where the run has none.
+
+    Raises:
+        RlldError: If the file is damaged or does not fit the run.
+    """
+    file = run.path / HELD_OUT
+    if not file.is_file():
+        return {}
+    tensors, metadata = read_tensors(file, JUDGED)
+    ids, keep = _ids(file, metadata.get("ids", "[]")), tensors.get("keep")
+    expected = (len(ids), 2, len(run.spec.classes))
+    if keep is None or tuple(keep.shape) != expected or keep.dtype != torch.float32:
+        found = "none" if keep is None else f"{keep.dtype} of shape {tuple(keep.shape)}"
+        raise RlldError(
+            f"{file}: tensor 'keep': found {found}, expected float32 of shape {expected}; "
+            f"{JUDGED.advice}"
+        )
+    return dict(zip(ids, keep, strict=True))
+
+
+def read_rounds(folder: Path) -> list[dict[str, Any]]:
+    """Returns the lines of ``metrics.jsonl`` of a run folder, one a round.
+
+    Raises:
+        RlldError: If it is missing or damaged.
+    """
+    path = folder / METRICS
+    try:
+        return [parsed(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise RlldError(
+            f"{path}: not the log of a run ({error}); remove the folder to train it again"
+        ) from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -234,6 +294,14 @@ def load_tensors(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, 
             f"{file}: its SHA-256 differs from the one in {CONFIG}; it was changed after the run"
         )
     return tensors
+
+
+def _ids(file: Path, text: str) -> list[str]:
+    with guarded(file, JUDGED):
+        ids = parsed(text)
+        if not isinstance(ids, list) or not all(isinstance(video, str) for video in ids):
+            raise DamagedError("its ids are no list of texts")
+    return ids
 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

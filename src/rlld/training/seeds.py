@@ -9,12 +9,10 @@ from typing import Any
 
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
-from rlld.recipe import Recipe
-from rlld.training.finite import NotFiniteError
-from rlld.training.lockstep import Lockstep
+from rlld.recipes.recipe import Recipe
+from rlld.training.checkpoint import FILE, forget_state, load_state, restore
 from rlld.training.loop import (
     CHECKPOINT_SECONDS,
-    METRICS,
     NETWORKS,
     Watcher,
     drive,
@@ -23,8 +21,9 @@ from rlld.training.loop import (
     require_same,
     run_facts,
 )
-from rlld.training.run_folder import CONFIG, Run, load_run, save_run
-from rlld.training.state import FILE, forget_state, load_state, restore
+from rlld.training.monitor import NotFiniteError
+from rlld.training.run_folder import CONFIG, METRICS, Run, load_run, save_run
+from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 from rlld.utils.config import to_dict
@@ -63,7 +62,7 @@ def train_seeds(
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
     compute = compute or Compute()
-    if getattr(recipe.denoiser.config, "uses_truth", False):
+    if recipe.build_denoiser(data.spec).uses_truth:
         data = load_data(data.folder, with_truth=True)
     with owned(out):
         return _train(recipe, data, out, seeds, compute, resume, checkpoint_seconds, watcher)

@@ -16,19 +16,16 @@ from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES, named_score
 from rlld.metrics.tags import TAGS
 from rlld.networks.base import Network, Unimodal
-from rlld.objectives.base import Objective
-from rlld.recipe import Recipe
-from rlld.training import shelf
-from rlld.training.captured import Captured
-from rlld.training.finite import FiniteWatch, NotFiniteError, gradient_norm
-from rlld.training.kept import KeptParts
-from rlld.training.predicting import predict_split
-from rlld.training.schedule import round_batches
-from rlld.training.selection import partition, possible
-from rlld.training.state import random_state, restore_random_state
-from rlld.training.task import TaskStep
-from rlld.training.totals import Totals
-from rlld.training.validation import Validation
+from rlld.recipes.recipe import Recipe
+from rlld.training import cache
+from rlld.training.checkpoint import random_state, restore_random_state
+from rlld.training.monitor import FiniteWatch, NotFiniteError, Totals, gradient_norm
+from rlld.training.optimizer import build_optimizer
+from rlld.training.order import draw_annotated, round_batches
+from rlld.training.predict import predict_split
+from rlld.training.speed.cuda_graphs import Captured
+from rlld.training.step import TaskStep, lesson_of
+from rlld.training.validation import KeptParts, Validation, partition, possible
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute, make_recordable, require_seed, set_rate
 from rlld.utils.console import progress
@@ -97,7 +94,7 @@ class Trainer:
         self.watch = FiniteWatch()
         self._fresh_network(seed)
         self.parts = KeptParts(self.rule, self.network, recipe.network.name)
-        self.denoiser = denoiser or recipe.denoiser.config.build(train.spec)
+        self.denoiser = denoiser or recipe.build_denoiser(train.spec)
         self.denoiser.attach(self._build_network)
         self._require_dense()
         if self.reward is not None:
@@ -136,10 +133,10 @@ class Trainer:
         if self._networks is None:
             inner.finish()
         else:
-            key = shelf.training_key(recipe, train, labels, self.seed, unimodal=unimodal)
-            if not shelf.take(self._networks, key, inner.network):
+            key = cache.training_key(recipe, train, labels, self.seed, unimodal=unimodal)
+            if not cache.take(self._networks, key, inner.network):
                 inner.finish()
-                shelf.keep(self._networks, key, inner.network)
+                cache.keep(self._networks, key, inner.network)
         restore_random_state(before, self.device)
         self.fitted += _count(inner.network)
         return inner.network.eval()
@@ -254,10 +251,10 @@ class Trainer:
     def _fresh_network(self, seed: int) -> None:
         torch.manual_seed(seed)
         self.network = self._build_network().to(self.device)
-        objective: Objective = self.recipe.objective.config.build(self.train.spec)
+        objective = self.recipe.build_objective(self.train.spec)
         objective.prepare(self.videos)
         self.objective = objective.to(self.device)
-        self.optimizer = self.schedule.build_optimizer(self.network, self.objective)
+        self.optimizer = build_optimizer(self.schedule, self.network, self.objective)
         make_recordable(self.optimizer)
 
     def _forget_recordings(self) -> None:
@@ -278,7 +275,8 @@ class Trainer:
         supervision, teachers = self.recipe.supervision, self.reward.split if self.reward else ()
         if supervision.weight and len(teachers):
             updates = range(self.updates, self.updates + len(left))
-            lessons = [supervision.draw(len(teachers), self.seed, update) for update in updates]
+            size, count = supervision.batch_size, len(teachers)
+            lessons = [draw_annotated(size, count, self.seed, update) for update in updates]
             drawn.append(_on_device(lessons, self.device))
         return list(zip(*drawn, strict=True))
 
@@ -309,7 +307,7 @@ class Trainer:
         network = Unimodal(self.network) if self.unimodal else self.network
         lesson = None
         if annotated and self.reward is not None:
-            lesson = self.recipe.supervision.lesson(self.reward.split, *annotated)
+            lesson = lesson_of(self.recipe.supervision, self.reward.split, *annotated)
         task = TaskStep(network, self.objective, self.optimizer, self.compute, lesson)
         self.denoiser.before_step(task)
         with self.compute.autocast():

@@ -15,7 +15,7 @@ from rlld.data.spec import LLP_SPEC, DataSpec
 from rlld.errors import RlldError, nearest
 from rlld.networks._published import Layout, State
 from rlld.networks.base import Network
-from rlld.recipe import Recipe, load_recipe
+from rlld.recipes.recipe import Recipe, load_recipe
 from rlld.utils.files import sha256
 from rlld.utils.foreign.damage import Told
 from rlld.utils.foreign.weights import Weights, read_weights
@@ -150,7 +150,7 @@ def _alike(state: State, spec: DataSpec) -> list[str]:
 def _sizes(recipe: Recipe, spec: DataSpec) -> State:
     """Returns the tensors of a network without values: what a file claims costs no memory."""
     with torch.device("meta"):
-        built: Network = recipe.network.config.build(spec)
+        built = recipe.build_network(spec)
     sizes: State = built.state_dict()
     return sizes
 

@@ -21,7 +21,7 @@ from rlld.features import load_extractor
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
 from rlld.parsing.parse import parse
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.report.page import write_page
 from rlld.report.tables import removal_table, score_table
 from rlld.report.truth import known_events

@@ -11,12 +11,11 @@ from rlld.errors import RlldError, nearest
 from rlld.evaluation.labels import judge, label_report
 from rlld.evaluation.scoring import Evaluation, evaluate, load_for
 from rlld.metrics.noise_detection import DenoisingReport
-from rlld.recipe import COMPONENTS
+from rlld.recipes.recipe import COMPONENTS
 from rlld.report.card import Measured
-from rlld.training.foreign import LOCAL
-from rlld.training.held_out import load_held_out
-from rlld.training.run_folder import CONFIG, FILES, Run, load_tensors, read_config
+from rlld.training.run_folder import CONFIG, FILES, Run, load_held_out, load_tensors, read_config
 from rlld.utils import hub
+from rlld.utils.foreign.runs import LOCAL
 from rlld.utils.plain import json_text
 
 CARD = "README.md"

@@ -18,7 +18,7 @@ from rlld.evaluation.labels import judge
 from rlld.evaluation.suggest import suggest
 from rlld.report.figures import Curve, learning_curve
 from rlld.training.run_folder import load_run
-from rlld.training.selection import drawn
+from rlld.training.validation import drawn
 
 COUNTS = (0, 10, 25, 50, 100, 200, 400)
 """Annotated videos; all of them come last by themselves."""

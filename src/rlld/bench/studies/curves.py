@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rlld.bench.runs import Failure, Terms, plan, run_all
 from rlld.bench.studies.denoisers import SELECTION, Settings
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe
 from rlld.report.figures import Curve, training_curves
-from rlld.training.rounds import read_rounds
+from rlld.training.run_folder import read_rounds
 from rlld.utils.files import write_text
 from rlld.utils.sheets import sheet_text
 

@@ -14,7 +14,7 @@ from rlld.bench.runs import Terms, common_terms, plan, run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.scoring import bare_tags
-from rlld.recipe import recipe_names
+from rlld.recipes.recipe import recipe_names
 from rlld.utils.pool import Workers
 
 BARE_TAGS = "bare tags"

@@ -29,8 +29,8 @@ from rlld.denoisers.reinforced.rewards import inter_reward
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
 from rlld.metrics.scores import Scorer
-from rlld.recipe import Recipe, load_recipe
-from rlld.training.predicting import predict_split
+from rlld.recipes.recipe import Recipe, load_recipe
+from rlld.training.predict import predict_split
 from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute

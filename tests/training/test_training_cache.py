@@ -9,8 +9,8 @@ import torch
 
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
-from rlld.training import shelf
+from rlld.recipes.recipe import load_recipe
+from rlld.training import cache
 from rlld.training.loop import train
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
@@ -56,7 +56,7 @@ def test_keys_know_what_a_training_depends_on(tiny_data):
     recipe = labelwise()
 
     def key(recipe=recipe, split=split, labels=labels, seed=0, unimodal=True) -> str:
-        return shelf.training_key(recipe, split, labels, seed, unimodal=unimodal)
+        return cache.training_key(recipe, split, labels, seed, unimodal=unimodal)
 
     assert key() == key(labelwise(**{"selection.annotated": 3, "denoiser.labelwise.steps": 9}))
     other = split.labels.clone()
@@ -74,8 +74,8 @@ def test_keys_know_what_a_training_depends_on(tiny_data):
 
 
 def test_damaged_weights_are_named(tiny_data, tmp_path):
-    network = labelwise().network.config.build(load_data(tiny_data).spec)
-    assert not shelf.take(tmp_path, "key", network)
+    network = labelwise().build_network(load_data(tiny_data).spec)
+    assert not cache.take(tmp_path, "key", network)
     (tmp_path / "key.safetensors").write_bytes(b"nothing")
     with pytest.raises(RlldError, match=r"key\.safetensors: not the weights of a network"):
-        shelf.take(tmp_path, "key", network)
+        cache.take(tmp_path, "key", network)

@@ -10,9 +10,15 @@ from torch import Tensor
 
 from rlld.errors import RlldError
 from rlld.networks.base import Unimodal
-from rlld.training.captured import Captured
-from rlld.training.stacked import Way, predict_stack, stack_rows, stacked_call, stacked_optimizer
-from rlld.training.task import TaskStep
+from rlld.training.speed.cuda_graphs import Captured
+from rlld.training.speed.ensemble import (
+    Way,
+    predict_stack,
+    stack_rows,
+    stacked_call,
+    stacked_optimizer,
+)
+from rlld.training.step import TaskStep, lesson_of
 from rlld.training.trainer import Report, Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import set_rate
@@ -171,7 +177,7 @@ class Lockstep:
         self, losses: list[dict[str, Tensor]], index: Tensor
     ) -> list[dict[str, Tensor]]:
         lessons = [
-            run.recipe.supervision.lesson(run.reward.split, row)
+            lesson_of(run.recipe.supervision, run.reward.split, row)
             for run, row in zip(self.trainers, index, strict=True)
             if run.reward is not None
         ]

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from rlld.data.dataset import load_data
-from rlld.recipe import load_recipe
-from rlld.training.captured import WARM_UP, Captured, Recording
+from rlld.recipes.recipe import load_recipe
+from rlld.training.speed.cuda_graphs import WARM_UP, Captured, Recording, WatchWaits
 from rlld.training.trainer import Trainer
-from rlld.training.waits import WatchWaits, waits_of
 from rlld.utils.compute import Compute
 
 CPU = Compute(device="cpu", threads=1)
@@ -43,6 +42,14 @@ def trainer(folder, recipe: str, compute: Compute = CPU, **settings: object) -> 
     short = {k: v for k, v in short.items() if recipe == "rlld-labelwise" or "labelw" not in k}
     loaded = load_recipe(recipe, {**short, **settings}, data.spec.overrides)
     return Trainer(loaded, data.train, data.validation, 3, compute)
+
+
+def waits_of(work: Callable[[], object]) -> list[str]:
+    """Runs some work and returns the operations in it that make the host wait."""
+    with WatchWaits() as watch:
+        work()
+        found: list[str] = watch.found
+    return found
 
 
 WAITING: dict[str, Callable[[Tensor], object]] = {

@@ -12,9 +12,9 @@ import rlld
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
 from rlld.objectives._bce import clamped_bce
-from rlld.recipe import load_recipe
-from rlld.training.finite import FiniteWatch, NotFiniteError
-from rlld.training.task import TaskStep
+from rlld.recipes.recipe import load_recipe
+from rlld.training.monitor import FiniteWatch, NotFiniteError
+from rlld.training.step import TaskStep
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from rlld.data.split import Split
-from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.types import Prediction
 
@@ -69,8 +68,3 @@ def joined(parts: Sequence[Prediction]) -> Prediction:
 def even_batch(videos: int, largest: int) -> int:
     """Returns the size of the fewest equal batches that are not above the largest size."""
     return -(-videos // max(1, -(-videos // largest)))
-
-
-def predicted_map(network: Network, split: Split, gate: Gate) -> Tensor:
-    """Returns the gated 0/1 prediction of every video (N, T, 2, C), bool."""
-    return gate.apply(predict_split(network, split))

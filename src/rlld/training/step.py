@@ -1,4 +1,7 @@
-"""The task network's step: taken by the loop, and tried by denoisers that reward through it."""
+"""The task network's step: taken by the loop, and tried by denoisers that reward through it.
+
+The dense loss of annotated videos may be mixed into it.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,39 @@ from torch import Tensor
 
 from rlld.data.split import Split
 from rlld.networks.base import Network
+from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
-from rlld.training.predicting import predict_split
-from rlld.training.stacked import predict_stack, stacked_optimizer
-from rlld.training.state import random_state, restore_random_state
-from rlld.training.supervision import Lesson
-from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.recipes.supervision import Supervision
+from rlld.training.checkpoint import random_state, restore_random_state
+from rlld.training.predict import predict_split
+from rlld.training.speed.ensemble import predict_stack, stacked_optimizer
+from rlld.types import AUDIO, VISUAL, Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The annotated videos of one step.
+
+    Attributes:
+        weight: Weight of their loss.
+        batch: The videos.
+        dense: Their events (b, T, 2, C), bool.
+    """
+
+    weight: float
+    batch: Batch
+    dense: Tensor
+
+    def added(self, losses: dict[str, Tensor], prediction: Prediction) -> dict[str, Tensor]:
+        """Returns the losses of a step with the weighted dense loss in ``loss``.
+
+        Args:
+            losses: What the objective returned.
+            prediction: What the task network, in training mode, says of these videos.
+        """
+        found = dense_loss(prediction, self.dense)
+        return {**losses, "loss": losses["loss"] + self.weight * found, "supervision": found}
 
 
 @dataclass(frozen=True)
@@ -149,3 +178,33 @@ def _put_back(kept: Sequence[tuple[Tensor, Tensor]]) -> None:
     for value, before in kept:
         # Through ``data``, because a loss that was computed already may need the buffer.
         value.data.copy_(before)
+
+
+def lesson_of(supervision: Supervision, videos: Split, index: Tensor) -> Lesson:
+    """Returns what annotated videos teach in a step.
+
+    Args:
+        supervision: How much they teach.
+        videos: All annotated videos, on the network's device.
+        index: Those of the step (b,), as ``draw_annotated`` drew them, on that device.
+    """
+    return Lesson(supervision.weight, videos.batch(index), videos.require_dense()[index])
+
+
+def dense_loss(prediction: Prediction, dense: Tensor) -> Tensor:
+    """Cross-entropy of every segment, and of each video-level probability.
+
+    Args:
+        prediction: Of B videos.
+        dense: Their events (B, T, 2, C), bool; a video has what any of its segments has.
+
+    Returns:
+        The sum of four means, a scalar: segments, audio, visual and fused probabilities.
+    """
+    present = dense.any(1)
+    return (
+        clamped_bce(prediction.segment, dense)
+        + clamped_bce(prediction.audio, present[:, AUDIO])
+        + clamped_bce(prediction.visual, present[:, VISUAL])
+        + clamped_bce(prediction.video, present.any(1))
+    )

@@ -1,17 +1,12 @@
-"""How long a run is, in what order it sees the videos, and at what learning rate."""
+"""How long a run is, and at what learning rate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
-from torch import Tensor, nn
+from typing import Literal
 
 from rlld.errors import RlldError
-from rlld.networks.base import Network
 from rlld.utils.config import Weight, Width, require_positive
 
 
@@ -108,79 +103,3 @@ class Schedule:
             round_number >= math.ceil(round(share * rounds, 6)) for share in self.milestones
         )
         return self.learning_rate * self.gamma**reached
-
-    def build_optimizer(self, network: Network, objective: nn.Module) -> torch.optim.Optimizer:
-        """Makes the optimizer; each of its steps clips the gradient first if that is asked for.
-
-        Args:
-            network: The task network, parts of which may have a rate of their own.
-            objective: Its loss, which may have parameters too.
-        """
-        kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
-        trained = [*network.parameters(), *objective.parameters()]
-        made = kind(
-            _groups(network, trained, self.learning_rate),
-            lr=self.learning_rate,
-            betas=self.betas,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
-        if self.clip_norm is not None:
-            limit = self.clip_norm
-
-            def clip(*_: Any) -> None:
-                nn.utils.clip_grad_norm_(trained, limit)
-
-            made.register_step_pre_hook(clip)
-        return made
-
-
-def _groups(network: Network, trained: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
-    """Groups parameters by the factor of their learning rate, which a group holds."""
-    factors = network.rate_factors()
-    groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in trained:
-        groups.setdefault(factors.get(parameter, 1.0), []).append(parameter)
-    return [
-        {"params": members, "lr": rate * factor, "factor": factor}
-        for factor, members in groups.items()
-    ]
-
-
-def round_batches(schedule: Schedule, videos: int, seed: int, number: int) -> Iterator[Tensor]:
-    """Yields the video indices of each batch of one round.
-
-    The order is a function of the seed and the round alone, so that a resumed run needs no state.
-
-    Args:
-        schedule: The schedule.
-        videos: Videos in the training split.
-        seed: Seed of the run.
-        number: Round, 0-based.
-
-    Yields:
-        Index tensors (B,), int64, on the CPU.
-    """
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
-    if schedule.round == "epoch":
-        yield from torch.split(torch.randperm(videos, generator=generator), schedule.batch_size)
-        return
-    yield from _episode(schedule, videos, generator)
-
-
-def _episode(schedule: Schedule, videos: int, generator: torch.Generator) -> Iterator[Tensor]:
-    size = min(schedule.batch_size, videos)
-    kept = int(schedule.carry * size)
-    batch = torch.empty(0, dtype=torch.int64)
-    unseen = torch.randperm(videos, generator=generator)
-    for _ in range(schedule.steps):
-        stay = batch[torch.randperm(len(batch), generator=generator)[:kept]]
-        needed = size - len(stay)
-        fresh = unseen[~torch.isin(unseen, stay)]
-        if len(fresh) < needed:
-            # A small training split is exhausted before the episode ends: deal it out anew.
-            again = torch.randperm(videos, generator=generator)
-            fresh = torch.cat([fresh, again[~torch.isin(again, torch.cat([stay, fresh]))]])
-        unseen, fresh = fresh[needed:], fresh[:needed]
-        batch = torch.cat([stay, fresh])
-        yield batch

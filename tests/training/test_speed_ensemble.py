@@ -7,10 +7,10 @@ import torch
 
 from rlld.data.dataset import load_data
 from rlld.networks.base import Network
-from rlld.recipe import load_recipe
-from rlld.training.predicting import even_batch, predict_split
-from rlld.training.stacked import predict_stack, stack_rows, stacked_call, stacked_optimizer
-from rlld.training.task import TaskStep
+from rlld.recipes.recipe import load_recipe
+from rlld.training.predict import even_batch, predict_split
+from rlld.training.speed.ensemble import predict_stack, stack_rows, stacked_call, stacked_optimizer
+from rlld.training.step import TaskStep, lesson_of
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute
@@ -127,7 +127,7 @@ def test_stacked_trials_are_the_trials_one_by_one(tiny_data, lesson):
     for _ in range(4):
         next(steps)
     network = alone.network.train()
-    teacher = alone.recipe.supervision.lesson(alone.reward.split, torch.arange(5))
+    teacher = lesson_of(alone.recipe.supervision, alone.reward.split, torch.arange(5))
     batch = alone.train.batch(torch.arange(16))
     choices = [
         ModalityLabels(batch.labels * a, batch.labels * b, batch.labels)

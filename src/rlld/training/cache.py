@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rlld.data.split import Split
 from rlld.errors import RlldError
-from rlld.recipe import Recipe
+from rlld.recipes.recipe import Recipe
 from rlld.types import ModalityLabels
 from rlld.utils.files import write_bytes
 from rlld.utils.foreign.damage import Told

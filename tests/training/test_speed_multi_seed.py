@@ -8,11 +8,11 @@ import torch
 import rlld
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.recipe import load_recipe
-from rlld.training.lockstep import Lockstep
+from rlld.recipes.recipe import load_recipe
 from rlld.training.seeds import train_seeds
+from rlld.training.speed.cuda_graphs import WatchWaits
+from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Trainer
-from rlld.training.waits import WatchWaits
 from rlld.utils.compute import Compute
 
 CPU = Compute(device="cpu", threads=1)

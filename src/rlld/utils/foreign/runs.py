@@ -6,13 +6,8 @@ them runs nothing; what is left is what the settings could make rlld do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
-
-import torch
-from safetensors import SafetensorError, safe_open
-from torch import nn
 
 from rlld.errors import RlldError
 
@@ -48,32 +43,6 @@ def checked_config(config: dict[str, Any], name: str) -> dict[str, Any]:
         if not isinstance(note, str):
             raise RlldError(f"{name}: config.json: facts.notes holds {note!r}, expected text")
     return {**config, "facts": facts}
-
-
-def require_shapes(build: Callable[[], nn.Module], file: Path) -> None:
-    """Requires that weights fit a network, before memory is taken for it.
-
-    Args:
-        build: Makes the network.
-        file: Its weights.
-
-    Raises:
-        RlldError: If a name or a shape differs, or the file is not readable.
-    """
-    try:
-        with safe_open(file, framework="pt") as store:
-            names = store.keys()
-            found = {key: tuple(store.get_slice(key).get_shape()) for key in names}
-    except (SafetensorError, OSError) as error:
-        raise RlldError(f"{file}: not a readable safetensors file ({error})") from None
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
-    for key in sorted(found.keys() | expected.keys()):
-        if found.get(key) != expected.get(key):
-            raise RlldError(
-                f"{file}: tensor {key!r} has shape {found.get(key)}, the network of config.json "
-                f"needs {expected.get(key)}; the files do not belong together"
-            )
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from torch.func import functional_call, vmap
 
 from rlld.data.split import Split
 from rlld.networks.base import Network
-from rlld.training.predicting import joined, pieces
+from rlld.training.predict import joined, pieces
 from rlld.types import Prediction
 
 State = Mapping[str, Tensor]

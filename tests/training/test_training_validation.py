@@ -9,10 +9,10 @@ from torch import nn
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES
-from rlld.recipe import load_recipe
-from rlld.training.kept import KeptParts
-from rlld.training.selection import Selection
+from rlld.recipes.recipe import load_recipe
+from rlld.recipes.selection import Selection
 from rlld.training.trainer import Trainer
+from rlld.training.validation import KeptParts
 from rlld.utils.compute import Compute
 
 PARTS = {"audio_net": "segment_audio+event_audio", "video_net": "segment_visual"}

@@ -1,0 +1,195 @@
+"""Recipes: a network, a denoiser, an objective and a schedule under one name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlld.denoisers.base import Denoiser
+from rlld.errors import RlldError, nearest
+from rlld.metrics.gates import Gate
+from rlld.networks.base import Network, built
+from rlld.objectives.base import Objective
+from rlld.recipes.schedule import Schedule
+from rlld.recipes.selection import Selection
+from rlld.recipes.supervision import Supervision
+from rlld.utils.config import apply_overrides, from_dict, read_yaml, to_dict
+from rlld.utils.plain import kind_of
+from rlld.utils.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
+
+if TYPE_CHECKING:
+    from rlld.data.spec import DataSpec
+
+RECIPES = Path(__file__).parent
+COMPONENTS: dict[str, Registry] = {
+    "network": NETWORKS,
+    "denoiser": DENOISERS,
+    "objective": OBJECTIVES,
+}
+SETTINGS: dict[str, type[Any]] = {
+    "schedule": Schedule,
+    "selection": Selection,
+    "gate": Gate,
+    "supervision": Supervision,
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component and its options.
+
+    Attributes:
+        name: Name in its registry.
+        config: Its ``Config`` dataclass; ``config.build(spec)`` makes the component.
+    """
+
+    name: str
+    config: Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a run except data, seed and machine.
+
+    Attributes:
+        name: Name of the recipe file.
+        network: The task network.
+        denoiser: The source of training labels.
+        objective: The loss.
+        schedule: Length, order and learning rate.
+        selection: Which validation score picks the kept weights.
+        gate: How probabilities become 0/1 predictions when scoring and parsing.
+        supervision: How much the reward videos teach the task network directly.
+    """
+
+    name: str
+    network: Component
+    denoiser: Component
+    objective: Component
+    schedule: Schedule
+    selection: Selection
+    gate: Gate
+    supervision: Supervision
+
+    def build_network(self, spec: DataSpec) -> Network:
+        """Builds the task network for a data set.
+
+        Raises:
+            RlldError: If a size does not fit the data set, or all of them make it too large.
+        """
+        network: Network = built(
+            lambda: self.network.config.build(spec), f"network {self.network.name}"
+        )
+        return network
+
+    def build_denoiser(self, spec: DataSpec) -> Denoiser:
+        """Builds the source of training labels for a data set.
+
+        Raises:
+            RlldError: If an option or a file that it names does not fit the data set.
+        """
+        denoiser: Denoiser = self.denoiser.config.build(spec)
+        return denoiser
+
+    def build_objective(self, spec: DataSpec) -> Objective:
+        """Builds the loss for a data set."""
+        objective: Objective = self.objective.config.build(spec)
+        return objective
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the recipe as plain data; ``recipe_from`` reads it back."""
+        data: dict[str, Any] = {"name": self.name}
+        for section in COMPONENTS:
+            component: Component = getattr(self, section)
+            data[section] = {"name": component.name, **to_dict(component.config)}
+        for section in SETTINGS:
+            data[section] = to_dict(getattr(self, section))
+        return data
+
+    def varied(self, settings: Mapping[str, Any]) -> Recipe:
+        """Returns the recipe with other components and dotted settings.
+
+        Settings for which the components have no option are passed over.
+        """
+        chosen = {key: value for key, value in settings.items() if key in COMPONENTS}
+        data, where = apply_overrides(self.as_dict(), chosen), f"recipe {self.name}"
+        return recipe_from(apply_overrides(data, _applicable(data, settings, where)), where)
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the packaged recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(
+    name: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Reads a recipe.
+
+    Args:
+        name: A packaged recipe, or the path of a YAML file.
+        overrides: Dotted settings of the user; an unknown one is an error.
+        defaults: Dotted settings that a data set needs (``DataSpec.overrides``); those for
+            which the recipe's component has no option are passed over.
+
+    Raises:
+        RlldError: If there is no such recipe or a setting is wrong.
+    """
+    name = str(name)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        raise RlldError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")
+    data = {"name": path.stem, **read_yaml(path)}
+    chosen = {k: v for k, v in (overrides or {}).items() if k in COMPONENTS}
+    data = apply_overrides(data, chosen)
+    data = apply_overrides(data, _applicable(data, defaults or {}, str(path)))
+    rest = {key: value for key, value in (overrides or {}).items() if key not in COMPONENTS}
+    return recipe_from(apply_overrides(data, rest), f"recipe {name}")
+
+
+def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
+    """Builds a recipe from plain data; ``where`` names it in messages."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    for key in data:
+        if key not in known:
+            raise RlldError(f"{where}: unknown section {key!r}{nearest(key, known)}")
+    parts: dict[str, Any] = {"name": data.get("name", "unnamed")}
+    if not isinstance(parts["name"], str):
+        raise RlldError(f"{where}: name: expected text, found {kind_of(parts['name'])}")
+    for section, registry in COMPONENTS.items():
+        value = _section(data, section, where)
+        config = registry.config(value, f"{where}: {section}")
+        parts[section] = Component(value["name"], config)
+    for section, kind in SETTINGS.items():
+        parts[section] = from_dict(kind, data.get(section, {}), f"{where}: {section}")
+    return Recipe(**parts)
+
+
+def _section(data: Mapping[str, Any], section: str, where: str) -> Mapping[str, Any]:
+    value = data.get(section)
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise RlldError(
+            f"{where}: section {section!r} is missing or has no name; write {section}: "
+            "{name: ...}, known: " + ", ".join(COMPONENTS[section].names())
+        )
+    return value
+
+
+def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
+    usable = {}
+    for path, value in defaults.items():
+        section, _, option = path.partition(".")
+        if section in COMPONENTS:
+            component = COMPONENTS[section].config_type(_section(data, section, where)["name"])
+            known = {field.name for field in dataclasses.fields(component)}
+            if option.partition(".")[0] not in known:
+                continue
+        elif section not in SETTINGS:
+            raise RlldError(f"{where}: the data set overrides {path!r}, which no recipe has")
+        usable[path] = value
+    return usable

@@ -1,0 +1,1 @@
+"""What makes training fast on a GPU: recorded steps, stacked networks, several seeds at once."""
