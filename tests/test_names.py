@@ -142,7 +142,7 @@ MADE_HERE = frozenset(
         "tracking/tensorboard.py: place.folder / 'tensorboard' / named",
         "training/run_folder.py: path / name",
         # A division of numbers that are called like paths elsewhere.
-        "denoisers/reinforced/topk.py: own / total",
+        "denoisers/reinforced/segments.py: own / total",
         # The one place.
         "utils/names.py: folder / name",
     }

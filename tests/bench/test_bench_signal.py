@@ -15,7 +15,7 @@ from rlld.bench.studies.signal import (
     MEASURES,
     TENTH,
     TRUE,
-    Judge,
+    Meter,
     Spread,
     as_dict,
     brakes,
@@ -56,8 +56,8 @@ def by_hand(tiny_data, names: list[str]) -> dict[str, float]:
     trainer = Trainer(recipe, data.train, None, 0, Compute("cpu", threads=1), changing)
     for _ in trainer.steps():
         pass
-    judge = Judge(data.validation, recipe.gate)
-    return judge(predict_split(trainer.network, data.validation))
+    meter = Meter(data.validation, recipe.gate)
+    return meter(predict_split(trainer.network, data.validation))
 
 
 def test_a_trial_is_a_step_from_the_same_weights(tiny_data):

@@ -31,7 +31,7 @@ PRELOADED = (
         "rlld.bench.tables",
         "rlld.report.tables",
     ),
-    *("rlld.denoisers.jomold", "rlld.denoisers.ma", "rlld.denoisers.reinforced.labelwise"),
+    *("rlld.denoisers.jomold", "rlld.denoisers.ma", "rlld.denoisers.reinforced"),
 )
 
 

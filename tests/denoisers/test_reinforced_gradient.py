@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from rlld.data.spec import DataSpec, StreamSpec
-from rlld.denoisers.reinforced import Config, InterReward, actions
-from rlld.denoisers.reinforced.denoiser import Reinforced
+from rlld.denoisers.reinforced import Config, actions
+from rlld.denoisers.reinforced.options import InterRewardOptions
+from rlld.denoisers.reinforced.reinforce import Reinforce
 from rlld.types import Batch, ModalityLabels
 
 SPEC = DataSpec(
@@ -90,7 +91,7 @@ def plain_rewards(taken: torch.Tensor, rule: str, scores: Scores) -> list[list[f
 
 
 def expected_gradient(
-    denoiser: Reinforced, rule: str, scores: Scores, own_branch_only: bool
+    denoiser: Reinforce, rule: str, scores: Scores, own_branch_only: bool
 ) -> torch.Tensor:
     """Gradient of the expected mean reward, flattened.
 
@@ -118,7 +119,7 @@ def expected_gradient(
     return torch.cat([gradient.flatten() for gradient in gradients])
 
 
-def step(denoiser: Reinforced, scores: Scores) -> torch.Tensor:
+def step(denoiser: Reinforce, scores: Scores) -> torch.Tensor:
     """One step of the loop; returns the policy gradient (of ascent), flattened."""
     revised: ModalityLabels = denoiser.revise(batch(), None)
     denoiser.feedback(scores(torch.stack([revised.audio, revised.visual], 1)))
@@ -129,16 +130,16 @@ def step(denoiser: Reinforced, scores: Scores) -> torch.Tensor:
     return -gradient
 
 
-def toy(rule: str, **options: Any) -> Reinforced:
+def toy(rule: str, **options: Any) -> Reinforce:
     # Updates per episode, and no episode ends here: the policy stays where it is.
     config = Config(hidden=3, update="episode", initial_bias=0.3, empty_rule=rule, **options)  # type: ignore[arg-type]
-    denoiser = Reinforced(config, SPEC)
+    denoiser = Reinforce(config, SPEC)
     denoiser.policy.double()
     return denoiser
 
 
 def enumerated_gradient(
-    denoiser: Reinforced, scores: Scores, monkeypatch: pytest.MonkeyPatch
+    denoiser: Reinforce, scores: Scores, monkeypatch: pytest.MonkeyPatch
 ) -> torch.Tensor:
     """The denoiser's gradient for every joint action, weighted by how probable that action is."""
     with torch.no_grad():
@@ -183,6 +184,6 @@ def test_sampled_gradient_agrees_within_its_sampling_error() -> None:
 
 
 def test_a_reward_that_ignores_the_actions_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser = toy("none", inter=InterReward(alpha1=0, alpha2=0))
+    denoiser = toy("none", inter=InterRewardOptions(alpha1=0, alpha2=0))
     found = enumerated_gradient(denoiser, constant_scores, monkeypatch)
     assert found.abs().max().item() < 1e-12

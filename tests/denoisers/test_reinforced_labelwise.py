@@ -12,18 +12,18 @@ import torch
 import rlld
 from rlld.data.dataset import load_data, load_split
 from rlld.data.spec import Priors
-from rlld.denoisers.reinforced.judge import (
+from rlld.denoisers.reinforced.labelwise.judge import (
+    Examples,
     Judge,
-    Lesson,
+    examples_of,
     joined,
-    lesson_of,
     mixed,
     right,
     teach_features,
     teach_offsets,
 )
-from rlld.denoisers.reinforced.options import Config, Labelwise
-from rlld.denoisers.reinforced.priors import predictability_rates, prior_keep, prior_rates
+from rlld.denoisers.reinforced.labelwise.priors import predictability_rates, prior_keep, prior_rates
+from rlld.denoisers.reinforced.options import LabelwiseOptions, Options
 from rlld.errors import RlldError
 from rlld.evaluation.labels import teachers
 from rlld.evaluation.scoring import keep_probabilities
@@ -55,13 +55,13 @@ def trainer(folder, **more) -> Trainer:
     return Trainer(recipe, data.train, data.validation, 0, COMPUTE)
 
 
-def lesson(folder, seed: int = 0) -> Lesson:
+def examples(folder, seed: int = 0) -> Examples:
     """Annotated videos whose evidence tells presence, but with an offset of each class."""
     split = load_split(folder, "validation")
     present = split.require_dense().any(1)
     generator = torch.Generator().manual_seed(seed)
     states = 2.0 * present.float() - 1 + torch.randn(present.shape, generator=generator)
-    return Lesson(split, states, present, torch.ones_like(present))
+    return Examples(split, states, present, torch.ones_like(present))
 
 
 def test_every_training_label_is_judged_by_a_network_that_did_not_see_it(tiny_data, monkeypatch):
@@ -151,9 +151,9 @@ def test_resuming_does_not_learn_again(tiny_data, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("learning", ["reinforce", "supervised"])
 def test_reward_per_label_teaches_to_use_the_evidence(tiny_data, learning):
-    taught = lesson(tiny_data)
-    options = Labelwise(learning=learning, steps=400, supervised_steps=150, noise=0.1)
-    config = Config(credit="labelwise", hidden=8, labelwise=options)
+    taught = examples(tiny_data)
+    options = LabelwiseOptions(learning=learning, steps=400, supervised_steps=150, noise=0.1)
+    config = Options(credit="labelwise", hidden=8, labelwise=options)
     torch.manual_seed(0)
     judge = Judge(config, taught.videos.spec, features=True)
 
@@ -168,8 +168,8 @@ def test_reward_per_label_teaches_to_use_the_evidence(tiny_data, learning):
 
 
 def test_the_small_form_is_ridge_logistic_regression(tiny_data):
-    taught = lesson(tiny_data)
-    judge = Judge(Config(credit="labelwise"), taught.videos.spec, features=False)
+    taught = examples(tiny_data)
+    judge = Judge(Options(credit="labelwise"), taught.videos.spec, features=False)
     teach_offsets(judge, taught, ridge=0.5, steps=500)
     own, other, offset = slow_logistic(
         taught.states.double().numpy(),
@@ -183,9 +183,9 @@ def test_the_small_form_is_ridge_logistic_regression(tiny_data):
 
 
 def test_both_kinds_of_policy_weigh_the_same(tiny_data):
-    taught = lesson(tiny_data)
+    taught = examples(tiny_data)
     streams, labels = taught.videos.streams, taught.videos.labels
-    config = Config(credit="labelwise", hidden=8)
+    config = Options(credit="labelwise", hidden=8)
     judges = [Judge(config, taught.videos.spec, features) for features in (True, True, False)]
     first, second, plain = (judge(streams, labels, taught.states) for judge in judges)
     expected = plain / 2 + first / 4 + second / 4
@@ -212,8 +212,8 @@ def test_few_videos_and_later_rounds_leave_features_out(tiny_data, least, judge,
 
 
 def test_a_strong_ridge_gives_every_class_the_common_offset(tiny_data):
-    taught = lesson(tiny_data)
-    judge = Judge(Config(credit="labelwise"), taught.videos.spec, features=False)
+    taught = examples(tiny_data)
+    judge = Judge(Options(credit="labelwise"), taught.videos.spec, features=False)
     teach_offsets(judge, taught, ridge=1e5, steps=500)
     assert float(judge.offset.detach().std(1).max()) < 1e-3
 
@@ -318,7 +318,7 @@ def test_labels_without_an_answer_reward_nothing(tiny_data):
     some = torch.rand(20, 2, 4, generator=generator) < 0.5
     data = data_with(tiny_data, dense=False, validation=some)
     split = data.validation
-    taught = lesson_of(split, torch.zeros(20, 2, 4))
+    taught = examples_of(split, torch.zeros(20, 2, 4))
     tagged = split.labels.bool()[:, None] & some
     assert int(taught.labelled.sum()) == int(tagged.sum())
     assert list(taught.videos.ids) == [
@@ -377,8 +377,8 @@ def test_held_out_videos_are_judged_by_policies_that_did_not_see_them(tiny_data)
     assert not torch.equal(before[others], after[others])
 
 
-def test_lessons_of_two_splits_join(tiny_data):
-    one, two = lesson(tiny_data), lesson(tiny_data, seed=1)
+def test_examples_of_two_splits_join(tiny_data):
+    one, two = examples(tiny_data), examples(tiny_data, seed=1)
     both = joined(one, two)
     assert both.videos.ids == one.videos.ids + two.videos.ids
     assert torch.equal(both.at(torch.arange(20, 40)).states, two.states)

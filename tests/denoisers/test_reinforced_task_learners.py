@@ -15,15 +15,14 @@ from rlld.data.spec import DataSpec, StreamSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context
 from rlld.denoisers.reinforced import Config, actions
+from rlld.denoisers.reinforced.base import TaskCredit
 from rlld.denoisers.reinforced.counterfactual import (
     Counterfactual,
     leave_one_out,
     validation_reward,
 )
-from rlld.denoisers.reinforced.denoiser import Reinforced
 from rlld.denoisers.reinforced.first_order import FirstOrder, first_order_credit, video_loss
-from rlld.denoisers.reinforced.options import Counterfactual as CounterfactualOptions
-from rlld.denoisers.reinforced.options import FirstOrder as FirstOrderOptions
+from rlld.denoisers.reinforced.options import CounterfactualOptions, FirstOrderOptions
 from rlld.errors import RlldError
 from rlld.networks.han import HAN
 from rlld.networks.han import Config as HANConfig
@@ -54,7 +53,7 @@ def batch() -> Batch:
     return Batch(split(2, seed=1).streams, LABELS, torch.arange(2))
 
 
-def prepared(credit: Any, **options: Any) -> Reinforced:
+def prepared(credit: Any, **options: Any) -> TaskCredit:
     options = {"hidden": 4, "empty_rule": "none", "baseline_decay": 0.75, **options}
     denoiser = Config(credit=credit, **options).build(SPEC)
     denoiser.policy.double()
@@ -255,7 +254,7 @@ CREDIT = torch.tensor(
 """Those of absent labels must count nowhere."""
 
 
-def first_order(monkeypatch: pytest.MonkeyPatch, form: Any, **options: Any) -> Reinforced:
+def first_order(monkeypatch: pytest.MonkeyPatch, form: Any, **options: Any) -> TaskCredit:
     chosen = FirstOrderOptions(form=form, warm_up=0, clip=2.0)
     denoiser = prepared("first_order", first_order=chosen, initial_bias=0.5, **options)
     monkeypatch.setattr(FirstOrder, "_credit", lambda *_: CREDIT)
@@ -267,11 +266,11 @@ def scaled_credit() -> torch.Tensor:
     return (CREDIT / sizes[None, :, None]).clamp(-2, 2)
 
 
-def gradient(denoiser: Reinforced, figures: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+def gradient(denoiser: TaskCredit, figures: list[dict[str, torch.Tensor]]) -> torch.Tensor:
     """Runs a step and returns the policy's gradient instead of moving by it."""
     seen: list[torch.Tensor] = []
-    learner: Any = denoiser.learner
-    learner.optimizer.step = lambda *_: seen.append(
+    optimizer: Any = denoiser.optimizer
+    optimizer.step = lambda *_: seen.append(
         torch.cat([p.grad.flatten() for p in denoiser.policy.parameters() if p.grad is not None])
     )
     denoiser.before_step(Task())
@@ -369,7 +368,7 @@ def test_resuming_after_any_step_changes_nothing(
 
     whole = fresh()
     reports = [report for report in whole.steps() if report is not None]
-    assert isinstance(whole.denoiser, Reinforced)
+    assert isinstance(whole.denoiser, TaskCredit)
     for stop in range(1, whole.total_updates):
         first = fresh()
         steps = first.steps()
@@ -392,7 +391,7 @@ def test_warm_up_steps_use_all_labels_and_leave_the_policy_alone(tiny_data: Any)
     settings = {"denoiser.first_order.warm_up": 2, "schedule.rounds": 1}
     recipe = load_recipe("rlld-first-order", settings, data.spec.overrides)
     trainer = Trainer(recipe, data.train, data.validation, 0, Compute(device="cpu"))
-    assert isinstance(trainer.denoiser, Reinforced)
+    assert isinstance(trainer.denoiser, TaskCredit)
     policy = trainer.denoiser.policy
     start = [p.detach().clone() for p in policy.parameters()]
     steps = trainer.steps()
@@ -427,6 +426,6 @@ def test_options_out_of_range_are_refused() -> None:
 
 
 def test_credits_by_name() -> None:
-    assert isinstance(prepared("counterfactual").learner, Counterfactual)
-    assert isinstance(prepared("first_order").learner, FirstOrder)
+    assert isinstance(prepared("counterfactual"), Counterfactual)
+    assert isinstance(prepared("first_order"), FirstOrder)
     assert not prepared("counterfactual").wants_feedback

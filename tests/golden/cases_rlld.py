@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from fill import tensor
 
-from rlld.denoisers.reinforced import InterReward, actions, rewards, topk
+from rlld.denoisers.reinforced import actions, rewards, segments
+from rlld.denoisers.reinforced.options import InterRewardOptions, TopKOptions
 
 
 def soft_reward_topk(case: dict[str, Any], expected: Mapping[str, np.ndarray], _: Path) -> None:
@@ -32,7 +33,7 @@ def soft_reward_topk(case: dict[str, Any], expected: Mapping[str, np.ndarray], _
     np.testing.assert_array_equal(revised, expected["revised"])
 
     for form in ("raw", "normalised"):
-        options = InterReward(
+        options = InterRewardOptions(
             alpha1=settings["alpha1"],
             alpha2=settings["alpha2"],
             smoothing=settings["smoothing"],
@@ -44,11 +45,11 @@ def soft_reward_topk(case: dict[str, Any], expected: Mapping[str, np.ndarray], _
             np.testing.assert_allclose(value, expected[f"{name}_{form}"], rtol=1e-5)
 
     cap, sharpness = settings["cap"], common.said(case, r"softmax\(([\d.]+)\*pa\)", 4)
-    default = topk.TopK("all", cap, temperature=1 / sharpness)
+    default = TopKOptions("all", cap, temperature=1 / sharpness)
     masks = {
-        "topk_restricted": topk.select(scores, target, topk.TopK("restricted", cap)),
-        "topk_all": topk.longest_prefix((sharpness * scores.double()).softmax(-1), cap),
-        "topk_default": topk.select(scores, target, default),
+        "topk_restricted": segments.select(scores, target, TopKOptions("restricted", cap)),
+        "topk_all": segments.longest_prefix((sharpness * scores.double()).softmax(-1), cap),
+        "topk_default": segments.select(scores, target, default),
     }
     for name, mask in masks.items():
         np.testing.assert_array_equal(mask, expected[name].astype(bool))

@@ -131,9 +131,9 @@ def test_what_a_step_changes_stays_where_it_is(tiny_data, recipe):
         optimizers = [trained.optimizer]
         values = [*trained.network.state_dict().values()]
         if recipe == "rlld-tuned":
-            learner = trained.denoiser.learner
-            optimizers.append(learner.optimizer)
-            values += [learner._average, *trained.denoiser.policy.state_dict().values()]
+            denoiser = trained.denoiser
+            optimizers.append(denoiser.optimizer)
+            values += [denoiser._average, *denoiser.policy.state_dict().values()]
         if recipe == "jomold":
             values += [trained.denoiser._removed, trained.denoiser._share]
         for optimizer in optimizers:

@@ -24,7 +24,7 @@ from rlld.denoisers.base import Denoiser, TaskStep
 from rlld.denoisers.constant import presence
 from rlld.denoisers.reinforced import actions
 from rlld.denoisers.reinforced.counterfactual import validation_reward
-from rlld.denoisers.reinforced.options import InterReward
+from rlld.denoisers.reinforced.options import InterRewardOptions
 from rlld.denoisers.reinforced.rewards import inter_reward
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
@@ -146,12 +146,12 @@ def signal(
             "rendered sets know them; make one by 'rlld data simulate'"
         )
     recipe = load_recipe(RECIPE, EPISODE, data.spec.overrides)
-    judge = Judge(reward, recipe.gate)
+    meter = Meter(reward, recipe.gate)
     policies = removals(train, reward, seed)
     steps: list[Effect] = []
     for count in after:
-        steps += _after_steps(recipe, data.train, policies, judge, count, batches, seed)
-    episodes = _after_an_episode(recipe, train, policies, judge, repeats)
+        steps += _after_steps(recipe, data.train, policies, meter, count, batches, seed)
+    episodes = _after_an_episode(recipe, train, policies, meter, repeats)
     silence = Scorer(reward.require_dense())(torch.zeros_like(reward.require_dense()))
     nothing = float(silence["segment_audio"]), float(silence["event_visual"])
     inter = {name: _inter(train, labels) for name, labels in policies.items()}
@@ -174,7 +174,7 @@ def removals(train: Split, reward: Split, seed: int) -> dict[str, Tensor]:
     return {name: weak * keep.to(weak.dtype) for name, keep in kept.items()}
 
 
-class Judge:
+class Meter:
     """Says how well annotated videos are predicted.
 
     Args:
@@ -199,14 +199,14 @@ class _Probe(Denoiser):
 
     Args:
         policies: Labels of the whole split (N, 2, C) by name, all of them first.
-        judge: Judges every trial.
+        meter: Measures every trial.
         start: Steps before the first trial.
     """
 
     _task: TaskStep
 
-    def __init__(self, policies: Mapping[str, Tensor], judge: Judge, start: int) -> None:
-        self.policies, self.judge, self.start = policies, judge, start
+    def __init__(self, policies: Mapping[str, Tensor], meter: Meter, start: int) -> None:
+        self.policies, self.meter, self.start = policies, meter, start
         self.steps = 0
         self.found: dict[str, list[dict[str, float]]] = {name: [] for name in policies}
         self.removed: dict[str, list[Tensor]] = {name: [] for name in policies}
@@ -225,9 +225,9 @@ class _Probe(Denoiser):
     def _try_others(self, batch: Batch) -> None:
         choices = [labels[batch.index] for labels in self.policies.values()]
         targets = [_targets(labels, batch.labels) for labels in choices]
-        predictions = self._task.trials(batch, targets, self.judge.videos)
+        predictions = self._task.trials(batch, targets, self.meter.videos)
         for name, labels, prediction in zip(self.policies, choices, predictions, strict=True):
-            self.found[name].append(self.judge(prediction))
+            self.found[name].append(self.meter(prediction))
             self.removed[name].append(batch.labels.sum() - labels.sum((0, 2)))
 
 
@@ -239,13 +239,13 @@ def _after_steps(
     recipe: Recipe,
     train: Split,
     policies: Mapping[str, Tensor],
-    judge: Judge,
+    meter: Meter,
     count: int,
     batches: int,
     seed: int,
 ) -> list[Effect]:
     tried = {name: labels for name, labels in policies.items() if name != HALF}
-    probe = _Probe(tried, judge, count)
+    probe = _Probe(tried, meter, count)
     longer = recipe.varied({"schedule.updates": count + batches})
     trainer = Trainer(longer, train, None, seed, Compute("cpu", threads=1), probe)
     with progress(f"{count} steps and {batches} trials", trainer.total_updates) as tick:
@@ -268,7 +268,7 @@ def _after_an_episode(
     recipe: Recipe,
     train: Split,
     policies: Mapping[str, Tensor],
-    judge: Judge,
+    meter: Meter,
     repeats: int,
 ) -> list[Effect]:
     short = recipe.varied({"schedule.updates": recipe.schedule.steps})
@@ -282,7 +282,7 @@ def _after_an_episode(
                 trainer = Trainer(short, train, None, seed, compute, given)
                 for _ in trainer.steps():
                     pass
-                found.append(judge(predict_split(trainer.network, judge.videos)))
+                found.append(meter(predict_split(trainer.network, meter.videos)))
                 tick()
             share = recipe.schedule.batch_size / len(train)
             gone = (train.labels.sum() - labels.sum((0, 2))) * share
@@ -292,7 +292,7 @@ def _after_an_episode(
 
 def _inter(train: Split, revised: Tensor) -> tuple[float, float]:
     weak = train.labels.unsqueeze(1).expand_as(revised)
-    audio, visual = inter_reward(weak, revised, InterReward()).mean(0).tolist()
+    audio, visual = inter_reward(weak, revised, InterRewardOptions()).mean(0).tolist()
     return audio, visual
 
 
@@ -300,9 +300,9 @@ def brakes() -> Block:
     """Returns the inter-reward (Eq. 9) by the number of labels and of removed ones."""
     rows = []
     readings = {
-        "both sides 0.9 y + 0.05": InterReward(),
-        "both sides 0.9 y + 0.1 / C": InterReward(spread="classes"),
-        "revised labels clipped": InterReward(revised="clipped"),
+        "both sides 0.9 y + 0.05": InterRewardOptions(),
+        "both sides 0.9 y + 0.1 / C": InterRewardOptions(spread="classes"),
+        "revised labels clipped": InterRewardOptions(revised="clipped"),
     }
     cases = [(labels, gone) for labels in (1, 2, 3) for gone in range(labels)]
     for title, reading in readings.items():

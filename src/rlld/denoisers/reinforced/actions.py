@@ -1,4 +1,4 @@
-"""Actions of the policy: sampling them, their probability, and the labels they leave (Eq. 4-5)."""
+"""Actions of the policy: sampling them, their probability, and the labels they leave (Eq. 4-6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlld.denoisers.reinforced.options import EmptyRule, VideoTarget
-from rlld.types import ModalityLabels
+from rlld.types import MODALITIES, ModalityLabels
 
 
 class Revision(NamedTuple):
@@ -22,6 +22,22 @@ class Revision(NamedTuple):
 
     labels: Tensor
     undone: Tensor
+
+
+class Decision(NamedTuple):
+    """Actions on the labels of a step.
+
+    Attributes:
+        labels: Weak labels (B, C).
+        logits: Logits of keeping (B, 2, C), with their graph.
+        taken: Actions (B, 2, C), bool.
+        revision: What they did.
+    """
+
+    labels: Tensor
+    logits: Tensor
+    taken: Tensor
+    revision: Revision
 
 
 def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
@@ -110,3 +126,28 @@ def targets(revised: Tensor, labels: Tensor, video_target: VideoTarget) -> Modal
     audio, visual = revised.unbind(1)
     video = torch.maximum(audio, visual) if video_target == "union" else labels
     return ModalityLabels(audio, visual, video)
+
+
+def figures(decision: Decision, **own: Tensor) -> dict[str, Tensor]:
+    """Returns figures for the log, ``NAME_audio`` and ``NAME_visual`` each, without their graph.
+
+    They say what the policy thought and what its actions did; docs/methods/rlld.md explains each.
+
+    Args:
+        decision: The actions of a step.
+        own: Figures of the learner, (2,) each.
+    """
+    labels, logits, revision = decision.labels, decision.logits.detach(), decision.revision
+    present = labels.sum().clamp(min=1)
+    values = {
+        **own,
+        "keep": (logits.sigmoid() * labels.unsqueeze(1)).sum((0, 2)) / present,
+        "removed": 1 - revision.labels.sum((0, 2)) / present,
+        "undone": revision.undone.to(logits.dtype).mean(0),
+        "entropy": entropy(logits, labels).sum(0) / present,
+    }
+    return {
+        f"{name}_{modality}": value[index].detach()
+        for name, value in values.items()
+        for index, modality in enumerate(MODALITIES)
+    }

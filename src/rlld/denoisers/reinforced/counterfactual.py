@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from rlld.denoisers.reinforced import actions
-from rlld.denoisers.reinforced.actions import Revision
-from rlld.denoisers.reinforced.task_learner import TaskLearner
+from rlld.denoisers.reinforced import actions, rewards
+from rlld.denoisers.reinforced.actions import Decision
+from rlld.denoisers.reinforced.base import TaskCredit
 from rlld.objectives._bce import EPSILON
 from rlld.types import Batch, Prediction
 
 PERCENT = 100.0
 
 
-class Branch(NamedTuple):
-    """One action sample of a step.
-
-    Attributes:
-        taken: Actions (B, 2, C), bool.
-        revision: What they did.
-    """
-
-    taken: Tensor
-    revision: Revision
-
-
-class Counterfactual(TaskLearner):
+class Counterfactual(TaskCredit):
     """REINFORCE on the validation loss after one task step, with a leave-one-out baseline.
 
     All samples of a step start from the same weights, optimizer state and dropout masks, so that
     their rewards differ by their labels alone; the run goes on from the last one.
     """
 
-    _waiting: tuple[Batch, Tensor, list[Branch], list[Tensor]] | None = None
+    _waiting: tuple[list[Decision], list[Tensor]] | None = None
 
-    def revise(self, batch: Batch) -> Tensor:
+    def act(self, batch: Batch) -> Tensor:
         """Tries all samples but the last, and returns the labels of that one (B, 2, C)."""
-        logits = self.decide(batch)
-        branches = [
-            Branch(*self.act(batch, logits)) for _ in range(self.config.counterfactual.samples)
-        ]
+        logits = self.logits(batch)
+        count = self.config.counterfactual.samples
+        branches = [self.sampled(batch, logits) for _ in range(count)]
         target = self.config.video_target
         choices = [
             actions.targets(branch.revision.labels, batch.labels, target)
             for branch in branches[:-1]
         ]
         paid = [self._reward(each) for each in self.task.trials(batch, choices, self.validation)]
-        self._waiting = (batch, logits, branches, paid)
+        self._waiting = (branches, paid)
         return branches[-1].revision.labels
 
     def after_step(self) -> dict[str, Tensor]:
@@ -60,31 +45,27 @@ class Counterfactual(TaskLearner):
         """
         if self._waiting is None:
             raise RuntimeError("a step ended without a revision before it")
-        batch, logits, branches, paid = self._waiting
+        branches, paid = self._waiting
         self._waiting = None
+        last = branches[-1]
         reward = torch.stack([*paid, self._reward(self.task.predict(self.validation))])
         advantage = leave_one_out(reward)
         size = advantage.abs().mean((0, 2))
-        advantage = self.scaled(advantage, size).to(logits.dtype)
+        advantage = self.scaled(advantage, size).to(last.logits.dtype)
         with torch.enable_grad():
-            value = torch.stack(
-                [
-                    self._value(logits, batch.labels, branch, own)
-                    for branch, own in zip(branches, advantage, strict=True)
-                ]
-            )
-            learnt = self.ascend(value.mean(), logits, batch.labels)
+            pairs = zip(branches, advantage, strict=True)
+            value = torch.stack([self._value(branch, own) for branch, own in pairs])
+            learnt = self.ascend(value.mean(), last)
         self.steps += 1
-        last = branches[-1].revision
-        paid_last = reward[-1].mean(-1)
-        return {**self.described(batch, logits, last, reward=paid_last, credit=size), **learnt}
+        return {**actions.figures(last, reward=reward[-1].mean(-1), credit=size), **learnt}
 
-    def _value(self, logits: Tensor, labels: Tensor, branch: Branch, advantage: Tensor) -> Tensor:
+    def _value(self, branch: Decision, advantage: Tensor) -> Tensor:
         """Returns a scalar whose gradient is the sample's share of the policy gradient."""
-        log_pi = actions.log_probabilities(logits, branch.taken, labels)
+        labels, logits, taken, revision = branch
+        log_pi = actions.log_probabilities(logits, taken, labels)
         value = (advantage * log_pi).sum(-1)
-        penalised = self.penalised(value, log_pi.sum(-1), branch.revision.undone)
-        return penalised.sum(1).mean()
+        paid = rewards.penalised(value, revision.undone, self.config, log_pi.sum(-1))
+        return paid.sum(1).mean()
 
     def _reward(self, prediction: Prediction) -> Tensor:
         by_class = validation_reward(prediction, self.validation.require_dense())

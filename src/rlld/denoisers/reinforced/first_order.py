@@ -8,36 +8,34 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from rlld.denoisers.reinforced import actions
-from rlld.denoisers.reinforced.actions import Revision
-from rlld.denoisers.reinforced.task_learner import SMALLEST, TaskLearner
+from rlld.denoisers.reinforced import actions, rewards
+from rlld.denoisers.reinforced.actions import Decision
+from rlld.denoisers.reinforced.base import SMALLEST, TaskCredit
 from rlld.networks.base import Network
 from rlld.objectives._bce import EPSILON, clamped_bce
 from rlld.types import AUDIO, VISUAL, Batch, Prediction
 
 
-class FirstOrder(TaskLearner):
+class FirstOrder(TaskCredit):
     """Teaches every label of the batch by its own first-order effect on the validation loss."""
 
-    _waiting: tuple[Batch, Tensor, Tensor, Revision, Tensor | None] | None = None
+    _waiting: tuple[Decision, Tensor | None] | None = None
 
     @property
     def warming_up(self) -> bool:
         """Whether the task network still has to learn what its credit says."""
         return self.steps < self.config.first_order.warm_up
 
-    def revise(self, batch: Batch) -> Tensor:
+    def act(self, batch: Batch) -> Tensor:
         """Credits the labels at the weights before the step; returns sampled ones (B, 2, C)."""
-        logits = self.decide(batch)
+        logits = self.logits(batch)
         if self.warming_up:
             taken = torch.ones_like(logits, dtype=torch.bool)
             revision = actions.revise(batch.labels, taken, "none")
-            credit = None
+            self._waiting = Decision(batch.labels, logits, taken, revision), None
         else:
-            taken, revision = self.act(batch, logits)
-            credit = self._credit(batch)
-        self._waiting = (batch, logits, taken, revision, credit)
-        return revision.labels
+            self._waiting = self.sampled(batch, logits), self._credit(batch)
+        return self._waiting[0].revision.labels
 
     def after_step(self) -> dict[str, Tensor]:
         """Moves the policy.
@@ -47,27 +45,28 @@ class FirstOrder(TaskLearner):
         """
         if self._waiting is None:
             raise RuntimeError("a step ended without a revision before it")
-        batch, logits, taken, revision, credit = self._waiting
+        decision, credit = self._waiting
         self._waiting = None
         self.steps += 1
+        labels, logits, taken, revision = decision
         if credit is None:
             none = logits.new_zeros(())
             learnt = {"policy_loss": none, "policy_gradient": none}
-            return {**self.described(batch, logits, revision, credit=none.expand(2)), **learnt}
-        weak = batch.labels.unsqueeze(1)
-        size = (credit.abs() * weak).sum((0, 2)) / batch.labels.sum().clamp(min=1)
+            return {**actions.figures(decision, credit=none.expand(2)), **learnt}
+        weak = labels.unsqueeze(1)
+        size = (credit.abs() * weak).sum((0, 2)) / labels.sum().clamp(min=1)
         clip = self.config.first_order.clip
         scaled = self.scaled(credit, size).clamp(-clip, clip).to(logits.dtype) * weak
         with torch.enable_grad():
-            log_pi = actions.log_probabilities(logits, taken, batch.labels)
+            log_pi = actions.log_probabilities(logits, taken, labels)
             keep = logits.sigmoid()
             if self.config.first_order.form == "sampled":
                 worth = scaled * (taken.to(keep.dtype) - keep).detach() * log_pi
             else:
                 worth = scaled * keep
-            value = self.penalised(worth.sum(-1), log_pi.sum(-1), revision.undone)
-            learnt = self.ascend(value.sum(1).mean(), logits, batch.labels)
-        return {**self.described(batch, logits, revision, credit=size), **learnt}
+            value = rewards.penalised(worth.sum(-1), revision.undone, self.config, log_pi.sum(-1))
+            learnt = self.ascend(value.sum(1).mean(), decision)
+        return {**actions.figures(decision, credit=size), **learnt}
 
     def _credit(self, batch: Batch) -> Tensor:
         options = self.config.first_order

@@ -1,20 +1,12 @@
-"""Options of RLLD. Every reading of the paper is a field; docs/methods/rlld.md explains each.
-
-Nothing here imports torch at run time, so that the command line can list the options quickly.
-"""
+"""Options of RLLD. Every reading of the paper is a field; docs/methods/rlld.md explains each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from rlld.errors import RlldError
 from rlld.utils.config import Share, Weight, Width, Within
-
-if TYPE_CHECKING:
-    from rlld.data.spec import DataSpec
-    from rlld.denoisers.reinforced.denoiser import Reinforced
-    from rlld.denoisers.reinforced.labelwise import LabelwiseDenoiser
 
 Score = Literal[
     "segment_audio",
@@ -38,7 +30,7 @@ def _require(holds: bool, option: str, expected: str, found: object) -> None:
 
 
 @dataclass(frozen=True)
-class InterReward:
+class InterRewardOptions:
     """The soft inter-reward (Eq. 9): how much the revised labels still resemble the original ones.
 
     Attributes:
@@ -63,7 +55,7 @@ class InterReward:
 
 
 @dataclass(frozen=True)
-class TerminalReward:
+class TerminalRewardOptions:
     """The validation-based reward (Eq. 10; section 4.1): one number per branch.
 
     Attributes:
@@ -80,7 +72,7 @@ class TerminalReward:
 
 
 @dataclass(frozen=True)
-class Counterfactual:
+class CounterfactualOptions:
     """Credit by comparing several action samples of the same step.
 
     Attributes:
@@ -96,7 +88,7 @@ class Counterfactual:
 
 
 @dataclass(frozen=True)
-class FirstOrder:
+class FirstOrderOptions:
     """Credit by the gradient of the validation loss.
 
     Attributes:
@@ -122,7 +114,7 @@ class FirstOrder:
 
 
 @dataclass(frozen=True)
-class Labelwise:
+class LabelwiseOptions:
     """Credit per label, on annotated videos.
 
     Attributes:
@@ -179,7 +171,7 @@ class Labelwise:
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopKOptions:
     """Options of the selection.
 
     Attributes:
@@ -211,7 +203,7 @@ class TopK:
 
 
 @dataclass(frozen=True)
-class Segments:
+class SegmentOptions:
     """Targets of segments, for an objective that has segment losses (section 4.3, VALOR).
 
     A segment is given the classes that a teacher's scores select there and the policy keeps.
@@ -226,11 +218,11 @@ class Segments:
 
     scores: str | None = None
     source: Literal["teacher", "policy"] = "teacher"
-    select: TopK = field(default_factory=TopK)
+    select: TopKOptions = field(default_factory=TopKOptions)
 
 
 @dataclass(frozen=True)
-class Config:
+class Options:
     """Options of RLLD.
 
     Attributes:
@@ -287,12 +279,12 @@ class Config:
     baseline: Literal["none", "average"] = "none"
     baseline_decay: float = 0.9
     entropy: float = 0.0
-    inter: InterReward = field(default_factory=InterReward)
-    terminal: TerminalReward = field(default_factory=TerminalReward)
-    labelwise: Labelwise = field(default_factory=Labelwise)
-    counterfactual: Counterfactual = field(default_factory=Counterfactual)
-    first_order: FirstOrder = field(default_factory=FirstOrder)
-    segments: Segments = field(default_factory=Segments)
+    inter: InterRewardOptions = field(default_factory=InterRewardOptions)
+    terminal: TerminalRewardOptions = field(default_factory=TerminalRewardOptions)
+    labelwise: LabelwiseOptions = field(default_factory=LabelwiseOptions)
+    counterfactual: CounterfactualOptions = field(default_factory=CounterfactualOptions)
+    first_order: FirstOrderOptions = field(default_factory=FirstOrderOptions)
+    segments: SegmentOptions = field(default_factory=SegmentOptions)
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, "lr", "be positive", self.lr)
@@ -304,11 +296,3 @@ class Config:
         # The other two try steps, whose labels are those of videos.
         fits = self.segments.scores is None or self.credit in ("paper", "labelwise")
         _require(fits, "segments.scores", "go with credit paper or labelwise", self.credit)
-
-    def build(self, spec: DataSpec) -> Reinforced | LabelwiseDenoiser:
-        """Builds the denoiser for a data set."""
-        from rlld.denoisers.reinforced.denoiser import Reinforced
-        from rlld.denoisers.reinforced.labelwise import LabelwiseDenoiser
-
-        kind = LabelwiseDenoiser if self.credit == "labelwise" else Reinforced
-        return kind(self, spec)

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.denoisers.reinforced.options import Config
+from rlld.denoisers.reinforced.options import Options
 from rlld.networks._blocks import HybridAttentionLayer, VisualEmbedding, full_precision, stored
 from rlld.networks.base import built
+
+CHUNK = 1024
+"""Videos judged at once, so that a whole training split passes in flat memory."""
 
 CERTAIN = 40.0
 """A logit whose sigmoid is exactly 1 in float32 and float64: a branch that always keeps."""
@@ -29,7 +32,7 @@ class Policy(VisualEmbedding):
         spec: The data set.
     """
 
-    def __init__(self, config: Config, spec: DataSpec) -> None:
+    def __init__(self, config: Options, spec: DataSpec) -> None:
         nn.Module.__init__(self)
         hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
         self.initial_labels = config.initial_labels
@@ -87,7 +90,7 @@ class Policy(VisualEmbedding):
         return (weights * logits).sum(2)
 
 
-def initialised(config: Config, spec: DataSpec, seed: int) -> Policy:
+def initialised(config: Options, spec: DataSpec, seed: int) -> Policy:
     """Returns a policy whose first weights depend on the seed alone.
 
     Args:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlld.denoisers.reinforced.options import Config, InterReward, TerminalReward
+from rlld.denoisers.reinforced.options import InterRewardOptions, Options, TerminalRewardOptions
 
 CLIP = 1e-7
 
 
-def soften(labels: Tensor, options: InterReward) -> Tensor:
+def soften(labels: Tensor, options: InterRewardOptions) -> Tensor:
     """Returns (1 - s) y + s / 2, or with s / C, before any normalisation.
 
     Args:
@@ -24,7 +24,9 @@ def soften(labels: Tensor, options: InterReward) -> Tensor:
     return (1 - options.smoothing) * labels + options.smoothing * share
 
 
-def similarity(original: Tensor, revised: Tensor, options: InterReward) -> tuple[Tensor, Tensor]:
+def similarity(
+    original: Tensor, revised: Tensor, options: InterRewardOptions
+) -> tuple[Tensor, Tensor]:
     """Returns R1 and R2 of Eq. 9.
 
     Args:
@@ -44,7 +46,7 @@ def similarity(original: Tensor, revised: Tensor, options: InterReward) -> tuple
     return torch.exp(-jeffreys / 2), functional.cosine_similarity(soft, after, dim=-1)
 
 
-def inter_reward(original: Tensor, revised: Tensor, options: InterReward) -> Tensor:
+def inter_reward(original: Tensor, revised: Tensor, options: InterRewardOptions) -> Tensor:
     """Returns alpha1 R1 + alpha2 R2 (Eq. 9).
 
     With smoothed revised labels it is largest when nothing was removed, whatever was noisy: it is
@@ -63,7 +65,7 @@ def inter_reward(original: Tensor, revised: Tensor, options: InterReward) -> Ten
 
 
 def terminal_reward(
-    scores: Mapping[str, float | Tensor], options: TerminalReward, like: Tensor
+    scores: Mapping[str, float | Tensor], options: TerminalRewardOptions, like: Tensor
 ) -> Tensor:
     """Returns the validation-based reward of each branch (Eq. 10).
 
@@ -84,7 +86,7 @@ def terminal_reward(
     return percent * (options.scale / (100 if options.unit == "fraction" else 1))
 
 
-def reward(inter: Tensor, terminal: Tensor, undone: Tensor, config: Config) -> Tensor:
+def reward(inter: Tensor, terminal: Tensor, undone: Tensor, config: Options) -> Tensor:
     """Returns R(S) of each video and branch (Eq. 11), and the empty rule's reward where it acted.
 
     Args:
@@ -96,6 +98,17 @@ def reward(inter: Tensor, terminal: Tensor, undone: Tensor, config: Config) -> T
     Returns:
         (B, 2).
     """
-    total = inter + terminal
-    penalised = config.empty_reward + (0 if config.empty_replaces else total)
-    return torch.where(undone, penalised, total)
+    return penalised(inter + terminal, undone, config)
+
+
+def penalised(value: Tensor, undone: Tensor, config: Options, unit: float | Tensor = 1.0) -> Tensor:
+    """Puts the empty rule's reward where it acted (section 4.1).
+
+    Args:
+        value: What each branch of each video is worth (..., B, 2).
+        undone: Where a removal was undone, of the same shape, bool.
+        config: ``empty_reward`` and ``empty_replaces``.
+        unit: What a reward of 1 is worth there.
+    """
+    other = 0 if config.empty_replaces else value
+    return torch.where(undone, config.empty_reward * unit + other, value)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
-from rlld.denoisers.reinforced.options import Config
+from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import Policy
 
 FEATURE_SCALE = 0.3
@@ -31,7 +31,7 @@ class Judge(nn.Module):
         features: Whether it has the network h.
     """
 
-    def __init__(self, config: Config, spec: DataSpec, features: bool) -> None:
+    def __init__(self, config: Options, spec: DataSpec, features: bool) -> None:
         super().__init__()
         classes = len(spec.classes)
         self.features = Policy(config, spec) if features else None
@@ -62,7 +62,7 @@ class Judge(nn.Module):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Examples:
     """Annotated videos to learn from.
 
     Attributes:
@@ -77,10 +77,10 @@ class Lesson:
     present: Tensor
     known: Tensor
 
-    def at(self, index: Tensor) -> Lesson:
+    def at(self, index: Tensor) -> Examples:
         """Returns some of the videos."""
         videos = self.videos.subset(index)
-        return Lesson(videos, self.states[index], self.present[index], self.known[index])
+        return Examples(videos, self.states[index], self.present[index], self.known[index])
 
     @property
     def labelled(self) -> Tensor:
@@ -93,7 +93,7 @@ class Lesson:
         return self.labelled.any(0)
 
 
-def lesson_of(split: Split, states: Tensor) -> Lesson:
+def examples_of(split: Split, states: Tensor) -> Examples:
     """Returns the videos of a split that can teach: those with a label of which something is known.
 
     Args:
@@ -102,11 +102,11 @@ def lesson_of(split: Split, states: Tensor) -> Lesson:
     """
     presence = split.presence
     index = split.annotated.nonzero()[:, 0]
-    return Lesson(split, states, presence > 0, presence >= 0).at(index)
+    return Examples(split, states, presence > 0, presence >= 0).at(index)
 
 
-def joined(first: Lesson, second: Lesson) -> Lesson:
-    """Returns the videos of two lessons as one."""
+def joined(first: Examples, second: Examples) -> Examples:
+    """Returns the videos of two sets of examples as one."""
     if not len(first.videos) or not len(second.videos):
         return first if len(first.videos) else second
     one, two = first.videos, second.videos
@@ -121,7 +121,7 @@ def joined(first: Lesson, second: Lesson) -> Lesson:
         truth=None,
         answers=None,
     )
-    return Lesson(
+    return Examples(
         videos,
         torch.cat([first.states, second.states]),
         torch.cat([first.present, second.present]),
@@ -129,7 +129,7 @@ def joined(first: Lesson, second: Lesson) -> Lesson:
     )
 
 
-def teach_features(judge: Judge, lesson: Lesson, config: Config, seed: int) -> None:
+def teach_features(judge: Judge, examples: Examples, config: Options, seed: int) -> None:
     """Teaches a judge that reads features, by reinforcement or supervised, in small batches.
 
     By reinforcement an action on a label is rewarded 1 if it agrees with the annotation of that
@@ -137,30 +137,30 @@ def teach_features(judge: Judge, lesson: Lesson, config: Config, seed: int) -> N
     per label, not per split.
 
     Args:
-        judge: The judge, on the device of the lesson; changed in place.
-        lesson: The annotated videos.
+        judge: The judge, on the device of the examples; changed in place.
+        examples: The annotated videos.
         config: Options.
         seed: Seed of batches, actions and feature noise.
     """
     options = config.labelwise
-    device = lesson.states.device
+    device = examples.states.device
     generator = torch.Generator(device).manual_seed(seed)
     optimizer = torch.optim.AdamW(
         judge.parameters(), lr=options.lr, weight_decay=options.weight_decay
     )
-    average = torch.zeros(lesson.states.shape[1:], device=device)
-    count, size = len(lesson.videos), min(options.batch_size, len(lesson.videos))
-    spread = {name: float(value.float().std()) for name, value in lesson.videos.streams.items()}
+    average = torch.zeros(examples.states.shape[1:], device=device)
+    count, size = len(examples.videos), min(options.batch_size, len(examples.videos))
+    spread = {name: float(value.float().std()) for name, value in examples.videos.streams.items()}
     judge.train()
     for _ in range(options.length):
         index = torch.randperm(count, generator=generator, device=device)[:size]
-        batch = lesson.videos.batch(index)
+        batch = examples.videos.batch(index)
         streams = {
             name: value + options.noise * spread[name] * _normal(value, generator)
             for name, value in batch.streams.items()
         }
-        logits = judge(streams, batch.labels, lesson.states[index])
-        present, labelled = lesson.present[index], lesson.labelled[index]
+        logits = judge(streams, batch.labels, examples.states[index])
+        present, labelled = examples.present[index], examples.labelled[index]
         if options.learning == "supervised":
             losses = _cross_entropy(logits, present)
         else:
@@ -202,7 +202,7 @@ def _normal(value: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(value.shape, generator=generator, device=value.device)
 
 
-def teach_offsets(judge: Judge, lesson: Lesson, ridge: float, steps: int = 100) -> None:
+def teach_offsets(judge: Judge, examples: Examples, ridge: float, steps: int = 100) -> None:
     """Fits a judge without features to few videos: logistic regression, offsets shrunk.
 
     Offsets of the classes are drawn to the offset of their modality by a ridge, so that a class
@@ -210,19 +210,19 @@ def teach_offsets(judge: Judge, lesson: Lesson, ridge: float, steps: int = 100) 
 
     Args:
         judge: The judge; changed in place.
-        lesson: The annotated videos.
+        examples: The annotated videos.
         ridge: Weight of the squared distance of a class's offset to the common one, per label.
         steps: Most iterations of L-BFGS.
     """
-    common = torch.zeros(2, 1, device=lesson.states.device, requires_grad=True)
+    common = torch.zeros(2, 1, device=examples.states.device, requires_grad=True)
     own = torch.zeros_like(judge.offset, requires_grad=True)
     free = [judge.own, judge.other, common, own]
     optimizer = torch.optim.LBFGS(free, max_iter=steps, line_search_fn="strong_wolfe")
-    labelled, target = lesson.labelled, lesson.present
+    labelled, target = examples.labelled, examples.present
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        logits = judge.own * lesson.states + judge.other * lesson.states.flip(1) + common + own
+        logits = judge.own * examples.states + judge.other * examples.states.flip(1) + common + own
         losses = _cross_entropy(logits, target)[labelled]
         weights = ridge * (own.square().sum() + judge.other.square().sum())
         loss = losses.sum() + weights + 0.1 * (judge.own - 0.5).square().sum()
@@ -258,6 +258,6 @@ def mixed(
     return (logits + others) / 2
 
 
-def right(lesson: Lesson, logits: Tensor) -> Tensor:
+def right(examples: Examples, logits: Tensor) -> Tensor:
     """Returns which decisions on annotated labels agree with the annotation, 1 or 0, in order."""
-    return ((logits >= 0) == lesson.present)[lesson.labelled].float()
+    return ((logits >= 0) == examples.present)[examples.labelled].float()

@@ -18,20 +18,21 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Context, Denoiser
 from rlld.denoisers.reinforced import actions
-from rlld.denoisers.reinforced.judge import (
+from rlld.denoisers.reinforced.labelwise.evidence import States
+from rlld.denoisers.reinforced.labelwise.judge import (
+    Examples,
     Judge,
-    Lesson,
+    examples_of,
     joined,
-    lesson_of,
     mixed,
     right,
     teach_features,
     teach_offsets,
 )
-from rlld.denoisers.reinforced.options import Config
-from rlld.denoisers.reinforced.priors import prior_keep
+from rlld.denoisers.reinforced.labelwise.priors import prior_keep
+from rlld.denoisers.reinforced.options import Options
+from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
-from rlld.denoisers.reinforced.states import CHUNK, States
 from rlld.networks.base import Network, built
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 from rlld.utils.console import ERR
@@ -69,7 +70,7 @@ class LabelwiseDenoiser(Denoiser):
     learns_from_validation = True
     networks_are_fixed = True
 
-    def __init__(self, config: Config, spec: DataSpec) -> None:
+    def __init__(self, config: Options, spec: DataSpec) -> None:
         self.config, self.spec, self.options = config, spec, config.labelwise
         self.fresh_network_each_round = config.mode == "one_epoch"
         self._context: Context | None = None
@@ -223,58 +224,61 @@ class LabelwiseDenoiser(Denoiser):
         the annotation, too, so that only the first round can say how policies judge videos that
         did not teach them.
         """
-        reward = lesson_of(context.reward, self._parts.states.of(context.reward))
-        lesson = joined(reward, lesson_of(context.train, logits))
-        self._parts.taught.copy_(lesson.taught)
-        teach_offsets(self._parts.plain, lesson, self.options.ridge)
+        reward = examples_of(context.reward, self._parts.states.of(context.reward))
+        examples = joined(reward, examples_of(context.train, logits))
+        self._parts.taught.copy_(examples.taught)
+        teach_offsets(self._parts.plain, examples, self.options.ridge)
         if not first:
             self._parts.uses_features.zero_()
             return
-        crossed = self._cross_validate(lesson, context.seed)
-        chosen = self._features_win(lesson, crossed)
+        crossed = self._cross_validate(examples, context.seed)
+        chosen = self._features_win(examples, crossed)
         self._parts.uses_features.fill_(float(chosen))
         if chosen:
             for number, judge in enumerate(self._parts.policies):
-                teach_features(judge, lesson, self.config, context.seed + SEED + number)
+                teach_features(judge, examples, self.config, context.seed + SEED + number)
         if crossed is not None:
             keep = crossed.of(chosen).sigmoid()
-            self._held_out = (lesson.videos.ids, _spared(keep, self._parts.taught.bool()))
+            self._held_out = (examples.videos.ids, _spared(keep, self._parts.taught.bool()))
 
-    def _considers_features(self, lesson: Lesson) -> bool:
+    def _considers_features(self, examples: Examples) -> bool:
         if self.options.judge != "auto":
             return self.options.judge == "features"
-        return len(lesson.videos) >= self.options.least_videos
+        return len(examples.videos) >= self.options.least_videos
 
-    def _features_win(self, lesson: Lesson, crossed: _Crossed | None) -> bool:
+    def _features_win(self, examples: Examples, crossed: _Crossed | None) -> bool:
         """Says by cross-validation whether policies that read features are as good, or better.
 
         They go on gaining with the number of videos, and each fold has a third less; so they are
         taken unless evidence alone agrees more often by more than one standard error.
         """
         if self.options.judge != "auto" or crossed is None or crossed.rich is None:
-            return self._considers_features(lesson)
-        gain = right(lesson, crossed.rich) - right(lesson, crossed.plain)
+            return self._considers_features(examples)
+        gain = right(examples, crossed.rich) - right(examples, crossed.plain)
         return bool(gain.sum() >= -gain.square().sum().sqrt())
 
     @torch.no_grad()
-    def _cross_validate(self, lesson: Lesson, seed: int) -> _Crossed | None:
+    def _cross_validate(self, examples: Examples, seed: int) -> _Crossed | None:
         """Judges each annotated video by policies that the videos of other folds taught.
 
         Returns:
             The logits; None of a single video, which leaves none to teach.
         """
-        count = len(lesson.videos)
+        count = len(examples.videos)
         folds = min(self.options.cross_validation, count)
         if folds < 2:
             return None
-        considered, device = self._considers_features(lesson), lesson.states.device
+        considered, device = self._considers_features(examples), examples.states.device
         generator = torch.Generator().manual_seed(seed)
         fold = (torch.randperm(count, generator=generator) % folds).to(device)
-        plain_logits, rich_logits = torch.zeros_like(lesson.states), torch.zeros_like(lesson.states)
+        plain_logits, rich_logits = (
+            torch.zeros_like(examples.states),
+            torch.zeros_like(examples.states),
+        )
         for number in range(folds):
-            taught = lesson.at((fold != number).nonzero()[:, 0])
+            taught = examples.at((fold != number).nonzero()[:, 0])
             own = (fold == number).nonzero()[:, 0]
-            tested = lesson.at(own)
+            tested = examples.at(own)
             judged = (tested.videos.streams, tested.videos.labels, tested.states)
             with torch.random.fork_rng(devices=[]):
                 rich = self._judge(number, features=True).to(device)

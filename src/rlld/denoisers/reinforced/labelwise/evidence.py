@@ -9,14 +9,12 @@ from torch import Tensor, nn
 
 from rlld.data.split import Split
 from rlld.denoisers.base import Context
+from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.networks.base import Network
 from rlld.types import ModalityLabels
 
 CLIP = 1e-3
 """Probabilities are clipped here before they become logits."""
-
-CHUNK = 1024
-"""Videos predicted at once, so that a whole training split passes in flat memory."""
 
 
 class States(nn.Module):
