@@ -11,9 +11,9 @@ from rlld.data.dataset import load_data
 from rlld.denoisers.reinforced import algorithm1
 from rlld.denoisers.reinforced.reinforce import Reinforce
 from rlld.networks.base import Network
-from rlld.recipe import load_recipe
-from rlld.training.predicting import predict_split
-from rlld.training.schedule import round_batches
+from rlld.recipes.recipe import load_recipe
+from rlld.training.order import round_batches
+from rlld.training.predict import predict_split
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 
