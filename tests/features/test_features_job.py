@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from clips_kit import beep, crashing_over_bb, flashes, write_test_clip
 from rlld.data.spec import read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.job import Where
+from rlld.features.base import ClipFeatures
+from rlld.features.job import Task, Where, extract_task
 from rlld.features.to_files import extract_files
 from rlld.features.to_stores import extract_dataset, fitted
 from rlld.media.files import find_clips
@@ -312,6 +315,75 @@ def test_a_skipped_clip_of_a_dataset_is_zero(clips, tmp_path):
     report = extract_dataset(folder, where=Where(1), skip_failed=True)
     assert report.clips == 5 and list(report.failed) == ["bb"]
     assert not load_data(folder).train.streams["audio"][1].any()
+
+
+def go_while_extracting(monkeypatch, videos: Path) -> None:
+    """Lets bb be deleted before its turn, ff after it, and cc be out of reach from then on."""
+    gone: set[str] = set()
+
+    def extract(task: Task) -> ClipFeatures:
+        (videos / "bb.mp4").unlink(missing_ok=True)
+        found = extract_task(task)
+        if task.video == "ff":
+            task.path.unlink()
+        if task.video == "-cc":
+            gone.add(str(task.path))
+        return found
+
+    def looked_at(path: object, **options: object) -> os.stat_result:
+        if str(path) in gone:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    stat = os.stat
+    monkeypatch.setattr("rlld.features.job.extract_task", extract)
+    monkeypatch.setattr(os, "stat", looked_at)
+
+
+GOING = {
+    "bb": r"bb\.mp4: .*No such file or directory",
+    "ff": r"ff\.mp4: cannot be read \(No such file or directory\); bring it back",
+    "-cc": r"-cc\.mp4: cannot be read \(Permission denied\); bring it back",
+}
+
+
+@pytest.mark.parametrize("kind", ["files", "data set"])
+def test_clips_that_go_meanwhile_cost_themselves_alone(clips, tmp_path, monkeypatch, kind):
+    folder = make_dataset(tmp_path / "own", clips)
+    videos = folder / "videos"
+    found = find_clips([videos])
+    with monkeypatch.context() as patch:
+        go_while_extracting(patch, videos)
+        with pytest.raises(RlldError, match=r"^3 clips failed: .*; the others are kept") as caught:
+            if kind == "files":
+                extract_files(found, tmp_path / "out", where=Where(1))
+            else:
+                extract_dataset(folder, where=Where(1))
+    for reason in GOING.values():
+        assert re.search(reason, str(caught.value))
+    listing = (tmp_path / "out" if kind == "files" else folder / "features") / "failed.txt"
+    assert [line.split("\t")[0] for line in listing.read_text().splitlines()] == sorted(GOING)
+    if kind == "files":
+        made = sorted(file.name for file in (tmp_path / "out/audio").iterdir())
+        assert {"aa.npy", "dd.npy", "ee.npy"} <= set(made)
+    for name in GOING:  # brought back, they are all that is left to do
+        (videos / f"{name}.mp4").write_bytes((clips / f"{name}.mp4").read_bytes())
+    if kind == "files":
+        assert extract_files(found, tmp_path / "out", where=Where(1)).clips == 6
+    else:
+        assert extract_dataset(folder, where=Where(1)).clips == 6
+
+
+def test_a_finished_clip_that_is_gone_has_no_features(clips, tmp_path):
+    sources = {name: tmp_path / f"{name}.mp4" for name in ("aa", "bb")}
+    for path in sources.values():
+        path.write_bytes((clips / path.name).read_bytes())
+    extract_files(sources, tmp_path / "out", where=Where(1))
+    sources["bb"].unlink()
+    report = extract_files(sources, tmp_path / "out", where=Where(1), skip_failed=True)
+    assert (report.clips, list(report.failed)) == (1, ["bb"])
+    assert "No such file or directory" in report.failed["bb"]
+    assert [file.name for file in (tmp_path / "out/audio").iterdir()] == ["aa.npy"]
 
 
 def test_fitted_cuts_and_fills():

@@ -17,7 +17,7 @@ from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor
 from rlld.features.batched import each_batched
-from rlld.media.files import strange
+from rlld.media.files import stamp_of, strange
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.utils.console import progress
 from rlld.utils.files import write_text
@@ -121,8 +121,11 @@ def _extractor(name: str) -> Extractor:
 
 def extracted(
     tasks: Sequence[Task], where: Where, total: int
-) -> Iterator[tuple[Task, ClipFeatures | RlldError]]:
+) -> Iterator[tuple[Task, tuple[ClipFeatures, str] | RlldError]]:
     """Extracts clips and yields them as they come, showing progress.
+
+    What is yielded of each is its features and the stamp of its file (``stamp_of``), or why there
+    are none.
 
     Args:
         tasks: The clips, all for the same extractor.
@@ -144,9 +147,18 @@ def extracted(
         results = each(extract_task, tasks, workers, apart=where.apart)
     with progress("extracting", total, total - len(tasks)) as tick:
         for task, result in results:
-            gone = not isinstance(result, RlldError) and not task.path.is_file()
-            yield task, RlldError(f"{task.path}: was removed meanwhile") if gone else result
+            yield task, _stamped(task, result)
             tick(1, task.video)
+
+
+def _stamped(task: Task, result: ClipFeatures | RlldError) -> tuple[ClipFeatures, str] | RlldError:
+    """Tells of which file the features are, while that can be told."""
+    if isinstance(result, RlldError):
+        return result
+    try:
+        return result, stamp_of(task.path)
+    except RlldError as error:  # it was removed meanwhile
+        return error
 
 
 def _full_precision() -> None:

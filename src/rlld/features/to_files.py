@@ -87,20 +87,22 @@ def _extract(
         try:
             if not manifest.has(task):
                 waiting.append(task)
-        except RlldError as error:  # its name is none that files can bear
+        except RlldError as error:  # its name is none that files can bear, or it is gone
             failed[task.video] = str(error)
+            manifest.forget(task)
     try:
         for task, result in extracted(waiting, where, len(tasks)):
             if isinstance(result, RlldError):
                 failed[task.video] = str(result)
                 manifest.forget(task)
                 continue
-            made = result if segments is None else manifest.fit(result, segments)
+            found, stamp = result
+            made = found if segments is None else manifest.fit(found, segments)
             digests = {}
             for name, file in manifest.files(task.video).items():
                 _write_array(file, made.streams[name])
                 digests[name] = sha256(file)
-            manifest.add(task, made, digests)
+            manifest.add(task, stamp, made, digests)
     finally:
         manifest.save()
     return failed
@@ -170,7 +172,7 @@ class Manifest:
         """Says whether a clip is finished and unchanged since; RlldError if it can never be."""
         files = self.files(task.video).values()
         entry = self.clips.get(task.video)
-        if entry is None or not task.path.is_file() or entry["stamp"] != stamp_of(task.path):
+        if entry is None or entry["stamp"] != stamp_of(task.path):
             return False
         return all(file.is_file() for file in files)
 
@@ -188,7 +190,9 @@ class Manifest:
             info = replace(info, notes=(*info.notes, note))
         return ClipFeatures(info, streams)
 
-    def add(self, task: Task, features: ClipFeatures, digests: Mapping[str, str]) -> None:
+    def add(
+        self, task: Task, stamp: str, features: ClipFeatures, digests: Mapping[str, str]
+    ) -> None:
         """Remembers a finished clip.
 
         Raises:
@@ -198,7 +202,7 @@ class Manifest:
         name, rows = next(iter(features.streams.items()))
         facts = self.clips[task.video] = {
             "file": task.path.name,
-            "stamp": stamp_of(task.path),
+            "stamp": stamp,
             "duration": round(info.duration, 3),
             "segments": len(rows) // self._streams[name].frames,
             "has_audio": info.has_audio,

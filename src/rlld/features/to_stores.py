@@ -218,20 +218,25 @@ def _fill(
         path = clip_of(clips, video)
         if path is None:
             failed[video] = f"no clip {VIDEOS}/{video}.mp4"
-        elif not path.is_file():
-            failed[video] = f"{path}: was removed meanwhile"
-        elif writers[split].done.get(video) != stamp_of(path):
+            continue
+        try:
+            done = writers[split].done.get(video) == stamp_of(path)
+        except RlldError as error:
+            failed[video] = str(error)
+            continue
+        if not done:
             tasks.append(Task(video, path, wanted.features, wanted.segment_seconds, wanted.tracks))
     for task, result in extracted(tasks, where, len(splits)):
         if isinstance(result, RlldError):
             failed[task.video] = str(result)
             continue
-        made = per_segment(result.streams, wanted.streams)
+        clip, stamp = result
+        made = per_segment(clip.streams, wanted.streams)
         rows = {name: fitted(value, wanted.segments) for name, value in made.items()}
         length = len(next(iter(made.values())))
-        found = result.info.notes
+        found = clip.info.notes
         if length != wanted.segments:
             found = (*found, f"{length} segments, the data set has {wanted.segments}")
         if found:
             notes[task.video] = found
-        writers[splits[task.video]].add(task.video, rows, stamp_of(task.path))
+        writers[splits[task.video]].add(task.video, rows, stamp)
