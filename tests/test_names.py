@@ -49,7 +49,7 @@ BAD = {
     "a\x1b[31mb": "holds a control character",
     "a\x85b": "holds a control character",
     "a\u2028b": "holds a control character",
-    "a\udcffb": "holds a control character",
+    "a\udcffb": "is not written in UTF-8",
     "CON": "is reserved by Windows",
     "nul.npy": "is reserved by Windows",
     "a/Com1.csv": "is reserved by Windows",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -110,13 +111,39 @@ def test_a_folder_is_parsed_past_bad_clips(call, made, tmp_path) -> None:
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "bad.mp4: is no audio or video file" in result.stderr
-    assert result.stderr.count("holds a control character") == 2
+    assert "'new\\nline.json' holds a control character; rename the clip" in result.stderr
+    assert "'by\\udcfete.json' is not written in UTF-8; rename the clip" in result.stderr
     assert "3 of 7 clips could not be parsed: bad.mp4, by" in result.stderr
     assert "passed over 1 file that is no clip (notes.txt)" in result.stderr
     names = ["-x.json", "b.json", "same.mov.json", "same.mp4.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     for name in names:
         json_events.loads((out / name).read_text(), name)
+
+
+UNNAMEABLE = {
+    "n" * 251 + ".mp4": r"'n{80}\.\.\.' is longer than 255 bytes",
+    "é" * 125 + "n.mp4": r"'é{80}\.\.\.' is longer than 255 bytes",
+    os.fsdecode(b"by\xfete.mp4"): r"'by\\udcfete\.json' is not written in UTF-8",
+}
+
+
+def test_clips_whose_results_have_no_name_are_told_what_helps(call, made, tmp_path) -> None:
+    out, alone = tmp_path / "out", tmp_path / "alone.json"
+    clips = [made / "clip.mp4", *(shutil.copy(made / "clip.mp4", tmp_path / n) for n in UNNAMEABLE)]
+    result = call("parse", made / "run", *clips, "--format", "json", "--out", out)
+    *told, last = result.stderr.splitlines()
+    assert result.returncode == 2
+    for line, reason in zip(told, UNNAMEABLE.values(), strict=True):
+        what = "rename the clip, or parse it alone with --out FILE"
+        assert re.fullmatch(rf"rlld: {out}: name of the result: {reason}; {what}", line)
+    assert last.startswith("rlld: 3 of 4 clips could not be parsed: ")
+    assert [file.name for file in out.iterdir()] == ["clip.json"]
+    first = json_events.loads((out / "clip.json").read_text(), "clip.json")
+    for clip in clips[1:]:  # which helps
+        result = call("parse", made / "run", clip, "--out", alone)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert json_events.loads(alone.read_text(), "alone.json").events == first.events
 
 
 class Crashing(Parser):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from rlld.errors import RlldError, nearest
-from rlld.utils.names import inside
+from rlld.utils.names import ADVICE, inside
 
 if TYPE_CHECKING:
     from rlld.media.tracks import TrackChoice
@@ -135,18 +135,21 @@ def _jobs(args: Args, form: str) -> list[Job]:
 
 def _job(args: Args, id: str, clip: Path, form: str, many: bool) -> Job:
     try:
-        return Job(clip.name, clip, _target(args, id, form, many))
+        return Job(clip.name, clip, _target(args, id, form, many, ALONE))
     except RlldError as error:
         return Job(clip.name, clip, None, error)
 
 
-def _target(args: Args, name: str, form: str, many: bool) -> Path | None:
+ALONE = "rename the clip, or parse it alone with --out FILE"
+
+
+def _target(args: Args, name: str, form: str, many: bool, advice: str = ADVICE) -> Path | None:
     suffix = "txt" if form == "text" else form
     if args.out is None and form != "html":
         return None
     folder = Path() if args.out is None else args.out
     if folder.is_dir() or many:
-        return inside(folder, f"{name}.{suffix}", "name of the clip")
+        return inside(folder, f"{name}.{suffix}", "name of the result", advice=advice)
     return folder
 
 

@@ -25,6 +25,7 @@ from rlld.utils.names import inside
 from rlld.utils.plain import json_text, parsed
 
 JOURNAL = "clips.jsonl"
+RENAME = "rename the clip, whose name is that of the file"
 FACTS = frozenset(
     ("file", "stamp", "duration", "segments", "has_audio", "has_video", "notes", "sha256")
 )
@@ -164,7 +165,9 @@ class Manifest:
             RlldError: If its id is no name of a file.
         """
         return {
-            name: inside(self.path.parent, f"{folder}/{video}.npy", "file of a clip")
+            name: inside(
+                self.path.parent, f"{folder}/{video}.npy", "features of a clip", advice=RENAME
+            )
             for name, folder in self.folders.items()
         }
 

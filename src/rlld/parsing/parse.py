@@ -93,7 +93,8 @@ def parse_source(run: Run, source: Source, tags: Sequence[str] | None = None) ->
     evidence.segment[:, absent] = 0
     active = decide(evidence, run.gate) if known is None else above(evidence, run.gate)
     return Parse(
-        name=source.name,
+        # Names of files may be bytes that are no text; every format has to read its name again.
+        name=source.name.encode("utf-8", "backslashreplace").decode(),
         duration=duration,
         segment_seconds=spec.segment_seconds,
         classes=spec.classes,

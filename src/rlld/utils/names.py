@@ -19,16 +19,20 @@ SHOWN = 80
 """Characters of a refused name in a message."""
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.I)
 """What Windows takes for a device, whatever stands behind the dot."""
-CONTROL = frozenset(("Cc", "Cs", "Zl", "Zp"))
-"""Unicode categories of what no name holds: controls, halves of pairs, line and paragraph ends."""
+CONTROL = frozenset(("Cc", "Zl", "Zp"))
+"""Unicode categories of what no name holds: controls, line and paragraph ends."""
 
 
-def require_name(name: str, where: str) -> None:
+ADVICE = "expected the plain name of a file inside the folder, such as train.csv: change it"
+
+
+def require_name(name: str, where: str, advice: str = ADVICE) -> None:
     """Refuses a name that is no plain name of a file inside a folder, on any system.
 
     Args:
         name: Parts separated by ``/``, as a file says it.
         where: What stands before it in messages: file and field.
+        advice: What stands behind it: what to do.
 
     Raises:
         RlldError: If it is empty, absolute, leads upwards, is reserved or too long, or holds
@@ -36,13 +40,12 @@ def require_name(name: str, where: str) -> None:
     """
     reason = _reason(name)
     if reason:
-        raise RlldError(
-            f"{where}: {_shown(name)} {reason}; expected the plain name of a file inside the "
-            "folder, such as train.csv: change it"
-        )
+        raise RlldError(f"{where}: {_shown(name)} {reason}; {advice}")
 
 
-def inside(folder: Path, name: str, what: str, *, links: bool = False) -> Path:
+def inside(
+    folder: Path, name: str, what: str, *, links: bool = False, advice: str = ADVICE
+) -> Path:
     """Joins a name that came from a file to a folder.
 
     Args:
@@ -51,6 +54,7 @@ def inside(folder: Path, name: str, what: str, *, links: bool = False) -> Path:
         what: What it names, for messages: ``annotations.train``, ``video id``.
         links: Let symbolic links lead out of the folder. Meant for features, which are only read
             and often lie on another disk.
+        advice: What to do about a name that is not plain.
 
     Returns:
         The path, which lies in the folder.
@@ -58,7 +62,7 @@ def inside(folder: Path, name: str, what: str, *, links: bool = False) -> Path:
     Raises:
         RlldError: If the name is not plain, or a symbolic link leads out of the folder.
     """
-    require_name(name, f"{folder}: {what}")
+    require_name(name, f"{folder}: {what}", advice)
     path = folder / name
     if not links and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise RlldError(f"{path}: a symbolic link leads out of {folder}; put the file itself there")
@@ -67,7 +71,10 @@ def inside(folder: Path, name: str, what: str, *, links: bool = False) -> Path:
 
 def _reason(name: str) -> str:
     """Says what is wrong with a name, or nothing."""
-    if any(unicodedata.category(letter) in CONTROL for letter in name):
+    kinds = set(map(unicodedata.category, name))
+    if "Cs" in kinds:  # how Python reads a name whose bytes are no text
+        return "is not written in UTF-8"
+    if kinds & CONTROL:
         return "holds a control character"
     if "\\" in name:
         return "holds a backslash"
