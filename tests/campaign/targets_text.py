@@ -10,7 +10,7 @@ from pathlib import Path
 from campaign.mutations import mutated, places, reshaped, yaml_case
 from campaign.samples import Samples, put, quiet
 from campaign.target import target
-from rlld.cli import parse_overrides
+from rlld.cli._verb import parse_overrides
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.answers import read_answers
 from rlld.data.dataset import load_data

@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 
-from rlld.cli import bench_annotations
+from rlld.cli._bench import AnnotationsArgs
+from rlld.cli.bench import worth_of_annotations
 from rlld.errors import RlldError
 
 QUICK = ("--updates", "4", "--device", "cpu", "--workers", "1")
@@ -125,5 +126,5 @@ def test_annotations_refuses(tiny_data, run_cli, fails_with, tmp_path):
     ):
         with pytest.raises(RlldError, match=words):
             out = tmp_path / "out"
-            bench_annotations.run(bench_annotations.Args(data=(tiny_data,), out=out, **wrong))
+            worth_of_annotations(AnnotationsArgs(data=(tiny_data,), out=out, **wrong))
     assert not (tmp_path / "out").exists()

@@ -1,9 +1,10 @@
-"""The command line: one module per verb.
+"""The command line: one table of verbs, one file per verb.
 
-A module ``cli/data_pack.py`` is the verb ``rlld data pack``. It holds a frozen dataclass
-``Args`` (fields become options, the text under a field its help), ``run(args)``, and its first
-docstring line is the summary in ``rlld --help``. A module with ``OVERRIDES = True`` takes dotted
-recipe settings too and is called as ``run(args, overrides)``. No module imports torch at its top.
+``cli/data/pack.py`` is the verb ``rlld data pack``. It holds a frozen dataclass ``Args`` (fields
+become options, the text under a field its help), ``run(args)``, and its first docstring line is
+the summary in ``rlld --help``. A file with ``OVERRIDES = True`` takes dotted recipe settings too
+and is called as ``run(args, overrides)``; one with ``further_help(words)`` adds to its help. No
+file imports torch at its top.
 """
 
 from __future__ import annotations
@@ -12,14 +13,44 @@ import ast
 import importlib
 import re
 import sys
+from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rlld.errors import RlldError, nearest
 from rlld.utils.streams import prepare, say, silence
 
+if TYPE_CHECKING:
+    from rlld.cli._verb import Verb
+
+VERBS = (
+    "demo",
+    "data llp",
+    "data pack",
+    "data answers",
+    "data scores",
+    "data check",
+    "data verify",
+    "data simulate",
+    "data render",
+    "train",
+    "evaluate",
+    "denoise",
+    "suggest",
+    "parse",
+    "extract",
+    "weights",
+    "convert",
+    "push",
+    "info",
+    "bench",
+)
+"""The verbs in the order in which people use them; those of ``bench`` are in its own table."""
+
 USAGE_STATUS = 2
 INTERRUPT_STATUS = 130
+HELP = ("-h", "--help", "help")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,83 +89,76 @@ def _refused(error: OSError) -> int:
     return USAGE_STATUS
 
 
-def verbs() -> dict[str, Path]:
-    """Returns the files of the verbs by name, ``{"data pack": .../data_pack.py}``."""
-    files = sorted(Path(__file__).parent.glob("[a-z]*.py"), key=_naturally)
-    return {file.stem.replace("_", " "): file for file in files}
-
-
-def _naturally(file: Path) -> list[str | int]:
-    """Sorts figure2 before figure10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.stem)]
-
-
 def _dispatch(argv: list[str]) -> None:
-    known = verbs()
-    if argv and argv[0] == "--version":
+    if not argv or argv[0] in HELP:
+        sys.stdout.write(_page({verb: _summary(verb) for verb in VERBS}))
+    elif argv[0] == "--version":
         from importlib.metadata import version
 
         sys.stdout.write(f"rlld {version('rlld')}\n")
-        return
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        sys.stdout.write(_overview(known))
-        return
+    elif argv[0] == "bench":
+        _run_benchmark(argv)
+    else:
+        _run_verb(argv)
+
+
+def _run_verb(argv: list[str]) -> None:
     for length in (2, 1):
         name = " ".join(argv[:length])
-        if name in known:
-            _run(name, known[name].stem, argv[length:])
+        if name in VERBS:
+            from rlld.cli._verb import call
+
+            call(name, _loaded(name), argv[length:])
             return
-    group = {verb: file for verb, file in known.items() if verb.startswith(f"{argv[0]} ")}
-    if group and (len(argv) == 1 or argv[1] in ("-h", "--help")):
-        sys.stdout.write(_overview(group))
+    group = [verb for verb in VERBS if verb.startswith(f"{argv[0]} ")]
+    if group and (len(argv) == 1 or argv[1] in HELP):
+        sys.stdout.write(_page({verb: _summary(verb) for verb in group}))
         return
     name = " ".join(argv[:2]) if group else argv[0]
-    raise RlldError(f"unknown command {name!r}{nearest(name, group or known)}")
+    raise RlldError(f"unknown command {name!r}{nearest(name, group or VERBS)}")
 
 
-def _overview(known: dict[str, Path]) -> str:
-    width = max(map(len, known)) + 2
-    rows = [f"  rlld {name:<{width}}{_summary(file)}\n" for name, file in known.items()]
+def _loaded(name: str) -> Verb:
+    from rlld.cli._verb import Verb
+
+    module = importlib.import_module(f"rlld.cli.{name.replace(' ', '.')}")
+    overrides, further = getattr(module, "OVERRIDES", False), getattr(module, "further_help", None)
+    return Verb(module.__doc__ or "", module.Args, module.run, overrides, further)
+
+
+def _run_benchmark(argv: list[str]) -> None:
+    from rlld.cli._verb import call
+    from rlld.cli.bench import BENCHMARKS, INTRODUCTION
+
+    if len(argv) == 1 or argv[1] in HELP:
+        page = {f"bench {name}": benchmark.about for name, benchmark in BENCHMARKS.items()}
+        sys.stdout.write(_page(page, INTRODUCTION))
+        return
+    words = [*re.sub(r"^(table|figure)(\d+)$", r"\1 \2", argv[1]).split(), *argv[2:]]
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in BENCHMARKS:
+            call(f"bench {name}", BENCHMARKS[name], words[length:])
+            return
+    words = ["bench", *takewhile(lambda word: not word.startswith("-"), words[:2])]
+    name, known = " ".join(words), [f"bench {each}" for each in BENCHMARKS]
+    raise RlldError(f"unknown command {name!r}{nearest(name, known)}")
+
+
+def _page(
+    rows: Mapping[str, str],
+    introduction: str = "tagged video in; audible and visible events with their times out.",
+) -> str:
+    width = max(map(len, rows)) + 2
+    lines = [f"  rlld {name:<{width}}{summary}\n" for name, summary in rows.items()]
     return (
-        "rlld: tagged video in; audible and visible events with their times out.\n\n"
-        + "".join(rows)
+        f"rlld: {introduction}\n\n"
+        + "".join(lines)
         + "\nrlld COMMAND --help says what a command takes.\n"
     )
 
 
-def _summary(file: Path) -> str:
+def _summary(verb: str) -> str:
+    file = Path(__file__).parent.joinpath(*verb.split()).with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     return docstring.splitlines()[0] if docstring else ""
-
-
-def _run(name: str, stem: str, argv: list[str]) -> None:
-    import tyro
-
-    module = importlib.import_module(f"rlld.cli.{stem}")
-    options: dict[str, Any] = {"prog": f"rlld {name}", "description": module.__doc__}
-    if not getattr(module, "OVERRIDES", False):
-        module.run(tyro.cli(module.Args, args=argv, **options))
-        return
-    args, rest = tyro.cli(module.Args, args=argv, return_unknown_args=True, **options)
-    module.run(args, parse_overrides(rest))
-
-
-def parse_overrides(argv: list[str]) -> dict[str, str]:
-    """Reads ``--denoiser.lr 1e-4 --network.hidden=64`` into a mapping.
-
-    Raises:
-        RlldError: If something is no ``--name value`` pair.
-    """
-    overrides: dict[str, str] = {}
-    rest = list(argv)
-    while rest:
-        flag = rest.pop(0)
-        if not flag.startswith("--") or len(flag) < 3:
-            raise RlldError(f"unexpected argument {flag!r}; overrides are written --name value")
-        name, equals, value = flag[2:].partition("=")
-        if not equals:
-            if not rest:
-                raise RlldError(f"override --{name} has no value; write --{name} VALUE")
-            value = rest.pop(0)
-        overrides[name.replace("-", "_") if "." not in name else name] = value
-    return overrides

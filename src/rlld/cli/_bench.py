@@ -1,11 +1,12 @@
-"""What the verbs of ``rlld bench`` take in common."""
+"""Options of the benchmarks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 if TYPE_CHECKING:
     from rlld.bench.studies.denoisers import Settings
@@ -64,7 +65,7 @@ class UpdatesArgs(BenchArgs):
 
 @dataclass(frozen=True, kw_only=True)
 class FigureArgs(UpdatesArgs):
-    """Options of the figures of a system without and with RLLD."""
+    """Options of the figures of a system without and with RLLD, and of Table 3."""
 
     terms: Literal["equal", "own"] = "equal"
     """equal: the same updates and the same selection for every row; own: as published with it."""
@@ -72,7 +73,7 @@ class FigureArgs(UpdatesArgs):
 
 @dataclass(frozen=True, kw_only=True)
 class TableArgs(FigureArgs):
-    """Options of the tables of the paper."""
+    """Options of Tables 1 and 2."""
 
     recipes: str | None = None
     """Recipes, joined by commas; the rows of the table when not given."""
@@ -80,51 +81,60 @@ class TableArgs(FigureArgs):
     """Row that differences refer to; that of the table when not given."""
 
 
-def names(joined: str | None) -> list[str] | None:
-    """Returns names that were joined by commas."""
-    return None if joined is None else [name.strip() for name in joined.split(",")]
+@dataclass(frozen=True, kw_only=True)
+class CurveArgs(BenchArgs):
+    """Options of Figures 6 to 11 and of all curves."""
+
+    episodes: int = 100
+    """Length of each run in episodes of 32 steps."""
 
 
-def show_table(number: int, args: TableArgs) -> None:
-    """Trains what the cache does not hold, prints a table, draws and writes it."""
-    from rlld.bench.studies.paper import draw_table, table
-    from rlld.bench.tables import show
+@dataclass(frozen=True, kw_only=True)
+class DenoisingArgs(UpdatesArgs):
+    """Options of ``rlld bench denoising``."""
 
-    settings = args.settings
-    comparison = table(
-        number,
-        settings,
-        names(args.recipes),
-        conditions=args.terms,
-        baseline=args.baseline,
-    )
-    stem = f"table{number}"
-    figures = _told(draw_table(comparison, args.out / stem))
-    show(comparison, args.out, stem, figures, settings.log)
+    recipes: str | None = None
+    """Recipes, joined by commas; RLLD and its baselines when not given."""
+    baseline: str = "weak"
+    """Row that differences refer to; weak is training on all labels."""
+    selection: str = "segment_type+event_type"
+    """Validation score that picks the weights of every row, or last."""
 
 
-def show_figure(number: int, args: FigureArgs) -> None:
-    """Trains what the cache does not hold, draws a figure and writes its numbers."""
-    from rlld.bench.studies.paper import draw_figure, figure
-    from rlld.bench.tables import show
+@dataclass(frozen=True, kw_only=True)
+class AblationArgs(UpdatesArgs):
+    """Options of ``rlld bench ablation``."""
 
-    settings = args.settings
-    comparison = figure(number, settings, conditions=args.terms)
-    stem = f"figure{number}"
-    figures = _told(draw_figure(number, comparison, args.out / stem))
-    show(comparison, args.out, stem, figures, settings.log)
+    learner: Annotated[Literal["paper", "labelwise"], tyro.conf.Positional]
+    """paper: Table 2; labelwise: the recommended learner."""
+    selection: str = "segment_type+event_type"
+    """Validation score that picks the weights of every row, or last."""
 
 
-def track(args: BenchArgs, stem: str, command: str, files: Sequence[Path]) -> None:
-    """Gives the trackers of a benchmark the files that it wrote."""
-    from rlld.tracking import Results, track_results, tracker_names
+@dataclass(frozen=True, kw_only=True)
+class AnnotationsArgs(UpdatesArgs):
+    """Options of ``rlld bench annotations``."""
 
-    results = Results({}, tuple(files))
-    track_results(tracker_names(args.log), args.out, stem, {"command": command}, results)
+    counts: str = "0,10,25,50,100,200,400"
+    """Annotated videos, joined by commas; all of them are added."""
+    priors: str | None = None
+    """Rough off-screen rates for the point without annotation: Speech=0.75,Cheering=0.5; those of
+    dataset.yaml when not given."""
+    suggested: bool = True
+    """Draw the line of videos that rlld suggest chooses."""
 
 
-def _told(paths: list[Path]) -> list[Path]:
-    from rlld.utils.console import OUT
+@dataclass(frozen=True)
+class SignalArgs:
+    """Options of ``rlld bench signal``."""
 
-    OUT.print(f"drawn: {', '.join(map(str, paths))}")
-    return paths
+    data: Path
+    """Data-set folder whose true training labels are known."""
+    out: Path
+    """Folder of the tables: signal.md, signal.json."""
+    after: tuple[int, ...] = (100, 300)
+    """Task steps on all labels before the trials."""
+    batches: int = 12
+    """Batches tried after each of them."""
+    repeats: int = 5
+    """Fresh networks for each row of the episodes."""

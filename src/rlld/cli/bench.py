@@ -1,0 +1,282 @@
+"""Make the tables and figures of the paper, and compare methods: see rlld bench --help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlld.cli._bench import (
+    AblationArgs,
+    AnnotationsArgs,
+    BenchArgs,
+    CurveArgs,
+    DenoisingArgs,
+    FigureArgs,
+    SignalArgs,
+    TableArgs,
+)
+from rlld.cli._verb import Verb
+
+if TYPE_CHECKING:
+    from rlld.data.spec import Priors
+
+INTRODUCTION = "recipes x data sets x seeds, cached and resumable, beside what was published."
+
+
+def paper_table(number: int, args: TableArgs) -> None:
+    """Trains what the cache does not hold, prints a table, draws and writes it."""
+    from rlld.bench.studies.paper import draw_table, table
+    from rlld.bench.tables import show
+
+    settings = args.settings
+    comparison = table(
+        number,
+        settings,
+        _names(args.recipes),
+        conditions=args.terms,
+        baseline=args.baseline,
+    )
+    stem = f"table{number}"
+    figures = _told(draw_table(comparison, args.out / stem))
+    show(comparison, args.out, stem, figures, settings.log)
+
+
+def paper_costs(args: FigureArgs) -> None:
+    """Trains what the cache does not hold, one run at a time; prints Table 3 and writes it."""
+    from rlld.bench.studies.costs import block, costs, remarks_of, write_costs
+    from rlld.bench.tables import terminal
+    from rlld.utils.console import OUT
+
+    settings = args.settings
+    found, terms = costs(settings, conditions=args.terms)
+    remarks = remarks_of(terms, settings)
+    command = f"rlld bench table3 {settings.command} --terms {args.terms}"
+    paths = write_costs(found, args.out, command, remarks)
+    for table in terminal([block(found)]):
+        OUT.print(table)
+    for remark in remarks:
+        OUT.print(remark)
+    _track(args, "table3", command, paths)
+    OUT.print(f"written: {', '.join(map(str, paths))}")
+
+
+def paper_figure(number: int, args: FigureArgs) -> None:
+    """Trains what the cache does not hold, draws a figure and writes its numbers."""
+    from rlld.bench.studies.paper import draw_figure, figure
+    from rlld.bench.tables import show
+
+    settings = args.settings
+    comparison = figure(number, settings, conditions=args.terms)
+    stem = f"figure{number}"
+    figures = _told(draw_figure(number, comparison, args.out / stem))
+    show(comparison, args.out, stem, figures, settings.log)
+
+
+def curves(numbers: Iterable[int], args: CurveArgs, *, keeping: bool = False) -> None:
+    """Trains what the cache does not hold and draws figures over the episodes.
+
+    Args:
+        numbers: Numbers of the paper.
+        args: Options.
+        keeping: Whether to draw the keep probabilities too.
+    """
+    from rlld.bench.studies.curves import FIGURES, KEPT, SMOOTHING, draw, record
+    from rlld.utils.console import OUT
+
+    recorded, terms = record(args.settings, args.episodes)
+    paths = []
+    for number in numbers:
+        name = FIGURES[number]
+        level, kind = name.replace("_event", "_Event").split("_")
+        title = f"Figure {number}: {level}-level {kind}"
+        paths += draw(recorded, name, args.out / f"figure{number}", title)
+    for name, labels in KEPT.items() if keeping else ():
+        paths += draw(recorded, name, args.out / name.replace("_", "-"), f"Kept: {labels}")
+    OUT.print(
+        f"{terms}; validation videos that rewarded nothing; mean and standard deviation of "
+        f"{args.seeds * len(args.data)} runs, exponentially smoothed ({SMOOTHING}).",
+    )
+    stem = "curves" if keeping else f"figure{number}"
+    _track(args, stem, f"rlld bench {stem} {args.settings.command}", paths)
+    OUT.print(f"written: {', '.join(map(str, paths))}")
+
+
+def compare_denoisers(args: DenoisingArgs) -> None:
+    """Trains what the cache does not hold, prints the table and writes it."""
+    from rlld.bench.studies.denoisers import denoising
+    from rlld.bench.tables import show
+
+    settings = args.settings
+    comparison = denoising(
+        settings, _names(args.recipes), selection=args.selection, baseline=args.baseline
+    )
+    show(comparison, args.out, "denoising", log=settings.log)
+
+
+def take_apart(args: AblationArgs) -> None:
+    """Trains what the cache does not hold, prints the table and writes it."""
+    from rlld.bench.studies.ablation import ablation
+    from rlld.bench.tables import show
+
+    settings = args.settings
+    comparison = ablation(settings, args.learner, selection=args.selection)
+    show(comparison, args.out, f"ablation-{args.learner}", log=settings.log)
+
+
+def worth_of_annotations(args: AnnotationsArgs) -> None:
+    """Trains what the cache does not hold, prints the table, writes it and the figures."""
+    from rlld.bench.studies.annotations import learning_curves
+    from rlld.bench.tables import show
+    from rlld.utils.console import OUT
+
+    settings = args.settings
+    comparison, figures = learning_curves(
+        settings,
+        counts=_counts(args.counts),
+        priors=_priors(args),
+        suggested=args.suggested,
+    )
+    OUT.print(f"figures: {', '.join(map(str, figures))}")
+    show(comparison, args.out, "annotations", figures, settings.log)
+
+
+def measure_signal(args: SignalArgs) -> None:
+    """Measures, prints the tables and writes them."""
+    from rlld.bench.studies.signal import as_dict, blocks, markdown, signal
+    from rlld.bench.tables import terminal
+    from rlld.utils.console import OUT
+    from rlld.utils.files import write_text
+    from rlld.utils.plain import json_text
+
+    steps = " ".join(map(str, args.after))
+    command = f"rlld bench signal --data {args.data} --out {args.out} --after {steps}"
+    command += f" --batches {args.batches} --repeats {args.repeats}"
+    found = signal(
+        args.data, after=args.after, batches=args.batches, repeats=args.repeats, command=command
+    )
+    for table in terminal(blocks(found)):
+        OUT.print(table, soft_wrap=False)
+    write_text(args.out / "signal.md", markdown(found))
+    write_text(args.out / "signal.json", json_text(as_dict(found), str(args.out), indent=2) + "\n")
+    OUT.print(f"written: {args.out / 'signal.md'}, {args.out / 'signal.json'}")
+
+
+def _names(joined: str | None) -> list[str] | None:
+    return None if joined is None else [name.strip() for name in joined.split(",")]
+
+
+def _counts(text: str) -> list[int]:
+    from rlld.errors import RlldError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise RlldError(f"--counts: expected numbers joined by commas, found {text!r}") from None
+
+
+def _priors(args: AnnotationsArgs) -> Priors | None:
+    from rlld.data.spec import Priors, read_spec
+    from rlld.errors import RlldError
+
+    if args.priors is None:
+        return None
+    rates = {}
+    for part in args.priors.split(","):
+        name, _, rate = part.partition("=")
+        for folder in args.data:
+            read_spec(folder).taxonomy.index(name)
+        try:
+            rates[name] = float(rate)
+        except ValueError:
+            rates[name] = -1.0
+        if not 0 <= rates[name] <= 1:
+            raise RlldError(f"--priors: expected CLASS=RATE with a rate in [0, 1], found {part!r}")
+    return Priors(visual=rates)
+
+
+def _told(paths: list[Path]) -> list[Path]:
+    from rlld.utils.console import OUT
+
+    OUT.print(f"drawn: {', '.join(map(str, paths))}")
+    return paths
+
+
+def _track(args: BenchArgs, stem: str, command: str, files: Sequence[Path]) -> None:
+    """Gives the trackers of a benchmark the files that it wrote."""
+    from rlld.tracking import Results, track_results, tracker_names
+
+    results = Results({}, tuple(files))
+    track_results(tracker_names(args.log), args.out, stem, {"command": command}, results)
+
+
+BENCHMARKS = {
+    "table 1": Verb(
+        "Table 1 of the paper: every system beside its published scores.",
+        TableArgs,
+        partial(paper_table, 1),
+    ),
+    "table 2": Verb(
+        "Table 2 of the paper: RLLD without one of its parts.", TableArgs, partial(paper_table, 2)
+    ),
+    "table 3": Verb(
+        "Table 3 of the paper: parameters trained and measured training time, relative to MMIL.",
+        FigureArgs,
+        paper_costs,
+    ),
+    **{
+        f"figure {number}": Verb(
+            f"Figure {number} of the paper: {name} without and with RLLD, {level}-level scores.",
+            FigureArgs,
+            partial(paper_figure, number),
+        )
+        for number, name, level in (
+            (2, "VALOR", "segment"),
+            (3, "CPSP", "segment"),
+            (4, "VALOR", "event"),
+            (5, "CPSP", "event"),
+        )
+    },
+    **{
+        f"figure {number}": Verb(
+            f"Figure {number} of the paper: the {score} F-score on validation over the episodes.",
+            CurveArgs,
+            partial(curves, [number]),
+        )
+        for number, score in (
+            (6, "segment-level audio"),
+            (7, "segment-level visual"),
+            (8, "segment-level Event"),
+            (9, "event-level Event"),
+            (10, "event-level audio"),
+            (11, "event-level visual"),
+        )
+    },
+    "curves": Verb(
+        "Figures 6 to 11 of the paper from the same runs, and how many labels the policy keeps.",
+        CurveArgs,
+        partial(curves, range(6, 12), keeping=True),
+    ),
+    "denoising": Verb(
+        "Compare label denoisers on equal terms: recipes x data sets x seeds.",
+        DenoisingArgs,
+        compare_denoisers,
+    ),
+    "ablation": Verb(
+        "Take a learner apart: the rows of Table 2, or the parts of the labelwise learner.",
+        AblationArgs,
+        take_apart,
+    ),
+    "annotations": Verb(
+        "Draw what annotated videos are worth: scores over how many there are, beside baselines.",
+        AnnotationsArgs,
+        worth_of_annotations,
+    ),
+    "signal": Verb(
+        "Measure what the labels of one step do to the reward, beside its noise (simulated data).",
+        SignalArgs,
+        measure_signal,
+    ),
+}
+"""The benchmarks in the order of their page; ``table1`` and ``figure6`` are words for them too."""
