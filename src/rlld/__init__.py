@@ -1,7 +1,7 @@
 """rlld: weakly-supervised audio-visual video parsing with reinforced label denoising.
 
-The Python face is small: ``load_data``, ``train``, ``load_run``, ``evaluate`` and ``parse``. They
-are imported on first use, so that ``import rlld`` costs nothing.
+The Python face is small: ``load_data``, ``train``, ``load_run``, ``evaluate``, ``denoise``,
+``suggest`` and ``parse``. They are imported on first use, so that ``import rlld`` costs nothing.
 """
 
 from __future__ import annotations
@@ -12,17 +12,28 @@ from typing import TYPE_CHECKING, Any
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
-    from rlld.api import evaluate, parse, train
+    from rlld.api import denoise, evaluate, parse, suggest, train
     from rlld.data.dataset import load_data
     from rlld.training.run_folder import load_run
 
-__all__ = ["RlldError", "evaluate", "load_data", "load_run", "parse", "train"]
+__all__ = [
+    "RlldError",
+    "denoise",
+    "evaluate",
+    "load_data",
+    "load_run",
+    "parse",
+    "suggest",
+    "train",
+]
 
 _HOMES = {
+    "denoise": "rlld.api",
     "evaluate": "rlld.api",
     "load_data": "rlld.data.dataset",
     "load_run": "rlld.training.run_folder",
     "parse": "rlld.api",
+    "suggest": "rlld.api",
     "train": "rlld.api",
 }
 

@@ -9,9 +9,11 @@ from typing import Any
 from rlld.data.dataset import DataSet, load_data
 from rlld.evaluation.scoring import Evaluation
 from rlld.evaluation.scoring import evaluate as evaluate_run
+from rlld.evaluation.suggest import Suggestions, suggest_for
 from rlld.parsing.parse import parse as parse_with
 from rlld.parsing.result import Features, Parse
 from rlld.recipes.recipe import Recipe, load_recipe
+from rlld.report.audit import LabelAudit, audit_labels
 from rlld.tracking import Tracking, tracker_names
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
@@ -83,6 +85,61 @@ def evaluate(
     return evaluate_run(loaded, split, None if data is None else Path(data), by_tags=by_tags)
 
 
+def denoise(
+    run: str | Path | Run,
+    split: str = "train",
+    data: str | Path | None = None,
+    *,
+    compute: Compute | None = None,
+) -> LabelAudit:
+    """Audits the labels of a split: which of them the denoiser of a run would remove, and why.
+
+    ``print(rlld.denoise("RUN"))`` shows what ``rlld denoise`` does, without writing anything.
+
+    Args:
+        run: A run whose denoiser learns (rlld), its folder, or ``hub:owner/name``.
+        split: ``train``, ``validation`` or ``test``.
+        data: The data-set folder; that of the training when None.
+        compute: Where to load a run that is given by name; the CPU when None.
+
+    Returns:
+        The audit: ``suspects(n)``, ``to_csv(path)``, ``report(path)``.
+
+    Raises:
+        RlldError: If the denoiser learns no keep probabilities, or the data set does not fit.
+    """
+    loaded, name = _loaded(run, compute)
+    return audit_labels(loaded, split, None if data is None else Path(data), name)
+
+
+def suggest(
+    run: str | Path | Run,
+    count: int = 25,
+    split: str = "train",
+    data: str | Path | None = None,
+    *,
+    compute: Compute | None = None,
+) -> Suggestions:
+    """Chooses videos to annotate next: those whose labels the denoiser is least sure of.
+
+    Args:
+        run: A run whose denoiser learns (rlld-labelwise), its folder, or ``hub:owner/name``.
+        count: How many; all when there are fewer.
+        split: ``train`` or ``validation``.
+        data: The data-set folder; that of the training when None.
+        compute: Where to load a run that is given by name; the CPU when None.
+
+    Returns:
+        The suggestions, the best first: ``to_csv(path)``, ``to_sheet(path)``.
+
+    Raises:
+        RlldError: If the denoiser learns no keep probabilities, the data set does not fit, or no
+            video is left to choose.
+    """
+    loaded, name = _loaded(run, compute)
+    return suggest_for(loaded, count, split, None if data is None else Path(data), name)
+
+
 def parse(
     run: str | Path | Run,
     source: str | Path | Features,
@@ -98,3 +155,10 @@ def parse(
         name: Name of the result; the file name when empty.
     """
     return parse_with(load_run(run) if isinstance(run, str | Path) else run, source, tags, name)
+
+
+def _loaded(run: str | Path | Run, compute: Compute | None) -> tuple[Run, str]:
+    """Returns a run and what the user calls it."""
+    if isinstance(run, Run):
+        return run, str(run.path)
+    return load_run(run, "cpu" if compute is None else compute.torch_device), str(run)

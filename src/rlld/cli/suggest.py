@@ -33,28 +33,19 @@ class Args:
 
 def run(args: Args) -> None:
     """Prints the suggestions with their reasons and writes them."""
-    from rlld.errors import RlldError
-    from rlld.evaluation.labels import judge, teachers
-    from rlld.evaluation.scoring import load_for
-    from rlld.evaluation.suggest import answered_fully, question_text, suggest, suggestion_text
-    from rlld.training.run_folder import load_run
+    from rlld.api import suggest
     from rlld.utils.compute import Compute
     from rlld.utils.console import OUT
-    from rlld.utils.files import write_text
     from rlld.utils.hub import PREFIX
 
-    loaded = load_run(args.run, Compute(args.device).torch_device)
-    videos = load_for(loaded, args.split, args.data).to(loaded.device)
-    known = answered_fully(videos).intersection(teachers(loaded, videos))
-    found = suggest(videos, judge(loaded, videos).keep, args.count, known)
-    if not found:
-        raise RlldError(f"{args.run}: every {args.split} video taught it; choose --split train")
-    folder = Path() if args.run.startswith(PREFIX) else loaded.path
+    compute = Compute(args.device)
+    found = suggest(args.run, args.count, args.split, args.data, compute=compute)
+    folder = Path() if args.run.startswith(PREFIX) else Path(args.run)
     out = args.out or folder / f"suggest-{args.split}.csv"
-    write_text(out, suggestion_text(found))
+    found.to_csv(out)
     for each in found:
-        OUT.print(f"{each.video}  {each.bits:.2f} bits  {each.reason}")
+        OUT.print(str(each))
     if args.answers is not None:
-        write_text(args.answers, question_text(found, videos))
+        found.to_sheet(args.answers)
         OUT.print(f"to fill in: {args.answers}")
-    OUT.print(f"{len(found)} of {len(videos)} {args.split} videos; written: {out}")
+    OUT.print(f"{len(found)} of {len(found.pool)} {args.split} videos; written: {out}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +13,12 @@ from torch import Tensor
 from rlld.data.answers import answer_text
 from rlld.data.split import Split
 from rlld.errors import RlldError
+from rlld.evaluation.labels import judge, teachers
+from rlld.evaluation.scoring import load_for
+from rlld.training.run_folder import Run
 from rlld.types import MODALITIES
+from rlld.utils.console import as_text
+from rlld.utils.files import write_text
 from rlld.utils.sheets import sheet_text
 
 HEADER = ("filename", "event_labels", "information_bits", "reason")
@@ -61,6 +67,72 @@ class Suggestion:
     def reason(self) -> str:
         """The questions that are worth most, with the probability of yes."""
         return "; ".join(map(str, self.questions[:SHOWN]))
+
+    def __str__(self) -> str:
+        return f"{self.video}  {self.bits:.2f} bits  {self.reason}"
+
+
+@dataclass(frozen=True, repr=False)
+class Suggestions:
+    """Videos to annotate, the best first; prints as a line each.
+
+    Attributes:
+        chosen: The suggestions.
+        pool: The videos that they were chosen from.
+    """
+
+    chosen: tuple[Suggestion, ...]
+    pool: Split
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __iter__(self) -> Iterator[Suggestion]:
+        return iter(self.chosen)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Writes the suggestions with their reasons, tab-separated.
+
+        Raises:
+            RlldError: If the file cannot be written.
+        """
+        write_text(Path(path), suggestion_text(self.chosen))
+
+    def to_sheet(self, path: str | Path) -> None:
+        """Writes a sheet of the open questions to fill in, for ``rlld data answers``.
+
+        Raises:
+            RlldError: If the file cannot be written.
+        """
+        write_text(Path(path), question_text(self.chosen, self.pool))
+
+    def __str__(self) -> str:
+        return as_text(map(str, self))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} suggestions of {len(self.pool)} {self.pool.name} videos>"
+
+
+def suggest_for(run: Run, count: int, split: str, data: Path | None, name: str) -> Suggestions:
+    """Chooses videos of a split whose labels the denoiser of a run doubts most.
+
+    Args:
+        run: A run whose denoiser learns keep probabilities.
+        count: How many to choose; all when there are fewer.
+        split: ``train`` or ``validation``; what is annotated and taught the run is not chosen.
+        data: The data-set folder; that of the training when None.
+        name: What the user calls the run.
+
+    Raises:
+        RlldError: If the denoiser learns none, the data set does not fit the run, or no video is
+            left to choose.
+    """
+    videos = load_for(run, split, data).to(run.device)
+    known = answered_fully(videos).intersection(teachers(run, videos))
+    found = suggest(videos, judge(run, videos).keep, count, known)
+    if not found:
+        raise RlldError(f"{name}: every {split} video taught it; choose --split train")
+    return Suggestions(tuple(found), videos)
 
 
 def doubt(keep: Tensor) -> Tensor:

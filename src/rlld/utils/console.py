@@ -6,8 +6,9 @@ would steer a terminal (escape codes, marks that turn the direction of text) is 
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -60,6 +61,17 @@ OUT = _Results(soft_wrap=True)
 
 ERR = Terminal(stderr=True, soft_wrap=True)
 """Progress and problems."""
+
+
+def as_text(parts: Iterable[Any]) -> str:
+    """Returns tables and sentences as ``OUT`` prints them into a file: without colours."""
+    out = io.StringIO()
+    plain = Terminal(
+        file=out, width=OUT.width, soft_wrap=True, force_terminal=False, color_system=None
+    )
+    for part in parts:
+        plain.print(part)
+    return out.getvalue().removesuffix("\n")
 
 
 _shown = True
