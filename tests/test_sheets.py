@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rlld
-from rlld.bench.comparison import Comparison, Row
+from rlld.bench.comparison import Comparison, MethodRow
 from rlld.bench.runs import Terms
 from rlld.bench.studies.curves import Recorded, draw
 from rlld.bench.tables import csv_text
@@ -58,8 +58,8 @@ def acting(text: str) -> list[str]:
 def test_tables_of_benchmarks_name_what_anybody_named(tmp_path):
     pair = ("0123", 0)
     rows = [
-        Row("=1+1", {"segment_type": {pair: 40.0}}, ("command",)),
-        Row("@more", {"segment_type": {pair: 30.0}}, ("command",)),
+        MethodRow("=1+1", {"segment_type": {pair: 40.0}}, ("command",)),
+        MethodRow("@more", {"segment_type": {pair: 30.0}}, ("command",)),
     ]
     made = Comparison(
         "t", tuple(rows), "=1+1", Terms(6, "last"), {"-data": "0123", "b": "4567"}, (0,), "c"

@@ -17,7 +17,7 @@ from llp_kit import AUDIO, DAMAGED, VISUAL, damaged
 from rlld import RlldError
 from rlld.data.annotations import (
     LLP_AUDIO_VERSIONS,
-    Row,
+    DenseRow,
     audio_version,
     covered,
     rasterise,
@@ -292,12 +292,12 @@ def test_not_utf8_and_missing(tmp_path: Path) -> None:
 def test_rasterise_traps(spec: DataSpec) -> None:
     """Overlaps, duplicates, zero length, reversed, foreign ids, rows apart."""
     rows = [
-        Row("a", 0.0, 1.0, "Owl", 2),
-        Row("b", 1.5, 1.5, "Crow", 3),
-        Row("a", 0.5, 1.5, "Owl", 4),
-        Row("a", 0.5, 1.5, "Owl", 5),
-        Row("b", 2.0, 0.5, "Wren", 6),
-        Row("foreign", 0.0, 2.0, "Wren", 7),
+        DenseRow("a", 0.0, 1.0, "Owl", 2),
+        DenseRow("b", 1.5, 1.5, "Crow", 3),
+        DenseRow("a", 0.5, 1.5, "Owl", 4),
+        DenseRow("a", 0.5, 1.5, "Owl", 5),
+        DenseRow("b", 2.0, 0.5, "Wren", 6),
+        DenseRow("foreign", 0.0, 2.0, "Wren", 7),
     ]
     cells = rasterise(rows, ["b", "a"], spec)
     expected = np.zeros((2, 4, 3), dtype=bool)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features.clips_kit import beep, flashes, write_test_clip
 from rlld.cli import _main
-from rlld.data.checks.comparison import Pair
+from rlld.data.checks.comparison import Compared
 from rlld.data.checks.faults import faults
 from rlld.data.checks.statistics import GROUPS, Gatherer, StreamStatistics, chosen
 from rlld.data.checks.verify import read_reference, verify
@@ -59,7 +59,7 @@ def described(videos: Videos, frames: int | None = None) -> StreamStatistics:
 
 
 def named(ours: Videos, reference: Videos) -> list[str]:
-    return [name for name, _ in faults(Pair(described(ours), described(reference)))]
+    return [name for name, _ in faults(Compared(described(ours), described(reference)))]
 
 
 def every(change: Callable[[Array], Array]) -> Callable[[Videos], Videos]:
@@ -145,7 +145,7 @@ def test_a_missing_activation_is_not_taken_for_a_transformation(halves):
 @pytest.mark.parametrize("factor", [1 / 255, 0.5, 1.3, 255.0])
 def test_the_factor_is_told(factor, halves):
     scaled = every(lambda rows: rows * factor)(halves[0])
-    ((name, text),) = faults(Pair(described(scaled), described(halves[1])))
+    ((name, text),) = faults(Compared(described(scaled), described(halves[1])))
     assert name == "scale"
     assert float(text.split("are ")[1].split(" times")[0]) == pytest.approx(factor, rel=0.05)
 
@@ -167,9 +167,9 @@ def test_a_shift_is_named(few):
     longer = {video: np.concatenate([rows, rows[:2]]) for video, rows in few.items()}
     for shift in (1, 2):
         later = {video: rows[shift : shift + SEGMENTS] for video, rows in longer.items()}
-        ((name, text),) = faults(Pair(described(later), described(few)))
+        ((name, text),) = faults(Compared(described(later), described(few)))
         assert name == "shift" and f"{shift:+d} segments" in text
-        ((name, text),) = faults(Pair(described(few), described(later)))
+        ((name, text),) = faults(Compared(described(few), described(later)))
         assert name == "shift" and f"{-shift:+d} segments" in text
 
 
@@ -191,9 +191,9 @@ def test_one_other_clip_is_named(few):
 
 def test_order_and_scale_are_certain_with_the_same_videos(few):
     permuted = FAULTY["order of dimensions"](few)
-    ((name, text),) = faults(Pair(described(permuted), described(few)))
+    ((name, text),) = faults(Compared(described(permuted), described(few)))
     assert name == "order of dimensions" and "of every row" in text
-    ((name, text),) = faults(Pair(described(every(lambda r: r * 1.02)(few)), described(few)))
+    ((name, text),) = faults(Compared(described(every(lambda r: r * 1.02)(few)), described(few)))
     assert name == "scale" and "1.02 times" in text
 
 

@@ -15,7 +15,7 @@ from rlld.metrics import scores
 from rlld.synthetic.features import drawn, statistics
 from rlld.synthetic.features.copied import copy_events, read_annotations
 from rlld.synthetic.features.labels import SplitLabels, generator
-from rlld.synthetic.features.statistics import Statistics, load_statistics
+from rlld.synthetic.features.statistics import LabelStatistics, load_statistics
 from rlld.taxonomy import LLP
 from rlld.utils.config import from_dict
 
@@ -33,18 +33,18 @@ PUBLISHED_EXTRA = (
 
 
 @pytest.fixture(scope="module")
-def known() -> Statistics:
+def known() -> LabelStatistics:
     return load_statistics()
 
 
 @pytest.fixture(scope="module")
-def evaluation(known: Statistics) -> SplitLabels:
+def evaluation(known: LabelStatistics) -> SplitLabels:
     ids = tuple(map(str, range(VIDEOS)))
     return drawn.draw_labels(known, known.evaluation, ids, generator(5))
 
 
 @pytest.fixture(scope="module")
-def train(known: Statistics) -> SplitLabels:
+def train(known: LabelStatistics) -> SplitLabels:
     ids = tuple(map(str, range(VIDEOS)))
     return drawn.draw_labels(known, known.train, ids, generator(6))
 
@@ -66,7 +66,7 @@ def test_shipped_statistics_are_those_of_the_real_files(shared_llp: Path) -> Non
 def test_statistics_of_invented_videos_by_hand(invented_llp: Path, tmp_path: Path) -> None:
     """Six validation and eight test videos; both, heard, seen and neither, by number of labels."""
     statistics.main([str(invented_llp), str(tmp_path / "made.json")])
-    made = from_dict(Statistics, json.loads((tmp_path / "made.json").read_text()), "made.json")
+    made = from_dict(LabelStatistics, json.loads((tmp_path / "made.json").read_text()), "made.json")
     assert made.train.number == (0, 3, 4, 1)
     assert made.evaluation.number == (0, 8, 4, 1, 0, 0, 0, 1)
     alone = {LLP.classes[index]: count for index, count in enumerate(made.train.alone) if count}
@@ -91,7 +91,7 @@ def test_module_makes_the_shipped_file(shared_llp: Path, tmp_path: Path) -> None
     assert (tmp_path / "made.json").read_text() == shipped
 
 
-def test_statistics_agree_with_the_published_counts(known: Statistics) -> None:
+def test_statistics_agree_with_the_published_counts(known: LabelStatistics) -> None:
     """The label counts of LLP's validation and test videos, by class."""
     # One, two and more labels; both, audio only, visual only, neither: summed over the former.
     states = np.sum(known.states, axis=1)
@@ -108,7 +108,9 @@ def test_statistics_agree_with_the_published_counts(known: Statistics) -> None:
     assert relations[0] == 1235
 
 
-def test_label_frequencies(known: Statistics, evaluation: SplitLabels, train: SplitLabels) -> None:
+def test_label_frequencies(
+    known: LabelStatistics, evaluation: SplitLabels, train: SplitLabels
+) -> None:
     for labels, counts, total in (
         (evaluation, known.evaluation, 1849),
         (train, known.train, 10000),
@@ -160,7 +162,9 @@ def test_noise_rates(evaluation: SplitLabels, train: SplitLabels) -> None:
     assert perceived[speech, :, 0].mean(0) == pytest.approx([0.979, 0.221], abs=0.03)
 
 
-def test_classes_of_a_video_avoid_each_other(known: Statistics, evaluation: SplitLabels) -> None:
+def test_classes_of_a_video_avoid_each_other(
+    known: LabelStatistics, evaluation: SplitLabels
+) -> None:
     segments, pairs = statistics.shared_time(evaluation.events)
     real = known.shared_segments / known.pairs_in_time / known.segments
     assert real == pytest.approx(0.4227, abs=1e-4)
@@ -192,12 +196,12 @@ def test_trivial_predictions_score_as_on_llp(name: str, evaluation: SplitLabels)
     assert found == pytest.approx(KNOWN[name], abs=2.5)
 
 
-def test_extra_events_never_carry_a_label(known: Statistics) -> None:
+def test_extra_events_never_carry_a_label(known: LabelStatistics) -> None:
     weak = np.zeros((500, 25), np.uint8)
     weak[:, 0] = 1
     certain = np.zeros((25, 3, 4), int)
     certain[..., 3] = 1
-    silent = statistics.Statistics(
+    silent = statistics.LabelStatistics(
         **{**vars(known), "states": tuple(map(lambda t: tuple(map(tuple, t)), certain.tolist()))}
     )
     events = drawn.draw_events(silent, weak, generator(1))

@@ -10,7 +10,7 @@ import pytest
 
 from rlld.errors import RlldError
 from rlld.features import load_extractor
-from rlld.features.weights import Published, fetch, find, is_published, weights_folder
+from rlld.features.weights import PublishedWeights, fetch, find, is_published, weights_folder
 
 CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -50,7 +50,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_missing_file_is_told_in_one_sentence(folder):
-    published = Published("net/a.pth", "https://example.org/a.pth")
+    published = PublishedWeights("net/a.pth", "https://example.org/a.pth")
     with pytest.raises(RlldError) as refused:
         find(published, "net")
     for part in (str(folder / "net/a.pth"), "rlld weights net", "https://example.org/a.pth"):
@@ -78,11 +78,11 @@ def test_the_folder_is_the_users_own_by_default(monkeypatch):
 
 
 def test_fetching_once(server, folder):
-    published = Published("net/a.pth", f"{server}/whole", DIGEST[:8])
+    published = PublishedWeights("net/a.pth", f"{server}/whole", DIGEST[:8])
     assert fetch(published) == folder / "net/a.pth"
     assert (folder / "net/a.pth").read_bytes() == CONTENT
     assert find(published, "net") == folder / "net/a.pth"
-    gone = Published("net/a.pth", f"{server}/none")
+    gone = PublishedWeights("net/a.pth", f"{server}/none")
     assert fetch(gone).read_bytes() == CONTENT
 
 
@@ -96,23 +96,23 @@ def test_fetching_once(server, folder):
 )
 def test_nothing_is_left_of_what_could_not_be_fetched(server, folder, path, digest, message):
     with pytest.raises(RlldError, match=message):
-        fetch(Published("a.pth", f"{server}/{path}", digest))
+        fetch(PublishedWeights("a.pth", f"{server}/{path}", digest))
     assert not list(folder.rglob("*.pth")) and not list(folder.rglob("*.part"))
 
 
 def test_no_network(folder):
     with pytest.raises(RlldError, match=r"cannot be fetched .* put it at"):
-        fetch(Published("a.pth", "http://127.0.0.1:9/a.pth"))
+        fetch(PublishedWeights("a.pth", "http://127.0.0.1:9/a.pth"))
 
 
 def test_published_files_are_told_from_others():
-    assert is_published(Published("a", "u", DIGEST[:8]), DIGEST)
-    assert is_published(Published("a", "u"), "whatever")
-    assert not is_published(Published("a", "u", "00000000"), DIGEST)
+    assert is_published(PublishedWeights("a", "u", DIGEST[:8]), DIGEST)
+    assert is_published(PublishedWeights("a", "u"), "whatever")
+    assert not is_published(PublishedWeights("a", "u", "00000000"), DIGEST)
 
 
 def test_a_file_is_trusted_when_it_comes_and_must_stay_the_same(server, folder, capsys):
-    published = Published("net/a.pth", f"{server}/whole", DIGEST[:8])
+    published = PublishedWeights("net/a.pth", f"{server}/whole", DIGEST[:8])
     path = fetch(published)
     assert "trusted as it came" in capsys.readouterr().err
     assert (folder / "net/a.pth.sha256").read_text() == f"{DIGEST}  a.pth\n"
@@ -123,7 +123,7 @@ def test_a_file_is_trusted_when_it_comes_and_must_stay_the_same(server, folder, 
 
 
 def test_a_file_whose_digest_is_published_needs_no_record(server, folder, capsys):
-    fetch(Published("a.pth", f"{server}/whole", DIGEST))
+    fetch(PublishedWeights("a.pth", f"{server}/whole", DIGEST))
     assert not list(folder.rglob("*.sha256"))
     assert "trusted" not in capsys.readouterr().err
 
@@ -131,17 +131,17 @@ def test_a_file_whose_digest_is_published_needs_no_record(server, folder, capsys
 @pytest.mark.parametrize("url", ["http://example.org/a.pth", "ftp://example.org/a", "file:///a"])
 def test_only_https_is_fetched(folder, url):
     with pytest.raises(RlldError, match="only https is fetched"):
-        fetch(Published("a.pth", url))
+        fetch(PublishedWeights("a.pth", url))
 
 
 def test_no_redirection_to_another_scheme_is_followed(server, folder):
     with pytest.raises(RlldError, match="redirected from http to ftp"):
-        fetch(Published("a.pth", f"{server}/elsewhere"))
+        fetch(PublishedWeights("a.pth", f"{server}/elsewhere"))
     assert not list(folder.rglob("*"))
 
 
 def test_nothing_endless_is_taken(server, folder, monkeypatch):
     monkeypatch.setattr("rlld.features.weights.LARGEST", 1000)
     with pytest.raises(RlldError, match="longer than"):
-        fetch(Published("a.pth", f"{server}/whole"))
+        fetch(PublishedWeights("a.pth", f"{server}/whole"))
     assert not list(folder.rglob("*.p*"))

@@ -24,7 +24,7 @@ from unittest.mock import patch
 import torch
 
 from rlld.data.dataset import load_data
-from rlld.recipe import load_recipe, recipe_names
+from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.training import loop
 from rlld.training.run_folder import load_run
 from rlld.utils.compute import Compute

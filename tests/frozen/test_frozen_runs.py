@@ -16,7 +16,7 @@ import torch
 
 import rlld
 from rlld.data.dataset import load_data
-from rlld.recipe import recipe_names
+from rlld.recipes.recipe import recipe_names
 from rlld.training.run_folder import load_denoiser, load_run
 
 BEFORE: dict[str, Any] = json.loads(freeze.NUMBERS.read_text())

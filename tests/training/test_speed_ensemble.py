@@ -10,7 +10,7 @@ from rlld.networks.base import Network
 from rlld.recipes.recipe import load_recipe
 from rlld.training.predict import even_batch, predict_split
 from rlld.training.speed.ensemble import predict_stack, stack_rows, stacked_call, stacked_optimizer
-from rlld.training.step import TaskStep, lesson_of
+from rlld.training.step import NetworkStep, lesson_of
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute
@@ -137,7 +137,7 @@ def test_stacked_trials_are_the_trials_one_by_one(tiny_data, lesson):
     found = []
     for compute in (ALONE, TOGETHER):
         taught = teacher if lesson else None
-        task = TaskStep(network, alone.objective, alone.optimizer, compute, taught)
+        task = NetworkStep(network, alone.objective, alone.optimizer, compute, taught)
         chance = torch.get_rng_state()
         found.append(task.trials(batch, choices, alone.selection.split))
         assert torch.equal(torch.get_rng_state(), chance)

@@ -14,7 +14,7 @@ from rlld.errors import RlldError
 from rlld.objectives._bce import clamped_bce
 from rlld.recipes.recipe import load_recipe
 from rlld.training.monitor import FiniteWatch, NotFiniteError
-from rlld.training.step import TaskStep
+from rlld.training.step import NetworkStep
 from rlld.training.trainer import Trainer
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute
@@ -41,7 +41,7 @@ def test_a_trial_leaves_no_trace_and_is_the_step_that_the_loop_takes(tiny_data, 
     steps = trained.steps()
     for _ in range(done):
         next(steps)
-    task = TaskStep(trained.network.train(), trained.objective, trained.optimizer, COMPUTE)
+    task = NetworkStep(trained.network.train(), trained.objective, trained.optimizer, COMPUTE)
     batch = trained.train.batch(torch.arange(9))
     labels = ModalityLabels(batch.labels, batch.labels * 0, batch.labels)
     before = everything(trained)

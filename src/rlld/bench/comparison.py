@@ -20,7 +20,7 @@ HEADLINES = ("segment_type", "event_type")
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """A method and its runs.
 
     Attributes:
@@ -62,16 +62,16 @@ class Comparison:
     """
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[MethodRow, ...]
     baseline: str
     terms: Terms
     data: dict[str, str]
     seeds: tuple[int, ...]
     command: str
     notes: tuple[str, ...] = ()
-    published: dict[str, Published] = field(default_factory=dict)
+    published: dict[str, PublishedScores] = field(default_factory=dict)
 
-    def difference(self, row: Row, measure: str) -> Estimate | None:
+    def difference(self, row: MethodRow, measure: str) -> Estimate | None:
         """Returns row minus baseline over the pairs that both have; None for the baseline."""
         base = next((each for each in self.rows if each.method == self.baseline), None)
         if base is None or row is base:
@@ -96,7 +96,7 @@ class Comparison:
             "rows": [self._row(row) for row in self.rows],
         }
 
-    def _row(self, row: Row) -> dict[str, Any]:
+    def _row(self, row: MethodRow) -> dict[str, Any]:
         published = self.published.get(row.method)
         measures = {}
         for name in row.values:
@@ -120,7 +120,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedScores:
     """Published scores on LLP.
 
     Attributes:
@@ -134,11 +134,11 @@ class Published:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def published_scores() -> dict[str, Published]:
+def published_scores() -> dict[str, PublishedScores]:
     """Returns published scores on LLP by recipe."""
     known = read_yaml(Path(__file__).with_name("published.yaml"))
     return {
-        name: Published(
+        name: PublishedScores(
             entry["source"],
             dict(zip(NAMES, entry["scores"], strict=True)),
             entry.get("errors", {}),
@@ -147,7 +147,7 @@ def published_scores() -> dict[str, Published]:
     }
 
 
-def rows_of(outcomes: Iterable[Result | Failure]) -> list[Row]:
+def rows_of(outcomes: Iterable[Result | Failure]) -> list[MethodRow]:
     """Gathers runs by method, in the order in which methods appear."""
     grouped: dict[str, list[Result | Failure]] = {}
     for outcome in outcomes:
@@ -155,7 +155,9 @@ def rows_of(outcomes: Iterable[Result | Failure]) -> list[Row]:
     return [_row_of(method, group) for method, group in grouped.items()]
 
 
-def tags_row(title: str, scores: Mapping[str, Mapping[str, float]], seeds: Sequence[int]) -> Row:
+def tags_row(
+    title: str, scores: Mapping[str, Mapping[str, float]], seeds: Sequence[int]
+) -> MethodRow:
     """Returns the row of a method that trains nothing, so that every seed shares its scores.
 
     Args:
@@ -167,10 +169,10 @@ def tags_row(title: str, scores: Mapping[str, Mapping[str, float]], seeds: Seque
         name: {(data, seed): found[name] for data, found in scores.items() for seed in seeds}
         for name in NAMES
     }
-    return Row(title, values)
+    return MethodRow(title, values)
 
 
-def _row_of(method: str, group: Sequence[Result | Failure]) -> Row:
+def _row_of(method: str, group: Sequence[Result | Failure]) -> MethodRow:
     values: dict[str, dict[Pair, float]] = {}
     for outcome in group:
         if isinstance(outcome, Failure):
@@ -179,7 +181,7 @@ def _row_of(method: str, group: Sequence[Result | Failure]) -> Row:
         for name, value in {**outcome.scores, **_denoising(outcome)}.items():
             values.setdefault(name, {})[pair] = value
     failures = tuple(outcome.reason for outcome in group if isinstance(outcome, Failure))
-    return Row(method, values, tuple(outcome.job.command for outcome in group), failures)
+    return MethodRow(method, values, tuple(outcome.job.command for outcome in group), failures)
 
 
 def _denoising(result: Result) -> dict[str, float]:

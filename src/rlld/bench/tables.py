@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, Published, Row
+from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, MethodRow, PublishedScores
 from rlld.bench.statistics import Estimate
 from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES
@@ -277,7 +277,7 @@ def _published(comparison: Comparison) -> Block:
     return Block("Published on LLP with its standard features", heads, rows)
 
 
-def _known(comparison: Comparison) -> dict[str, Published]:
+def _known(comparison: Comparison) -> dict[str, PublishedScores]:
     return {
         row.method: comparison.published[row.method]
         for row in comparison.rows
@@ -285,13 +285,13 @@ def _known(comparison: Comparison) -> dict[str, Published]:
     }
 
 
-def _printed(known: Published | None, measure: str) -> str:
+def _printed(known: PublishedScores | None, measure: str) -> str:
     if known is None:
         return NOTHING
     return f"{known.scores[measure]:.1f}" + (WRONG if measure in known.errors else "")
 
 
-def _mean(row: Row, measure: str) -> str:
+def _mean(row: MethodRow, measure: str) -> str:
     found = row.estimate(measure)
     return f"{found.mean:.1f}" if found else NOTHING
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 if TYPE_CHECKING:
-    from rlld.features.weights import Published
+    from rlld.features.weights import PublishedWeights
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def run(args: Args) -> None:
             OUT.print(f"  {name}: {_line(published)}")
 
 
-def _line(published: Published) -> str:
+def _line(published: PublishedWeights) -> str:
     from rlld.features.weights import is_published, weights_folder
     from rlld.utils.files import sha256
 

@@ -49,7 +49,7 @@ LLP_AUDIO_VERSIONS = {
 
 
 @dataclass(frozen=True)
-class WeakLabels:
+class WeakAnnotations:
     """Weak labels of a split, in file order.
 
     Attributes:
@@ -61,7 +61,7 @@ class WeakLabels:
     labels: NDArray[np.uint8]
 
 
-class Row(NamedTuple):
+class DenseRow(NamedTuple):
     """One row of a dense file.
 
     Attributes:
@@ -79,7 +79,7 @@ class Row(NamedTuple):
     line: int
 
 
-def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakLabels:
+def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakAnnotations:
     """Reads a weak annotation file.
 
     Args:
@@ -117,12 +117,12 @@ def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakLa
     matrix = np.zeros((len(labels), len(taxonomy)), dtype=np.uint8)
     for position, found in enumerate(labels):
         matrix[position, found] = 1
-    return WeakLabels(tuple(lines), matrix)
+    return WeakAnnotations(tuple(lines), matrix)
 
 
 def read_dense(
     path: Path, taxonomy: Taxonomy, duration: float | None = None, report: Report = strict
-) -> list[Row]:
+) -> list[DenseRow]:
     """Reads a dense annotation file.
 
     Args:
@@ -141,7 +141,7 @@ def read_dense(
     """
     classes = frozenset(taxonomy.classes)
     limit = math.inf if duration is None else duration
-    rows: list[Row] = []
+    rows: list[DenseRow] = []
     for line, (video, start, end, label) in _rows(path, DENSE_HEADER, report):
         if label not in classes:
             report(_unknown_class(path, line, label, taxonomy))
@@ -163,11 +163,11 @@ def read_dense(
             what = "zero length" if offset == onset else "its offset before its onset"
             text = f"{label} of '{video}' has {what} ({start} to {end} s) and marks nothing"
             report(Problem(path, line, "warning", text))
-        rows.append(Row(video, onset, offset, label, line))
+        rows.append(DenseRow(video, onset, offset, label, line))
     return rows
 
 
-def rasterise(rows: Iterable[Row], ids: Sequence[str], spec: DataSpec) -> NDArray[np.bool_]:
+def rasterise(rows: Iterable[DenseRow], ids: Sequence[str], spec: DataSpec) -> NDArray[np.bool_]:
     """Paints dense rows on segments.
 
     A segment is active when a row covers at least half of it. For times that are whole multiples

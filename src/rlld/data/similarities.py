@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlld.data.annotations import WeakLabels, read_weak
+from rlld.data.annotations import WeakAnnotations, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.published import FeatureFinder
 from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
@@ -117,7 +117,7 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
     return scores
 
 
-def check_scores(path: Path, spec: DataSpec, weak: WeakLabels) -> list[str]:
+def check_scores(path: Path, spec: DataSpec, weak: WeakAnnotations) -> list[str]:
     """Reads a whole file of scores and says what is wrong with it.
 
     Args:
@@ -152,7 +152,7 @@ def check_scores(path: Path, spec: DataSpec, weak: WeakLabels) -> list[str]:
     return problems + verify_store(store)
 
 
-def _widths(name: str, spec: DataSpec, weak: WeakLabels) -> list[tuple[str, int, float]]:
+def _widths(name: str, spec: DataSpec, weak: WeakAnnotations) -> list[tuple[str, int, float]]:
     """Returns the tensors of a set with their least and largest number of prompts."""
     classes = len(spec.classes)
     if name != "combinations":

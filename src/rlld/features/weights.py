@@ -31,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedWeights:
     """A published file of weights.
 
     Attributes:
@@ -52,7 +52,7 @@ def weights_folder() -> Path:
     return Path(named).expanduser() if named else Path.home() / ".cache" / "rlld" / "weights"
 
 
-def find(published: Published, extractor: str) -> Path:
+def find(published: PublishedWeights, extractor: str) -> Path:
     """Returns a file of weights of this machine; nothing is fetched.
 
     Args:
@@ -85,7 +85,7 @@ class _SameScheme(HTTPRedirectHandler):
         return super().redirect_request(req, *rest)
 
 
-def fetch(published: Published) -> Path:
+def fetch(published: PublishedWeights) -> Path:
     """Downloads a file of weights unless it is there, and checks it.
 
     Raises:
@@ -130,12 +130,12 @@ def fetch(published: Published) -> Path:
     return path
 
 
-def is_published(published: Published, digest: str) -> bool:
+def is_published(published: PublishedWeights, digest: str) -> bool:
     """Says whether a file with this SHA-256 is the published one, as far as that is known."""
     return digest.startswith(published.digest)
 
 
-def _check(published: Published, found: str) -> None:
+def _check(published: PublishedWeights, found: str) -> None:
     if not is_published(published, found):
         raise RlldError(
             f"{published.url}: the SHA-256 of what came begins with {found[:8]}, that of the "

@@ -39,7 +39,7 @@ class Grouping(nn.Module):
         segments: int | None = None,
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(width, heads, drop_path) for _ in range(depth))
+        self.blocks = nn.ModuleList(GroupingBlock(width, heads, drop_path) for _ in range(depth))
         # As released, this one is hard where the other one is soft, and the other way round.
         self.han_encoder = (
             None if segments is None else _GroupingBlock(width, segments, heads, not hard)
@@ -73,7 +73,7 @@ class Grouping(nn.Module):
         return groups, shown, rows
 
 
-class _Block(nn.Module):
+class GroupingBlock(nn.Module):
     """A pre-norm block of a vision transformer."""
 
     def __init__(self, width: int, heads: int, drop_path: float) -> None:

@@ -148,8 +148,8 @@ class Capture(nn.Module):
         first = FeedForward(config)
         self.msa = nn.ModuleList(_Scale(config, first) for _ in range(config.levels))
         dilations = [2**level for level in range(config.levels)]
-        self.vnetwork = nn.ModuleList(_Convolution(config, each) for each in dilations)
-        self.anetwork = nn.ModuleList(_Convolution(config, each) for each in dilations)
+        self.vnetwork = nn.ModuleList(_TimeConvolution(config, each) for each in dilations)
+        self.anetwork = nn.ModuleList(_TimeConvolution(config, each) for each in dilations)
 
     def forward(self, audio: Tensor, visual: Tensor, cross: bool = True) -> tuple[Tensor, Tensor]:
         """Returns what all levels wrote, audio and visual, each (B, T, levels, hidden)."""
@@ -298,7 +298,7 @@ class FeedForward(nn.Module):
         return out
 
 
-class _Convolution(nn.Module):
+class _TimeConvolution(nn.Module):
     """A dilated convolution over time, a linear layer, and what came in added to it."""
 
     def __init__(self, config: Config, dilation: int) -> None:

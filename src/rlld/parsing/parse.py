@@ -24,7 +24,7 @@ ABSENT = ("no usable sound, so no audible events", "no usable picture, so no vis
 """Notes on a modality without features, by modality index."""
 
 
-class Run(Protocol):
+class TrainedRun(Protocol):
     """What is needed of ``rlld.training.run_folder.Run``."""
 
     @property
@@ -40,7 +40,7 @@ class Run(Protocol):
 
 
 def parse(
-    run: Run,
+    run: TrainedRun,
     source: Path | str | Features,
     tags: Sequence[str] | None = None,
     name: str = "",
@@ -71,7 +71,7 @@ def parse(
     return parse_source(run, open_clip(Path(source), run.spec, name, tracks), tags)
 
 
-def parse_source(run: Run, source: Source, tags: Sequence[str] | None = None) -> Parse:
+def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = None) -> Parse:
     """Parses features that arrive in chunks, in memory that does not grow with them.
 
     Args:
@@ -121,7 +121,7 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
     return spec.taxonomy.indices(tags)
 
 
-def _evidence(run: Run, source: Source) -> tuple[Evidence, list[int]]:
+def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
     """Returns the evidence and the modalities whose features are zero throughout."""
 
     def predicted(streams: Mapping[str, Tensor]) -> Prediction:
@@ -190,7 +190,7 @@ def _nested(values: Tensor) -> Any:
     return convert(values.numpy())
 
 
-def _describe(run: Run) -> str:
+def _describe(run: TrainedRun) -> str:
     recipe, name = getattr(run, "recipe", None), getattr(run, "name", None)
     parts = [name] if name else []
     if recipe is not None:

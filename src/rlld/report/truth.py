@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rlld.data.annotations import Row, read_dense
+from rlld.data.annotations import DenseRow, read_dense
 from rlld.data.spec import DataSpec, annotation_file
 from rlld.errors import RlldError
 from rlld.parsing.result import Event
@@ -71,7 +71,7 @@ def overlap(first: list[Interval], second: list[Interval]) -> list[Interval]:
     return sorted(common)
 
 
-def _rows(folder: Path, names: tuple[str, str], spec: DataSpec) -> list[Row]:
+def _rows(folder: Path, names: tuple[str, str], spec: DataSpec) -> list[DenseRow]:
     required, optional = names
     rows = read_dense(annotation_file(folder, required), spec.taxonomy)
     if optional and (file := annotation_file(folder, optional)).is_file():

@@ -50,7 +50,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class TaskStep:
+class NetworkStep:
     """What one step needs; see ``rlld.denoisers.base.TaskStep``.
 
     Attributes:

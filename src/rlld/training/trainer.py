@@ -24,7 +24,7 @@ from rlld.training.optimizer import build_optimizer
 from rlld.training.order import draw_annotated, round_batches
 from rlld.training.predict import predict_split
 from rlld.training.speed.cuda_graphs import Captured
-from rlld.training.step import TaskStep, lesson_of
+from rlld.training.step import NetworkStep, lesson_of
 from rlld.training.validation import KeptParts, Validation, partition, possible
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute, make_recordable, require_seed, set_rate
@@ -308,7 +308,7 @@ class Trainer:
         lesson = None
         if annotated and self.reward is not None:
             lesson = lesson_of(self.recipe.supervision, self.reward.split, *annotated)
-        task = TaskStep(network, self.objective, self.optimizer, self.compute, lesson)
+        task = NetworkStep(network, self.objective, self.optimizer, self.compute, lesson)
         self.denoiser.before_step(task)
         with self.compute.autocast():
             seen, prediction = self._look(batch)

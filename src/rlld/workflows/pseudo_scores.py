@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.data.annotations import WeakLabels, read_weak
+from rlld.data.annotations import WeakAnnotations, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.similarities import ScoreSpec, combinations, scores_path
 from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
@@ -140,7 +140,7 @@ def _write(
     path: Path,
     split: str,
     provenance: str,
-    weak: WeakLabels,
+    weak: WeakAnnotations,
     scorer: ClassScorer | CombinationScorer,
     embedded: Path,
 ) -> None:
@@ -267,7 +267,7 @@ def _once(texts: Iterator[str]) -> list[str]:
 
 
 def _scorer(
-    method: Teacher, spec: DataSpec, labels: Sequence[WeakLabels], where: Where
+    method: Teacher, spec: DataSpec, labels: Sequence[WeakAnnotations], where: Where
 ) -> ClassScorer | CombinationScorer:
     configs = extractor_configs(method.features)
 

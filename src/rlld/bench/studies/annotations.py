@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from rlld.bench.comparison import Comparison, Row, rows_of
+from rlld.bench.comparison import Comparison, MethodRow, rows_of
 from rlld.bench.runs import Failure, Job, Result, Terms, common_terms, plan, run_all
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import Settings, compared
@@ -184,7 +184,7 @@ def _chosen(job: Job, runs: Path, known: tuple[str, ...], count: int) -> tuple[s
     return (*known, *(s.video for s in suggest(videos, keep, count - len(known), known)))
 
 
-def _figures(rows: Sequence[Row], out: Path) -> list[Path]:
+def _figures(rows: Sequence[MethodRow], out: Path) -> list[Path]:
     paths = []
     for measure, label in FIGURES.items():
         series = {}
@@ -199,7 +199,7 @@ def _figures(rows: Sequence[Row], out: Path) -> list[Path]:
     return paths
 
 
-def _curve(line: str, rows: Sequence[Row], measure: str) -> Curve | None:
+def _curve(line: str, rows: Sequence[MethodRow], measure: str) -> Curve | None:
     points: dict[int, Estimate] = {}
     for row in rows:
         point, found = Point.of(row.method), row.estimate(measure)
@@ -214,6 +214,6 @@ def _curve(line: str, rows: Sequence[Row], measure: str) -> Curve | None:
     return Curve(order, [e.mean for e in at], [e.low for e in at], [e.high for e in at])
 
 
-def _place(row: Row) -> tuple[int, int]:
+def _place(row: MethodRow) -> tuple[int, int]:
     point = Point.of(row.method)
     return LINES.index(point.line), point.videos

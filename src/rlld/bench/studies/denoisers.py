@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rlld.bench.comparison import Comparison, Row, published_scores, rows_of, tags_row
+from rlld.bench.comparison import Comparison, MethodRow, published_scores, rows_of, tags_row
 from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import Terms, common_terms, plan, run_all
 from rlld.data.dataset import load_data
@@ -123,7 +123,7 @@ def denoising(
 
 def trained(
     methods: Mapping[str, tuple[str, Mapping[str, Any]]], settings: Settings, terms: Terms
-) -> list[Row]:
+) -> list[MethodRow]:
     """Trains methods on every data set by every seed.
 
     Args:
@@ -140,7 +140,7 @@ def trained(
 
 def compared(
     title: str,
-    rows: Iterable[Row],
+    rows: Iterable[MethodRow],
     settings: Settings,
     terms: Terms,
     *,
@@ -189,6 +189,6 @@ def chosen_recipes(
     return names, notes
 
 
-def _tags(folders: Sequence[Path], seeds: Sequence[int]) -> Row:
+def _tags(folders: Sequence[Path], seeds: Sequence[int]) -> MethodRow:
     found = {dataset_fingerprint(f): bare_tags(load_data(f).test).as_dict() for f in folders}
     return tags_row(BARE_TAGS, found, seeds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rlld.bench.comparison import HEADLINES, Comparison, Row
+from rlld.bench.comparison import HEADLINES, Comparison, MethodRow
 from rlld.bench.runs import Terms, common_terms
 from rlld.bench.studies.denoisers import SELECTION, Settings, chosen_recipes, compared, trained
 from rlld.errors import RlldError, nearest
@@ -191,7 +191,7 @@ def draw_table(comparison: Comparison, stem: Path) -> list[Path]:
     return score_dots(stem, [row.method for row in comparison.rows], panels, comparison.title)
 
 
-def _mark(comparison: Comparison, row: Row, name: str) -> Mark:
+def _mark(comparison: Comparison, row: MethodRow, name: str) -> Mark:
     known, found = comparison.published.get(row.method), row.estimate(name)
     printed = known.scores[name] if known else None
     if found is None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.annotations import (
-    Row,
-    WeakLabels,
+    DenseRow,
+    WeakAnnotations,
     audio_version,
     rasterise,
     read_dense,
@@ -168,14 +168,14 @@ class _Checker:
     def _add(self, path: Path, line: int, grade: Grade, text: str) -> None:
         self.problems.append(Problem(path, line, grade, text))
 
-    def _weak(self, file: str) -> WeakLabels:
+    def _weak(self, file: str) -> WeakAnnotations:
         path = annotation_file(self.annotations, file)
         if path.is_file():
             return read_weak(path, self.spec.taxonomy, self.problems.append)
         self._add(path, 0, "error", self._missing(file))
-        return WeakLabels((), np.zeros((0, len(self.spec.classes)), dtype=np.uint8))
+        return WeakAnnotations((), np.zeros((0, len(self.spec.classes)), dtype=np.uint8))
 
-    def _shared_videos(self, weak: dict[str, WeakLabels]) -> None:
+    def _shared_videos(self, weak: dict[str, WeakAnnotations]) -> None:
         seen: dict[str, str] = {}
         for split, labels in weak.items():
             path = annotation_file(self.annotations, weak_files(self.spec)[split])
@@ -185,7 +185,7 @@ class _Checker:
                     self._add(path, 0, "warning", text)
                 seen.setdefault(video, split)
 
-    def _dense(self, weak: dict[str, WeakLabels]) -> dict[str, list[Row]]:
+    def _dense(self, weak: dict[str, WeakAnnotations]) -> dict[str, list[DenseRow]]:
         """Reads every dense file once, and checks it against the videos it serves."""
         videos: dict[str, set[str]] = defaultdict(set)
         for split, labels in weak.items():
@@ -214,7 +214,9 @@ class _Checker:
             f"{FILE_NAME} if there is none"
         )
 
-    def _answers(self, weak: dict[str, WeakLabels], dense: dict[str, list[Row]]) -> dict[str, int]:
+    def _answers(
+        self, weak: dict[str, WeakAnnotations], dense: dict[str, list[DenseRow]]
+    ) -> dict[str, int]:
         """Checks the bare answers; returns how many are used by split."""
         file = self.spec.annotations.answers
         if not file:
@@ -273,7 +275,7 @@ class _Checker:
             self._add(path, 0, "error", text)
         return True
 
-    def _scores(self, weak: dict[str, WeakLabels]) -> int:
+    def _scores(self, weak: dict[str, WeakAnnotations]) -> int:
         """Verifies the files of scores; returns how many there are."""
         files = scores_files(self.folder)
         for path in files:
@@ -301,7 +303,7 @@ def _unused(answer: Answer, split: str, tags: Container[tuple[str, str]]) -> str
     return ""
 
 
-def _foreign(rows: Sequence[Row], known: set[str]) -> Iterator[tuple[int, Grade, str]]:
+def _foreign(rows: Sequence[DenseRow], known: set[str]) -> Iterator[tuple[int, Grade, str]]:
     """Yields the videos that no split knows, at their first rows."""
     lines: dict[str, list[int]] = defaultdict(list)
     for row in rows:
@@ -319,9 +321,9 @@ def _foreign(rows: Sequence[Row], known: set[str]) -> Iterator[tuple[int, Grade,
         yield found[0], "warning", text
 
 
-def _repeated(rows: Sequence[Row]) -> Iterator[tuple[int, Grade, str]]:
+def _repeated(rows: Sequence[DenseRow]) -> Iterator[tuple[int, Grade, str]]:
     """Yields rows that are merged with others, and videos whose rows are not together."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[DenseRow]] = defaultdict(list)
     for row in rows:
         if row.onset < row.offset:
             groups[row.id, row.label].append(row)
@@ -344,7 +346,7 @@ def _repeated(rows: Sequence[Row]) -> Iterator[tuple[int, Grade, str]]:
 
 
 def _counts(
-    split: str, weak: WeakLabels, files: Sequence[Sequence[Row]], spec: DataSpec
+    split: str, weak: WeakAnnotations, files: Sequence[Sequence[DenseRow]], spec: DataSpec
 ) -> SplitCounts:
     per_class = tuple(int(count) for count in weak.labels.sum(axis=0, dtype=np.int64))
     basic = (split, len(weak.ids), sum(per_class), per_class)

@@ -63,7 +63,7 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Pair:
+class Compared:
     """Statistics to be judged, and those they should equal.
 
     Attributes:

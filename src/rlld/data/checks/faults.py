@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rlld.data.checks.comparison import Likeness, Pair
+from rlld.data.checks.comparison import Compared, Likeness
 from rlld.data.checks.statistics import StreamStatistics
 
 SAME = 0.999
@@ -46,11 +46,11 @@ class Fault:
 
     name: str
     kind: Kind
-    found: Callable[[Pair], bool]
-    text: Callable[[Pair], str]
+    found: Callable[[Compared], bool]
+    text: Callable[[Compared], str]
 
 
-def faults(pair: Pair) -> list[tuple[str, str]]:
+def faults(pair: Compared) -> list[tuple[str, str]]:
     """Returns the name and a description of what is wrong; empty when all agrees."""
     if layout := _found(pair, "layout"):
         return layout
@@ -68,7 +68,7 @@ def faults(pair: Pair) -> list[tuple[str, str]]:
     return [*values, *_found(pair, "rows"), *same]
 
 
-def _found(pair: Pair, kind: Kind) -> list[tuple[str, str]]:
+def _found(pair: Compared, kind: Kind) -> list[tuple[str, str]]:
     return [
         (fault.name, fault.text(pair))
         for fault in FAULTS
@@ -96,29 +96,29 @@ def _unsigned(of: StreamStatistics) -> bool:
     return of.value("negatives") < 1e-6
 
 
-def _rectified(pair: Pair) -> bool:
+def _rectified(pair: Compared) -> bool:
     """Says whether ours agree when their negative values are made zero."""
     return pair.distance("positive_means", "dimension_means")[2]
 
 
-def _unrectified(pair: Pair) -> bool:
+def _unrectified(pair: Compared) -> bool:
     return pair.distance("dimension_means", "positive_means")[2]
 
 
-def _permuted(pair: Pair) -> bool:
+def _permuted(pair: Compared) -> bool:
     if pair.likeness is not None and pair.likeness.sorted > SAME:
         return pair.likeness.typical < ALIKE
     return not pair.agree() and pair.agree(ordered=False) and pair.enough
 
 
-def _scaled(pair: Pair) -> bool:
+def _scaled(pair: Compared) -> bool:
     if pair.likeness is not None and pair.likeness.whole > SAME:
         return abs(pair.likeness.ratio - 1) > 0.01
     size = pair.reference.value("norm_mean")
     return pair.differs("norm_mean", 0.03 * size) and pair.agree(scale=pair.scale)
 
 
-def _factor(pair: Pair) -> float:
+def _factor(pair: Compared) -> float:
     like = pair.likeness
     return like.ratio if like is not None and like.whole > SAME else pair.scale
 
@@ -130,17 +130,17 @@ def _rows_per_video(of: StreamStatistics) -> str:
     return f"{low * of.frames} ({low} segments of {of.frames})"
 
 
-def _lengths_differ(pair: Pair) -> bool:
+def _lengths_differ(pair: Compared) -> bool:
     ours, theirs = pair.ours.segments, pair.reference.segments
     return ours[0] == ours[1] and theirs[0] == theirs[1] and ours != theirs
 
 
-def _shares(pair: Pair, name: str) -> str:
+def _shares(pair: Compared, name: str) -> str:
     ours, theirs = pair.ours.value(name), pair.reference.value(name)
     return f"{ours:.1%} here, {theirs:.1%} in the reference"
 
 
-def _agrees(pair: Pair) -> bool:
+def _agrees(pair: Compared) -> bool:
     return pair.agree() if pair.enough else True
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.annotations import YOUTUBE_ID
-from rlld.data.checks.comparison import Likeness, Pair
+from rlld.data.checks.comparison import Compared, Likeness
 from rlld.data.checks.faults import faults
 from rlld.data.checks.statistics import Gatherer, StreamStatistics, chosen, statistics_from
 from rlld.data.dataset import weak_files
@@ -38,7 +38,7 @@ WHOLE_ID = re.compile(r".{11}_[\d.]+_[\d.]+")
 
 
 @dataclass(frozen=True)
-class Statistics:
+class FeatureStatistics:
     """Statistics of features, as they stand in a reference file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StreamVerdict:
     """What a comparison of one stream says.
 
     Attributes:
@@ -76,9 +76,9 @@ class Verification:
         settings: Recorded settings that differ from those of the reference.
     """
 
-    found: Statistics
+    found: FeatureStatistics
     problems: tuple[str, ...]
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, StreamVerdict] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
 
     @property
@@ -110,7 +110,7 @@ def verify(path: Path, reference: Path | None = None, write: Path | None = None)
         gathered = _gather(features, name, stream, frozenset(samples), problems)
         if gathered is not None:
             streams[name] = gathered
-    found = Statistics(str(path), features.made_by, streams)
+    found = FeatureStatistics(str(path), features.made_by, streams)
     if write is not None:
         if problems:
             raise RlldError(
@@ -125,7 +125,7 @@ def verify(path: Path, reference: Path | None = None, write: Path | None = None)
     return Verification(found, tuple(problems), verdicts, settings)
 
 
-def read_reference(path: Path) -> Statistics:
+def read_reference(path: Path) -> FeatureStatistics:
     """Reads a reference.
 
     Raises:
@@ -142,14 +142,14 @@ def read_reference(path: Path) -> Statistics:
         ) from None
     if version != FORMAT:
         raise RlldError(f"{path}: format {version}, this rlld reads {FORMAT}; write it anew")
-    return Statistics(
+    return FeatureStatistics(
         str(source),
         dict(made_by),
         {name: statistics_from(s, f"{path}: stream {name!r}") for name, s in streams.items()},
     )
 
 
-def reference_text(statistics: Statistics) -> str:
+def reference_text(statistics: FeatureStatistics) -> str:
     """Returns the text of a reference."""
     content = {
         "rlld_statistics": FORMAT,
@@ -160,14 +160,14 @@ def reference_text(statistics: Statistics) -> str:
     return json_text(content, statistics.source) + "\n"
 
 
-def _verdict(name: str, found: Statistics, wanted: Statistics) -> Verdict:
+def _verdict(name: str, found: FeatureStatistics, wanted: FeatureStatistics) -> StreamVerdict:
     if name not in found.streams:
-        return Verdict((("missing", "the reference has this stream, these features do not"),))
+        return StreamVerdict((("missing", "the reference has this stream, these features do not"),))
     if name not in wanted.streams:
-        return Verdict((("unknown", "the reference has no such stream"),))
-    pair = Pair(found.streams[name], wanted.streams[name])
+        return StreamVerdict((("unknown", "the reference has no such stream"),))
+    pair = Compared(found.streams[name], wanted.streams[name])
     likeness = pair.likeness if pair.ours.dim == pair.reference.dim else None
-    return Verdict(tuple(faults(pair)), likeness)
+    return StreamVerdict(tuple(faults(pair)), likeness)
 
 
 def _settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:

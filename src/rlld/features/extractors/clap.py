@@ -18,7 +18,7 @@ from rlld.features.extractors import _clap_audio as clap_audio
 from rlld.features.extractors._clap_weights import description, renamed
 from rlld.features.extractors._language import ROBERTA_WORDS, Language, load_tokenizer
 from rlld.features.extractors._towers import load_whole, parts, read_config, read_state
-from rlld.features.weights import Published, find
+from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Sound
 from rlld.utils.config import require_positive
 from rlld.utils.extras import optional
@@ -63,18 +63,20 @@ class Config(base.Config):
     def __post_init__(self) -> None:
         require_positive("extractor 'clap': ", self, "batch")
 
-    def model_files(self) -> tuple[Published, ...]:
+    def model_files(self) -> tuple[PublishedWeights, ...]:
         """Returns the files that sound needs, the weights last."""
         if self.weights.endswith(".pt"):
-            return (Published(self.weights, CHECKPOINTS.format(file=self.weights)),)
+            return (PublishedWeights(self.weights, CHECKPOINTS.format(file=self.weights)),)
         return tuple(
-            Published(f"{self.weights}/{file}", MODELS.format(model=self.weights, file=file))
+            PublishedWeights(f"{self.weights}/{file}", MODELS.format(model=self.weights, file=file))
             for file in ("config.json", "model.safetensors")
         )
 
-    def files(self) -> tuple[Published, ...]:
+    def files(self) -> tuple[PublishedWeights, ...]:
         """Returns all files; prompts need the last two, sound does not."""
-        words = (Published(f"roberta-base/{file}", ROBERTA.format(file=file)) for file in WORDS)
+        words = (
+            PublishedWeights(f"roberta-base/{file}", ROBERTA.format(file=file)) for file in WORDS
+        )
         return (*self.model_files(), *words)
 
     def language(self, device: torch.device) -> Language:

@@ -19,7 +19,7 @@ from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._language import CLIP_WORDS, Language, load_tokenizer
 from rlld.features.extractors._towers import load_whole, parts, read_config, read_state
-from rlld.features.weights import Published, find
+from rlld.features.weights import PublishedWeights, find
 from rlld.media.sampling import frame_indices
 from rlld.media.views import CHUNK, Chunk, Pictures
 from rlld.utils.config import require_positive
@@ -75,11 +75,11 @@ class Config(base.Config):
             )
         require_positive("extractor 'clip': ", self, "batch")
 
-    def files(self) -> tuple[Published, ...]:
+    def files(self) -> tuple[PublishedWeights, ...]:
         """Returns the files of the model; prompts need the last two, pictures do not."""
         names = ("config.json", WEIGHTS[self.model], "vocab.json", "merges.txt")
         return tuple(
-            Published(f"{self.model}/{name}", HUB.format(model=self.model, file=name))
+            PublishedWeights(f"{self.model}/{name}", HUB.format(model=self.model, file=name))
             for name in names
         )
 
@@ -106,7 +106,7 @@ class Config(base.Config):
 
 
 @Config.makes
-class Clip(Extractor):
+class ClipModel(Extractor):
     """The ``clip`` extractor.
 
     Args:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.features import base
 from rlld.features.base import Extractor, Rows, flat
-from rlld.features.weights import Published
+from rlld.features.weights import PublishedWeights
 from rlld.media.views import Chunk, Pictures, Segment, Sound
 from rlld.utils.config import Weight, Width
 
@@ -66,7 +66,7 @@ class Config(base.Config):
     width: Width = 64
     height: Width = 48
 
-    def files(self) -> tuple[Published, ...]:
+    def files(self) -> tuple[PublishedWeights, ...]:
         """Returns the weights that it needs: none."""
         return ()
 

@@ -16,7 +16,7 @@ from rlld.errors import RlldError
 from rlld.features import base
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._torchvision import URL, Backbone
-from rlld.features.weights import Published, find
+from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Pictures
 from rlld.utils.extras import optional
 from rlld.utils.files import sha256
@@ -32,7 +32,9 @@ FPS = 8.0
 SIDE = 112
 MEAN = (0.43216, 0.394666, 0.37645)
 STD = (0.22803, 0.22145, 0.216989)
-KINETICS400_V1 = Published("r2plus1d_18-91a641e6.pth", f"{URL}r2plus1d_18-91a641e6.pth", "91a641e6")
+KINETICS400_V1 = PublishedWeights(
+    "r2plus1d_18-91a641e6.pth", f"{URL}r2plus1d_18-91a641e6.pth", "91a641e6"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Config(base.Config):
         if self.batch < 1:
             raise RlldError(f"extractor 'r2plus1d': batch must be at least 1, found {self.batch}")
 
-    def files(self) -> tuple[Published, ...]:
+    def files(self) -> tuple[PublishedWeights, ...]:
         """Returns the weights that it needs."""
         return (KINETICS400_V1,)
 

@@ -16,7 +16,7 @@ from rlld.errors import RlldError
 from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._torchvision import URL, Backbone
-from rlld.features.weights import Published, find
+from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Pictures
 from rlld.utils.extras import optional
 from rlld.utils.files import sha256
@@ -34,11 +34,11 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 WEIGHTS = {
     "IMAGENET1K_V1": (
-        Published("resnet152-394f9c45.pth", f"{URL}resnet152-394f9c45.pth", "394f9c45"),
+        PublishedWeights("resnet152-394f9c45.pth", f"{URL}resnet152-394f9c45.pth", "394f9c45"),
         256,
     ),
     "IMAGENET1K_V2": (
-        Published("resnet152-f82ba261.pth", f"{URL}resnet152-f82ba261.pth", "f82ba261"),
+        PublishedWeights("resnet152-f82ba261.pth", f"{URL}resnet152-f82ba261.pth", "f82ba261"),
         232,
     ),
 }
@@ -62,7 +62,7 @@ class Config(base.Config):
         if self.batch < 1:
             raise RlldError(f"extractor 'resnet152': batch must be at least 1, found {self.batch}")
 
-    def files(self) -> tuple[Published, ...]:
+    def files(self) -> tuple[PublishedWeights, ...]:
         """Returns the weights that it needs."""
         return (WEIGHTS[self.weights][0],)
 

@@ -21,7 +21,7 @@ from rlld.errors import RlldError
 from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._towers import load_whole, read_state
-from rlld.features.weights import Published, find
+from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Sound
 from rlld.utils.files import sha256
 
@@ -36,8 +36,8 @@ REVISION = 1
 """Raised whenever the numbers change for the same parameters."""
 
 RELEASE = "https://github.com/harritaylor/torchvggish/releases/download/v0.1/"
-WEIGHTS = Published("vggish-10086976.pth", f"{RELEASE}vggish-10086976.pth", "10086976")
-PCA = Published(
+WEIGHTS = PublishedWeights("vggish-10086976.pth", f"{RELEASE}vggish-10086976.pth", "10086976")
+PCA = PublishedWeights(
     "vggish_pca_params-970ea276.pth", f"{RELEASE}vggish_pca_params-970ea276.pth", "970ea276"
 )
 
@@ -95,7 +95,7 @@ class Config(base.Config):
                 "pca=true with quantised=true"
             )
 
-    def files(self) -> tuple[Published, ...]:
+    def files(self) -> tuple[PublishedWeights, ...]:
         """Returns the weights that it needs."""
         return (WEIGHTS, PCA) if self.pca else (WEIGHTS,)
 

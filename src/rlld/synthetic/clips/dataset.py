@@ -16,7 +16,7 @@ from rlld.data.spec import (
     spec_text,
 )
 from rlld.errors import RlldError
-from rlld.synthetic.clips.encode import ClipTask, render_clip
+from rlld.synthetic.clips.encode import RenderTask, render_clip
 from rlld.synthetic.clips.labels import draw_dataset, rendered_classes
 from rlld.synthetic.clips.pictures import PICTURES
 from rlld.synthetic.clips.scene import Scene
@@ -117,7 +117,7 @@ def _render(
     labels = draw_dataset(classes, config.videos, config.seed)
     write_annotations(out / ANNOTATIONS, labels, spec)
     tasks = [
-        ClipTask(
+        RenderTask(
             out / VIDEOS / f"{video}.mp4",
             Scene(classes, events, SEGMENT_SECONDS, (config.seed, place, number)),
         )

@@ -49,7 +49,7 @@ def write_clip(scene: Scene, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class ClipTask:
+class RenderTask:
     """A scene and the file that it is to become."""
 
     path: Path
@@ -59,7 +59,7 @@ class ClipTask:
         return str(self.path)
 
 
-def render_clip(task: ClipTask) -> None:
+def render_clip(task: RenderTask) -> None:
     """Renders a scene to its file, written aside and renamed."""
     with written_aside(task.path) as aside:
         write_clip(task.scene, aside)

@@ -14,7 +14,7 @@ from rlld.synthetic.clips.pictures import PICTURES
 from rlld.synthetic.features import masks
 from rlld.synthetic.features.drawn import draw_events
 from rlld.synthetic.features.labels import SplitLabels, generator
-from rlld.synthetic.features.statistics import LabelCounts, Statistics, load_statistics
+from rlld.synthetic.features.statistics import LabelCounts, LabelStatistics, load_statistics
 from rlld.taxonomy import LLP
 
 COMPANION = "Speech"
@@ -94,7 +94,7 @@ def _ids(number: int, taken: set[str], rng: np.random.Generator) -> tuple[str, .
     return tuple(result)
 
 
-def restrict(statistics: Statistics, classes: Sequence[str]) -> Statistics:
+def restrict(statistics: LabelStatistics, classes: Sequence[str]) -> LabelStatistics:
     """Returns what the statistics say about some of their classes, in the order given."""
     index = [statistics.classes.index(name) for name in classes]
 

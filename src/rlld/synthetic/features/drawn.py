@@ -14,7 +14,7 @@ from rlld.synthetic.features.statistics import (
     ROLES,
     STATES,
     LabelCounts,
-    Statistics,
+    LabelStatistics,
     shared_time,
 )
 
@@ -29,7 +29,7 @@ ROUNDS = 50
 
 
 def draw_labels(
-    statistics: Statistics, counts: LabelCounts, ids: tuple[str, ...], rng: np.random.Generator
+    statistics: LabelStatistics, counts: LabelCounts, ids: tuple[str, ...], rng: np.random.Generator
 ) -> SplitLabels:
     """Draws weak labels and the events behind them.
 
@@ -44,7 +44,7 @@ def draw_labels(
 
 
 def draw_events(
-    statistics: Statistics, weak: NDArray[np.uint8], rng: np.random.Generator
+    statistics: LabelStatistics, weak: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Draws the events (N, T, 2, C) behind weak labels (N, C), missing labels included."""
     states = draw_states(statistics, weak, rng)
@@ -88,7 +88,7 @@ def draw_weak(counts: LabelCounts, number: int, rng: np.random.Generator) -> NDA
 
 
 def draw_states(
-    statistics: Statistics, weak: NDArray[np.uint8], rng: np.random.Generator
+    statistics: LabelStatistics, weak: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draws in which modality each label is perceived (N, C), an index into ``STATES``.
 
@@ -107,7 +107,7 @@ def draw_states(
 
 
 def _add_extra(
-    statistics: Statistics,
+    statistics: LabelStatistics,
     weak: NDArray[np.uint8],
     states: NDArray[np.int64],
     rng: np.random.Generator,
@@ -123,7 +123,7 @@ def _add_extra(
 
 
 def draw_masks(
-    statistics: Statistics, states: NDArray[np.int64], rng: np.random.Generator
+    statistics: LabelStatistics, states: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draws when each event is perceived: bit masks over the segments (N, 2, C)."""
     codes = np.zeros((len(states), 2, states.shape[1]), np.int64)
@@ -158,7 +158,7 @@ def draw_masks(
 
 
 def _take_turns(
-    statistics: Statistics, events: NDArray[np.bool_], rng: np.random.Generator
+    statistics: LabelStatistics, events: NDArray[np.bool_], rng: np.random.Generator
 ) -> None:
     """Lets the events of a video avoid each other in time as often as real ones do, in place.
 

@@ -23,7 +23,7 @@ from rlld.types import MODALITIES
 
 
 @dataclass(frozen=True)
-class Teacher:
+class Vision:
     """What a model sees; evidence is +1 for a plain event and -1 for its plain absence.
 
     Attributes:
@@ -43,7 +43,7 @@ class Teacher:
     unit: float = 3.0
 
 
-TEACHERS = (Teacher(0.6, 0.1, 0.8, 0.9), Teacher(0.5, 0.0, 0.8, 0.8))
+TEACHERS = (Vision(0.6, 0.1, 0.8, 0.9), Vision(0.5, 0.0, 0.8, 0.8))
 """By modality: audio, visual."""
 
 MODEL_SD = 0.3
@@ -101,7 +101,7 @@ def draw_scores(
 
 
 def _evidence(
-    teacher: Teacher,
+    teacher: Vision,
     weak: NDArray[np.uint8],
     events: NDArray[np.bool_],
     alike: Floats,

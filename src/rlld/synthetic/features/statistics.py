@@ -54,7 +54,7 @@ class LabelCounts:
 
 
 @dataclass(frozen=True)
-class Statistics:
+class LabelStatistics:
     """A data set in aggregate.
 
     Attributes:
@@ -88,10 +88,10 @@ class Statistics:
 
 
 @cache
-def load_statistics() -> Statistics:
+def load_statistics() -> LabelStatistics:
     """Reads the statistics of LLP that the package ships."""
     text = files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8")
-    return from_dict(Statistics, json_value(text, FILE_NAME), FILE_NAME)
+    return from_dict(LabelStatistics, json_value(text, FILE_NAME), FILE_NAME)
 
 
 def label_counts(weak: NDArray[np.uint8]) -> LabelCounts:
@@ -113,7 +113,7 @@ def statistics_from_annotations(
     weak: NDArray[np.uint8],
     dense: NDArray[np.bool_],
     source: str = "LLP",
-) -> Statistics:
+) -> LabelStatistics:
     """Counts annotations.
 
     Args:
@@ -136,7 +136,7 @@ def statistics_from_annotations(
     ]
     segments = dense.shape[1]
     roles = [_roles(audio[:, c], visual[:, c]) for c in columns]
-    return Statistics(
+    return LabelStatistics(
         source,
         tuple(classes),
         segments,
@@ -201,7 +201,7 @@ def _table(values: NDArray[np.int64]) -> Table:
     return tuple(_tuple(row) for row in values)
 
 
-def statistics_text(statistics: Statistics) -> str:
+def statistics_text(statistics: LabelStatistics) -> str:
     """Returns the statistics as JSON, one line per top-level field."""
     fields = to_dict(statistics)
     lines = (

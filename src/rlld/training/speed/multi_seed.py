@@ -18,7 +18,7 @@ from rlld.training.speed.ensemble import (
     stacked_call,
     stacked_optimizer,
 )
-from rlld.training.step import TaskStep, lesson_of
+from rlld.training.step import NetworkStep, lesson_of
 from rlld.training.trainer import Report, Trainer
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.compute import set_rate
@@ -169,7 +169,9 @@ class Lockstep:
         labels = []
         for run, batch, own in zip(self.trainers, batches, seen, strict=True):
             network = Unimodal(run.network) if run.unimodal else run.network
-            run.denoiser.before_step(TaskStep(network, run.objective, run.optimizer, run.compute))
+            run.denoiser.before_step(
+                NetworkStep(network, run.objective, run.optimizer, run.compute)
+            )
             labels.append(run.denoiser.revise(batch, own))
         return labels
 
