@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "rlld"
-FACE = {"__init__", "__main__", "api"}
+FACE = {"__init__", "__main__"}
 """What users import and start; no room may import it back."""
 
 
