@@ -55,6 +55,12 @@ def trainer(folder, **more) -> Trainer:
     return Trainer(recipe, data.train, data.validation, 0, COMPUTE)
 
 
+def test_fewer_training_videos_than_networks_are_refused(tiny_data):
+    learner = trainer(tiny_data, **{"denoiser.labelwise.folds": 49})
+    with pytest.raises(RlldError, match=r"labelwise\.folds is 49, more than the 48 training"):
+        next(learner.steps())
+
+
 def examples(folder, seed: int = 0) -> Examples:
     """Annotated videos whose evidence tells presence, but with an offset of each class."""
     split = load_split(folder, "validation")

@@ -96,6 +96,14 @@ def changed(**changes: object) -> str:
         (changed(evnts=[]), "unknown key 'evnts'; did you mean 'events'"),
         (changed(gates=[[1.0]]), "gates: expected 2 rows of 3 values"),
         (changed(probabilities=[[[0.5]]]), r"probabilities[0]: expected 2 rows of 3 values"),
+        (
+            changed(gates=[[1.0, 0.5, 1.1]] * 2),
+            "gates: expected probabilities in [0, 1], found 1.1",
+        ),
+        (
+            changed(probabilities=[[[0.5, 1e308, 0.5]] * 2]),
+            "probabilities[0]: expected probabilities in [0, 1], found 1e+308",
+        ),
         (changed(duration="long"), "duration: expected a number"),
         (
             changed(events=[{**json.loads(changed())["events"][0], "label": "Cat"}]),
@@ -104,6 +112,10 @@ def changed(**changes: object) -> str:
         (
             changed(events=[{**json.loads(changed())["events"][0], "end": 0.0}]),
             "events[0]: expected 0 <= start < end, found 0.0, 0.0",
+        ),
+        (
+            changed(events=[{**json.loads(changed())["events"][0], "confidence": -0.5}]),
+            "events[0]: confidence: expected probabilities in [0, 1], found -0.5",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -165,6 +166,17 @@ def test_a_large_clip_that_browsers_do_not_play_is_converted_beside_the_page(
     assert held.linked == tmp_path / "page.mp4"
     assert inspect(held.linked) == ("video/mp4", True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.avi", "page.mp4"]
+
+
+def test_what_a_killed_conversion_left_is_found_again(tmp_path, monkeypatch) -> None:
+    """Nobody looks for it among the temporary files of the system, which need not even be there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    clip = make_clip(tmp_path / "clip.avi", 1.0, picture="mpeg4", sound="pcm_s16le")
+    page = tmp_path / "out" / "page.html"
+    page.parent.mkdir()
+    (page.parent / f".page.mp4.{platform.node()}.{2**22 + 1}.part").write_text("half")
+    held = page_clip(clip, page)
+    assert (held.linked, list(page.parent.iterdir())) == (None, [])
 
 
 def test_a_conversion_never_overwrites_its_clip(tmp_path) -> None:

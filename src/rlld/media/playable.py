@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +12,7 @@ from rlld.media.container import open_media
 from rlld.media.conversion import convert
 from rlld.media.decode import Clip
 from rlld.media.tracks import AS_PLAYED, TrackChoice, choose
-from rlld.utils.files import written_aside
+from rlld.utils.files import scratch, settle
 
 EMBED_LIMIT = 25_000_000
 """Bytes up to which a clip is put inside the page."""
@@ -70,17 +69,14 @@ def page_clip(
             return PageClip(_relative(clip, page), mime, has_video, clip)
         return PageClip(_data(clip, mime), mime, has_video)
     mime = "video/mp4"
-    with tempfile.TemporaryDirectory(prefix="rlld-") as folder:
-        converted = Path(folder) / "clip.mp4"
-        if not link:
-            convert(clip, converted, tracks)
-            if converted.stat().st_size <= EMBED_LIMIT:
-                return PageClip(_data(converted, mime), mime, has_video)
     beside = page.with_suffix(".mp4")
     if beside.resolve() == clip.resolve():
         beside = page.with_name(f"{page.stem}.page.mp4")
-    with written_aside(beside) as aside:
-        convert(clip, aside, tracks)
+    with scratch(beside) as converted:
+        convert(clip, converted, tracks)
+        if not link and converted.stat().st_size <= EMBED_LIMIT:
+            return PageClip(_data(converted, mime), mime, has_video)
+        settle(converted, beside)
     return PageClip(_relative(beside, page), mime, has_video, beside)
 
 

@@ -33,13 +33,32 @@ LONGEST_STEM = 150
 def written_aside(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` and renames it there when the block succeeds.
 
-    What killed processes of this machine left beside it is removed.
-
     Args:
         path: The file to write; its folder is made when missing.
 
     Yields:
-        The path to write to. It is removed when the block raises.
+        The path to write to; see ``scratch``.
+
+    Raises:
+        RlldError: If the folder cannot be made or written to, or the disk is full.
+    """
+    with scratch(path) as aside:
+        yield aside
+        settle(aside, path)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside ``path``, which is removed when the block ends.
+
+    What killed processes of this machine left beside it is removed, which nobody would do for a
+    file among the temporary ones of the system.
+
+    Args:
+        path: What is to be written there; its folder is made when missing.
+
+    Yields:
+        The temporary path.
 
     Raises:
         RlldError: If the folder cannot be made or written to, or the disk is full.
@@ -51,14 +70,18 @@ def written_aside(path: Path) -> Iterator[Path]:
         _sweep(path.parent)
         aside.unlink(missing_ok=True)  # what lies there is not ours, a link perhaps
         yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
     except OSError as error:
         raise unwritable(path, error) from None
     finally:
         with suppress(OSError):  # the folder may not exist; the first error is the one to tell
             aside.unlink()
+
+
+def settle(aside: Path, path: Path) -> None:
+    """Puts a temporary file in its place, once its bytes are on the disk."""
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)
 
 
 def _stem(path: Path) -> str:

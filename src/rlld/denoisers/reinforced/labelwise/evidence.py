@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rlld.data.split import Split
 from rlld.denoisers.base import Context
 from rlld.denoisers.reinforced.policy import CHUNK
+from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import ModalityLabels
 
@@ -52,9 +53,17 @@ class States(nn.Module):
 
         Returns:
             Logits of the training videos (N, 2, C), each by the network that did not see it.
+
+        Raises:
+            RlldError: If there are fewer training videos than networks.
         """
         train = context.train
         folds = len(self.networks)
+        if len(train) < folds:
+            raise RlldError(
+                f"denoiser reinforced: labelwise.folds is {folds}, more than the {len(train)} "
+                "training videos; bring more videos, or set --denoiser.labelwise.folds 1"
+            )
         fold = torch.arange(len(train), device=train.device) % folds
         logits = torch.zeros(len(train), 2, train.labels.shape[1], device=train.device)
         for number, network in enumerate(self.networks):
