@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from campaign import kills, processes, verbs
+from campaign import inputs, kills, processes, verbs
 from campaign.commands import NAME, run_commands
 from campaign.fuzzing import FAULTS, Limits, Outcome, run_target
 from campaign.samples import Samples
@@ -128,12 +128,22 @@ def closing(outcomes: dict[str, dict[int, Outcome]], samples: Samples) -> int:
 
 def struck(work: Path, seed: int, deadline: float, only: str = "") -> int:
     """Kills verbs until the deadline; returns the number of faults."""
-    at = work / "kills"
-    at.mkdir()
-    verbs.make_inputs(at)
-    known = verbs.all_verbs(at)
+    given, at, temporary = work / "inputs", work / "kills", work / "temporary"
+    for folder in (given, at, temporary):
+        folder.mkdir()
+    inputs.make_inputs(given)
+    before = kills.tree(given)
+    # What a command leaves among the temporary files of the machine is litter too.
+    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+    known = verbs.all_verbs(given)
     chosen = [verb for verb in known if not only or verb.name in only.split(",")]
     sums = kills.run_kills(chosen, at, seed, deadline)
+    if left := sorted(kills.tree(temporary)):
+        sys.stdout.write(f"litter among temporary files: {left[:6]}\n")
+        sums["litter"] += len(left)
+    if kills.tree(given) != before:
+        sys.stdout.write("differ: what the commands read was written to\n")
+        sums["differ"] += 1
     for verb in chosen:
         told = ", ".join(f"{kind} {verb.counts[kind]}" for kind in kills.COUNTED)
         sys.stdout.write(f"{verb.name}: {verb.length:.1f} s unbroken, {told}\n")

@@ -40,7 +40,8 @@ class Verb:
     """A command under attack, and what was seen of it.
 
     Attributes:
-        takes: Seconds without which it is not begun.
+        setup: Lays into an empty folder what the command needs there.
+        fetch: Lays into the folder what the command left elsewhere.
         length: Seconds of the unbroken run.
         spent: Seconds that went into it.
         whole: Hashes of what the unbroken run left.
@@ -50,7 +51,7 @@ class Verb:
     argv: list[str]
     again: list[str] | None = None
     setup: Callable[[Path], object] | None = None
-    takes: float = 0.0
+    fetch: Callable[[Path], object] | None = None
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     length: float = 0.0
@@ -88,17 +89,19 @@ def _without_clock(data: bytes) -> bytes:
 
 
 def tree(root: Path) -> dict[str, str]:
-    """Returns the hash of every file below a folder, hidden ones too."""
-    files = sorted(file for file in root.rglob("*") if file.is_file())
-    return {str(file.relative_to(root)): digest(file, root) for file in files}
+    """Returns the hash of every file below a folder, hidden ones too, and names its folders."""
+    return {
+        str(path.relative_to(root)): digest(path, root) if path.is_file() else "a folder"
+        for path in sorted(root.rglob("*"))
+    }
 
 
 def run_kills(verbs: list[Verb], work: Path, seed: int, deadline: float) -> Counter[str]:
     """Kills the verbs in turn until the deadline; the one that had least time is next."""
     rng = random.Random(f"{seed}/kills")
     number = 0
-    while (left := deadline - time.monotonic()) > 0:
-        verb = min((each for each in verbs if each.takes < left), key=lambda each: each.spent)
+    while time.monotonic() < deadline:
+        verb = min(verbs, key=lambda each: each.spent)
         begun = time.monotonic()
         if not verb.whole:
             _unbroken(verb, work)
@@ -118,6 +121,8 @@ def _unbroken(verb: Verb, work: Path) -> None:
     verb.length = time.monotonic() - started
     if status != 0:
         raise SystemExit(f"{verb.name}: unbroken, it ends with {status}: {log.read_text()[-900:]}")
+    if verb.fetch:
+        verb.fetch(folder)
     verb.whole = tree(folder)
 
 
@@ -143,8 +148,10 @@ def _chain(verb: Verb, work: Path, rng: random.Random, folder: Path) -> None:
         status = _strike(verb, pid, rng, moment, history)
         if status == 0:
             break
-    processes.end_group(pid)
+    _require_alone(verb, pid, f"{folder.name}: processes outlive the last run")
     verb.counts["kills"] += len(history)
+    if verb.fetch:
+        verb.fetch(folder)
     if _judge(verb, folder, log, status, f"{folder.name} after {history}"):
         shutil.rmtree(folder)
         log.unlink(missing_ok=True)
@@ -164,16 +171,20 @@ def _strike(
         verb.fault("lost", f"still there 20 s after {history[-1]}")
         os.kill(pid, signal.SIGKILL)
         processes.wait(pid, 10)
-    if sent == signal.SIGKILL and not group:
-        end = time.monotonic() + 3
-        while processes.members(pid) and time.monotonic() < end:
-            time.sleep(0.05)
-        if processes.members(pid):
-            verb.fault("orphans", f"processes outlive {history[-1]}")
-    processes.end_group(pid)
+    _require_alone(verb, pid, f"processes outlive {history[-1]}")
     if sent != signal.SIGKILL and status not in (0, 130, -sent, 128 + sent):
         verb.fault("lost", f"status {status} after {history[-1]}")
     return status
+
+
+def _require_alone(verb: Verb, pid: int, told: str) -> None:
+    """Gives the processes that a run started three seconds to end with it."""
+    end = time.monotonic() + 3
+    while processes.members(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    if processes.members(pid):
+        verb.fault("orphans", told)
+        processes.end_group(pid)
 
 
 def _judge(verb: Verb, folder: Path, log: Path, status: int | None, what: str) -> bool:
