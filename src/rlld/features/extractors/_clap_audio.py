@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rlld.features.extractors import _mel
 from rlld.media.sampling import repeats_and_zeros, stretch_indices
 
 if TYPE_CHECKING:
@@ -31,12 +32,6 @@ FLOOR = 1e-10
 
 FRAMES = SAMPLES // HOP + 1
 INT16 = 32767.0
-
-LINEAR = 200.0 / 3
-"""Hertz per mel below ``BREAK`` on the scale of Slaney, which librosa uses."""
-BREAK = 1000.0
-LOG_STEP = np.log(6.4) / 27
-"""Logarithm of the step from mel to mel above it."""
 
 
 def quantised(samples: Array) -> Array:
@@ -101,32 +96,12 @@ def mel_filters(slaney: bool) -> Array:
         slaney: Whether their corners are even on the scale of Slaney and their areas equal, or
             even on the scale 2595 log10(1 + f / 700) and their heights 1.
     """
-    to_mel, to_hertz = (_slaney, _hertz_of_slaney) if slaney else (_htk, _hertz_of_htk)
+    slaneys, htks = (_mel.slaney, _mel.hertz_of_slaney), (_mel.htk, _mel.hertz_of_htk)
+    to_mel, to_hertz = slaneys if slaney else htks
     lowest, highest = to_mel(np.array([LOWEST, HIGHEST]))
     corners = to_hertz(np.linspace(lowest, highest, BANDS + 2))
     bins = np.fft.rfftfreq(FFT, 1 / RATE)[:, None]
-    width = np.diff(corners)
-    rising = (bins - corners[:-2]) / width[:-1]
-    falling = (corners[2:] - bins) / width[1:]
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    filters = _mel.triangles(bins, corners)
     if slaney:
-        triangles *= 2 / (corners[2:] - corners[:-2])
-    return triangles.astype(np.float32)
-
-
-def _htk(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 2595 * np.log10(1 + hertz / 700)
-
-
-def _hertz_of_htk(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 700 * (10 ** (mel / 2595) - 1)
-
-
-def _slaney(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    above = BREAK / LINEAR + np.log(np.maximum(hertz, BREAK) / BREAK) / LOG_STEP
-    return np.where(hertz < BREAK, hertz / LINEAR, above)
-
-
-def _hertz_of_slaney(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    steps = np.maximum(mel - BREAK / LINEAR, 0.0)
-    return np.where(mel < BREAK / LINEAR, mel * LINEAR, BREAK * np.exp(LOG_STEP * steps))
+        filters *= 2 / (corners[2:] - corners[:-2])
+    return filters.astype(np.float32)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.features import base
 from rlld.features.base import Extractor, Rows, flat
+from rlld.features.extractors._mel import hertz_of_htk, htk
 from rlld.features.weights import PublishedWeights
 from rlld.media.views import Chunk, Pictures, Segment, Sound
 from rlld.utils.config import Weight, Width
@@ -137,7 +138,7 @@ def audio_row(samples: Array, rate: int, bands: int) -> Array:
 @lru_cache(maxsize=4)
 def mel_filters(rate: int, bands: int) -> Array:
     """Returns triangular filters (257, bands), equally wide on the mel scale, from 50 Hz up."""
-    edges = _hertz(np.linspace(_mel(50.0), _mel(0.475 * rate), bands + 2))
+    edges = hertz_of_htk(np.linspace(htk(50.0), htk(0.475 * rate), bands + 2))
     frequencies = np.fft.rfftfreq(FFT, 1.0 / rate)[:, None]
     # Low bands are narrower than a bin: widen them so that none is empty.
     width = np.maximum(np.diff(edges), rate / FFT)
@@ -145,15 +146,6 @@ def mel_filters(rate: int, bands: int) -> Array:
     falling = (edges[1:-1] + width[1:] - frequencies) / width[1:]
     filters: Array = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
     return filters
-
-
-def _mel(hertz: float) -> float:
-    return float(2595.0 * np.log10(1.0 + hertz / 700.0))
-
-
-def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    hertz: NDArray[np.float64] = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-    return hertz
 
 
 def ycc(frames: NDArray[np.uint8]) -> Array:

@@ -20,6 +20,7 @@ from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError
 from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
+from rlld.features.extractors._mel import triangles
 from rlld.features.extractors._towers import load_whole, read_state
 from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Sound
@@ -207,10 +208,7 @@ def mel_filters() -> NDArray[np.float64]:
     """
     bins = _mel(np.arange(FFT // 2 + 1) * (RATE / FFT))[:, None]
     edges = np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2)
-    width = np.diff(edges)
-    rising = (bins - edges[:-2]) / width[:-1]
-    falling = (edges[2:] - bins) / width[1:]
-    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
+    filters = triangles(bins, edges)
     filters[0] = 0.0
     return filters
 
