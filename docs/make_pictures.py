@@ -1,4 +1,4 @@
-"""Photographs the page of a demo for the gallery: ``python docs/make_pictures.py demo``.
+"""Photographs the page of a demo for README and gallery: ``python docs/make_pictures.py demo``.
 
 Needs Chromium, as the tests do; ``CHROMIUM`` names another binary.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 PICTURE = Path(__file__).parent / "assets" / "page.png"
-SIZE = {"width": 1200, "height": 800}
+SIZE = {"width": 1200, "height": 830}
 SEEN = "() => document.getElementById('clip').readyState >= 2"
 
 
@@ -27,7 +27,7 @@ def main(demo: Path) -> None:
         page.goto((demo / "page.html").resolve().as_uri())
         page.wait_for_function(SEEN)
         _choose_an_event(page)
-        page.screenshot(path=PICTURE, full_page=True)
+        page.screenshot(path=PICTURE)
         browser.close()
 
 
