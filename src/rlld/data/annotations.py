@@ -185,8 +185,8 @@ def rasterise(rows: Iterable[DenseRow], ids: Sequence[str], spec: DataSpec) -> N
     Examples:
         >>> from rlld.data.spec import DataSpec
         >>> spec = DataSpec(name="aviary", classes=("Crow", "Owl"), segments=4)
-        >>> rows = [Row("dawn", 0, 2, "Crow", line=2), Row("dawn", 1.5, 4, "Owl", line=3)]
-        >>> rasterise(rows, ["dawn"], spec)[0].T.astype(int)  # (C, T)
+        >>> crow, owl = DenseRow("dawn", 0, 2, "Crow", 2), DenseRow("dawn", 1.5, 4, "Owl", 3)
+        >>> rasterise([crow, owl], ["dawn"], spec)[0].T.astype(int)  # (C, T)
         array([[1, 1, 0, 0],
                [0, 1, 1, 1]])
     """
