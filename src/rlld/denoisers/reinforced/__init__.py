@@ -1,21 +1,19 @@
 """RLLD: a policy that removes noisy labels per modality and is rewarded by validation.
 
-==========  ==============================================  =====================================
-Paper       What it is                                      Here
-==========  ==============================================  =====================================
-Eq. 1       state: features beside the weak labels          ``policy.Policy``
-Eq. 2-3     self- and cross-modal attention                 ``policy.Policy`` (HAN's layer)
-Eq. 4       keep probability, actions drawn from it         ``policy.Policy``, ``actions.sample``
-Eq. 5       labels after removal                            ``actions.revise``
-Eq. 6       the fused target                                ``actions.targets``
-Eq. 7-8     loss of the task network                        ``rlld.objectives.mil``
-Eq. 9       soft inter-reward                               ``rewards.inter_reward``
-Eq. 10      validation-based reward                         ``rewards.terminal_reward``
-Eq. 11      both                                            ``rewards.reward``
-Eq. 12-15   policy gradient                                 ``reinforce.policy_objective``
-Alg. 1      the steps in order                              ``algorithm1``, below
-Sec. 4.3    targets of segments for VALOR                   ``segments.SegmentTargets``
-==========  ==============================================  =====================================
+| paper | what it is | here |
+|---|---|---|
+| Eq. 1 | state: features beside the weak labels | ``policy.Policy`` |
+| Eq. 2-3 | self- and cross-modal attention, HAN's layer | ``policy.Policy`` |
+| Eq. 4 | keep probability, actions drawn from it | ``policy.Policy``, ``actions.sample`` |
+| Eq. 5 | labels after removal | ``actions.revise`` |
+| Eq. 6 | the fused target | ``actions.targets`` |
+| Eq. 7-8 | loss of the task network | ``rlld.objectives.mil`` |
+| Eq. 9 | soft inter-reward | ``rewards.inter_reward`` |
+| Eq. 10 | validation-based reward | ``rewards.terminal_reward`` |
+| Eq. 11 | both | ``rewards.reward`` |
+| Eq. 12-15 | policy gradient | ``reinforce.policy_objective`` |
+| Algorithm 1 | the steps in order | ``algorithm1``, below |
+| Section 4.3 | targets of segments for VALOR | ``segments.SegmentTargets`` |
 
 The training loop drives ``reinforce.Reinforce``, which does the same in three hooks; docs/paper.md
 maps the rest of the paper. ``counterfactual``, ``first_order`` and ``labelwise`` are ours.

@@ -42,7 +42,7 @@ class PolicyDenoiser(Denoiser):
         optimizer: Its Adam.
         generator: What actions are drawn from.
         steps: Steps that count for the learner.
-        average_name: Where ``state_dict`` keeps the moving average, which is of ``baseline_decay``.
+        average_name: Part of the learner's state that holds the moving average, and its name there.
     """
 
     learns_from_validation = needs_dense = True
