@@ -1,27 +1,33 @@
-"""The task network's step: taken by the loop, and tried by denoisers that reward through it.
+"""One step: what denoiser, task network and annotated videos do in it, and in what order.
 
-The dense loss of annotated videos may be mixed into it.
+The task network's part of it is taken by the loop, and tried by denoisers that reward through it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from rlld.data.split import Split
+from rlld.denoisers.base import Denoiser
 from rlld.networks.base import Network
 from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
 from rlld.recipes.supervision import Supervision
 from rlld.training.checkpoint import random_state, restore_random_state
+from rlld.training.monitor import gradient_norm
 from rlld.training.predict import predict_split
 from rlld.training.speed.ensemble import predict_stack, stacked_optimizer
 from rlld.types import AUDIO, VISUAL, Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute
+
+Seen = list[Prediction | None]
+"""A prediction for each run, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,108 @@ class NetworkStep:
             self.optimizer.state.clear()
             self.optimizer.state.update(moments)
             restore_random_state(chance, self.compute.torch_device)
+
+
+class Part(NamedTuple):
+    """What one run brings to a step.
+
+    Attributes:
+        denoiser: The source of its labels.
+        task: The step of its task network.
+        batch: Its videos.
+    """
+
+    denoiser: Denoiser
+    task: NetworkStep
+    batch: Batch
+
+
+class Networks(Protocol):
+    """The task networks of the runs that take a step: one by itself, or K as one stack."""
+
+    def look(self, parts: Sequence[Part]) -> tuple[Seen, Seen]:
+        """Returns what each denoiser asked to see, and the step's predictions that came along."""
+
+    def take(
+        self, parts: Sequence[Part], labels: Sequence[ModalityLabels], predictions: Seen
+    ) -> list[dict[str, Tensor]]:
+        """Takes the step; returns the losses of each run."""
+
+    def rewards(self) -> list[dict[str, Tensor]]:
+        """Returns the scores of each run on its reward videos."""
+
+    def gradient_norms(self) -> Sequence[Tensor]:
+        """Returns the norm of the gradient that each network took."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The task network of one run, by itself; see ``Networks``.
+
+    Attributes:
+        network: The task network.
+        score: Scores it on the reward videos.
+    """
+
+    network: Network
+    score: Callable[[], dict[str, Tensor]]
+
+    def look(self, parts: Sequence[Part]) -> tuple[Seen, Seen]:
+        """Returns what the denoiser asked to see, and the step's prediction if that came along."""
+        ((denoiser, _, batch),) = parts
+        if not denoiser.wants_prediction:
+            return [None], [None]
+        if denoiser.unimodal_prediction:
+            seen, prediction = self.network.with_unimodal(batch.streams)
+            return [seen], [prediction]
+        with torch.no_grad():
+            return [self.network(batch.streams)], [None]
+
+    def take(
+        self, parts: Sequence[Part], labels: Sequence[ModalityLabels], predictions: Seen
+    ) -> list[dict[str, Tensor]]:
+        """Takes the step."""
+        rows = zip(parts, labels, predictions, strict=True)
+        return [part.task.take(part.batch, target, found) for part, target, found in rows]
+
+    def rewards(self) -> list[dict[str, Tensor]]:
+        """Returns the scores on the reward videos."""
+        return [self.score()]
+
+    def gradient_norms(self) -> Sequence[Tensor]:
+        """Returns the norm of the gradient."""
+        return [gradient_norm(self.network.parameters())]
+
+
+def take_step(parts: Sequence[Part], networks: Networks) -> tuple[tuple[str, ...], list[Tensor]]:
+    """Takes one step of runs of one recipe without waiting for the device.
+
+    Args:
+        parts: What each run brings; denoisers act one after the other.
+        networks: Their task networks, which may act as one.
+
+    Returns:
+        Names of the figures, and the figures of each run (F,), float64.
+    """
+    denoisers = [part.denoiser for part in parts]
+    for denoiser, task, _ in parts:
+        denoiser.before_step(task)
+    with parts[0].task.compute.autocast():
+        seen, predictions = networks.look(parts)
+        labels = [
+            denoiser.revise(batch, own)
+            for (denoiser, _, batch), own in zip(parts, seen, strict=True)
+        ]
+    figures = networks.take(parts, labels, predictions)
+    for denoiser, own in zip(denoisers, figures, strict=True):
+        own.update(denoiser.after_step())
+    if denoisers[0].wants_feedback:
+        for denoiser, own, scores in zip(denoisers, figures, networks.rewards(), strict=True):
+            own.update(denoiser.feedback(scores))
+    for own, norm in zip(figures, networks.gradient_norms(), strict=True):
+        own["gradient"] = norm
+    rows = [torch.stack([value.double() for value in own.values()]) for own in figures]
+    return tuple(figures[0]), rows
 
 
 def _put_back(kept: Sequence[tuple[Tensor, Tensor]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,14 @@ from rlld.networks.base import Network, Unimodal
 from rlld.recipes.recipe import Recipe
 from rlld.training import cache
 from rlld.training.checkpoint import random_state, restore_random_state
-from rlld.training.monitor import FiniteWatch, NotFiniteError, Totals, gradient_norm
+from rlld.training.monitor import FiniteWatch, NotFiniteError, Totals
 from rlld.training.optimizer import build_optimizer
 from rlld.training.order import draw_annotated, round_batches
 from rlld.training.predict import predict_split
 from rlld.training.speed.cuda_graphs import Captured
-from rlld.training.step import NetworkStep, lesson_of
+from rlld.training.step import Alone, NetworkStep, Part, lesson_of, take_step
 from rlld.training.validation import KeptParts, Validation, partition, possible
-from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute, make_recordable, require_seed, set_rate
 from rlld.utils.console import progress
 
@@ -127,7 +128,8 @@ class Trainer:
             audio, visual, video = (part[videos] for part in _three(labels))
             labels = ModalityLabels(audio, visual, video)
         updates = max(1, round(share * self.total_updates))
-        recipe = self.recipe.varied({**(settings or {}), "schedule.updates": updates})
+        recipe = self.recipe.varied(settings) if settings else self.recipe
+        recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates))
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
         inner.unimodal = unimodal
         if self._networks is None:
@@ -293,6 +295,21 @@ class Trainer:
         values = (self._full_step if full else self._take)(index, *annotated)
         self.note(self._names, values)
 
+    def part(self, index: Tensor, *annotated: Tensor) -> Part:
+        """Returns what the run brings to a step.
+
+        Args:
+            index: The videos (B,).
+            annotated: Validation videos that teach in this step, if any (b,).
+        """
+        batch = self.train.batch(index)
+        network = Unimodal(self.network) if self.unimodal else self.network
+        lesson = None
+        if annotated and self.reward is not None:
+            lesson = lesson_of(self.recipe.supervision, self.reward.split, *annotated)
+        task = NetworkStep(network, self.objective, self.optimizer, self.compute, lesson)
+        return Part(self.denoiser, task, batch)
+
     def _take(self, index: Tensor, *annotated: Tensor) -> Tensor:
         """Takes a step without waiting for the device; a GPU may record and replay it.
 
@@ -303,32 +320,9 @@ class Trainer:
         Returns:
             Its figures, float64; their names go to ``_names``.
         """
-        batch = self.train.batch(index)
-        network = Unimodal(self.network) if self.unimodal else self.network
-        lesson = None
-        if annotated and self.reward is not None:
-            lesson = lesson_of(self.recipe.supervision, self.reward.split, *annotated)
-        task = NetworkStep(network, self.objective, self.optimizer, self.compute, lesson)
-        self.denoiser.before_step(task)
-        with self.compute.autocast():
-            seen, prediction = self._look(batch)
-            labels = self.denoiser.revise(batch, seen)
-        figures = task.take(batch, labels, prediction)
-        figures.update(self.denoiser.after_step())
-        if self.denoiser.wants_feedback:
-            figures.update(self.denoiser.feedback(self.scores(self.reward)))
-        figures["gradient"] = gradient_norm(self.network.parameters())
-        self._names = tuple(figures)
-        return torch.stack([value.double() for value in figures.values()])
-
-    def _look(self, batch: Batch) -> tuple[Prediction | None, Prediction | None]:
-        """Returns what the denoiser asked to see, and the step's prediction if that came along."""
-        if not self.denoiser.wants_prediction:
-            return None, None
-        if self.denoiser.unimodal_prediction:
-            return self.network.with_unimodal(batch.streams)
-        with torch.no_grad():
-            return self.network(batch.streams), None
+        network = Alone(self.network, lambda: self.scores(self.reward))
+        self._names, (figures,) = take_step([self.part(index, *annotated)], network)
+        return figures
 
     def scores(self, validation: Validation | None) -> dict[str, Tensor]:
         """Returns what the task network scores on validation videos, nothing without any."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.networks.base import Unimodal
 from rlld.training.speed.cuda_graphs import Captured
 from rlld.training.speed.ensemble import (
     Way,
@@ -18,12 +17,10 @@ from rlld.training.speed.ensemble import (
     stacked_call,
     stacked_optimizer,
 )
-from rlld.training.step import NetworkStep, lesson_of
+from rlld.training.step import Lesson, Part, Seen, take_step
 from rlld.training.trainer import Report, Trainer
-from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.types import Batch, ModalityLabels
 from rlld.utils.compute import set_rate
-
-Seen = list[Prediction | None]
 
 
 class Lockstep:
@@ -120,69 +117,50 @@ class Lockstep:
         Returns:
             Figures (K, F), float64; their names go to ``_names``.
         """
-        compute = self.first.compute
-        batches = [run.train.batch(row) for run, row in zip(self.trainers, index, strict=True)]
+        rows = zip(self.trainers, *(index, *annotated), strict=True)
+        self._names, figures = take_step([run.part(*row) for run, *row in rows], self)
+        return torch.stack(figures)
+
+    def look(self, parts: Sequence[Part]) -> tuple[Seen, Seen]:
+        """Returns what each denoiser asked to see, and each network's prediction."""
+        streams = _stacked_streams([part.batch for part in parts])
+        denoiser = self.first.denoiser
         with torch.enable_grad():
-            with compute.autocast():
-                seen, predictions = self._look(batches)
-                labels = self._revised(batches, seen)
+            if denoiser.wants_prediction and denoiser.unimodal_prediction:
+                both = stacked_call(self.first.network, self.stack, streams, "with_unimodal")
+                return [each[0] for each in both], [each[1] for each in both]
+            seen: Seen = [None] * len(parts)
+            if denoiser.wants_prediction:
+                with torch.no_grad():
+                    looked = stacked_call(self.first.network, self.stack, streams)
+                seen = [each[0] for each in looked]
+            way: Way = "unimodal" if self.first.unimodal else "forward"
+            found = stacked_call(self.first.network, self.stack, streams, way)
+            return seen, [each[0] for each in found]
+
+    def take(
+        self, parts: Sequence[Part], labels: Sequence[ModalityLabels], predictions: Seen
+    ) -> list[dict[str, Tensor]]:
+        """Takes the step of all networks at once."""
+        with torch.enable_grad():
+            with self.first.compute.autocast():
                 losses = [
-                    run.objective(prediction, target, batch)
-                    for run, prediction, target, batch in zip(
-                        self.trainers, predictions, labels, batches, strict=True
-                    )
+                    part.task.objective(prediction, target, part.batch)
+                    for part, prediction, target in zip(parts, predictions, labels, strict=True)
+                    if prediction is not None
                 ]
-                if annotated:
-                    losses = self._with_lessons(losses, annotated[0])
+                losses = self._with_lessons(losses, [part.task.lesson for part in parts])
             self.optimizer.zero_grad(set_to_none=True)
             torch.stack([each["loss"] for each in losses]).sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        figures = [
-            {name: value.detach() for name, value in each.items()} | run.denoiser.after_step()
-            for run, each in zip(self.trainers, losses, strict=True)
-        ]
-        if self.first.denoiser.wants_feedback:
-            for run, own, scores in zip(self.trainers, figures, self._rewards(), strict=True):
-                own.update(run.denoiser.feedback(scores))
-        for own, norm in zip(figures, self._gradient_norms(), strict=True):
-            own["gradient"] = norm
-        self._names = tuple(figures[0])
-        return torch.stack([torch.stack([v.double() for v in own.values()]) for own in figures])
-
-    def _look(self, batches: list[Batch]) -> tuple[Seen, list[Prediction]]:
-        """Returns what each denoiser asked to see, and each network's prediction."""
-        streams = _stacked_streams(batches)
-        denoiser = self.first.denoiser
-        if denoiser.wants_prediction and denoiser.unimodal_prediction:
-            both = stacked_call(self.first.network, self.stack, streams, "with_unimodal")
-            return [each[0] for each in both], [each[1] for each in both]
-        seen: Seen = [None] * len(batches)
-        if denoiser.wants_prediction:
-            with torch.no_grad():
-                looked = stacked_call(self.first.network, self.stack, streams)
-            seen = [each[0] for each in looked]
-        way: Way = "unimodal" if self.first.unimodal else "forward"
-        found = stacked_call(self.first.network, self.stack, streams, way)
-        return seen, [each[0] for each in found]
-
-    def _revised(self, batches: list[Batch], seen: Seen) -> list[ModalityLabels]:
-        labels = []
-        for run, batch, own in zip(self.trainers, batches, seen, strict=True):
-            network = Unimodal(run.network) if run.unimodal else run.network
-            run.denoiser.before_step(
-                NetworkStep(network, run.objective, run.optimizer, run.compute)
-            )
-            labels.append(run.denoiser.revise(batch, own))
-        return labels
+        return [{name: value.detach() for name, value in each.items()} for each in losses]
 
     def _with_lessons(
-        self, losses: list[dict[str, Tensor]], index: Tensor
+        self, losses: list[dict[str, Tensor]], taught: Sequence[Lesson | None]
     ) -> list[dict[str, Tensor]]:
-        lessons = [
-            lesson_of(run.recipe.supervision, run.reward.split, row)
-            for run, row in zip(self.trainers, index, strict=True)
-            if run.reward is not None
-        ]
+        lessons = [lesson for lesson in taught if lesson is not None]
+        if not lessons:
+            return losses
         streams = _stacked_streams([lesson.batch for lesson in lessons])
         found = stacked_call(self.first.network, self.stack, streams)
         return [
@@ -190,7 +168,7 @@ class Lockstep:
             for lesson, own, each in zip(lessons, losses, found, strict=True)
         ]
 
-    def _rewards(self) -> list[dict[str, Tensor]]:
+    def rewards(self) -> list[dict[str, Tensor]]:
         """Returns the scores of each run on its reward videos."""
         rewards = [run.reward for run in self.trainers if run.reward is not None]
         compute, gate = self.first.compute, self.first.recipe.gate
@@ -200,11 +178,12 @@ class Lockstep:
             found = predict_stack(self.first.network, self.stack, rewards[0].split)
         return [rewards[0].scores(prediction, gate) for prediction in found]
 
-    def _gradient_norms(self) -> Tensor:
+    def gradient_norms(self) -> Sequence[Tensor]:
+        """Returns the norm of the gradient of each network."""
         gradients = [value.grad for value in self.stack.values() if value.grad is not None]
         norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
         total: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-        return total
+        return total.unbind()
 
 
 def _stacked_streams(batches: list[Batch]) -> dict[str, Tensor]:
