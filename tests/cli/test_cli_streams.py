@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import sys
 import pytest
 
 from parse_kit import make_clip, make_run
+from rlld.cli import main
 from rlld.utils.console import LEAST
+from rlld.utils.streams import PIPE_STATUS
 
 RLLD = (sys.executable, "-m", "rlld")
 
@@ -73,5 +76,51 @@ def test_closed_streams_change_no_status():
 
 
 def test_a_reader_that_goes_is_no_fault():
-    done = shell("rlld --help | true; echo ${PIPESTATUS[0]}")
-    assert (done.stdout, done.stderr) == ("0\n", "")
+    for command, status in {"rlld info": "141\n", "rlld nonsense 2>&1": "2\n"}.items():
+        done = shell(f"{command} | true; echo ${{PIPESTATUS[0]}}")
+        assert (done.stdout, done.stderr) == (status, "")
+
+
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory):
+    """A run, a clip and a data set to show."""
+    folder = tmp_path_factory.mktemp("readable")
+    make_run(folder / "run")
+    make_clip(folder / "clip.mp4", 1.0)
+    return folder
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["--version"],
+        ["info"],
+        ["info", "--json"],
+        ["weights"],
+        ["train", "--help"],
+        ["data", "simulate", "--videos", "6", "3", "3", "--out", "S"],
+        ["data", "check", "S"],
+        ["parse", "run", "clip.mp4"],
+        ["parse", "run", "clip.mp4", "--format", "json"],
+        ["parse", "run", "clip.mp4", "nothing.mp4"],
+        ["evaluate", "nothing"],
+    ],
+    ids=" ".join,
+)
+def test_every_verb_ends_quietly_when_its_reader_goes(command, stream, readable, monkeypatch):
+    monkeypatch.chdir(readable)
+    other, kept = {"stdout": "stderr", "stderr": "stdout"}[stream], io.StringIO()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", buffering=1, encoding="utf-8") as gone:
+        monkeypatch.setattr(sys, stream, gone)
+        monkeypatch.setattr(sys, other, kept)
+        with pytest.raises(SystemExit) as end:
+            main(command)
+    refused = "nothing" in command[-1]
+    if stream == "stdout" and not refused:
+        assert (end.value.code, kept.getvalue()) == (PIPE_STATUS, "")
+    assert end.value.code in (2 if refused else 0, PIPE_STATUS)
+    assert "Traceback" not in kept.getvalue()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import re
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -16,6 +20,22 @@ CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
+ODD = {
+    "/closed": b"",
+    "/nonsense": b"\x16\x03\x01 no HTTP\r\n\r\n",
+    "/version": b"HTTP/9.9 200 OK\r\n\r\n",
+    "/lines": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    "/long": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+    "/chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc",
+    "/chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nabc",
+    "/short": b"HTTP/1.1 200 OK\r\nContent-Length: 7000\r\n\r\nweights",
+    "/slow": b"HTTP/1.1 200 OK\r\nContent-Length: 7000\r\n\r\nweights",
+    "/silent": b"",
+    "/moved": b"HTTP/1.1 302 Found\r\nLocation: http://[bad/\r\nContent-Length: 0\r\n\r\n",
+}
+"""What a server, or whoever stands between, may answer instead."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """Gives the content, the first half of it, or nothing."""
 
@@ -24,6 +44,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "ftp://127.0.0.1/whole")
             self.end_headers()
+            return
+        if self.path in ODD:
+            self.wfile.write(ODD[self.path])
+            if self.path in ("/slow", "/silent"):
+                time.sleep(1)
+            self.close_connection = True
             return
         self.send_response(404 if self.path == "/none" else 200)
         self.send_header("Content-Length", str(len(CONTENT)))
@@ -37,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -98,6 +124,28 @@ def test_nothing_is_left_of_what_could_not_be_fetched(server, folder, path, dige
     with pytest.raises(RlldError, match=message):
         fetch(PublishedWeights("a.pth", f"{server}/{path}", digest))
     assert not list(folder.rglob("*.pth")) and not list(folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_whatever_answers_it_is_one_sentence(server, folder, monkeypatch, path):
+    monkeypatch.setattr("rlld.features.weights.SECONDS", 0.3)
+    with pytest.raises(RlldError) as caught:
+        fetch(PublishedWeights("a.pth", f"{server}{path}"))
+    told = str(caught.value)
+    assert re.match(rf"{server}{path}: (cannot be fetched \(|cut off after 7 of 7000 bytes)", told)
+    assert "()" not in told
+    assert told.isprintable()
+    assert len(told) < 600
+    assert not list(folder.rglob("*.*"))
+
+
+def test_a_full_disk_is_not_the_network(server, folder, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RlldError, match=r"a\.pth: cannot be written \(No space left"):
+        fetch(PublishedWeights("a.pth", f"{server}/whole", DIGEST))
 
 
 def test_no_network(folder):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlld.errors import RlldError, nearest
-from rlld.utils.streams import prepare, say, silence
+from rlld.utils.streams import end_unread, prepare, say, silence
 
 if TYPE_CHECKING:
     from rlld.cli._verb import Verb
@@ -54,7 +54,11 @@ HELP = ("-h", "--help", "help")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the command line and exits: 0 on success, 2 on bad input, 130 when interrupted."""
+    """Runs the command line and exits.
+
+    The status is 0 on success, 2 on bad input, 130 when interrupted, 141 when its
+    reader has gone.
+    """
     sys.exit(_main(sys.argv[1:] if argv is None else argv))
 
 
@@ -80,10 +84,10 @@ def _refused(error: OSError) -> int:
     """Says what the system refuses, which is no fault of the program, wherever it is met."""
     if error.errno is None:
         raise error
+    if isinstance(error, BrokenPipeError):
+        end_unread()
     if error.filename is None:  # what we print; files that are written name themselves
         silence(sys.stdout)
-    if isinstance(error, BrokenPipeError):
-        return 0  # the reader of our output (head, less) has gone
     place = "standard output" if error.filename is None else error.filename
     say(f"rlld: {place}: {error.strerror}; make it possible and run again\n")
     return USAGE_STATUS

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -99,35 +102,45 @@ def fetch(published: PublishedWeights) -> Path:
     if place.scheme != "https" and place.hostname not in LOOPBACK:
         raise RlldError(f"{published.url}: only https is fetched; put the file at {path} by hand")
     request = Request(published.url, headers={"User-Agent": "rlld"})  # noqa: S310  looked at above
-    try:
-        with (
-            build_opener(_SameScheme).open(request, timeout=SECONDS) as answer,
-            written_aside(path) as aside,
-            aside.open("wb") as file,
-            progress(published.file, int(answer.headers.get("Content-Length") or 0)) as tick,
-        ):
-            digest, wanted, came = hashlib.sha256(), answer.headers.get("Content-Length"), 0
-            while block := answer.read(BLOCK):
-                file.write(block)
-                digest.update(block)
-                came += len(block)
-                if came > LARGEST:
-                    raise RlldError(f"{published.url}: longer than {LARGEST >> 30} GiB; not taken")
-                tick(len(block))
-            if wanted is not None and came != int(wanted):
-                raise RlldError(
-                    f"{published.url}: cut off after {came} of {wanted} bytes; try again"
-                )
-            _check(published, digest.hexdigest())
-    except (URLError, TimeoutError, ConnectionError) as error:
-        reason = str(error).strip("<>")
-        raise RlldError(
-            f"{published.url}: cannot be fetched ({reason}); get it elsewhere and put it at {path}"
-        ) from None
+    with _told(published, path):
+        answer = build_opener(_SameScheme).open(request, timeout=SECONDS)
+    digest, wanted, came = hashlib.sha256(), answer.length, 0
+    with (
+        answer,
+        written_aside(path) as aside,
+        aside.open("wb") as file,
+        progress(published.file, wanted) as tick,
+    ):
+        while True:
+            with _told(published, path):  # here, so that no fault of the network is one of the disk
+                block = answer.read(BLOCK)
+            if not block:
+                break
+            file.write(block)
+            digest.update(block)
+            came += len(block)
+            if came > LARGEST:
+                raise RlldError(f"{published.url}: longer than {LARGEST >> 30} GiB; not taken")
+            tick(len(block))
+        if wanted is not None and came != wanted:
+            raise RlldError(f"{published.url}: cut off after {came} of {wanted} bytes; try again")
+        _check(published, digest.hexdigest())
     if len(published.digest) < WHOLE:
         write_text(_record(path), f"{digest.hexdigest()}  {path.name}\n")
         ERR.print(f"{path}: its publisher tells no whole SHA-256; trusted as it came, and recorded")
     return path
+
+
+@contextmanager
+def _told(published: PublishedWeights, path: Path) -> Iterator[None]:
+    """Says of whatever network and server do that the file cannot be fetched."""
+    try:
+        yield
+    except (HTTPException, OSError, ValueError) as error:
+        reason = " ".join(str(error).strip("<>").split()) or type(error).__name__
+        raise RlldError(
+            f"{published.url}: cannot be fetched ({reason}); get it elsewhere and put it at {path}"
+        ) from None
 
 
 def is_published(published: PublishedWeights, digest: str) -> bool:

@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import (
@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from rlld.errors import visible
-from rlld.utils.streams import write_data
+from rlld.utils.streams import end_unread, write_data
 
 LEAST = 80
 """Columns that a table may take: in a narrower terminal its lines go on below, complete."""
@@ -39,6 +39,10 @@ class Terminal(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Turns text into what is printed; rich calls it for all text in whatever is printed."""
         return super().render_str(visible(text), **options)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Ends the command; no error that is caught where files are written, for that is none."""
+        end_unread()
 
     def content(self, text: str) -> None:
         """Prints what a file would hold: to the byte into a file or pipe."""

@@ -7,8 +7,10 @@ import os
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import IO, TextIO
+from typing import IO, NoReturn, TextIO
 
+PIPE_STATUS = 141
+"""What shells report of tools whose reader has gone: 128 and the number of SIGPIPE."""
 PLAIN = {"\u2588": "#", "\u00b7": ".", "\u2026": "~", "\u00b1": "+-"}
 """What stands for characters of our tables where a code page lacks them."""
 
@@ -49,6 +51,13 @@ def say(text: str) -> None:
         sys.stderr.write(text)
     except OSError:
         silence(sys.stderr)
+
+
+def end_unread() -> NoReturn:
+    """Ends the process without a word, because the reader of its output (head, less) has gone."""
+    silence(sys.stdout)
+    silence(sys.stderr)  # which may go the same way
+    sys.exit(PIPE_STATUS)
 
 
 def silence(stream: TextIO) -> None:
