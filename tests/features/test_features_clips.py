@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlld.cli.parse import Args, _jobs
 from rlld.errors import RlldError
-from rlld.media.files import clips_of_videos, find_clips, media_files, named
+from rlld.media.files import SUFFIXES, clips_of_videos, find_clips, media_files, named
 
 
 def made(folder: Path, *names: str) -> Path:
@@ -31,6 +32,19 @@ def test_every_kind_of_clip_counts_in_any_case(tmp_path, capsys):
     written = [f"{case}.{case}" for kind in kinds for case in (kind, kind.upper())]
     assert names(media_files([made(tmp_path, *written)])) == sorted(written)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_parsing_and_extraction_see_the_same_clips(tmp_path, suffix):
+    made(tmp_path, f"one{suffix}", f"two{suffix.upper()}", "three.txt")
+    seen = [job.name for job in _jobs(Args("run", (tmp_path,)), "text")]
+    assert seen == names(list(find_clips([tmp_path]).values()))
+    assert seen == [f"one{suffix}", f"two{suffix.upper()}"]
+
+
+@pytest.mark.parametrize("suffix", [".wmv", ".aac", ".opus"])
+def test_suffixes_that_only_parsing_knew_are_clips(suffix):
+    assert suffix in SUFFIXES
 
 
 def test_what_is_passed_over_is_said_once_and_hidden_files_never(tmp_path, capsys):

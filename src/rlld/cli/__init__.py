@@ -40,6 +40,7 @@ VERBS = (
     "suggest",
     "parse",
     "extract",
+    "recipes",
     "weights",
     "convert",
     "push",

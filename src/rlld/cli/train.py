@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+from rlld.cli._verb import Expert
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run
@@ -20,7 +22,7 @@ class Args:
     """Options of ``rlld train``."""
 
     recipe: tyro.conf.Positional[str]
-    """A packaged recipe (han, weak, rlld, rlld+cl ...) or a YAML file."""
+    """A packaged recipe (rlld recipes lists them) or a YAML file."""
     data: Path
     """Data-set folder with packed features."""
     out: Path
@@ -35,11 +37,11 @@ class Args:
     """Where to compute."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is faster where the processor multiplies in it: GPUs, AMD Zen 4, Intel with AMX."""
-    gemm: Literal["default", "onednn"] = "default"
+    gemm: Expert[Literal["default", "onednn"]] = "default"
     """onednn multiplies float32 matrices about twice as fast on AMD processors, not on Intel."""
-    graphs: bool = True
+    graphs: Expert[bool] = True
     """On a GPU, record steps as CUDA graphs and replay them."""
-    checkpoint_seconds: float = 20.0
+    checkpoint_seconds: Expert[float] = 20.0
     """Longest time between two states to resume from."""
     log: str | None = None
     """Trackers beside metrics.jsonl, joined by commas: tensorboard, wandb."""
@@ -98,6 +100,24 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         )
         tracking.finish(result)
     _show(result, recipe.name)
+
+
+def further_help(words: Sequence[str]) -> str:
+    """Returns the options of the recipe that is named, with the components that are."""
+    if not words or words[0].startswith("-"):
+        return "\nrlld train RECIPE --help shows the options of a recipe, too.\n"
+    from shutil import get_terminal_size
+
+    from rlld.recipes.options import WIDTH, as_help
+    from rlld.recipes.recipe import COMPONENTS, load_recipe
+
+    chosen = {}
+    for flag, value in zip(words, [*words[1:], ""], strict=True):
+        name, equals, joined = flag.removeprefix("--").partition("=")
+        if flag.startswith("--") and name in COMPONENTS:
+            chosen[name] = joined if equals else value
+    recipe = load_recipe(words[0], chosen)
+    return "\n" + as_help(recipe, min(get_terminal_size().columns, WIDTH))
 
 
 def _show(run: Run, title: str) -> None:

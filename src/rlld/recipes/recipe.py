@@ -124,6 +124,19 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
+def recipe_file(name: str | Path) -> Path:
+    """Returns the file of a packaged recipe, or the YAML file that is named.
+
+    Raises:
+        RlldError: If there is no such recipe.
+    """
+    name = str(name)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        raise RlldError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")
+    return path
+
+
 def load_recipe(
     name: str | Path,
     overrides: Mapping[str, Any] | None = None,
@@ -140,10 +153,7 @@ def load_recipe(
     Raises:
         RlldError: If there is no such recipe or a setting is wrong.
     """
-    name = str(name)
-    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
-    if not path.is_file():
-        raise RlldError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")
+    path = recipe_file(name)
     data = {"name": path.stem, **read_yaml(path)}
     chosen = {k: v for k, v in (overrides or {}).items() if k in COMPONENTS}
     data = apply_overrides(data, chosen)
