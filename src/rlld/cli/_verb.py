@@ -16,7 +16,6 @@ T = TypeVar("T")
 Expert = Annotated[T, tyro.conf.Suppress]
 """An option that few need: it works as any other and is left to the long help."""
 
-HELP = ("-h", "--help")
 HELP_ALL = "--help-all"
 
 
@@ -58,7 +57,7 @@ def call(name: str, verb: Verb, argv: Sequence[str]) -> None:
         found, rest = tyro.cli(args, return_unknown_args=True, **options)
     except SystemExit as end:
         if not end.code and verb.further is not None:
-            sys.stdout.write(verb.further(words))
+            sys.stdout.write(verb.further(argv))
         raise
     verb.run(found, parse_overrides(rest))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from rlld.cli._verb import Expert
+from rlld.cli._verb import HELP_ALL, Expert
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run
@@ -117,7 +117,8 @@ def further_help(words: Sequence[str]) -> str:
         if flag.startswith("--") and name in COMPONENTS:
             chosen[name] = joined if equals else value
     recipe = load_recipe(words[0], chosen)
-    return "\n" + as_help(recipe, min(get_terminal_size().columns, WIDTH))
+    width = min(get_terminal_size().columns, WIDTH)
+    return "\n" + as_help(recipe, width, every=HELP_ALL in words)
 
 
 def _show(run: Run, title: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import yaml
 
 from rlld.recipes.recipe import COMPONENTS, SETTINGS, Component, Recipe, load_recipe, recipe_file
-from rlld.utils.config import to_dict
+from rlld.utils.config import EXPERT, to_dict
 from rlld.utils.docstrings import attributes
 
 WIDTH = 100
@@ -28,12 +28,14 @@ class Option:
         kind: What is accepted: ``FLOAT``, ``{mean,attentive}``; empty for a section.
         value: What it is in the recipe.
         text: What it does.
+        expert: Whether few need it.
     """
 
     path: str
     kind: str
     value: Any
     text: str
+    expert: bool = False
 
     @property
     def shown(self) -> str:
@@ -78,7 +80,7 @@ def options(recipe: Recipe) -> Iterator[Option]:
 
 
 def _within(path: str, config: Any) -> Iterator[Option]:
-    texts, hints = attributes(type(config)), get_type_hints(type(config))
+    texts, hints = attributes(type(config)), get_type_hints(type(config), include_extras=True)
     for field in dataclasses.fields(config):
         name, value = f"{path}.{field.name}", getattr(config, field.name)
         text = texts.get(field.name, "")
@@ -86,7 +88,9 @@ def _within(path: str, config: Any) -> Iterator[Option]:
             yield Option(name, "", None, text)
             yield from _within(name, value)
         else:
-            yield Option(name, _kind(hints[field.name]), value, text)
+            hint = hints[field.name]
+            expert = EXPERT in getattr(hint, "__metadata__", ())
+            yield Option(name, _kind(hint), value, text, expert)
 
 
 def _kind(hint: Any) -> str:
@@ -124,10 +128,18 @@ def as_yaml(recipe: Recipe, comment: Sequence[str] = ()) -> str:
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def as_help(recipe: Recipe, width: int) -> str:
-    """Returns what can follow ``rlld train RECIPE``, with kinds, values and what each does."""
+def as_help(recipe: Recipe, width: int, *, every: bool = False) -> str:
+    """Returns what can follow ``rlld train RECIPE``, with kinds, values and what each does.
+
+    Args:
+        recipe: The recipe.
+        width: Characters of a line.
+        every: Whether to tell of options that few need, too.
+    """
     lines = [f"options of recipe {recipe.name}, written --NAME VALUE:"]
     for option in options(recipe):
+        if option.expert and not every:
+            continue
         if "." not in option.path:
             lines.append("")
         text = option.text

@@ -55,6 +55,9 @@ Count = Annotated[int, Within(1, 1_000)]
 Width = Annotated[int, Within(1, 1_000_000)]
 """Dimensions; what they multiply to is bounded where it is built."""
 
+EXPERT = "expert"
+"""Metadata of an option that few need: the first page of help leaves it out."""
+
 LARGEST = 2**63 - 1
 """The largest whole number that tensors hold."""
 
@@ -206,7 +209,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is Annotated:
         found = _convert(get_args(hint)[0], value, where)
         for limit in get_args(hint)[1:]:
-            limit.check(found, where)
+            if isinstance(limit, Within):
+                limit.check(found, where)
         return found
     if origin in (Union, types.UnionType):
         return _convert_union(hint, value, where)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from rlld.errors import RlldError
-from rlld.utils.config import Share, Weight, Width, Within
+from rlld.utils.config import EXPERT, Share, Weight, Width, Within
 
 Score = Literal[
     "segment_audio",
@@ -81,7 +81,7 @@ class CounterfactualOptions:
     """
 
     samples: int = 4
-    reward: Literal["branch", "class"] = "branch"
+    reward: Annotated[Literal["branch", "class"], EXPERT] = "branch"
 
     def __post_init__(self) -> None:
         _require(self.samples >= 2, "counterfactual.samples", "be 2 or more", self.samples)
@@ -142,16 +142,16 @@ class LabelwiseOptions:
     state_share: float = 1.0
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
-    cross_validation: int = 3
-    least_videos: Annotated[int, Within(0)] = 150
-    judges: int = 3
+    cross_validation: Annotated[int, EXPERT] = 3
+    least_videos: Annotated[int, Within(0), EXPERT] = 150
+    judges: Annotated[int, EXPERT] = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
     steps: int = 300
-    supervised_steps: int = 100
+    supervised_steps: Annotated[int, EXPERT] = 100
     batch_size: Width = 128
     lr: float = 2e-3
     weight_decay: Weight = 1e-3
-    noise: Weight = 0.3
+    noise: Annotated[Weight, EXPERT] = 0.3
     ridge: float = 0.3
 
     def __post_init__(self) -> None:
@@ -217,7 +217,7 @@ class SegmentOptions:
     """
 
     scores: str | None = None
-    source: Literal["teacher", "policy"] = "teacher"
+    source: Annotated[Literal["teacher", "policy"], EXPERT] = "teacher"
     select: TopKOptions = field(default_factory=TopKOptions)
 
 
