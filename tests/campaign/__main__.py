@@ -133,8 +133,10 @@ def struck(work: Path, seed: int, deadline: float, only: str = "") -> int:
         folder.mkdir()
     inputs.make_inputs(given)
     before = kills.tree(given)
-    # What a command leaves among the temporary files of the machine is litter too.
+    # What a command leaves among the temporary files of the machine is litter too; torch's cache is
+    # not ours.
     tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(work / "torch")
     known = verbs.all_verbs(given)
     chosen = [verb for verb in known if not only or verb.name in only.split(",")]
     sums = kills.run_kills(chosen, at, seed, deadline)

@@ -23,13 +23,18 @@ WIDTH = 32
 
 def make_inputs(work: Path) -> None:
     """Makes all of them, with the commands of the product."""
+    make_few(work)
+    write_marked(work / "odd.mkv", offset=20.0)
+    _trained(work)
+    _llp(work)
+
+
+def make_few(work: Path) -> None:
+    """Makes those that the short form needs: simulated data and rendered clips."""
     _simulated(work)
     rendered = work / "rendered"
     _done(["data", "render", "--out", str(rendered), "--videos", "3,1,1", "--workers", "1"], work)
     shutil.copytree(rendered / "videos", work / "clips")
-    write_marked(work / "odd.mkv", offset=20.0)
-    _trained(work)
-    _llp(work)
 
 
 def _simulated(work: Path) -> None:
