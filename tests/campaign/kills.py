@@ -31,6 +31,8 @@ their parent; a finished output that the same command then refuses."""
 
 CLOCK = ("seconds", "videos_per_second", "data")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SPANS = ((0.0, 0.15), (0.0, 1.0), (0.85, 1.1))
+"""Parts of a run: the first files are made early, and a finished output may be refused late."""
 MOST = 4
 """Kills of one output at most."""
 
@@ -139,9 +141,7 @@ def _chain(verb: Verb, work: Path, rng: random.Random, folder: Path) -> None:
         if len(history) == most:
             status = processes.wait(pid, 60 + 20 * verb.length)
             break
-        # Mostly uniform over the run, sometimes early: the first files are made there.
-        span = verb.length * (0.15 if rng.random() < 0.15 else 1.0)
-        moment = rng.random() * span
+        moment = verb.length * rng.uniform(*rng.choices(SPANS, (2, 6, 2))[0])
         status = processes.wait(pid, moment)
         if status is not None:
             break

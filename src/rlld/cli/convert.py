@@ -30,14 +30,17 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Converts the file and says what was recognised."""
     from rlld.data.spec import LLP_SPEC, read_spec
     from rlld.errors import RlldError
-    from rlld.training.run_folder import CONFIG, save_run
+    from rlld.training.run_folder import CONFIG, read_config, save_run
     from rlld.utils.console import OUT
-    from rlld.workflows.convert import convert_file
+    from rlld.workflows.convert import convert_file, tells_of
 
-    if (args.out / CONFIG).exists():
-        raise RlldError(f"{args.out}: holds a run already; choose another --out")
     spec = read_spec(args.data).require_streams(args.data) if args.data else LLP_SPEC
     converted = convert_file(args.file, args.network, spec, overrides)
+    if (args.out / CONFIG).exists():
+        if not tells_of(read_config(args.out), converted):
+            raise RlldError(f"{args.out}: holds another run already; choose another --out")
+        OUT.print(f"{args.out}: finished already")
+        return
     save_run(args.out, converted.network, converted.recipe, spec, converted.facts)
     count = sum(parameter.numel() for parameter in converted.network.parameters())
     for step in converted.facts.get("unwrapped", ()):

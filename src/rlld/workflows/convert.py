@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from rlld.errors import RlldError, nearest
 from rlld.networks._published import Layout, State
 from rlld.networks.base import Network
 from rlld.recipes.recipe import Recipe, load_recipe
+from rlld.utils.config import to_dict
 from rlld.utils.files import sha256
 from rlld.utils.foreign.damage import Told
 from rlld.utils.foreign.weights import Weights, read_weights
@@ -74,6 +76,17 @@ def convert_file(
     if found.unwrapped:
         converted.facts.update(unwrapped=list(found.unwrapped))
     return converted
+
+
+def tells_of(config: Mapping[str, Any], converted: Converted) -> bool:
+    """Says whether the ``config.json`` of a run folder is that of this very conversion."""
+    parts = {
+        "recipe": converted.recipe.as_dict(),
+        "dataset": to_dict(converted.spec),
+        "facts": converted.facts,
+    }
+    made = json.loads(json.dumps(parts))
+    return all(config.get(name) == part for name, part in made.items())
 
 
 def convert_state(
