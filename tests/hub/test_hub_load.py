@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import shutil
 import subprocess
 import sys
@@ -239,6 +240,18 @@ def test_settings_that_would_take_all_memory_are_refused(hub, finished, tmp_path
     hub.put_folder("owner/parser", changed(finished, tmp_path / "run", recipe=recipe))
     with pytest.raises(RlldError, match=r"has .* parameters, expected at most"):
         load_run(NAME)
+
+
+def test_a_denoiser_that_would_take_all_memory_is_refused_before_it_is_built(
+    hub, finished, tmp_path
+):
+    recipe = config(finished)["recipe"]
+    recipe["denoiser"] = {"name": "reinforced", "hidden": 1_000_000}
+    hub.put_folder("owner/parser", changed(finished, tmp_path / "run", recipe=recipe))
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RlldError, match=r"has [0-9,]+ parameters, expected at most"):
+        load_denoiser(load_run(NAME))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used < 300_000  # kilobytes
 
 
 @pytest.mark.parametrize("file", ["../../secret.csv", "/etc/passwd", "a/../../b", "C:\\x", "..\\x"])

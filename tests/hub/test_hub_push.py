@@ -132,6 +132,16 @@ def test_a_licence_has_to_be_given(hub, finished, call):
     assert {"apache-2.0", "mit", "cc-by-nc-4.0", "openrail++"} < LICENCES
 
 
+def test_another_licence_needs_its_text(hub, tmp_path, call):
+    status, _, err = call("push", make_run(tmp_path / "run"), NAME, "--license", "other")
+    assert status == 0
+    assert "note: --license other: add a file LICENSE with the terms to the repository\n" in err
+    card = hub.repos[NAME].files["README.md"].decode()
+    assert front(card)["license"] == "other"
+    assert "`other` (see the file `LICENSE` of this repository), chosen by" in card
+    assert not faults(card)
+
+
 def test_tokens_that_may_not_write(hub, finished, tmp_path, monkeypatch, call):
     for token, words in (
         (None, "needs a token that may write"),

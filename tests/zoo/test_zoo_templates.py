@@ -128,6 +128,26 @@ def test_its_recipe_trains_resumes_and_is_scored(site: Path, tiny_data: Path, tm
     assert rlld.evaluate(tmp_path / "run").scores.mean > 0
 
 
+def test_its_network_can_be_built_for_its_sizes_alone(site: Path, tiny_data: Path) -> None:
+    spec = load_data(tiny_data).spec
+    recipe = load_recipe(str(RECIPE), {}, spec.overrides)
+    with torch.device("meta"):
+        sizes = recipe.network.config.build(spec).state_dict()
+    assert all(value.is_meta for value in sizes.values())
+    torch.manual_seed(0)
+    once = recipe.network.config.build(spec).state_dict()
+    torch.manual_seed(0)
+    twice = recipe.build_network(spec).state_dict()  # which counts before it builds
+    for name, value in once.items():
+        assert value.shape == sizes[name].shape
+        assert torch.equal(value, twice[name])
+    large = load_recipe(str(RECIPE), {"network.hidden": 10_000_000}, {})
+    with pytest.raises(
+        RlldError, match=r"network tagger: has [0-9,]+ parameters, expected at most"
+    ):
+        large.build_network(spec)
+
+
 def test_its_network_learns_under_reinforcement(site: Path, tiny_data: Path) -> None:
     data = load_data(tiny_data)
     settings = {"denoiser": "reinforced", "schedule.updates": 2}

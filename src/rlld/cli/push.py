@@ -43,6 +43,8 @@ def run(args: Args) -> None:
     measured = measure(loaded, args.data)
     for reason in measured.why:
         ERR.print(f"note: {reason}")
+    if licence == "other":
+        ERR.print("note: --license other: add a file LICENSE with the terms to the repository")
     card = model_card(loaded, name, licence, measured)
     if args.card is not None:
         write_text(args.card, card)
