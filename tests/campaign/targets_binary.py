@@ -20,7 +20,7 @@ from campaign.samples import UNFINISHED, Samples, buffer, put, quiet
 from campaign.target import target
 from rlld.data.checks.check import check
 from rlld.data.dataset import load_data
-from rlld.data.pack import FeatureFinder
+from rlld.data.published import FeatureFinder
 from rlld.data.spec import spec_from
 from rlld.data.store import StoreWriter, read_store, verify_store
 from rlld.denoisers._exchange_file import read_exchange

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rlld.data.annotations import WeakAnnotations, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.pack import FeatureFinder
+from rlld.data.published import FeatureFinder
 from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
 from rlld.data.split import Split
 from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store

@@ -14,7 +14,8 @@ from pathlib import Path
 from rlld.data.annotations import YOUTUBE_ID, read_weak
 from rlld.data.checks.check import CheckReport, check
 from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.pack import FeatureFinder, PackReport, pack, stream_folders
+from rlld.data.pack import PackReport, pack
+from rlld.data.published import FeatureFinder, stream_folders
 from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, annotation_file, read_spec
 from rlld.errors import RlldError
 from rlld.features import load_extractor
