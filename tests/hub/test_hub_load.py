@@ -254,6 +254,15 @@ def test_a_denoiser_that_would_take_all_memory_is_refused_before_it_is_built(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used < 300_000  # kilobytes
 
 
+@pytest.mark.parametrize("option", ["folds", "judges"])
+def test_a_denoiser_of_a_billion_networks_is_refused(hub, finished, tmp_path, option):
+    recipe = config(finished)["recipe"]
+    recipe["denoiser"]["labelwise"][option] = 10**9
+    hub.put_folder("owner/parser", changed(finished, tmp_path / "run", recipe=recipe))
+    with pytest.raises(RlldError, match=rf"labelwise: {option}: expected 1 to 100, found 10"):
+        load_run(NAME)
+
+
 @pytest.mark.parametrize("file", ["../../secret.csv", "/etc/passwd", "a/../../b", "C:\\x", "..\\x"])
 def test_file_names_that_lead_elsewhere_are_refused(hub, finished, tmp_path, file):
     dataset = config(finished)["dataset"]

@@ -24,6 +24,10 @@ EmptyRule = Literal["both", "modality", "none"]
 VideoTarget = Literal["union", "original"]
 
 
+MOST_NETWORKS = 100
+"""Networks of a kind: a run of anybody says how many are built when it is read."""
+
+
 def _require(holds: bool, option: str, expected: str, found: object) -> None:
     if not holds:
         raise RlldError(f"denoiser reinforced: {option} must {expected}, found {found}")
@@ -138,13 +142,13 @@ class LabelwiseOptions:
         ridge: How strongly offsets of classes are drawn to the common one, without features.
     """
 
-    folds: int = 4
+    folds: Annotated[int, Within(1, MOST_NETWORKS)] = 4
     state_share: float = 1.0
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: Annotated[int, EXPERT] = 3
     least_videos: Annotated[int, Within(0), EXPERT] = 150
-    judges: Annotated[int, EXPERT] = 3
+    judges: Annotated[int, Within(1, MOST_NETWORKS), EXPERT] = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
     steps: int = 300
     supervised_steps: Annotated[int, EXPERT] = 100
@@ -155,7 +159,7 @@ class LabelwiseOptions:
     ridge: float = 0.3
 
     def __post_init__(self) -> None:
-        counts = ("folds", "rounds", "judges", "steps", "supervised_steps", "batch_size")
+        counts = ("rounds", "steps", "supervised_steps", "batch_size")
         for name in (*counts, "lr", "ridge"):
             value = getattr(self, name)
             _require(value > 0, f"labelwise.{name}", "be positive", value)
