@@ -121,7 +121,7 @@ MADE_HERE = frozenset(
         "synthetic/clips/dataset.py: out / VIDEOS / f'{video}.mp4'",
         "workflows/demo.py: out / 'data' / 'videos' / f'{video}.mp4'",
         "workflows/demo.py: out / name",
-        "training/seeds.py: out / f'seed-{seed}'",
+        "training/loop.py: out / f'seed-{seed}'",
         "training/cache.py: folder / f'{key}.safetensors'",
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/__init__.py: Path(__file__).parent.joinpath(*verb.split())",

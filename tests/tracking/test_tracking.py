@@ -22,9 +22,8 @@ from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe
 from rlld.tracking import Tracking, tracker_names
 from rlld.tracking.session import scalars
-from rlld.training.loop import train
+from rlld.training.loop import train, train_seeds
 from rlld.training.run_folder import read_rounds
-from rlld.training.seeds import train_seeds
 from rlld.utils.compute import Compute
 
 if TYPE_CHECKING:  # else every process that collects tests would load both packages

@@ -9,7 +9,7 @@ import rlld
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe
-from rlld.training.seeds import train_seeds
+from rlld.training.loop import train_seeds
 from rlld.training.speed.cuda_graphs import WatchWaits
 from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Trainer

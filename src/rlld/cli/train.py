@@ -54,7 +54,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.data.dataset import load_data
     from rlld.recipes.recipe import load_recipe
     from rlld.tracking import Tracking, tracker_names
-    from rlld.training.loop import train
+    from rlld.training.loop import train, train_seeds
     from rlld.utils.compute import Compute
     from rlld.utils.console import OUT
 
@@ -68,8 +68,6 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         return
     compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
     if args.seeds > 1:
-        from rlld.training.seeds import train_seeds
-
         numbers = range(args.seed, args.seed + args.seeds)
         with Tracking(log) as tracking:
             runs = train_seeds(

@@ -14,7 +14,7 @@ from rlld.data.split import Split
 from rlld.denoisers.base import Denoiser
 from rlld.evaluation.scoring import keep_probabilities
 from rlld.metrics.noise_detection import THRESHOLD, DenoisingReport, denoising_report
-from rlld.training.loop import LEARNT_NOTE, REWARD_NOTE, SUPERVISION_NOTE
+from rlld.training.facts import LEARNT_NOTE, REWARD_NOTE, SUPERVISION_NOTE
 from rlld.training.run_folder import Run, load_denoiser, load_held_out
 from rlld.training.validation import partition
 from rlld.types import MODALITIES

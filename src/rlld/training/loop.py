@@ -1,50 +1,35 @@
-"""A run from the command to its folder: progress, logs, interruption and resuming."""
+"""Runs from the command to their folders: progress, logs, interruption and resuming."""
 
 from __future__ import annotations
 
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
-
-import torch
 
 from rlld.data.dataset import DataSet, load_data
 from rlld.errors import RlldError
 from rlld.metrics.tags import TAGS
 from rlld.recipes.recipe import Recipe
-from rlld.training.checkpoint import FILE, forget_state, load_state, restore, save_state
+from rlld.training.checkpoint import FILE, Resumable, forget_state, load_state, restore, save_state
+from rlld.training.facts import run_facts
+from rlld.training.log import Log, Watcher, open_logs
 from rlld.training.monitor import NotFiniteError
 from rlld.training.run_folder import CONFIG, METRICS, Run, load_run, read_config, save_run
+from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Report, Trainer
 from rlld.utils.compute import Compute
 from rlld.utils.config import to_dict
 from rlld.utils.console import ERR, Tick, progress
-from rlld.utils.files import appended, owned, unwritable, write_bytes
-from rlld.utils.plain import json_text
+from rlld.utils.files import owned
 
 NETWORKS = "networks"
 CHECKPOINT_SECONDS = 20.0
-REWARD_NOTE = (
-    "validation labels rewarded the denoiser, so validation scores of this run are a training "
-    "signal, not a measurement"
-)
-LEARNT_NOTE = (
-    "the denoiser was fitted to validation labels, so validation scores of this run are not a "
-    "measurement"
-)
-SUPERVISION_NOTE = (
-    "the task network was trained on validation labels too, so validation scores of this run are "
-    "not a measurement"
-)
-TAGS_NOTE = (
-    "the validation split has no dense annotation, so weights were selected by its tags (mean "
-    "average precision)"
-)
-LAST_NOTE = "there is no validation split, so the weights of the last update were kept"
 
 
 def train(
@@ -81,75 +66,220 @@ def train(
         RlldError: If ``out`` holds a run already, or the run in it was started otherwise.
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
-    compute = compute or Compute()
-    if recipe.build_denoiser(data.spec).uses_truth:
-        data = load_data(data.folder, with_truth=True)
-    with owned(out):
-        return _train(
-            recipe, data, out, seed, compute, resume, checkpoint_seconds, networks, watcher
-        )
+    session = Session(
+        recipe=recipe,
+        data=_with_truth(recipe, data),
+        out=out,
+        runs=[(seed, out)],
+        chance={"seed": seed},
+        compute=compute or Compute(),
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+        watcher=watcher,
+        networks=networks,
+    )
+    return session.run()[0]
 
 
-def _train(
+def train_seeds(
     recipe: Recipe,
     data: DataSet,
     out: Path,
-    seed: int,
-    compute: Compute,
-    resume: bool,
-    checkpoint_seconds: float,
-    networks: Path | None,
-    watcher: Watcher | None,
-) -> Run:
-    identity = {"recipe": recipe.as_dict(), "seed": seed, "dataset": to_dict(data.spec)}
-    if (out / CONFIG).is_file():
-        return finished(out, identity, resume, compute.torch_device)
-    state = None
-    if resume and not (out / FILE).is_file():
-        ERR.print(f"{out}: nothing was saved yet; starting from the beginning")
-    elif resume:
-        state = load_state(out, compute.torch_device)
-        require_same(state["identity"], identity, out)
-    elif (out / FILE).is_file():
-        raise RlldError(f"{out}: holds an unfinished run; add --resume or choose another --out")
-    record = compute.setup()
-    started = time.monotonic() - (state["seconds"] if state else 0.0)
-    # A run that is killed while networks are trained for its denoiser finds them again.
-    kept = networks or (out / FILE).parent / NETWORKS
-    trainer = Trainer(recipe, data.train, data.steering, seed, compute, networks=kept)
-    if state is not None:
-        restore(out, state, trainer)
-    logs = open_logs([out / METRICS], state)
-    logs[0].start(watcher, identity)
-    try:
-        title = f"training {recipe.name}"
-        steps = ([report] if report else [] for report in trainer.steps())
-        drive(title, trainer, steps, trainer, logs, out, identity, checkpoint_seconds, started)
-    except NotFiniteError as error:
-        raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
-    trainer.restore_best()
-    seconds = time.monotonic() - started
-    facts = {"seed": seed, **run_facts(trainer, data, seconds, record)}
-    save_run(out, trainer.network, recipe, data.spec, facts, trainer.denoiser)
-    forget_state(out)
-    return load_run(out, compute.torch_device)
+    seeds: Sequence[int],
+    *,
+    compute: Compute | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    watcher: Watcher | None = None,
+) -> list[Run]:
+    """Trains a recipe with several seeds at once; see ``train``.
+
+    Args:
+        recipe: What to train.
+        data: The data set; its test split is not touched.
+        out: Folder of the run folders ``seed-N``.
+        seeds: The seeds.
+        compute: Device and precision.
+        resume: Go on with the unfinished training in ``out``.
+        checkpoint_seconds: Longest time between two resume states.
+        watcher: Is told of every round of every run.
+
+    Returns:
+        The runs, in the order of the seeds.
+
+    Raises:
+        RlldError: If ``out`` holds such runs already, or the recipe's seeds cannot be trained at
+            once.
+        KeyboardInterrupt: On Ctrl-C, after the state was saved.
+    """
+    session = Session(
+        recipe=recipe,
+        data=_with_truth(recipe, data),
+        out=out,
+        runs=[(seed, out / f"seed-{seed}") for seed in seeds],
+        chance={"seeds": list(seeds)},
+        compute=compute or Compute(),
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+        watcher=watcher,
+    )
+    return session.run()
 
 
-class Watcher(Protocol):
-    """Who is told of a run beside its log (``rlld.tracking``)."""
+def _with_truth(recipe: Recipe, data: DataSet) -> DataSet:
+    if recipe.build_denoiser(data.spec).uses_truth:
+        return load_data(data.folder, with_truth=True)
+    return data
 
-    def start(self, folder: Path, config: Mapping[str, Any]) -> Callable[[Report], None]:
-        """Looks at what the log of a run folder holds; returns what takes each further round."""
+
+@dataclass(frozen=True)
+class Session:
+    """A training from the command to its folders, of one run or of several at once.
+
+    Attributes:
+        recipe: What is trained.
+        data: The data set.
+        out: Folder of the resume state.
+        runs: Seed and folder of each run.
+        chance: What of the seeds a resume state is compared with: ``seed``, or ``seeds`` where
+            there are several.
+        compute: Device and precision.
+        resume: Whether to go on with what is there.
+        checkpoint_seconds: Longest time between two resume states.
+        watcher: Is told of every round.
+        networks: Folder where networks that are trained for the denoiser are kept for other runs.
+    """
+
+    recipe: Recipe
+    data: DataSet
+    out: Path
+    runs: Sequence[tuple[int, Path]]
+    chance: Mapping[str, Any]
+    compute: Compute
+    resume: bool
+    checkpoint_seconds: float
+    watcher: Watcher | None
+    networks: Path | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether runs are trained at once."""
+        return "seeds" in self.chance
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a resumed training has to have in common with this one."""
+        dataset = to_dict(self.data.spec)
+        return {"recipe": self.recipe.as_dict(), **self.chance, "dataset": dataset}
+
+    def run(self) -> list[Run]:
+        """Trains what is left to train, and returns the runs with their selected weights."""
+        with owned(self.out):
+            if all((folder / CONFIG).is_file() for _, folder in self.runs):
+                return self._finished()
+            state = self._state()
+            record = self.compute.setup()
+            started = time.monotonic() - (state["seconds"] if state else 0.0)
+            trainers = self._trainers()
+            self._drive(trainers, state, started)
+            for trainer in trainers:
+                trainer.restore_best()
+            seconds = (time.monotonic() - started) / len(trainers)
+            for (seed, folder), trainer in zip(self.runs, trainers, strict=True):
+                facts = {"seed": seed, **run_facts(trainer, self.data, seconds, record)}
+                network, denoiser = trainer.network, trainer.denoiser
+                save_run(folder, network, self.recipe, self.data.spec, facts, denoiser)
+            forget_state(self.out)
+            return [load_run(folder, self.compute.torch_device) for _, folder in self.runs]
+
+    def _finished(self) -> list[Run]:
+        """Returns finished runs, which were to be resumed.
+
+        Raises:
+            RlldError: If they were not to be resumed, or were started otherwise.
+        """
+        if not self.resume:
+            raise self._held("finished")
+        for seed, folder in self.runs:
+            config = read_config(folder)
+            found = {key: config.get(key) for key in ("recipe", "dataset")}
+            found["seed"] = config["facts"].get("seed")
+            require_same(found, self._identity_of(seed), folder)
+            ERR.print(f"{folder}: finished already")
+        forget_state(self.out)
+        return [load_run(folder, self.compute.torch_device) for _, folder in self.runs]
+
+    def _state(self) -> dict[str, Any] | None:
+        """Returns the resume state, None where the training begins.
+
+        Raises:
+            RlldError: If runs are there that are not to be resumed, or were started otherwise.
+        """
+        if not (self.out / FILE).is_file():
+            if any((folder / CONFIG).is_file() for _, folder in self.runs):
+                raise self._held("finished")
+            if self.resume:
+                ERR.print(f"{self.out}: nothing was saved yet; starting from the beginning")
+            return None
+        if not self.resume:
+            raise self._held("unfinished")
+        state = load_state(self.out, self.compute.torch_device, len(self.runs))
+        require_same(state["identity"], self.identity, self.out)
+        return state
+
+    def _held(self, kind: str) -> RlldError:
+        article = "an" if kind == "unfinished" else "a"
+        held = f"{kind} runs" if self.several else f"{article} {kind} run"
+        advice = "add --resume or choose" if kind == "unfinished" else "choose"
+        return RlldError(f"{self.out}: holds {held}; {advice} another --out")
+
+    def _identity_of(self, seed: int) -> dict[str, Any]:
+        """Returns the identity that a run would have by itself."""
+        shared = {key: value for key, value in self.identity.items() if key != "seeds"}
+        return {**shared, "seed": seed}
+
+    def _trainers(self) -> list[Trainer]:
+        # The runs share what they read. One that is killed while networks are trained for its
+        # denoiser finds them again.
+        train = self.data.train.to(self.compute.torch_device, self.compute.dtype)
+        kept = self.networks or (self.out / FILE).parent / NETWORKS
+        validation = self.data.steering
+        return [
+            Trainer(self.recipe, train, validation, seed, self.compute, networks=kept)
+            for seed, _ in self.runs
+        ]
+
+    def _drive(self, trainers: list[Trainer], state: dict[str, Any] | None, started: float) -> None:
+        """Runs the steps that are left, from the resume state on if there is one."""
+        steered, steps = _at_once(trainers) if self.several else _alone(*trainers)
+        if state is not None:
+            restore(self.out, state, steered)
+        logs = open_logs([folder / METRICS for _, folder in self.runs], state)
+        for (seed, _), log in zip(self.runs, logs, strict=True):
+            log.start(self.watcher, self._identity_of(seed))
+        title = f"{len(trainers)} seeds of {self.recipe.name}" if self.several else self.recipe.name
+        out, identity, most = self.out, self.identity, self.checkpoint_seconds
+        try:
+            first = trainers[0]
+            drive(f"training {title}", steered, steps, first, logs, out, identity, most, started)
+        except NotFiniteError as error:
+            raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
 
 
-class Steered(Protocol):
+def _alone(trainer: Trainer) -> tuple[Steered, Iterator[Sequence[Report]]]:
+    return trainer, ([report] if report else [] for report in trainer.steps())
+
+
+def _at_once(trainers: Sequence[Trainer]) -> tuple[Steered, Iterator[Sequence[Report]]]:
+    together = Lockstep(trainers)
+    return together, (reports or [] for reports in together.steps())
+
+
+class Steered(Resumable, Protocol):
     """What ``drive`` runs: one run, or several in lockstep."""
 
     def require_finite(self) -> None:
         """Looks at the steps since the last call."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns everything that changes."""
 
 
 def drive(
@@ -225,61 +355,6 @@ def show_round(report: Report | None, tick: Tick) -> None:
     tick(1, remark)
 
 
-def run_facts(
-    trainer: Trainer, data: DataSet, seconds: float, record: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Returns what a run folder records of a finished run, without its seed."""
-    best = trainer.best
-    return {
-        "data": str(data.folder.resolve()),
-        "training_videos": trainer.videos,
-        "teaching_videos": _teaching_videos(trainer),
-        "updates": trainer.updates,
-        "selected_round": best["round"],
-        "selected_updates": best["updates"],
-        "selected_parts": trainer.parts.rounds(),
-        "validation": best["scores"],
-        "trained_parameters": trainer.trained_parameters,
-        "seconds": seconds,
-        "compute": dict(record),
-        "notes": _notes(trainer),
-    }
-
-
-def _teaching_videos(trainer: Trainer) -> int:
-    reward = [trainer.reward.split] if trainer.reward else []
-    return sum(int(split.annotated.sum()) for split in (*reward, trainer.train))
-
-
-def _notes(trainer: Trainer) -> list[str]:
-    notes = []
-    if trainer.denoiser.wants_feedback:
-        notes.append(REWARD_NOTE)
-    elif trainer.denoiser.learns_from_validation:
-        notes.append(LEARNT_NOTE)
-    if trainer.recipe.supervision.weight:
-        notes.append(SUPERVISION_NOTE)
-    if trainer.rule != trainer.recipe.selection:
-        notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)
-    return [*notes, *trainer.denoiser.notes()]
-
-
-def finished(out: Path, identity: Mapping[str, Any], resume: bool, device: torch.device) -> Run:
-    """Returns the finished run in a folder, which was to be resumed.
-
-    Raises:
-        RlldError: If it was not to be resumed, or was started otherwise.
-    """
-    if not resume:
-        raise RlldError(f"{out}: holds a finished run; choose another --out")
-    config = read_config(out)
-    found = {key: config.get(key) for key in ("recipe", "dataset")}
-    require_same({**found, "seed": config["facts"].get("seed")}, identity, out)
-    ERR.print(f"{out}: finished already")
-    forget_state(out)
-    return load_run(out, device)
-
-
 def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
     """Requires that a run in a folder was started as it is to be resumed.
 
@@ -292,68 +367,6 @@ def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path)
                 f"{out}: was started with another {key}; resume it with the same recipe, "
                 "settings, data and seed, or choose another --out"
             )
-
-
-class Log:
-    """``metrics.jsonl``: one line a round.
-
-    A resume state holds the text up to it, so that the file and the state never disagree: a resumed
-    run writes the file anew.
-    """
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.text = text
-        self.told: Callable[[Report], None] | None = None
-        write_bytes(path, text.encode())
-
-    def start(self, watcher: Watcher | None, identity: Mapping[str, Any]) -> None:
-        """Lets somebody be told of every report that is appended from here on."""
-        if watcher is not None:
-            self.told = watcher.start(self.path.parent, identity)
-
-    def write(self, report: Report) -> None:
-        """Appends a report."""
-        line = json_text(report, str(self.path)) + "\n"
-        try:
-            with appended(self.path) as file:
-                file.write(line.encode())
-        except OSError as error:
-            raise unwritable(self.path, error) from None
-        self.text += line
-        if self.told is not None:
-            self.told(report)
-
-    def settle(self) -> None:
-        """Brings the file safely to disk."""
-        write_bytes(self.path, self.text.encode())
-
-
-def open_logs(paths: Sequence[Path], state: Mapping[str, Any] | None) -> list[Log]:
-    """Opens the logs of runs as their resume state has them, empty without one.
-
-    Raises:
-        RlldError: If the state was written by an rlld that kept no text, only its length, and a
-            log is shorter.
-    """
-    if state is None:
-        texts = [""] * len(paths)
-    elif "logs" in state:
-        texts = state["logs"]
-    else:
-        counted = zip(paths, state["log_bytes"], strict=True)
-        texts = [_beginning(path, size) for path, size in counted]
-    return [Log(path, text) for path, text in zip(paths, texts, strict=True)]
-
-
-def _beginning(path: Path, size: int) -> str:
-    found = path.read_bytes()[:size] if path.is_file() and not path.is_symlink() else b""
-    if len(found) < size:
-        raise RlldError(
-            f"{path}: holds {len(found)} bytes, the resume state counts on {size}; bring back the "
-            "file, or delete the run and train again"
-        )
-    return found.decode()
 
 
 @contextmanager

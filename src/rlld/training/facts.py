@@ -1,0 +1,67 @@
+"""What a run folder records of a finished run, and what a reader of its scores must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlld.data.dataset import DataSet
+from rlld.metrics.tags import TAGS
+from rlld.training.trainer import Trainer
+
+REWARD_NOTE = (
+    "validation labels rewarded the denoiser, so validation scores of this run are a training "
+    "signal, not a measurement"
+)
+LEARNT_NOTE = (
+    "the denoiser was fitted to validation labels, so validation scores of this run are not a "
+    "measurement"
+)
+SUPERVISION_NOTE = (
+    "the task network was trained on validation labels too, so validation scores of this run are "
+    "not a measurement"
+)
+TAGS_NOTE = (
+    "the validation split has no dense annotation, so weights were selected by its tags (mean "
+    "average precision)"
+)
+LAST_NOTE = "there is no validation split, so the weights of the last update were kept"
+
+
+def run_facts(
+    trainer: Trainer, data: DataSet, seconds: float, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what a run folder records of a finished run, without its seed."""
+    best = trainer.best
+    return {
+        "data": str(data.folder.resolve()),
+        "training_videos": trainer.videos,
+        "teaching_videos": _teaching_videos(trainer),
+        "updates": trainer.updates,
+        "selected_round": best["round"],
+        "selected_updates": best["updates"],
+        "selected_parts": trainer.parts.rounds(),
+        "validation": best["scores"],
+        "trained_parameters": trainer.trained_parameters,
+        "seconds": seconds,
+        "compute": dict(record),
+        "notes": _notes(trainer),
+    }
+
+
+def _teaching_videos(trainer: Trainer) -> int:
+    reward = [trainer.reward.split] if trainer.reward else []
+    return sum(int(split.annotated.sum()) for split in (*reward, trainer.train))
+
+
+def _notes(trainer: Trainer) -> list[str]:
+    notes = []
+    if trainer.denoiser.wants_feedback:
+        notes.append(REWARD_NOTE)
+    elif trainer.denoiser.learns_from_validation:
+        notes.append(LEARNT_NOTE)
+    if trainer.recipe.supervision.weight:
+        notes.append(SUPERVISION_NOTE)
+    if trainer.rule != trainer.recipe.selection:
+        notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)
+    return [*notes, *trainer.denoiser.notes()]
