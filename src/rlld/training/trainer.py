@@ -355,7 +355,7 @@ class Trainer:
             raise RlldError(
                 f"recipe {self.recipe.name}: {' and '.join(needs)} learns from dense annotation of "
                 f"validation videos, and data set {self.train.spec.name!r} has none; train "
-                "rlld-labelwise, which can do without, or annotate some (docs/data.md)"
+                "rlld-labelwise, which can do without, or annotate some (docs/annotate.md)"
             )
 
     def end_round(self, number: int) -> Report:

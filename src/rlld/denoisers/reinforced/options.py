@@ -1,4 +1,4 @@
-"""Options of RLLD. Every reading of the paper is a field; docs/methods/rlld.md explains each."""
+"""Options of RLLD. Every reading of the paper is a field; docs/methods/rlld*.md explain each."""
 
 from __future__ import annotations
 
