@@ -16,6 +16,17 @@ SLOW_SECONDS = 1800
 """After which a slow test hangs; the others' limit stands in pyproject.toml."""
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Lets no property fail because the machine is busy: its time is the machine's, not ours."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile(
+            "rlld", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+        settings.load_profile("rlld")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that use real files, so that ``-m`` can choose; gives slow tests time."""
