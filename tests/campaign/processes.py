@@ -51,7 +51,10 @@ def spawn(argv: list[str], cwd: Path, log: Path) -> int:
         return pid
     code = 1
     try:
-        _settle(cwd, log)
+        try:
+            _settle(cwd, log)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None  # before rlld has begun
         from rlld.cli import main
 
         main(argv)

@@ -122,6 +122,12 @@ def test_options_that_few_need_are_left_to_the_long_help(run_cli):
         assert "rlld train RECIPE --help" in text
 
 
+def test_options_that_few_need_are_read(tiny_data, tmp_path, run_cli):
+    words = ("train", "han", "--data", tiny_data, "--out", tmp_path / "run", "--print-config")
+    result = run_cli(*words, "--checkpoint-seconds", "0.05", "--no-graphs", "--gemm", "onednn")
+    assert result.returncode == 0, result.stderr
+
+
 def test_options_of_recipes_that_few_need_are_left_to_the_long_help(run_cli):
     short, long = (run_cli("train", "rlld", word).stdout for word in ("--help", "--help-all"))
     expert = [each.path for each in options(load_recipe("rlld")) if each.expert]

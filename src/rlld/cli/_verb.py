@@ -44,7 +44,8 @@ def call(name: str, verb: Verb, argv: Sequence[str]) -> None:
     words = ["--help" if word == HELP_ALL else word for word in argv]
     options: dict[str, Any] = {"prog": f"rlld {name}", "args": words}
     args, options["description"] = verb.args, verb.about
-    if every:
+    # What tyro hides it does not read either, so that nothing is hidden but from a help.
+    if every or not {"-h", "--help"}.intersection(argv):
         args = _unhidden(args)
     elif _hidden(args):
         options["description"] += (
