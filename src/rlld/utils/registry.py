@@ -68,11 +68,11 @@ class Registry:
             RlldError: If there is no component of that name, more than one, or another
                 distribution's cannot be loaded.
         """
-        known = self.names()
-        if name not in known:
-            raise RlldError(f"unknown {self.kind} {name!r}{nearest(name, known)}")
+        own = name in self._own()
         foreign = [entry for entry in _installed(self.group) if entry.name == name]
-        if len(foreign) + (name in self._own()) > 1:
+        if not (own or foreign):
+            raise RlldError(f"unknown {self.kind} {name!r}{nearest(name, self.names())}")
+        if len(foreign) + own > 1:
             raise RlldError(
                 f"{self.kind} {name!r} exists more than once, {_distribution(foreign[0])} brings "
                 "another one; uninstall that, or rename its entry point"
