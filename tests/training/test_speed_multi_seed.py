@@ -111,6 +111,15 @@ def test_every_seed_gets_a_run_folder(tiny_data, tmp_path):
     assert not (tmp_path / "all" / "resume").exists()
     with pytest.raises(RlldError, match="holds finished runs"):
         train_seeds(recipe, data, tmp_path / "all", SEEDS, compute=CPU)
+    again = train_seeds(recipe, data, tmp_path / "all", SEEDS, compute=CPU, resume=True)
+    for run, same in zip(runs, again, strict=True):
+        assert same.facts == run.facts
+    with pytest.raises(RlldError, match="seed-3: was started with another recipe"):
+        other = load_recipe("han", settings, data.spec.overrides)
+        train_seeds(other, data, tmp_path / "all", SEEDS, compute=CPU, resume=True)
+    (tmp_path / "all" / "seed-8" / "config.json").unlink()
+    with pytest.raises(RlldError, match="holds finished runs"):
+        train_seeds(recipe, data, tmp_path / "all", SEEDS, compute=CPU, resume=True)
 
 
 def test_interrupted_seeds_resume_through_their_file(tiny_data, tmp_path, monkeypatch):
