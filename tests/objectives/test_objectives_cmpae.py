@@ -134,11 +134,7 @@ def test_loss_is_the_weighted_sum_of_its_parts() -> None:
     assert "mutual" not in made(found, targets, Batch({}, labels, torch.arange(3)))
 
 
-def test_networks_without_uncertainties_are_named() -> None:
-    bare = Prediction(torch.zeros(1, 1, 2, 1), *torch.rand(3, 1, 1))
-    labels = ModalityLabels(*torch.ones(3, 1, 1))
-    with pytest.raises(RlldError, match=r"'video_uncertainty'.*mutual\.weight to 0"):
-        objective()(bare, labels, Batch({}, labels.video, torch.arange(1)))
+def test_wrong_options_are_named() -> None:
     with pytest.raises(RlldError, match="weights of mutual must not be negative"):
         Mutual(weight=-1)
 

@@ -122,14 +122,6 @@ def test_loss_is_the_weighted_sum_of_five_parts() -> None:
     assert "video_contrast" not in without(prediction(**embeddings()), labels, batch)
 
 
-def test_networks_without_embeddings_are_named() -> None:
-    labels = ModalityLabels(*torch.zeros(3, 4, 3))
-    options = {"name": "cpsp", "contrastive": {"weight": 0}}
-    objective = OBJECTIVES.config(options, "recipe").build(LLP_SPEC)
-    with pytest.raises(RlldError, match=r"'audio_after'.*video_contrast\.weight to 0"):
-        objective(prediction(), labels, Batch({}, labels.video, torch.arange(4)))
-
-
 def test_bad_options_are_refused() -> None:
     with pytest.raises(RlldError, match="positive temperature"):
         VideoContrast(temperature=0)

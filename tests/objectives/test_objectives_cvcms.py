@@ -160,16 +160,6 @@ def test_the_fused_target_may_be_given() -> None:
     assert torch.equal(union, ((labels.audio + labels.visual) > 0).double())
 
 
-def test_a_network_without_embeddings_is_refused() -> None:
-    labels = some_labels(2, 80)
-    batch = Batch({}, labels.video, torch.arange(2))
-    with pytest.raises(RlldError, match=r"time_logits.*use network cvcms"):
-        extras = {
-            name: value for name, value in some_extras(2, False).items() if "time" not in name
-        }
-        CVCMSObjective(Config())(a_prediction(2, extras), labels, batch)
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"temperature": 0.0}, {"contrastive_weight": -1.0}, {"warm_up_rounds": -1},

@@ -134,9 +134,6 @@ def test_flavours_look_at_their_own_embeddings() -> None:
         before = options.loss(full)
         full.extras[unused].mul_(-1)  # type: ignore[attr-defined]
         torch.testing.assert_close(options.loss(full), before, rtol=0, atol=0)
-    bare = Prediction(full.segment, full.audio, full.visual, full.video)
-    with pytest.raises(RlldError, match="'audio_after'"):
-        Contrastive(1.0).loss(bare)
 
 
 def test_weak_labels_are_smoothed_per_modality() -> None:

@@ -208,14 +208,6 @@ def test_without_shares_every_label_is_learnt_from(kind):
     assert not any(name.startswith("kept") for name in found)
 
 
-@pytest.mark.parametrize("kind", [coteaching, jocor])
-def test_another_network_is_named(kind):
-    prediction, labels, batch = pair()
-    single = Prediction(prediction.segment, prediction.audio, prediction.visual, prediction.video)
-    with pytest.raises(RlldError, match="set network to peers"):
-        kind.Config().build(None)(single, targets(labels, 0.1, 0.1), batch)
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -61,6 +61,8 @@ class AVE(RecurrentEncoder):
         config: Its options.
     """
 
+    gives = frozenset({"audio_after", "visual_after"})
+
     config: Config
 
     def __init__(self, config: Config, spec: DataSpec) -> None:

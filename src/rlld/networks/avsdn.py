@@ -49,6 +49,11 @@ class Config(RecurrentConfig):
     relu_states: bool = True
     bidirectional: bool = True
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The outputs of the encoders, which the localisation form keeps to itself."""
+        return frozenset() if self.form == "localisation" else super().gives
+
 
 @Config.makes
 class AVSDN(RecurrentEncoder):
@@ -57,6 +62,8 @@ class AVSDN(RecurrentEncoder):
     Attributes:
         config: Its options.
     """
+
+    gives = frozenset({"audio_after", "visual_after"})
 
     config: Config
 

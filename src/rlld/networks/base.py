@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ LARGEST = 250_000_000
 """Parameters of a network: 1 GB, and 4 GB with what training keeps beside them. The largest
 published one has 41 million."""
 
+EMBEDDINGS = frozenset({"audio_before", "visual_before", "audio_after", "visual_after"})
+"""Extras of most networks: embeddings (B, T, hidden) before and after the attention."""
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -27,12 +30,14 @@ class Network(nn.Module, ABC):
     Its module ``rlld.networks.NAME`` holds a frozen dataclass ``Config`` with the options.
 
     Attributes:
+        gives: The extras of its predictions that an objective can count on.
         replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
             record a step and replay it without Python.
         stackable: Whether several networks can be computed as one, their weights stacked
             (``torch.func.vmap``). LSTMs cannot.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset()
     replayable: bool = True
     stackable: bool = True
 
@@ -82,6 +87,11 @@ class Network(nn.Module, ABC):
 
 class Config(Buildable):
     """Base of the options of a network, which is made of them and the data set's dimensions."""
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """The extras that an objective can count on with these options."""
+        return self.made.gives  # type: ignore[no-any-return]
 
     def build(self, spec: DataSpec) -> Network:
         """Builds the network for a data set; it is called on the meta device as well."""

@@ -79,6 +79,8 @@ class CMPAE(Network):
         config: Its options.
     """
 
+    gives = base.EMBEDDINGS | {f"{name}_uncertainty" for name in ("audio", "visual", "video")}
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config

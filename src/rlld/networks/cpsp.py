@@ -160,6 +160,8 @@ class CPSP(StreamEmbedding):
         config: Its options.
     """
 
+    gives = base.EMBEDDINGS
+
     stackable = False
 
     def __init__(self, config: Config, spec: DataSpec) -> None:

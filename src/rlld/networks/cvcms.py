@@ -67,6 +67,8 @@ class CVCMS(CrossAttending):
         config: Its options.
     """
 
+    gives = base.EMBEDDINGS | {"time_logits"}
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
         self.config = config

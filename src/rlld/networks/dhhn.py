@@ -148,6 +148,8 @@ class DHHN(Network):
         guides: The guides by modality; they take part in training only.
     """
 
+    gives = base.EMBEDDINGS
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config

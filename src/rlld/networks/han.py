@@ -61,6 +61,8 @@ class HAN(CrossAttending):
         config: Its options.
     """
 
+    gives = base.EMBEDDINGS
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
         self.config = config

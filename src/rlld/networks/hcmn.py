@@ -84,6 +84,8 @@ class HCMN(StreamEmbedding):
         config: Its options.
     """
 
+    gives = base.EMBEDDINGS
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
         self.config = config

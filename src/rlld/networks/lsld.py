@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rlld.data.spec import DataSpec
-from rlld.networks import han
+from rlld.networks import base, han
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.utils.config import Share, require_positive
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(base.Config):
     """Options of LSLD's network.
 
     Attributes:
@@ -41,6 +41,9 @@ class Config:
             visual_dropout=self.visual_dropout,
         )
         return han.HAN(options, replace(spec, streams=streams))
+
+
+Config.makes(han.HAN)
 
 
 def _infer(state: State) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class MGN(CrossAttending):
         segments: T, which the layers that mix positions are made for.
     """
 
+    gives = base.EMBEDDINGS | {"audio_class_logits", "visual_class_logits"}
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
         self.config, self.segments = config, spec.segments

@@ -21,6 +21,7 @@ from rlld.utils.registry import NETWORKS
 
 PARTS = ("segment", "audio", "visual", "video")
 PREFIX = "peers."
+SAID = frozenset(f"{PREFIX}{name}" for name in PARTS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Config(base.Config):
         width = {} if self.hidden is None else {"hidden": self.hidden}
         return NETWORKS.config({"name": self.base, **self.options, **width}, "network peers")
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """What both peers say and, unless their average counts, the extras of the one chosen."""
+        return super().gives | (set() if self.predicts == "average" else self.base_config().gives)
+
 
 @Config.makes
 class Peers(Network):
@@ -68,6 +74,8 @@ class Peers(Network):
         second: Another one.
         predicts: Whose prediction counts; may be changed at any time.
     """
+
+    gives = SAID
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
@@ -108,14 +116,5 @@ def peer_probabilities(prediction: Prediction, name: str) -> Tensor:
     Args:
         prediction: Of a pair of networks.
         name: ``segment``, ``audio``, ``visual`` or ``video``.
-
-    Raises:
-        RlldError: If another network predicted.
     """
-    found = prediction.extras.get(f"{PREFIX}{name}")
-    if found is None:
-        raise RlldError(
-            "this objective trains two networks at once; set network to peers, and network.base to "
-            "the network of which there shall be two"
-        )
-    return found
+    return prediction.extras[f"{PREFIX}{name}"]

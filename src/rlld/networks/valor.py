@@ -66,6 +66,8 @@ class Valor(CrossAttending):
         segments: Segments of a video, T.
     """
 
+    gives = base.EMBEDDINGS | {"segment_logits"}
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
         self.config, self.segments = config, spec.segments

@@ -41,23 +41,21 @@ class Contrastive:
                 f"{self.temperature} and {self.smoothing}"
             )
 
-    def loss(self, prediction: Prediction) -> Tensor:
-        """Returns the unweighted loss of a batch, a scalar.
+    @property
+    def compared(self) -> tuple[str, str]:
+        """The extras that are compared, audio and visual."""
+        return "audio_after", "visual_after" if self.flavour == "jomold" else "visual_before"
 
-        Raises:
-            RlldError: If the network gives no embeddings.
-        """
-        visual = "visual_after" if self.flavour == "jomold" else "visual_before"
+    @property
+    def needs(self) -> frozenset[str]:
+        """The extras that it cannot do without: none where it is left out."""
+        return frozenset(self.compared if self.weight else ())
+
+    def loss(self, prediction: Prediction) -> Tensor:
+        """Returns the unweighted loss of a batch, a scalar."""
         formula: Formula = "log_mixture" if self.flavour == "jomold" else "cross_entropy"
-        for name in ("audio_after", visual):
-            if name not in prediction.extras:
-                raise RlldError(
-                    f"the contrastive loss needs the embedding {name!r}, which this network does "
-                    "not give; set contrastive.weight to 0 or use network han"
-                )
-        logits = similarity(
-            prediction.extras["audio_after"], prediction.extras[visual], self.temperature
-        )
+        audio, visual = (prediction.extras[name] for name in self.compared)
+        logits = similarity(audio, visual, self.temperature)
         return matching_loss(logits, formula, self.smoothing)
 
 

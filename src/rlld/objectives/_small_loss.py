@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.networks.peers import peer_probabilities
+from rlld.networks.peers import PREFIX, peer_probabilities
 from rlld.objectives._bce import EPSILON
-from rlld.objectives.base import Objective
+from rlld.objectives.base import Config, Objective
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 
 POSITIVE = 0.5
@@ -82,6 +82,15 @@ class SmallLoss:
             return rates
         rising = rates**self.exponent * (round_number.double() / max(self.ramp - 1, 1))
         return torch.where(round_number < self.ramp, rising, rates)
+
+
+class SmallLossConfig(Config):
+    """Base of the options of both objectives."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What either network says of the video."""
+        return frozenset(f"{PREFIX}{name}" for name in ("audio", "visual", "video"))
 
 
 class SmallLossObjective(Objective):

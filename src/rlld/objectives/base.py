@@ -53,6 +53,11 @@ class Objective(nn.Module, ABC):
 class Config(Buildable):
     """Base of the options of an objective."""
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The extras of a prediction that the loss cannot do without, with these options."""
+        return frozenset()
+
     def build(self, spec: DataSpec) -> Objective:
         """Builds the objective for a data set, of which most need to know nothing."""
         objective: Objective = self.made(self)

@@ -19,6 +19,8 @@ from rlld.objectives._contrastive import Contrastive
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight
 
+UNCERTAIN = ("video_uncertainty", "audio_uncertainty", "visual_uncertainty")
+"""The extras of which mutual learning is made."""
 LEAST_UNCERTAINTY = 0.9
 """The fused branch always counts as at least so uncertain."""
 
@@ -57,12 +59,11 @@ class Mutual:
         Raises:
             RlldError: If the network gives no uncertainties.
         """
-        own = _extra(prediction, "video_uncertainty").clamp(min=LEAST_UNCERTAINTY)[:, None]
+        own = prediction.extras[UNCERTAIN[0]].clamp(min=LEAST_UNCERTAINTY)[:, None]
         fused = prediction.video.clamp(EPSILON, 1 - EPSILON)
         modality = torch.stack([prediction.audio, prediction.visual], -1)
         modality = modality.clamp(EPSILON, 1 - EPSILON)
-        names = ("audio_uncertainty", "visual_uncertainty")
-        uncertainty = torch.stack([_extra(prediction, name) for name in names], -1)
+        uncertainty = torch.stack([prediction.extras[name] for name in UNCERTAIN[1:]], -1)
         largest, where = modality.max(-1)
         # Uncertainties are not detached: disagreement raises them, as published.
         positive = labels * (1 - uncertainty.gather(-1, where[..., None])[..., 0])
@@ -75,15 +76,6 @@ class Mutual:
         to_fused = own * apart(fused, largest.detach(), mean.detach())
         to_modalities = (1 - own) * apart(fused.detach(), largest, mean)
         return torch.where(odd, to_fused, to_modalities).mean()
-
-
-def _extra(prediction: Prediction, name: str) -> Tensor:
-    if name not in prediction.extras:
-        raise RlldError(
-            f"mutual learning needs {name!r}, which this network does not give; set "
-            "objective.mutual.weight to 0 or use network cmpae"
-        )
-    return prediction.extras[name]
 
 
 @dataclass(frozen=True)
@@ -103,6 +95,11 @@ class Config(mil.Config):
     video_weight: Weight = 0.6
     contrastive: Contrastive = field(default_factory=lambda: Contrastive(1.0))
     mutual: Mutual = field(default_factory=Mutual)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the contrast compares, and the uncertainties of mutual learning."""
+        return super().needs.union(UNCERTAIN if self.mutual.weight else ())
 
 
 @Config.makes
@@ -133,11 +130,7 @@ class CMPAEObjective(mil.MILObjective):
     def forward(
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
-        """Returns ``loss`` and its unweighted parts, only those that are used; counts the step.
-
-        Raises:
-            RlldError: If the network gives no embeddings or uncertainties.
-        """
+        """Returns ``loss`` and its unweighted parts, only those that are used; counts the step."""
         losses = super().forward(prediction, labels, batch)
         options, odd = self.config.mutual, self.step % 2 == 1
         self.step.add_(1)

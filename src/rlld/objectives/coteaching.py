@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce
 from rlld.objectives._small_loss import (
     POSITIVE,
     SmallLoss,
+    SmallLossConfig,
     SmallLossObjective,
     cell_losses,
     masked_mean,
@@ -24,7 +24,7 @@ from rlld.types import Batch, ModalityLabels, Prediction
 
 
 @dataclass(frozen=True)
-class Config(base.Config):
+class Config(SmallLossConfig):
     """Options of Co-teaching.
 
     Attributes:

@@ -18,6 +18,8 @@ from rlld.objectives._contrastive import Contrastive
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight
 
+EMBEDDED = ("audio_after", "visual_after")
+"""The embeddings whose mean is that of a video."""
 POSITIVE = 0.5
 """A target above this is a label."""
 
@@ -103,6 +105,11 @@ class Config(mil.Config):
     contrastive: Contrastive = field(default_factory=lambda: Contrastive(1.0, "ma"))
     video_contrast: VideoContrast = field(default_factory=VideoContrast)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What either contrast compares."""
+        return super().needs.union(EMBEDDED if self.video_contrast.weight else ())
+
 
 @Config.makes
 class CPSPObjective(mil.MILObjective):
@@ -117,11 +124,7 @@ class CPSPObjective(mil.MILObjective):
     def forward(
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
-        """Returns ``loss`` and its unweighted parts, contrasts only where they are used.
-
-        Raises:
-            RlldError: If the network gives no embeddings.
-        """
+        """Returns ``loss`` and its unweighted parts, contrasts only where they are used."""
         losses = super().forward(prediction, labels, batch)
         options = self.config.video_contrast
         if options.weight:
@@ -133,16 +136,5 @@ class CPSPObjective(mil.MILObjective):
 
 
 def video_embedding(prediction: Prediction) -> Tensor:
-    """Returns the mean embedding of a video over segments and modalities (B, hidden).
-
-    Raises:
-        RlldError: If the network gives no embeddings.
-    """
-    names = ("audio_after", "visual_after")
-    for name in names:
-        if name not in prediction.extras:
-            raise RlldError(
-                f"the contrast between videos needs the embedding {name!r}, which this network "
-                "does not give; set objective.video_contrast.weight to 0 or use network cpsp"
-            )
-    return torch.stack([prediction.extras[name] for name in names]).mean((0, 2))
+    """Returns the mean embedding of a video over segments and modalities (B, hidden)."""
+    return torch.stack([prediction.extras[name] for name in EMBEDDED]).mean((0, 2))

@@ -21,7 +21,7 @@ from rlld.objectives.base import Objective
 from rlld.types import AUDIO, VISUAL, Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight
 
-NEEDED = ("audio_before", "visual_before", "audio_after", "visual_after", "time_logits")
+NEEDED = ("audio_before", "visual_before", "time_logits")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,14 @@ class Config(base.Config):
     audio_smoothing: float = 1.0
     visual_smoothing: float = 1.0
     video_target: Literal["union", "given"] = "union"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The embeddings and logits of which the tracks are made."""
+        original = {"audio": self.audio_original, "visual": self.visual_original}
+        return frozenset(NEEDED).union(
+            f"{name}_after" for name, before in original.items() if not before
+        )
 
     def __post_init__(self) -> None:
         if self.temperature <= 0 or self.contrastive_weight < 0 or self.warm_up_rounds < 0:
@@ -106,17 +114,7 @@ class CVCMSObjective(Objective):
     def forward(
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
-        """Returns ``loss`` and its unweighted parts.
-
-        Raises:
-            RlldError: If the network gives no embeddings and logits to contrast.
-        """
-        for name in NEEDED:
-            if name not in prediction.extras:
-                raise RlldError(
-                    f"objective cvcms needs {name!r} of the network, which this one does not "
-                    "give; use network cvcms"
-                )
+        """Returns ``loss`` and its unweighted parts."""
         partner = prediction.extras.get("partner")
         logits = similarities(prediction.extras, labels, self.config)
         return self.losses(prediction, labels, logits, partner)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
-from rlld.objectives import base
 from rlld.objectives._small_loss import (
     POSITIVE,
     SmallLoss,
+    SmallLossConfig,
     SmallLossObjective,
     cell_losses,
     disagreement,
@@ -23,7 +23,7 @@ from rlld.objectives._small_loss import (
 
 
 @dataclass(frozen=True)
-class Config(base.Config):
+class Config(SmallLossConfig):
     """Options of JoCoR.
 
     Attributes:

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlld.data.spec import DataSpec
-from rlld.errors import RlldError
 from rlld.objectives import mil
 from rlld.objectives.base import Objective
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight
 
 TOKENS = ("audio_class", "visual_class")
+LOGITS = tuple(f"{name}_logits" for name in TOKENS)
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Config:
 
     token_weight: Weight = 1.0
     mil: mil.Config = field(default_factory=mil.Config)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The scores of the class tokens, and what the video-level terms need."""
+        return self.mil.needs.union(LOGITS)
 
     def build(self, spec: DataSpec) -> MGNObjective:
         """Builds the objective; it needs to know nothing of the data set."""
@@ -52,20 +57,11 @@ class MGNObjective(Objective):
     def forward(
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
-        """Returns ``loss`` and its unweighted parts.
-
-        Raises:
-            RlldError: If the network has no class tokens.
-        """
+        """Returns ``loss`` and its unweighted parts."""
         parts: dict[str, Tensor] = self.mil(prediction, labels, batch)
         loss = parts.pop("loss")
-        for name in TOKENS:
-            logits = prediction.extras.get(f"{name}_logits")
-            if logits is None:
-                raise RlldError(
-                    "objective mgn needs the class tokens of network mgn, which this network does "
-                    "not have; use objective mil"
-                )
+        for name, key in zip(TOKENS, LOGITS, strict=True):
+            logits = prediction.extras[key]
             target = torch.arange(len(logits), device=logits.device)
             parts[name] = functional.cross_entropy(logits, target)
             loss = loss + self.config.token_weight * parts[name]

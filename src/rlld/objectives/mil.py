@@ -30,6 +30,11 @@ class Config(base.Config):
     video_weight: Weight = 1.0
     contrastive: Contrastive = field(default_factory=Contrastive)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the contrastive loss compares."""
+        return self.contrastive.needs
+
 
 @Config.makes
 class MILObjective(Objective):

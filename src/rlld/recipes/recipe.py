@@ -116,7 +116,7 @@ class Recipe:
         """
         chosen = {key: value for key, value in settings.items() if key in COMPONENTS}
         data, where = apply_overrides(self.as_dict(), chosen), f"recipe {self.name}"
-        return recipe_from(apply_overrides(data, _applicable(data, settings, where)), where)
+        return composed(apply_overrides(data, _applicable(data, settings, where)), where)
 
 
 def recipe_names() -> list[str]:
@@ -159,7 +159,38 @@ def load_recipe(
     data = apply_overrides(data, chosen)
     data = apply_overrides(data, _applicable(data, defaults or {}, str(path)))
     rest = {key: value for key, value in (overrides or {}).items() if key not in COMPONENTS}
-    return recipe_from(apply_overrides(data, rest), f"recipe {name}")
+    return composed(apply_overrides(data, rest), f"recipe {name}")
+
+
+def composed(data: Mapping[str, Any], where: str) -> Recipe:
+    """Builds a recipe to train from plain data, as ``recipe_from``.
+
+    Raises:
+        RlldError: If a setting is wrong, or the network does not give what the objective needs.
+    """
+    recipe = recipe_from(data, where)
+    network, objective = recipe.network, recipe.objective
+    missing = _declared(objective.config, "needs") - _declared(network.config, "gives")
+    if missing:
+        keys = ", ".join(map(repr, sorted(missing)))
+        raise RlldError(
+            f"{where}: objective {objective.name} needs {keys}, which network {network.name} does "
+            f"not give; choose a network that does ({', '.join(_giving(missing))}), or an "
+            "objective or weights that do without"
+        )
+    return recipe
+
+
+def _declared(config: Any, what: str) -> frozenset[str]:
+    """Returns the extras that options need or give; another distribution's may say nothing."""
+    found: frozenset[str] = getattr(config, what, frozenset())
+    return found
+
+
+def _giving(keys: frozenset[str]) -> list[str]:
+    """Returns the networks that give extras."""
+    made = {name: getattr(NETWORKS.config_type(name), "made", Network) for name in NETWORKS.names()}
+    return [name for name, kind in made.items() if keys <= kind.gives]
 
 
 def recipe_from(data: Mapping[str, Any], where: str) -> Recipe:
