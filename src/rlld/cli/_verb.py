@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 
 from rlld.errors import RlldError
+from rlld.utils.config import EXPERT
 
 T = TypeVar("T")
-Expert = Annotated[T, tyro.conf.Suppress]
+Expert = Annotated[T, EXPERT]
 """An option that few need: it works as any other and is left to the long help."""
 
 HELP_ALL = "--help-all"
@@ -40,14 +41,12 @@ class Verb:
 
 def call(name: str, verb: Verb, argv: Sequence[str]) -> None:
     """Reads the words after a verb and runs it, or prints its help and exits."""
-    every = HELP_ALL in argv
     words = ["--help" if word == HELP_ALL else word for word in argv]
     options: dict[str, Any] = {"prog": f"rlld {name}", "args": words}
     args, options["description"] = verb.args, verb.about
-    # What tyro hides it does not read either, so that nothing is hidden but from a help.
-    if every or not {"-h", "--help"}.intersection(argv):
-        args = _unhidden(args)
-    elif _hidden(args):
+    short = HELP_ALL not in argv and not {"-h", "--help"}.isdisjoint(argv)
+    if short and (hidden := _expert(args)):
+        args = _without(args, hidden)
         options["description"] += (
             f"\n\nrlld {name} {HELP_ALL} shows the options that few need, too."
         )
@@ -63,24 +62,23 @@ def call(name: str, verb: Verb, argv: Sequence[str]) -> None:
     verb.run(found, parse_overrides(rest))
 
 
-def _hidden(args: type[Any]) -> dict[str, Any]:
-    """Returns the types of the hidden options by name, without what hides them."""
+def _expert(args: type[Any]) -> dict[str, Any]:
+    """Returns the types of the options that few need, by name."""
     hints = get_type_hints(args, include_extras=True)
-    marked = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
-    plain = get_type_hints(args)
-    return {name: plain[name] for name, marks in marked.items() if tyro.conf.Suppress in marks}
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: hints[name] for name in hints if EXPERT in marks[name]}
 
 
-def _unhidden(args: type[Any]) -> type[Any]:
-    """Returns the same options, none of them hidden.
+def _without(args: type[Any], hidden: Mapping[str, Any]) -> type[Any]:
+    """Returns the same options for a help that leaves some out; tyro would not read these.
 
     It bears the name of the original, since the help of an option is read from its source.
     """
-    hidden = _hidden(args)
-    fields = {field.name: field.default for field in dataclasses.fields(args)}
-    members = {name: fields[name] for name in hidden}
+    suppress: Any = tyro.conf.Suppress
+    kinds = {name: suppress[hint] for name, hint in hidden.items()}
+    values = {each.name: each.default for each in dataclasses.fields(args) if each.name in hidden}
     place = {"__module__": args.__module__, "__qualname__": args.__qualname__}
-    made = type(args.__name__, (args,), {**place, "__annotations__": hidden, **members})
+    made = type(args.__name__, (args,), {**place, "__annotations__": kinds, **values})
     return dataclass(frozen=True)(made)
 
 
