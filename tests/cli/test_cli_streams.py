@@ -27,15 +27,21 @@ def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """Returns what a parse prints under an encoding."""
+def words(tmp_path_factory):
+    """A command that parses a clip of an odd name."""
     folder = tmp_path_factory.mktemp("streams")
     run, clip = make_run(folder / "run"), make_clip(folder / "caf\u00e9 \u2603.mp4", 1.0)
+    return "parse", str(run), str(clip)
+
+
+@pytest.fixture
+def table(words):
+    """Returns what a parse as a user's prints under an encoding."""
 
     def printed(encoding: str, *options: str, columns: int = 100) -> str:
         variables = {"PYTHONIOENCODING": encoding, "COLUMNS": str(columns)}
         done = subprocess.run(
-            [*RLLD, "parse", str(run), str(clip), *options],
+            [*RLLD, *words, *options],
             env={**os.environ, **variables},
             capture_output=True,
             check=False,
@@ -46,11 +52,29 @@ def table(tmp_path_factory):
     return printed
 
 
-def test_a_code_page_gets_what_it_has(table):
-    assert table("utf-8").startswith("caf\u00e9 \u2603.mp4  1")
-    latin = table("cp1252")
+@pytest.fixture
+def page(words, monkeypatch):
+    """Returns what a parse in this process prints to a stream of an encoding."""
+
+    def printed(encoding: str) -> str:
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        with pytest.raises(SystemExit) as end:
+            main(list(words))
+        monkeypatch.undo()
+        err.flush()
+        assert (end.value.code, err.buffer.getvalue()) == (0, b"")
+        return out.buffer.getvalue().decode(encoding)
+
+    return printed
+
+
+def test_a_code_page_gets_what_it_has(page):
+    assert page("utf-8").startswith("caf\u00e9 \u2603.mp4  1")
+    latin = page("cp1252")
     assert latin.startswith("caf\u00e9 \\u2603.mp4  1") and "##########" in latin
-    assert table("ascii").startswith("caf\\xe9 \\u2603.mp4  1")
+    assert page("ascii").startswith("caf\\xe9 \\u2603.mp4  1")
 
 
 def test_what_programs_read_is_utf8_everywhere(table):
