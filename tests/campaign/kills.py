@@ -141,7 +141,8 @@ def _chain(verb: Verb, work: Path, rng: random.Random, folder: Path) -> None:
         if len(history) == most:
             status = processes.wait(pid, 60 + 20 * verb.length)
             break
-        moment = verb.length * rng.uniform(*rng.choices(SPANS, (2, 6, 2))[0])
+        late = 2 if history else 0  # the first may come too late, and would strike nothing
+        moment = verb.length * rng.uniform(*rng.choices(SPANS, (2, 6, late))[0])
         status = processes.wait(pid, moment)
         if status is not None:
             break
