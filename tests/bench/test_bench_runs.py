@@ -208,3 +208,17 @@ def test_two_benchmarks_on_one_cache_share_the_work(tiny_data, tmp_path):
     tables = [json.loads((out / "denoising.json").read_text()) for out in outs]
     assert tables[0]["rows"] == tables[1]["rows"]
     assert not list(tmp_path.glob(f"cache/*/.{SCORES}.lock"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "3", '{"scores": 1, "denoising": null, "facts": {}}'),
+        '{"scores": {"segment_audio": []}, "denoising": null, "facts": {}}',
+        '{"scores": {}, "denoising": 1, "facts": {}}',
+    ],
+)
+def test_damaged_scores_of_a_run_are_refused(tmp_path, text):
+    (tmp_path / SCORES).write_text(text)
+    with pytest.raises(RlldError, match="not the scores of a run"):
+        runs._read(None, tmp_path)

@@ -19,6 +19,7 @@ import torch
 import yaml
 
 from campaign.archives import hostile_pickles
+from rlld.data.checks.verify import verify
 from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC, DataSpec, read_spec
 from rlld.export import csv_events, json_events
@@ -201,6 +202,13 @@ class Samples:
     def store(self) -> bytes:
         """A packed store."""
         return (self.sim / "features" / "test.safetensors").read_bytes()
+
+    @cached_property
+    def reference(self) -> bytes:
+        """Statistics of the features of the simulated data set."""
+        path = self.good / "reference.json"
+        verify(self.sim, write=path)
+        return path.read_bytes()
 
     @cached_property
     def parse_json(self) -> Any:

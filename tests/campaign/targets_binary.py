@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 import shutil
 import zipfile
@@ -19,6 +20,7 @@ from campaign.mutations import mutated, overwritten, reshaped, yaml_case
 from campaign.samples import UNFINISHED, Samples, buffer, put, quiet
 from campaign.target import target
 from rlld.data.checks.check import check
+from rlld.data.checks.verify import verify
 from rlld.data.dataset import load_data
 from rlld.data.published import FeatureFinder
 from rlld.data.spec import spec_from
@@ -34,7 +36,7 @@ from rlld.parsing.sources import stored_features
 from rlld.recipes.recipe import load_recipe
 from rlld.training.checkpoint import load_state
 from rlld.training.loop import train
-from rlld.training.run_folder import load_denoiser, load_held_out, load_run
+from rlld.training.run_folder import METRICS, load_denoiser, load_held_out, load_run, read_rounds
 from rlld.utils.files import sha256
 from rlld.workflows.convert import convert_file, read_checkpoint
 
@@ -281,3 +283,21 @@ def manifest(rng: random.Random, at: Path, samples: Samples) -> None:
     for video in list(found.clips)[:3]:
         found.has(Task(video, clip_file, "light", 1.0))
         found.forget(Task("v", clip_file, "light", 1.0))
+
+
+@target(weight=1)
+def rounds(rng: random.Random, at: Path, samples: Samples) -> None:
+    """The log of a run."""
+    log = (samples.run / METRICS).read_bytes()
+    lines = [json.dumps(reshaped(rng, json.loads(line))) for line in log.splitlines()]
+    put(at, METRICS, "\n".join(lines).encode() if rng.random() < 0.5 else mutated(rng, log, True))
+    for line in read_rounds(at):
+        assert math.isfinite(sum(line["validation"].values(), line["updates"]))
+
+
+@target(weight=1)
+def reference(rng: random.Random, at: Path, samples: Samples) -> None:
+    """Statistics of features that are right, with which others are compared."""
+    made = json.dumps(reshaped(rng, json.loads(samples.reference))).encode()
+    text = made if rng.random() < 0.5 else mutated(rng, samples.reference, True)
+    verify(samples.sim, put(at, "reference.json", text))

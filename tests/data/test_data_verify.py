@@ -416,7 +416,8 @@ def test_refusals(halves, tmp_path):
         verify(tmp_path / "nothing")
     folder = save(tmp_path / "F", halves[0])
     reference = tmp_path / "r.json"
-    for text in ("", "[]", "{}", '{"rlld_statistics": 1, "source": "", "made_by": 3}'):
+    wrong = '{"rlld_statistics": 1, "source": "", "made_by": 3, "streams": {}}'
+    for text in ("", "[]", "{}", wrong):
         reference.write_text(text)
         with pytest.raises(RlldError, match="no reference of features"):
             verify(folder, reference)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import rlld
 from rlld.errors import RlldError
-from rlld.training.run_folder import load_denoiser, load_run
+from rlld.training.run_folder import METRICS, load_denoiser, load_run, read_rounds
 from rlld.utils.compute import Compute
 
 
@@ -130,3 +130,17 @@ def test_an_incomplete_run_is_refused(copy):
     (copy / "model.safetensors").unlink()
     with pytest.raises(RlldError, match="incomplete"):
         load_run(copy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[]", "{", '{"updates": 1}', '{"updates": "1", "validation": {}}'),
+        *('{"updates": 1, "validation": 2}', '{"updates": 1, "validation": {"a": null}}'),
+        '{"updates": 1, "validation": {"a": 1}}\n{"updates": 2, "validation": {}}',
+    ],
+)
+def test_a_damaged_log_is_refused(tmp_path, text):
+    (tmp_path / METRICS).write_text(text)
+    with pytest.raises(RlldError, match="not the log of a run"):
+        read_rounds(tmp_path)

@@ -408,8 +408,10 @@ def _read(job: Job, folder: Path) -> Result:
     path = folder / SCORES
     try:
         report = parsed(path.read_text(encoding="utf-8"))
-        return Result(job, report["scores"], report["denoising"], report["facts"])
-    except (OSError, ValueError, KeyError) as error:
+        scores = {name: float(score) for name, score in report["scores"].items()}
+        counts, facts = report["denoising"], dict(report["facts"])
+        return Result(job, scores, None if counts is None else dict(counts), facts)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise RlldError(
             f"{path}: not the scores of a run ({error}); remove the folder to train it again"
         ) from None

@@ -244,8 +244,15 @@ def read_rounds(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / METRICS
     try:
-        return [parsed(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
+        lines = [parsed(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            numbers = [line["updates"], *line["validation"].values()]
+            if not all(isinstance(number, int | float) for number in numbers):
+                raise ValueError("updates or validation scores are no numbers")
+            if line["validation"].keys() != lines[0]["validation"].keys():
+                raise ValueError("not every round has the same validation scores")
+        return lines
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise RlldError(
             f"{path}: not the log of a run ({error}); remove the folder to train it again"
         ) from None

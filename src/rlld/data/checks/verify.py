@@ -133,8 +133,8 @@ def read_reference(path: Path) -> FeatureStatistics:
     """
     try:
         content = parsed(path.read_text(encoding="utf-8"))
-        version, source, made_by = content["rlld_statistics"], content["source"], content["made_by"]
-        streams = dict(content["streams"])
+        version, source = content["rlld_statistics"], content["source"]
+        made_by, streams = dict(content["made_by"]), dict(content["streams"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RlldError(
             f"{path}: no reference of features ({error}); write one with 'rlld data verify "
@@ -144,7 +144,7 @@ def read_reference(path: Path) -> FeatureStatistics:
         raise RlldError(f"{path}: format {version}, this rlld reads {FORMAT}; write it anew")
     return FeatureStatistics(
         str(source),
-        dict(made_by),
+        made_by,
         {name: statistics_from(s, f"{path}: stream {name!r}") for name, s in streams.items()},
     )
 
