@@ -89,7 +89,6 @@ def _benches(work: Path) -> list[Verb]:
     return [
         Verb("bench-denoising", table),
         Verb("bench-annotations", counts),
-        Verb("bench-figure6", ["bench", "figure6", *rest, "--episodes", "1"]),
         Verb("bench-signal", [*signal, "--batches", "2", "--repeats", "1"]),
     ]
 
