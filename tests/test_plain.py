@@ -112,6 +112,15 @@ def test_json_with_what_it_does_not_know_is_refused():
         parsed("[" * 200_000)
 
 
+def test_whole_numbers_that_no_float_holds_are_refused():
+    text = f'{{"a": -1{"0" * 400}}}'
+    with pytest.raises(ValueError, match="larger than any float"):
+        parsed(text)
+    with pytest.raises(RlldError, match="larger than any float"):
+        json_value(text, "x.json")
+    assert parsed(str(2**1000)) == 2**1000
+
+
 def test_numbers_that_json_does_not_know_are_not_written():
     for value in (float("nan"), float("inf"), {"a": [float("-inf")]}):
         with pytest.raises(RlldError, match=r"^out.json: holds NaN or an infinite number"):

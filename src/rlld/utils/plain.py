@@ -26,6 +26,9 @@ DEEPEST = 50
 MOST_BYTES = 4 << 20
 """Size of a YAML file."""
 
+LARGEST_BITS = 1023
+"""Of a whole number in JSON: whoever computes with a larger one fails far from where it stood."""
+
 PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
 
 
@@ -113,10 +116,11 @@ def parsed(text: str | bytes) -> Any:
     """Reads a JSON text for a reader that tells of damage itself.
 
     Raises:
-        ValueError: If it is no JSON, or nested without end.
+        ValueError: If it is no JSON, nested without end, or holds a whole number that is larger
+            than any float.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested without end") from None
 
@@ -132,7 +136,7 @@ def json_value(text: str | bytes, where: str) -> Any:
         RlldError: If it is no JSON, is nested without end, or holds NaN or an infinite number.
     """
     try:
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise RlldError(f"{where}: not valid JSON ({error}); write it again") from None
 
@@ -158,6 +162,13 @@ def kind_of(value: Any) -> str:
     """Says what a plain value is, for messages: ``a list``, ``int 3``."""
     names = {dict: "a mapping", list: "a list", str: "text", bool: "true/false", type(None): "null"}
     return names.get(type(value), f"{type(value).__name__} {value!r}")
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value.bit_length() > LARGEST_BITS:
+        raise ValueError(f"a whole number of {len(text)} digits is larger than any float")
+    return value
 
 
 def _finite(text: str) -> float:
