@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe, recipe_from, recipe_names
 
@@ -62,3 +63,10 @@ def test_a_recipe_file_of_ones_own(tmp_path):
     recipe = load_recipe(str(path))
     assert recipe.name == "mine"
     assert recipe.schedule.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize("hidden", [10**7, 10**12])
+def test_networks_that_fit_nowhere_are_refused(hidden):
+    recipe = load_recipe("han", {"network.hidden": str(hidden)})
+    with pytest.raises(RlldError, match=r"network han: has .* parameters, expected at most"):
+        recipe.build_network(LLP_SPEC)

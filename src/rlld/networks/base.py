@@ -17,6 +17,8 @@ from rlld.utils.registry import Buildable
 LARGEST = 250_000_000
 """Parameters of a network: 1 GB, and 4 GB with what training keeps beside them. The largest
 published one has 41 million."""
+COUNTED = 2**60
+"""Parameters from which on torch may fail to count them."""
 
 EMBEDDINGS = frozenset({"audio_before", "visual_before", "audio_after", "visual_after"})
 """Extras of most networks: embeddings (B, T, hidden) before and after the attention."""
@@ -126,11 +128,17 @@ def built(make: Callable[[], Module], what: str) -> Module:
     Raises:
         RlldError: If it has more than ``LARGEST`` parameters; nothing is allocated then.
     """
-    with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in make().parameters())
+    try:
+        with torch.device("meta"):
+            count = sum(parameter.numel() for parameter in make().parameters())
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        count = COUNTED  # a tensor is larger than torch can count, though nothing is allocated
     if count > LARGEST:
+        found = f"{count:,}" if count < COUNTED else "more than 2^60"
         raise RlldError(
-            f"{what}: has {count:,} parameters, expected at most {LARGEST:,}; choose smaller sizes "
+            f"{what}: has {found} parameters, expected at most {LARGEST:,}; choose smaller sizes "
             "(hidden, layers), or features of fewer dimensions"
         )
     return make()
