@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import yaml
 
-from campaign.archives import hostile_pickles
+from campaign.archives import bomb, hostile_pickles
 from rlld.data.checks.verify import verify
 from rlld.data.dataset import load_data
 from rlld.data.spec import LLP_SPEC, DataSpec, read_spec
@@ -84,6 +84,7 @@ class Samples:
         good.mkdir(parents=True, exist_ok=True)
         self.good, self.canary = good, work / "code-of-a-file-ran"
         self.hostile = hostile_pickles(self.canary)
+        bomb()  # for all workers, which are forked from here
         self.taxonomy = Taxonomy(CLASSES)
         self.sim, self.run = good / "sim", good / "run"
         simulate(self.sim, "compact", videos=(12, 6, 6))
