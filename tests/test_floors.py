@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "rlld"
-FACE = {"__init__", "__main__"}
+FACE = {"__init__", "__main__", "_moved"}
 """What users import and start; no room may import it back."""
 
 

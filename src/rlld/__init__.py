@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rlld import _moved
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
@@ -42,3 +43,6 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rlld' has no attribute {name!r}")
+
+
+_moved.install()
