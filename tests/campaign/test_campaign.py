@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import signal
@@ -60,7 +61,8 @@ def test_faults_are_seen(samples, tmp_path):
     """A loader that raises, grows, hangs, dies or talks too much is none that passes."""
 
     def grows(rng: random.Random, at: Path, samples: Samples) -> None:
-        bytearray(b"x") * 300_000_000
+        with mmap.mmap(-1, 300_000_000) as block:  # new pages: a list might get freed ones again
+            block[:: mmap.PAGESIZE] = bytes(len(range(0, len(block), mmap.PAGESIZE)))
 
     def hangs(rng: random.Random, at: Path, samples: Samples) -> None:
         while True:
