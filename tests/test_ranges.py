@@ -50,6 +50,15 @@ def test_an_option_has_a_range(path):
             load_recipe(recipe, {".".join(path): given})
 
 
+@pytest.mark.parametrize(
+    ("recipe", "option"),
+    [("han", "network.layers"), ("valor", "network.heads"), ("mgn", "network.depth_fusion")],
+)
+def test_nothing_is_made_of_more_parts_than_a_moment_builds(recipe, option):
+    with pytest.raises(RlldError, match=rf"{option.split('.')[1]}: expected 1 to 100, found 101"):
+        load_recipe(recipe, {option: 101})
+
+
 def test_options_without_a_sign_are_still_there():
     assert set(ANY_SIGN) <= set(OPTIONS)
 

@@ -27,6 +27,7 @@ from rlld.networks._recurrent import (
     xavier,
 )
 from rlld.types import Prediction
+from rlld.utils.config import Count
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Config(RecurrentConfig):
     network = "ave"
 
     fusion: Literal["concat", "dmrn"] = "concat"
-    blocks: int = 1
+    blocks: Count = 1
     head: int = 64
 
     def __post_init__(self) -> None:

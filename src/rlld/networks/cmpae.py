@@ -28,7 +28,7 @@ from rlld.networks._blocks import (
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks.base import Network
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
-from rlld.utils.config import Share, require_positive
+from rlld.utils.config import Count, Share, require_positive
 
 ATTENDED = 0.8
 """Share of the cross-modal encoding where both encodings are mixed."""
@@ -58,7 +58,7 @@ class Config(base.Config):
     """
 
     hidden: int = 512
-    layers: int = 1
+    layers: Count = 1
     attention_dropout: Share = 0.1
     visual_dropout: Share = 0.5
     fuse_ratio: float = FUSE_RATIO

@@ -24,7 +24,7 @@ from rlld.networks._blocks import (
 )
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
-from rlld.utils.config import Share, require_positive
+from rlld.utils.config import Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Config(base.Config):
     """
 
     hidden: int = 512
-    layers: int = 1
+    layers: Count = 1
     chained: bool = False
     cross_attention: bool = True
     attention_dropout: Share = 0.1

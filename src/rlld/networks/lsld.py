@@ -8,7 +8,7 @@ from typing import Any
 from rlld.data.spec import DataSpec
 from rlld.networks import base, han
 from rlld.networks._published import Layout, State, numbered, sizes
-from rlld.utils.config import Share, require_positive
+from rlld.utils.config import Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Config(base.Config):
     """
 
     hidden: int = 512
-    layers: int = 4
+    layers: Count = 4
     attention_dropout: Share = 0.1
     visual_dropout: Share = 0.5
 

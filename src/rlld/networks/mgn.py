@@ -17,7 +17,7 @@ from rlld.networks._blocks import CrossAttending, full_precision
 from rlld.networks._grouping import Grouping
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
-from rlld.utils.config import require_positive
+from rlld.utils.config import Count, require_positive
 
 Assignment = Literal["soft", "hard"]
 
@@ -41,10 +41,10 @@ class Config(base.Config):
     hidden: int = 128
     unimodal_assign: Assignment = "soft"
     crossmodal_assign: Assignment = "soft"
-    depth_audio: int = 3
-    depth_visual: int = 3
-    depth_fusion: int = 6
-    heads: int = 8
+    depth_audio: Count = 3
+    depth_visual: Count = 3
+    depth_fusion: Count = 6
+    heads: Count = 8
     drop_path: float = 0.1
 
     def __post_init__(self) -> None:

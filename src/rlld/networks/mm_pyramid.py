@@ -23,7 +23,7 @@ from rlld.networks._blocks import (
 )
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
-from rlld.utils.config import Share, require_positive
+from rlld.utils.config import Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Config(base.Config):
     """
 
     hidden: int = 512
-    heads: int = 8
+    heads: Count = 8
     feed_forward: int | None = None
-    levels: int = 4
+    levels: Count = 4
     kernel: int = 3
     dropout: Share = 0.2
     attention_dropout: Share = 0.1

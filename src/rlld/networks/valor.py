@@ -27,7 +27,7 @@ from rlld.networks._blocks import (
 )
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
-from rlld.utils.config import Share, require_positive
+from rlld.utils.config import Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Config(base.Config):
     """
 
     hidden: int = 512
-    layers: int = 1
-    heads: int = 8
+    layers: Count = 1
+    heads: Count = 8
     expansion: float = 2.0
     norm: Literal["post", "pre"] = "post"
     dropout: Share = 0.1

@@ -50,7 +50,7 @@ Share = Annotated[float, Within(0, 1)]
 """A part of a whole, a probability, a threshold of one."""
 Weight = Annotated[float, Within(0)]
 """What a term counts, or another factor or length that is not negative."""
-Count = Annotated[int, Within(1, 1_000)]
+Count = Annotated[int, Within(1, 100)]
 """How many parts something is made of (layers, heads, folds); each takes memory and time."""
 Width = Annotated[int, Within(1, 1_000_000)]
 """Dimensions; what they multiply to is bounded where it is built."""

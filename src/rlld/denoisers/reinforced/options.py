@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from rlld.errors import RlldError
-from rlld.utils.config import EXPERT, Share, Weight, Width, Within
+from rlld.utils.config import EXPERT, Count, Share, Weight, Width, Within
 
 Score = Literal[
     "segment_audio",
@@ -22,10 +22,6 @@ Score = Literal[
 ]
 EmptyRule = Literal["both", "modality", "none"]
 VideoTarget = Literal["union", "original"]
-
-
-MOST_NETWORKS = 100
-"""Networks of a kind: a run of anybody says how many are built when it is read."""
 
 
 def _require(holds: bool, option: str, expected: str, found: object) -> None:
@@ -142,13 +138,13 @@ class LabelwiseOptions:
         ridge: How strongly offsets of classes are drawn to the common one, without features.
     """
 
-    folds: Annotated[int, Within(1, MOST_NETWORKS)] = 4
+    folds: Count = 4
     state_share: float = 1.0
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: Annotated[int, EXPERT] = 3
     least_videos: Annotated[int, Within(0), EXPERT] = 150
-    judges: Annotated[int, Within(1, MOST_NETWORKS), EXPERT] = 3
+    judges: Annotated[Count, EXPERT] = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
     steps: int = 300
     supervised_steps: Annotated[int, EXPERT] = 100
