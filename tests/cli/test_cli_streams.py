@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -148,3 +149,19 @@ def test_every_verb_ends_quietly_when_its_reader_goes(command, stream, readable,
         assert (end.value.code, kept.getvalue()) == (PIPE_STATUS, "")
     assert end.value.code in (2 if refused else 0, PIPE_STATUS)
     assert "Traceback" not in kept.getvalue()
+
+
+def test_an_interrupt_in_a_destructor_comes_again(monkeypatch, capsys):
+    class Holder:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def work(argv: list[str]) -> None:
+        Holder()  # goes at once, and its interrupt with it
+        time.sleep(20)
+
+    monkeypatch.setattr("rlld.cli._dispatch", work)
+    with pytest.raises(SystemExit) as end:
+        main(["info"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "rlld: interrupted\n"

@@ -302,6 +302,16 @@ def test_folders_by_the_command(halves, tmp_path, capsys):
     assert again.read_bytes() == reference.read_bytes()
 
 
+def test_a_reference_with_lists_for_numbers_is_refused(halves, tmp_path):
+    path = tmp_path / "r.json"
+    verify(save(tmp_path / "F", halves[0]), write=path)
+    content = json.loads(path.read_text())
+    content["streams"]["audio"]["values"]["negatives"] = [0.5, 0.5]
+    path.write_text(json.dumps(content))
+    with pytest.raises(RlldError, match=r"r\.json.*audio.*no statistics of features"):
+        read_reference(path)
+
+
 def test_a_reference_survives_its_file(halves, tmp_path):
     folder = save(tmp_path / "F", halves[0])
     found = verify(folder, write=tmp_path / "r.json").found.streams["audio"]

@@ -9,10 +9,12 @@ file imports torch at its top.
 
 from __future__ import annotations
 
+import _thread
 import ast
 import importlib
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -60,7 +62,21 @@ def main(argv: list[str] | None = None) -> None:
     The status is 0 on success, 2 on bad input, 130 when interrupted, 141 when its
     reader has gone.
     """
-    sys.exit(_main(sys.argv[1:] if argv is None else argv))
+    before, sys.unraisablehook = sys.unraisablehook, _once_more
+    try:
+        sys.exit(_main(sys.argv[1:] if argv is None else argv))
+    finally:
+        sys.unraisablehook = before
+
+
+def _once_more(unraisable: sys.UnraisableHookArgs) -> None:
+    """Lets an interrupt that struck in a destructor, where Python drops it, come again."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
+        return
+    again = threading.Timer(0.01, _thread.interrupt_main)  # not in the hook, which drops it too
+    again.daemon = True
+    again.start()
 
 
 def _main(argv: list[str]) -> int:

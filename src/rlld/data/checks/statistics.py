@@ -120,8 +120,8 @@ def statistics_from(plain: Mapping[str, Any], where: str) -> StreamStatistics:
     """
     try:
         dim = int(plain["dim"])
-        values = {name: np.array(plain["values"][name], np.float64) for name in SCALARS}
-        errors = {name: np.array(plain["errors"][name], np.float64) for name in SCALARS}
+        values = {name: _number(plain["values"][name]) for name in SCALARS}
+        errors = {name: _number(plain["errors"][name]) for name in SCALARS}
         for name in VECTORS:
             values[name] = np.array(plain["values"][name], np.float64).reshape(dim)
             errors[name] = np.array(plain["errors"][name], np.float64).reshape(dim)
@@ -149,6 +149,16 @@ def statistics_from(plain: Mapping[str, Any], where: str) -> StreamStatistics:
             f"{where}: no statistics of features ({type(error).__name__}: {error}); write them "
             "anew with 'rlld data verify ... --write'"
         ) from None
+
+
+def _number(value: Any) -> Array:
+    """Returns a statistic that is one number.
+
+    Raises:
+        ValueError: If it is none, or several.
+    """
+    number: Array = np.array(value, np.float64).reshape(())
+    return number
 
 
 def chosen(ids: Iterable[str]) -> frozenset[str]:
