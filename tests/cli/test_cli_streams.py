@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from parse_kit import make_clip, make_run
 from rlld.cli import main
+from rlld.errors import RlldError
 from rlld.utils.console import LEAST
 from rlld.utils.streams import PIPE_STATUS
 
@@ -165,3 +167,18 @@ def test_an_interrupt_in_a_destructor_comes_again(monkeypatch, capsys):
         main(["info"])
     assert end.value.code == 130
     assert capsys.readouterr().err == "rlld: interrupted\n"
+
+
+def test_an_interrupt_that_a_library_makes_an_error_of_is_one(monkeypatch, capsys):
+    def work(argv: list[str]) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RlldError("model.safetensors: not readable") from None
+
+    monkeypatch.setattr("rlld.cli._dispatch", work)
+    with pytest.raises(SystemExit) as end:
+        main(["info"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "rlld: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -13,9 +13,11 @@ import _thread
 import ast
 import importlib
 import re
+import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,11 +64,34 @@ def main(argv: list[str] | None = None) -> None:
     The status is 0 on success, 2 on bad input, 130 when interrupted, 141 when its
     reader has gone.
     """
-    before, sys.unraisablehook = sys.unraisablehook, _once_more
-    try:
+    with _interruptible():
         sys.exit(_main(sys.argv[1:] if argv is None else argv))
+
+
+_struck = threading.Event()
+"""Whether Ctrl-C was pressed: a library may make an error of its own of an interrupt in it."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets no interrupt be lost: one in a destructor comes again, one in a library is known."""
+    _struck.clear()
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ours = ours and threading.current_thread() is threading.main_thread()
+    hook, sys.unraisablehook = sys.unraisablehook, _once_more
+    if ours:
+        signal.signal(signal.SIGINT, _strike)
+    try:
+        yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = hook
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _strike(*_: object) -> None:
+    _struck.set()
+    raise KeyboardInterrupt
 
 
 def _once_more(unraisable: sys.UnraisableHookArgs) -> None:
@@ -86,12 +111,12 @@ def _main(argv: list[str]) -> int:
             _dispatch(argv)
         finally:
             sys.stdout.flush()
-    except RlldError as error:
+    except (RlldError, KeyboardInterrupt) as error:
+        if _struck.is_set() or isinstance(error, KeyboardInterrupt):
+            say("rlld: interrupted\n")
+            return INTERRUPT_STATUS
         say(f"rlld: {error}\n")
         return USAGE_STATUS
-    except KeyboardInterrupt:
-        say("rlld: interrupted\n")
-        return INTERRUPT_STATUS
     except OSError as error:
         return _refused(error)
     return 0
