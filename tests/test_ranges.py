@@ -52,7 +52,7 @@ def test_an_option_has_a_range(path):
 
 @pytest.mark.parametrize(
     ("recipe", "option"),
-    [("han", "network.layers"), ("valor", "network.heads"), ("mgn", "network.depth_fusion")],
+    [("han", "network.layers"), ("valor", "network.heads"), ("mgn", "network.heads")],
 )
 def test_nothing_is_made_of_more_parts_than_a_moment_builds(recipe, option):
     with pytest.raises(RlldError, match=rf"{option.split('.')[1]}: expected 1 to 100, found 101"):

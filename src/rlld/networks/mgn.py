@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from rlld.networks._blocks import CrossAttending, full_precision
 from rlld.networks._grouping import Grouping
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.types import Prediction
-from rlld.utils.config import Count, require_positive
+from rlld.utils.config import Count, Within, require_positive
 
 Assignment = Literal["soft", "hard"]
 
@@ -41,9 +41,9 @@ class Config(base.Config):
     hidden: int = 128
     unimodal_assign: Assignment = "soft"
     crossmodal_assign: Assignment = "soft"
-    depth_audio: Count = 3
-    depth_visual: Count = 3
-    depth_fusion: Count = 6
+    depth_audio: Annotated[int, Within(0, 100)] = 3
+    depth_visual: Annotated[int, Within(0, 100)] = 3
+    depth_fusion: Annotated[int, Within(0, 100)] = 6
     heads: Count = 8
     drop_path: float = 0.1
 
