@@ -1,6 +1,7 @@
 """Modules under the paths that they had before the rooms were parted: old imports go on working.
 
-The finder stands behind all others, so that it is asked only for what is nowhere else.
+The finder stands behind all others, so that it is asked only for what is nowhere else. It is part
+of every start: ``importlib.abc``, which brings archives and much more along, is for types only.
 """
 
 from __future__ import annotations
@@ -9,9 +10,14 @@ import importlib
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:
+    Loader = object
 
 SAME = {
     "utils": "cluster compute config console extras files foreign hub names plain pool registry "
@@ -102,7 +108,7 @@ class _Elsewhere(Loader):
         module.__spec__ = self.spec  # the import put that of the old path there
 
 
-class Finder(MetaPathFinder):
+class Finder:
     """Finds modules by their old paths, and those of packages that moved."""
 
     def find_spec(
