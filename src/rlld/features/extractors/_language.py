@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,3 +127,34 @@ class Language:
                 made = self._embed(tokens["input_ids"], tokens["attention_mask"])
                 rows.append(torch.nn.functional.normalize(made, dim=-1).cpu().numpy())
         return np.concatenate(rows)
+
+
+def language_of(
+    tokenizer: Any,
+    network: Any,
+    state: Mapping[str, Tensor],
+    scale: str,
+    path: Path,
+    device: torch.device,
+) -> Language:
+    """Returns the language side of a model of transformers.
+
+    Args:
+        tokenizer: What ``load_tokenizer`` returned.
+        network: Its text tower with projection, on the device.
+        state: All weights of the model.
+        scale: Name of the logarithm of its scale among them.
+        path: Where they are from, for the message.
+        device: Where the network is.
+
+    Raises:
+        RlldError: If the scale is missing.
+    """
+
+    def embed(tokens: Tensor, mask: Tensor) -> Tensor:
+        made: Tensor = network(input_ids=tokens, attention_mask=mask).text_embeds
+        return made
+
+    if scale not in state:
+        raise RlldError(f"{path}: tensor {scale!r} is missing; get it again")
+    return Language(tokenizer, embed, float(state[scale].float().exp()), device)

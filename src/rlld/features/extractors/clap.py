@@ -16,7 +16,12 @@ from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors import _clap_audio as clap_audio
 from rlld.features.extractors._clap_weights import description, renamed
-from rlld.features.extractors._language import ROBERTA_WORDS, Language, load_tokenizer
+from rlld.features.extractors._language import (
+    ROBERTA_WORDS,
+    Language,
+    language_of,
+    load_tokenizer,
+)
 from rlld.features.extractors._towers import load_whole, parts, read_config, read_state
 from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Sound
@@ -89,14 +94,7 @@ class Config(base.Config):
         tokenizer = load_tokenizer(ROBERTA_WORDS, vocabulary, merges)
         state, whole, path = _read(self)
         network = _tower(whole, "Text", state, path).to(device)
-
-        def embed(tokens: Tensor, mask: Tensor) -> Tensor:
-            made: Tensor = network(input_ids=tokens, attention_mask=mask).text_embeds
-            return made
-
-        if "logit_scale_a" not in state:
-            raise RlldError(f"{path}: tensor 'logit_scale_a' is missing; get it again")
-        return Language(tokenizer, embed, float(state["logit_scale_a"].float().exp()), device)
+        return language_of(tokenizer, network, state, "logit_scale_a", path, device)
 
 
 @Config.makes

@@ -17,7 +17,12 @@ from rlld.data.spec import StreamSpec
 from rlld.errors import RlldError, nearest
 from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
-from rlld.features.extractors._language import CLIP_WORDS, Language, load_tokenizer
+from rlld.features.extractors._language import (
+    CLIP_WORDS,
+    Language,
+    language_of,
+    load_tokenizer,
+)
 from rlld.features.extractors._towers import load_whole, parts, read_config, read_state
 from rlld.features.weights import PublishedWeights, find
 from rlld.media.sampling import frame_indices
@@ -95,14 +100,7 @@ class Config(base.Config):
         tokenizer = load_tokenizer(CLIP_WORDS, vocabulary, merges)
         state = read_state(weights)
         network = _tower(config, "text", state, weights).to(device)
-
-        def embed(tokens: Tensor, mask: Tensor) -> Tensor:
-            made: Tensor = network(input_ids=tokens, attention_mask=mask).text_embeds
-            return made
-
-        if "logit_scale" not in state:
-            raise RlldError(f"{weights}: tensor 'logit_scale' is missing; get it again")
-        return Language(tokenizer, embed, float(state["logit_scale"].float().exp()), device)
+        return language_of(tokenizer, network, state, "logit_scale", weights, device)
 
 
 @Config.makes
