@@ -11,20 +11,15 @@ import pytest
 import rlld
 from cli_kit import called
 from rlld.utils.compute import Compute
+from tiny import quick_labelwise
 
 CPU = Compute(device="cpu", threads=1)
-QUICK = {
-    "schedule.rounds": 2,
-    "denoiser.labelwise.folds": 2,
-    "denoiser.labelwise.judges": 1,
-    "denoiser.labelwise.steps": 5,
-}
 
 
 @pytest.fixture(scope="module")
 def run(tiny_data, tmp_path_factory):
     out = tmp_path_factory.mktemp("face") / "run"
-    return rlld.train("rlld-labelwise", tiny_data, out, compute=CPU, overrides=QUICK)
+    return quick_labelwise(tiny_data, out)
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

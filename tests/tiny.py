@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+import rlld
 from rlld.data.annotations import write_dense, write_weak
 from rlld.data.similarities import scores_path
 from rlld.data.spec import FILE_NAME, AnnotationFiles, DataSpec, StreamSpec, spec_text
 from rlld.data.store import StoreWriter, store_path
 from rlld.synthetic.features.labels import SplitLabels
 from rlld.synthetic.features.scores import draw_scores, score_specs
+from rlld.training.run_folder import Run
+from rlld.utils.compute import Compute
 
 CLASSES = ("Bell", "Drum", "Horse", "Rain")
 COUNTS = {"train": 48, "validation": 20, "test": 12}
@@ -99,3 +102,12 @@ def _features(
         signal = maps[:, 0 if name == "audio" else 1].astype(float) @ vectors
         rows[name] = (signal + 0.3 * rng.normal(size=signal.shape)).astype(np.float32)
     return rows
+
+
+def quick_labelwise(data: Path, out: Path) -> Run:
+    """Trains the label-wise learner as shortly as it goes."""
+    settings = {"schedule.rounds": 2}
+    labelwise = {"folds": 2, "judges": 1, "steps": 5}
+    settings |= {f"denoiser.labelwise.{name}": value for name, value in labelwise.items()}
+    compute = Compute(device="cpu", threads=1)
+    return rlld.train("rlld-labelwise", data, out, compute=compute, overrides=settings)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-import rlld
 from rlld.data.answers import read_answers
 from rlld.data.dataset import load_split
 from rlld.evaluation.labels import cross_checked, judge, label_report, teachers
@@ -16,20 +15,15 @@ from rlld.metrics.noise_detection import denoising_report
 from rlld.training.run_folder import load_run
 from rlld.training.validation import partition
 from rlld.utils.compute import Compute
+from tiny import quick_labelwise
 
 COMPUTE = Compute(device="cpu", threads=1)
-QUICK = {
-    "schedule.rounds": 2,
-    "denoiser.labelwise.folds": 2,
-    "denoiser.labelwise.judges": 1,
-    "denoiser.labelwise.steps": 5,
-}
 
 
 @pytest.fixture(scope="module")
 def run(tiny_data, tmp_path_factory):
     out = tmp_path_factory.mktemp("checked") / "run"
-    return rlld.train("rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides=QUICK)
+    return quick_labelwise(tiny_data, out)
 
 
 def test_validation_labels_are_judged_by_held_out_policies(run, tiny_data):
