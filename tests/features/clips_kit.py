@@ -101,3 +101,16 @@ def crashing_over_bb(task: Task) -> ClipFeatures:
     if task.video == "bb":
         os.kill(os.getpid(), signal.SIGSEGV)
     return extract_task(task)
+
+
+PEAK = """
+import resource, sys
+
+def peak():
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with open("/proc/self/status") as status:
+        return int(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+"""Measures the most memory in use in a fresh interpreter; ``ru_maxrss`` alone would be that of the
+process which started it where that is larger, on Linux."""

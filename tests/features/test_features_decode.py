@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips_kit import beep, flashes, seen
+from clips_kit import PEAK, beep, flashes, seen
 
 from rlld.errors import RlldError
 from rlld.media.decode import Clip, probe, segment_count
@@ -275,13 +275,12 @@ def test_a_playlist_cannot_reach_the_network(tmp_path):
         seen(Clip(playlist))
 
 
-MEASURE = """
-import resource, sys
+MEASURE = f"""{PEAK}
 from rlld.media.decode import Clip
 from rlld.media.views import Pictures, Sound
 views = Sound(16000), Sound(48000), Pictures(8, 64, 48), Pictures(8, 32, 32, short_side=40)
 count = sum(1 for _ in Clip(sys.argv[1]).segments(1.0, views))
-print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(count, peak())
 """
 
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from clips_kit import PEAK
 
 from marked_kit import write_marked
 from rlld.cli import main
@@ -389,23 +390,22 @@ def test_pictures_and_sounds_beyond_all_bounds_are_refused(tmp_path, monkeypatch
         Clip(path)
 
 
-PLAIN = """
-import av, resource, sys
+PLAIN = f"""{PEAK}
+import av
 with av.open(sys.argv[1]) as container:
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
     for frame in container.decode(stream):
         pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
-VIEWED = """
-import resource, sys
+VIEWED = f"""{PEAK}
 from rlld.media.decode import Clip
 from rlld.media.views import Pictures
 views = [Pictures(fps, 64, 48) for fps in (1, 8, 16, 25)]
 for _ in Clip(sys.argv[1]).segments(1.0, views):
     pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
 
 
