@@ -19,7 +19,7 @@ from rlld.features import base
 from rlld.features.base import Extractor, Rows, flat
 from rlld.features.extractors._mel import hertz_of_htk, htk
 from rlld.features.weights import PublishedWeights
-from rlld.media.views import Chunk, Pictures, Segment, Sound
+from rlld.media.views import Chunk, Pictures, Sound
 from rlld.utils.config import Weight, Width
 
 Array = NDArray[np.float32]
@@ -97,20 +97,32 @@ class Light(Extractor):
 
     def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
         """Returns one row per stream and segment."""
-        rows = [self._row(segment, segment_seconds) for segment in flat(chunks)]
-        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-    def _row(self, segment: Segment, segment_seconds: float) -> dict[str, Array]:
         streams = self.streams(segment_seconds)
-        row = {name: np.zeros(spec.dim, np.float32) for name, spec in streams.items()}
-        samples, frames = (segment.views[view] for view in self.views)
-        if samples is not None:
-            row["audio"] = audio_row(samples, self.config.rate, self.config.bands)
-        if frames is not None:
-            planes = ycc(frames)
-            row["visual_2d"] = picture_row(frames, planes)
-            row["visual_3d"] = motion_row(frames, planes, segment_seconds)
-        return row
+        empty = {name: np.zeros(spec.dim, np.float32) for name, spec in streams.items()}
+        rows: list[dict[str, Array]] = []
+        before, shown = None, empty
+        for segment in flat(chunks):
+            samples, frames = (segment.views[view] for view in self.views)
+            # A picture that stands for minutes is described once.
+            if before is None or frames is None or not np.array_equal(frames, before):
+                before, shown = frames, _shown(frames, segment_seconds)
+            rows.append({**empty, **shown, **self._heard(samples)})
+        return {name: np.stack([row[name] for row in rows]) for name in empty}
+
+    def _heard(self, samples: Array | None) -> dict[str, Array]:
+        if samples is None:
+            return {}
+        return {"audio": audio_row(samples, self.config.rate, self.config.bands)}
+
+
+def _shown(frames: NDArray[np.uint8] | None, segment_seconds: float) -> dict[str, Array]:
+    if frames is None:
+        return {}
+    planes = ycc(frames)
+    return {
+        "visual_2d": picture_row(frames, planes),
+        "visual_3d": motion_row(frames, planes, segment_seconds),
+    }
 
 
 def audio_row(samples: Array, rate: int, bands: int) -> Array:
