@@ -1,7 +1,8 @@
 """What the rooms of the package hand to each other.
 
-Shapes: B videos, T segments, C classes, D feature dimensions. Modality index 0 is audio, 1 is
-visual. Nothing here imports torch at run time, so that the command line starts quickly.
+Shapes: B videos, T segments, C classes, D feature dimensions, R segments of all videos together.
+Modality index 0 is audio, 1 is visual. Nothing here imports torch at run time, so that the command
+line starts quickly.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ class Batch:
     """Some videos of a split.
 
     Attributes:
-        streams: Features by stream name, each (B, T, D of that stream), floating point.
+        streams: Features by stream name, each (B, T, D of that stream), floating point; T is that
+            of the longest video of the batch, and what lies behind the end of another is 0.
         labels: Weak labels (B, C), 0 or 1, floating point.
         index: Position of each video in its split (B,), int64.
+        mask: Which segments are of the video (B, T), bool; None where all are.
     """
 
     streams: Mapping[str, Tensor]
     labels: Tensor
     index: Tensor
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import yaml
 from rlld.errors import RlldError
 from rlld.taxonomy import LLP, Taxonomy
 from rlld.types import STREAMS
-from rlld.utils.config import Width, from_dict, read_yaml, to_dict
+from rlld.utils.config import YOUNG, Width, from_dict, read_yaml, to_dict
 from rlld.utils.names import inside, require_name
 
 FILE_NAME = "dataset.yaml"
@@ -93,7 +93,7 @@ class DataSpec:
     Attributes:
         name: Its name in reports.
         classes: Class names in index order.
-        segments: Segments per video, T.
+        segments: Segments per video, T; with ``any_length`` those of the longest.
         segment_seconds: Length of a segment in seconds.
         streams: Feature streams by name (``audio``, ``visual_2d``, ``visual_3d``; the last is
             optional); none before ``rlld extract`` has set them.
@@ -105,6 +105,7 @@ class DataSpec:
         overrides: Dotted recipe settings that this data set needs (a smaller network, another
             learning rate); applied to every recipe before the user's own overrides.
         priors: Rough shares of wrong tags, for cleaning labels without annotated videos.
+        any_length: Whether each video has as many segments as it lasts, none cut or filled.
 
     Raises:
         RlldError: If a value is out of range or a needed stream is missing.
@@ -120,6 +121,7 @@ class DataSpec:
     features_version: str = ""
     overrides: dict[str, Any] = field(default_factory=dict)
     priors: Priors = field(default_factory=Priors)
+    any_length: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         Taxonomy(self.classes)
@@ -176,7 +178,7 @@ class DataSpec:
 
     @property
     def duration(self) -> float:
-        """Length of a video in seconds."""
+        """Length of a video in seconds, with ``any_length`` of the longest."""
         return self.segments * self.segment_seconds
 
 

@@ -24,7 +24,8 @@ class Split:
         name: ``train``, ``validation`` or ``test``.
         spec: The data set.
         ids: Video ids, N of them.
-        streams: Features by stream name, each (N, T, D).
+        streams: Features by stream name, each (N, T, D); with ``lengths`` the segments of all
+            videos one after the other (R, D), which ``batch`` knows to divide.
         labels: Weak labels (N, C), 0 or 1, float32.
         dense: Dense annotation (N, T, 2, C), bool, None where a split has none.
         truth: True events of training videos (N, T, 2, C), bool; known in simulations only, for
@@ -32,6 +33,8 @@ class Split:
         folder: Its data-set folder, where scores may lie; None where there is none.
         answers: Bare answers (N, 2, C), int8: 1 present, 0 absent, -1 not answered; None where a
             split has none.
+        lengths: Segments of each video (N,), int64; None where all have T. Per-segment tensors
+            keep T, that of the longest, and are False behind the end of a video.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Split:
     truth: Tensor | None = None
     folder: Path | None = None
     answers: Tensor | None = None
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -14,10 +14,13 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from rlld.errors import RlldError, nearest
 from rlld.utils.plain import DEEPEST, MOST_BYTES, kind_of, yaml_value
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -58,6 +61,9 @@ Width = Annotated[int, Within(1, 1_000_000)]
 EXPERT = "expert"
 """Metadata of an option that few need: the first page of help leaves it out."""
 
+YOUNG: Mapping[str, Any] = {"young": True}
+"""Metadata of a field that older files lack: it is written only where it is not its default."""
+
 LARGEST = 2**63 - 1
 """The largest whole number that tensors hold."""
 
@@ -92,7 +98,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def to_dict(value: Any) -> Any:
     """Returns a dataclass (or a value inside one) as plain JSON-ready data."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: to_dict(getattr(value, f.name)) for f in _written(value)}
     if isinstance(value, Mapping):
         return {str(key): to_dict(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -100,6 +106,11 @@ def to_dict(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
+
+
+def _written(value: DataclassInstance) -> list[dataclasses.Field[Any]]:
+    fields = dataclasses.fields(value)
+    return [f for f in fields if "young" not in f.metadata or getattr(value, f.name) != f.default]
 
 
 def from_dict(kind: type[T], data: Any, where: str) -> T:
