@@ -99,14 +99,19 @@ def table(
     base = baseline or (sheet.baseline if sheet.baseline in names else names[0])
     if base not in names:
         raise RlldError(f"--baseline {base!r} is no row of the table{nearest(base, names)}")
-    command = f"table{number} --recipes {','.join(recipes)}" if recipes else f"table{number}"
+    verb = f"table{number} --recipes {','.join(recipes)}" if recipes else f"table{number}"
+    command = f"{_command(verb, settings, conditions)} --baseline {base}"
     told = (*sheet.notes, *notes)
     return _of_recipes(sheet.title, command, names, base, settings, conditions, told)
 
 
+def _command(verb: str, settings: Settings, conditions: Conditions) -> str:
+    return f"rlld bench {verb} {settings.command} --terms {conditions}"
+
+
 def _of_recipes(
     title: str,
-    verb: str,
+    command: str,
     names: Sequence[str],
     baseline: str,
     settings: Settings,
@@ -120,7 +125,7 @@ def _of_recipes(
         settings,
         terms,
         baseline=baseline,
-        command=f"rlld bench {verb} {settings.command} --terms {conditions} --baseline {baseline}",
+        command=command,
         notes=notes,
     )
 
@@ -165,8 +170,8 @@ def figure(number: int, settings: Settings, *, conditions: Conditions = "equal")
     """Trains the two systems of a figure; see ``table``."""
     pair = FIGURES[number]
     names = (pair.alone, pair.cleaned)
-    title, verb = f"Figure {number}", f"figure{number}"
-    return _of_recipes(title, verb, names, pair.alone, settings, conditions)
+    command = _command(f"figure{number}", settings, conditions)
+    return _of_recipes(f"Figure {number}", command, names, pair.alone, settings, conditions)
 
 
 def draw_figure(number: int, comparison: Comparison, stem: Path) -> list[Path]:
