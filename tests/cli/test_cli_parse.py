@@ -48,6 +48,19 @@ def test_a_table_is_printed(installed, made) -> None:
     assert result.stderr == ""
 
 
+def test_clips_without_any_event_are_counted_aloud(call, made, tmp_path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(made / "clip.mp4", clips / name)
+    result = call("parse", made / "run", clips, "--tags", "Rain", "--out", tmp_path / "out")
+    assert "warning: 2 of 2 clips got no event" in result.stderr
+    assert "2 clips parsed, 2 of them without any event" in result.stdout
+    result = call("parse", made / "run", clips, "--tags", "Bell", "--out", tmp_path / "out")
+    assert result.stderr == ""
+    assert "2 clips parsed, 0 of them without any event" in result.stdout
+
+
 def test_json_csv_and_text_agree(call, made, tmp_path) -> None:
     printed = call("parse", made / "run", made / "clip.mp4", "--format", "json").stdout
     parse = json_events.loads(printed, "stdout")

@@ -82,6 +82,32 @@ def test_evaluate_writes_the_scores(trained, installed, tmp_path):
         assert all(0 <= value <= 100 for value in report[level].values())
 
 
+def test_scores_stand_beside_what_needs_no_run(trained, run_cli, tiny_data, tmp_path):
+    file = tmp_path / "scores.json"
+    result = run_cli("evaluate", trained, "--json", file)
+    words = [line.split() for line in result.stdout.splitlines()]
+    rows = {" ".join(line[:-10]): line[-10:] for line in words if len(line) > 10}
+    report = json.loads(file.read_text())
+    for name in ("bare tags", "nothing"):
+        found = report["baselines"][name]
+        cells = [f"{v:.1f}" for level in ("segment", "event") for v in found[level].values()]
+        assert rows[name] == cells
+    assert rows["rlld"][3] == f"{report['segment']['type']:.1f}"
+    assert report["warnings"] == [
+        line.removeprefix("warning: ") for line in result.stderr.splitlines()
+    ]
+
+
+def test_a_run_that_learned_nothing_is_told_aloud(tiny_data, run_cli, tmp_path):
+    out = tmp_path / "run"
+    more = ("--schedule.updates", "1", "--schedule.learning_rate", "1e-9")
+    result = run_cli("train", "han", "--data", tiny_data, "--out", out, *more)
+    assert "warning: beyond chance no better than bare tags" in result.stderr
+    assert "--schedule.updates 600, it had 1" in result.stderr
+    assert {"bare", "nothing"} <= set(result.stdout.split())
+    assert f"next: rlld evaluate {out} --split test" in result.stdout
+
+
 def test_evaluate_by_known_tags_uses_them(trained, run_cli, tmp_path):
     reports = []
     for number, more in enumerate([(), ("--tags",)]):

@@ -63,12 +63,18 @@ def test_scores_are_those_of_the_folder(hub, finished, tiny_data):
     assert theirs.as_dict() == ours.as_dict()
 
 
+def without_warnings(text: str) -> str:
+    """Takes off what is said of a poor run, which one of two rounds is."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("warning: "))
+
+
 def test_every_verb_takes_it(hub, finished, tiny_data, tmp_path, call, monkeypatch):
     hub.put_folder("owner/parser", finished)
     monkeypatch.chdir(tmp_path)
     status, _, err = call("evaluate", NAME, "--data", tiny_data, "--json", "scores.json")
-    assert (status, err.count("\n")) == (0, 1), err
-    assert f"{NAME}: 5 files" in err
+    assert status == 0, err
+    assert without_warnings(err) == f"{NAME}: 5 files, 0.2 MB\n"
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["segment"] == rlld.evaluate(finished).as_dict()["segment"]
     assert call("denoise", NAME, "--out", "labels.csv", "--data", tiny_data)[0] == 0
@@ -330,5 +336,5 @@ def test_the_variables_of_the_environment_hold(finished, tiny_data, tmp_path):
         command = [sys.executable, "-c", code, "evaluate", NAME, "--data", str(tiny_data)]
         result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert result.stderr == f"{NAME}: 5 files, 0.2 MB\n"
+    assert without_warnings(result.stderr) == f"{NAME}: 5 files, 0.2 MB\n"
     assert (tmp_path / "home" / "hub" / "models--owner--parser").is_dir()

@@ -7,7 +7,7 @@ import sys
 import torch
 
 from rlld.data.dataset import load_data
-from rlld.evaluation.scoring import bare_tags
+from rlld.evaluation.baselines import bare_tags
 from rlld.metrics.reference import ten_scores
 from rlld.workflows.demo import _program, _telling
 

@@ -35,13 +35,13 @@ def run(args: Args) -> None:
     from rlld.report.tables import class_table, score_table
     from rlld.training.run_folder import load_run
     from rlld.utils.compute import Compute
-    from rlld.utils.console import OUT
+    from rlld.utils.console import ERR, OUT
     from rlld.utils.files import write_text
     from rlld.utils.plain import json_text
 
     loaded = load_run(args.run, Compute(args.device).torch_device)
     result = evaluate(loaded, args.split, args.data, by_tags=args.tags)
-    OUT.print(score_table({loaded.recipe.name: result.scores.as_dict()}, args.split))
+    OUT.print(score_table(result.rows(loaded.recipe.name), args.split))
     if args.per_class:
         OUT.print(class_table(result.classes))
     for note in result.facts["notes"]:
@@ -49,3 +49,5 @@ def run(args: Args) -> None:
     if args.json is not None:
         write_text(args.json, json_text(result.as_dict(), str(args.json), indent=2) + "\n")
         OUT.print(f"written: {args.json}")
+    for warning in result.warnings:
+        ERR.print(f"warning: {warning}")

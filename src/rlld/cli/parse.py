@@ -78,12 +78,13 @@ def run(args: Args) -> None:
     from rlld.utils.console import ERR, OUT
     from rlld.utils.pool import each
 
-    failed = []
+    failed, empty = [], 0
     try:
         # Of several, one that crashes its process must not take the others with it.
         for job, result in each(Parser(args, form), jobs, 1, apart=len(jobs) > 1):
             if not isinstance(result, RlldError):
                 _show(result, job, form)
+                empty += not result.events
             elif len(jobs) == 1:
                 raise result
             else:
@@ -91,13 +92,19 @@ def run(args: Args) -> None:
                 ERR.print(f"rlld: {result}")
     except UnusableError as error:
         raise RlldError(str(error)) from None
+    parsed = len(jobs) - len(failed)
+    if len(jobs) > 1 and 2 * empty > parsed:
+        ERR.print(
+            f"warning: {empty} of {parsed} clips got no event; if something occurs in them, give "
+            f"the tags that are known (--tags) or see what 'rlld evaluate {args.run}' says"
+        )
     if failed:
         raise RlldError(
             f"{len(failed)} of {len(jobs)} clips could not be parsed: {', '.join(failed)}; "
             "the reasons stand above, all others are done"
         )
     if len(jobs) > 1 and args.out is not None:
-        OUT.print(f"{len(jobs)} clips parsed")
+        OUT.print(f"{len(jobs)} clips parsed, {empty} of them without any event")
 
 
 def _format(args: Args) -> str:

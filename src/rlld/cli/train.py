@@ -12,6 +12,7 @@ import tyro
 from rlld.cli._verb import HELP_ALL, Expert
 
 if TYPE_CHECKING:
+    from rlld.data.dataset import DataSet
     from rlld.training.run_folder import Run
 
 OVERRIDES = True
@@ -83,7 +84,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
             for each in runs:
                 tracking.finish(each)
         for number, run in zip(numbers, runs, strict=True):
-            _show(run, f"{recipe.name}, seed {number}")
+            _show(run, f"{recipe.name}, seed {number}", data)
         return
     with Tracking(log) as tracking:
         result = train(
@@ -97,7 +98,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
             watcher=tracking,
         )
         tracking.finish(result)
-    _show(result, recipe.name)
+    _show(result, recipe.name, data)
 
 
 def further_help(words: Sequence[str]) -> str:
@@ -119,20 +120,30 @@ def further_help(words: Sequence[str]) -> str:
     return "\n" + as_help(recipe, width, every=HELP_ALL in words)
 
 
-def _show(run: Run, title: str) -> None:
+def _show(run: Run, title: str, data: DataSet) -> None:
+    """Prints what a run came to, beside what needs no run."""
+    from rlld.data.dataset import dense_files
+    from rlld.evaluation.scoring import evaluate_on, selecting
     from rlld.metrics.tags import TAGS
     from rlld.report.tables import score_table
-    from rlld.utils.console import OUT
+    from rlld.utils.console import ERR, OUT
 
     facts = run.facts
-    scores = facts["validation"]
+    scores: dict[str, float] = facts["validation"]
+    warnings: tuple[str, ...] = ()
     if TAGS in scores:
         OUT.print(f"tags of the validation videos: mean average precision {scores[TAGS]:.1f}")
     elif scores:
-        OUT.print(score_table({title: scores}, "validation"))
+        found = evaluate_on(run, selecting(run, data.validation))
+        OUT.print(score_table({**found.rows(title), title: scores}, "validation"))
+        warnings = found.warnings
     for note in facts["notes"]:
         OUT.print(f"note: {note}")
+    for warning in warnings:
+        ERR.print(f"warning: {warning}")
+    tested = bool(dense_files(data.spec, "test")) and bool(data.spec.annotations.test)
+    following = f"evaluate {run.path} --split test" if tested else f"parse {run.path} CLIPS"
     OUT.print(
         f"{run.path}: weights of update {facts['selected_updates']} of {facts['updates']}; "
-        f"next: rlld evaluate {run.path} --split test"
+        f"next: rlld {following}"
     )

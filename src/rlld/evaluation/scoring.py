@@ -1,9 +1,9 @@
-"""Scoring a run on a split, and the baseline that needs no run: the bare tags."""
+"""Scoring a run on a split, beside the baselines that need no run."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from rlld.data.dataset import load_split
 from rlld.data.split import Split
 from rlld.errors import RlldError
+from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
 from rlld.metrics.classwise import classwise_f
 from rlld.metrics.scores import Scores, exclusive_scores, scores
 from rlld.training.predict import BATCH, predict_split
 from rlld.training.run_folder import Run, load_denoiser
+from rlld.training.validation import partition
 from rlld.utils.config import to_dict
 
 CLASS_ROWS = ("audio", "visual", "audio_visual", "event")
@@ -32,12 +34,20 @@ class Evaluation:
         classes: Segment-level F-scores by class (``audio``, ``visual``, ``audio_visual``,
             ``event``), None where the class neither occurs nor is predicted.
         facts: What was scored by which rule, JSON-ready.
+        baselines: The ten F-scores of the bare tags and of finding nothing on the same videos.
+        warnings: Where the run is no better than one of these, and what helps.
     """
 
     scores: Scores
     exclusive: Scores
     classes: dict[str, dict[str, float | None]]
     facts: dict[str, Any]
+    baselines: dict[str, Scores] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def rows(self, title: str) -> dict[str, dict[str, float]]:
+        """Returns the ten F-scores of the run, under a title, and of the baselines."""
+        return {name: row.as_dict() for name, row in {title: self.scores, **self.baselines}.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Returns everything JSON-ready; ``segment`` and ``event`` hold the ten F-scores."""
@@ -46,6 +56,8 @@ class Evaluation:
             "mean": self.scores.mean,
             "exclusive": self.exclusive.nested(),
             "classes": self.classes,
+            "baselines": {name: row.nested() for name, row in self.baselines.items()},
+            "warnings": list(self.warnings),
             **self.facts,
         }
 
@@ -67,23 +79,46 @@ def evaluate(
     Raises:
         RlldError: If the data set does not fit the run or the split has no dense annotation.
     """
-    videos = load_for(run, split, data).to(run.device, torch.float32)
+    return evaluate_on(run, load_for(run, split, data), by_tags=by_tags)
+
+
+def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation:
+    """Scores a run on videos that fit it; see ``evaluate``."""
+    videos = videos.to(run.device, torch.float32)
     truth = videos.require_dense()
     prediction = predict_split(run.network, videos)
-    prediction.require_numbers(f"{split} split of {videos.spec.name}")
+    prediction.require_numbers(f"{videos.name} split of {videos.spec.name}")
     predicted = run.gate.apply(prediction, videos.labels if by_tags else None)
     facts = {
-        "split": split,
+        "split": videos.name,
         "videos": len(videos),
         "dataset": videos.spec.name,
         "annotations": to_dict(videos.spec.annotations),
         "recipe": run.recipe.name,
         "seed": run.facts.get("seed"),
         "gate": "known tags" if by_tags else to_dict(run.gate),
-        "notes": list(run.facts.get("notes", ())) if split == "validation" else [],
+        "notes": list(run.facts.get("notes", ())) if videos.name == "validation" else [],
     }
     by_class = _by_class(predicted, truth, videos.spec.classes)
-    return Evaluation(scores(predicted, truth), exclusive_scores(predicted, truth), by_class, facts)
+    return Evaluation(
+        scores(predicted, truth),
+        exclusive_scores(predicted, truth),
+        by_class,
+        facts,
+        {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
+        tuple(warned(gains(predicted, videos), run.facts.get("updates"))),
+    )
+
+
+def selecting(run: Run, validation: Split) -> Split:
+    """Returns the validation videos whose scores selected the weights of a run.
+
+    Args:
+        run: The run.
+        validation: The validation split that it was trained with.
+    """
+    rule = run.recipe.selection
+    return partition(validation, rule.reward_share, run.facts["seed"], rule.annotated)[1]
 
 
 def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = False) -> Split:
@@ -120,17 +155,6 @@ def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = Fals
             f"{run.path} was trained on version {versions[1]}; extract them as those were"
         )
     return loaded
-
-
-def bare_tags(split: Split) -> Scores:
-    """Scores the weak labels themselves, in all segments of both modalities.
-
-    Args:
-        split: Videos with dense annotation.
-    """
-    truth = split.require_dense()
-    predicted = split.labels.bool()[:, None, None].expand_as(truth)
-    return scores(predicted, truth)
 
 
 def _by_class(

@@ -15,8 +15,9 @@ import torch
 
 from rlld.data.dataset import ANNOTATIONS, DataSet, load_data
 from rlld.data.split import Split
+from rlld.evaluation.baselines import BARE_TAGS, bare_tags
 from rlld.evaluation.labels import measure
-from rlld.evaluation.scoring import bare_tags, evaluate, keep_probabilities
+from rlld.evaluation.scoring import evaluate, keep_probabilities
 from rlld.features import load_extractor
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
@@ -35,7 +36,7 @@ from rlld.utils.files import owned
 EXTRACTOR = "light"
 RECIPES = ("han", "rlld", "rlld-labelwise")
 BEST = "rlld-labelwise"
-BARE_TAGS, TAGS_KNOWN = "bare tags", "... --tags"
+TAGS_KNOWN = "... --tags"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import Terms, common_terms, plan, run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
-from rlld.evaluation.scoring import bare_tags
+from rlld.evaluation.baselines import bare_tags
 from rlld.recipes.recipe import recipe_names
 from rlld.utils.pool import Workers
 

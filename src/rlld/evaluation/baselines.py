@@ -1,0 +1,124 @@
+"""What a parser has to beat: the bare tags, and finding nothing at all.
+
+A video in which nothing is found and nothing occurs in some sense scores 1 there, as published, so
+that a parser that finds nothing scores 25 to 31 on usual data: a number alone says little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rlld.data.split import Split
+from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
+
+BARE_TAGS, NOTHING = "bare tags", "nothing"
+LEAST_UPDATES = 600
+"""Fewer task-network updates than these are the first thing to mend in a poor run."""
+TYPE = {
+    level: [COLUMNS.index(f"{level}_{kind}") for kind in ("audio", "visual", "audio_visual")]
+    for level in LEVELS
+}
+"""Columns of a video whose mean is its Type score, by level."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How far a parser's Type score lies above a baseline's on the same videos.
+
+    Attributes:
+        baseline: ``bare tags`` or ``nothing``.
+        level: ``segment`` or ``event``.
+        score: The parser's Type score, in percent.
+        other: The baseline's.
+        error: Standard error of their difference over the videos.
+    """
+
+    baseline: str
+    level: str
+    score: float
+    other: float
+    error: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the parser is better by more than one standard error."""
+        return self.score - self.other > self.error
+
+    def __str__(self) -> str:
+        return (
+            f"{self.level} Type {self.score:.1f} against {self.other:.1f} of {self.baseline}, "
+            f"standard error {self.error:.1f}"
+        )
+
+
+def bare_tags(split: Split) -> Scores:
+    """Scores the weak labels themselves, in all segments of both modalities.
+
+    Args:
+        split: Videos with dense annotation.
+    """
+    return scores(baseline_maps(split)[BARE_TAGS], split.require_dense())
+
+
+def nothing(split: Split) -> Scores:
+    """Scores a parser that finds nothing.
+
+    Args:
+        split: Videos with dense annotation.
+    """
+    return scores(baseline_maps(split)[NOTHING], split.require_dense())
+
+
+def baseline_maps(split: Split) -> dict[str, Tensor]:
+    """Returns what each baseline predicts (N, T, 2, C), bool, by its name."""
+    truth = split.require_dense()
+    tags = split.labels.bool()[:, None, None].expand_as(truth)
+    return {BARE_TAGS: tags, NOTHING: torch.zeros_like(truth)}
+
+
+def gains(predicted: Tensor, split: Split) -> list[Gain]:
+    """Compares a parser with the baselines, video by video.
+
+    Args:
+        predicted: What it predicts (N, T, 2, C), bool.
+        split: The videos, with dense annotation.
+    """
+    truth = split.require_dense()
+    own = per_video(predicted, truth)
+    found = []
+    for name, maps in baseline_maps(split).items():
+        other = per_video(maps, truth)
+        for level, columns in TYPE.items():
+            ours, theirs = (100 * each[:, columns].mean(1) for each in (own, other))
+            spread = float((ours - theirs).std()) if len(split) > 1 else 0.0
+            error = spread / len(split) ** 0.5
+            found.append(Gain(name, level, float(ours.mean()), float(theirs.mean()), error))
+    return found
+
+
+def warned(found: list[Gain], updates: int | None) -> list[str]:
+    """Says aloud where a run is no better than a baseline, and what helps.
+
+    Args:
+        found: The comparison.
+        updates: Task-network updates of the run, None where they are unknown.
+    """
+    poor = [gain for gain in found if not gain.clear]
+    if not poor:
+        return []
+    names = " or ".join(dict.fromkeys(gain.baseline for gain in poor))
+    told = "; ".join(map(str, poor))
+    done = f", it had {updates}" if updates else ""
+    return [
+        f"beyond chance no better than {names} ({told}). What helps, in this order: more updates "
+        f"(rlld train ... --schedule.updates {longer(updates)}{done}), more annotated videos "
+        "(rlld suggest RUN names them), and features that fit the clips (rlld data check DATA)"
+    ]
+
+
+def longer(updates: int | None) -> int:
+    """Returns a number of updates that is worth a try after a run of so many: twice as many."""
+    return max(LEAST_UPDATES, 2 * (updates or 0))
