@@ -61,6 +61,15 @@ def test_the_error_is_that_of_the_difference_not_of_the_scores(test_split):
     assert all(gain.clear for gain in gains(truth, test_split))
 
 
+def test_tags_end_with_their_video(test_split):
+    lengths = torch.arange(len(test_split)) % 6 + 1
+    maps = baseline_maps(replace(test_split, lengths=lengths))[BARE_TAGS]
+    for video, length in enumerate(lengths.tolist()):
+        tags = test_split.labels[video].bool()
+        assert maps[video, :length].all((0, 1)).equal(tags)
+        assert not maps[video, length:].any()
+
+
 def test_one_video_has_no_spread(test_split):
     one = test_split.subset(torch.tensor([0]))
     assert {gain.error for gain in gains(one.require_dense(), one)} == {0.0}
