@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     "demo",
+    "data new",
     "data llp",
     "data pack",
     "data answers",

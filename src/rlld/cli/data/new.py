@@ -1,0 +1,85 @@
+"""Make a data set of a folder of clips and their tags, or bring it up to date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from rlld.workflows.new_data import NewReport
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld data new``."""
+
+    out: tyro.conf.Positional[Path]
+    """Data-set folder; called again with more clips or other tags, it is brought up to date."""
+    videos: Path
+    """Folder of the clips, with all its sub-folders; nothing is copied or changed there."""
+    tags: Path | None = None
+    """Table of the tags (.csv, .tsv, .txt); without it, clips are tagged by their folders."""
+    columns: str | None = None
+    """Which columns are which, where that is in doubt: file=clip,labels=tags."""
+    features: str | None = None
+    """Extractors joined by commas; light, which needs no weights, when not given."""
+    segment_seconds: float | None = None
+    """Length of a segment in seconds; 1 when not given."""
+    workers: int = 0
+    """Processes; 0 takes one per core. Their number changes nothing about the features."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks run; auto takes a GPU when there is one."""
+
+
+def run(args: Args) -> None:
+    """Makes the data set, says what was found and what comes next."""
+    from rlld.features.job import Where, check_seconds
+    from rlld.workflows.new_data import Wanted, new_data
+
+    if args.segment_seconds is not None:
+        check_seconds(args.segment_seconds)
+    wanted = Wanted(
+        args.videos,
+        args.tags,
+        args.columns,
+        args.features,
+        args.segment_seconds,
+        Where(args.workers, args.device, apart=True),
+    )
+    _show(args, new_data(args.out, wanted))
+
+
+def _show(args: Args, report: NewReport) -> None:
+    from rlld.errors import listed
+    from rlld.utils.console import OUT
+    from rlld.workflows.new_data import LEFT_OUT
+
+    used = sum(map(len, report.splits.values()))
+    OUT.print(f"{args.videos}: {report.clips:,} clips, {used:,} of them in {args.out}")
+    if report.left_out:
+        shown = list(report.left_out.items())[:SHOWN]
+        for path, reason in shown:
+            OUT.print(f"left out: {path}: {reason}")
+        if len(report.left_out) > len(shown):
+            more = len(report.left_out) - len(shown)
+            OUT.print(f"left out: {more:,} more, listed in {args.out / LEFT_OUT}")
+    if report.strangers:
+        names = listed([repr(name) for name in report.strangers[:SHOWN]])
+        OUT.print(f"{args.tags}: {len(report.strangers):,} rows name no clip: {names}")
+    classes = listed([f"{name} {count:,}" for name, count in sorted(report.counts.items())])
+    OUT.print(f"{len(report.counts)} classes, with their clips: {classes}")
+    for note in report.notes:
+        OUT.print(f"note: {note}")
+    notes = list(report.extracted.notes.items())
+    for video, texts in notes[:SHOWN]:
+        OUT.print(f"note on {video}: {'; '.join(texts)}")
+    if len(notes) > SHOWN:
+        OUT.print(f"notes on {len(notes) - SHOWN:,} more clips")
+    splits = ", ".join(f"{len(videos):,} {split}" for split, videos in report.splits.items())
+    OUT.print(f"{args.out}: {splits} videos with {report.spec.features} features")
+    OUT.print(f"next: rlld train rlld-labelwise --data {args.out} --out run")

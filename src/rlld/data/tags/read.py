@@ -1,0 +1,140 @@
+"""Reading the tags of clips from a file of any kind that is known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlld.data.tags.classes import said, split_tags
+from rlld.data.tags.columns import NO, YES, Columns, find_columns
+from rlld.data.tags.names import ClipNames
+from rlld.data.tags.sheet import Row, Sheet
+from rlld.data.tags.text import read_text_sheet
+from rlld.errors import RlldError, listed
+
+READERS: dict[str, Callable[[Path, ClipNames], Sheet]] = dict.fromkeys(
+    (".csv", ".tsv", ".txt", ".tab"), read_text_sheet
+)
+"""Readers of tables by the suffix of their files."""
+
+
+@dataclass(frozen=True)
+class ClipTags:
+    """Tags as they were found.
+
+    Attributes:
+        of: Tags by clip id, as they are spelled; nothing for a clip that is said to be empty.
+        unknown: Clips that are named without any tag.
+        strangers: Names that mean no clip, as they stand in the file.
+        notes: How it was read, and what the reader should know.
+    """
+
+    of: dict[str, tuple[str, ...]]
+    unknown: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def is_tag_file(text: str) -> bool:
+    """Says whether a word is the path of a tag file, not a list of classes."""
+    return Path(text).suffix.lower() in READERS or Path(text).is_file()
+
+
+def read_sheet_of(path: Path, names: ClipNames) -> Sheet:
+    """Reads a table.
+
+    Raises:
+        RlldError: If there is no such file, or of no known kind, or it cannot be read.
+    """
+    if not path.is_file():
+        raise RlldError(f"{path}: no such file; give a table of clips and their tags")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        kinds = ", ".join(sorted(READERS))
+        raise RlldError(f"{path}: is no tag file by its suffix; expected one of {kinds}")
+    return reader(path, names)
+
+
+def read_tags(path: Path, names: ClipNames, columns: str | None = None) -> ClipTags:
+    """Reads the tags of clips.
+
+    Args:
+        path: The file.
+        names: The clips.
+        columns: Which columns are read, as the user says; see ``find_columns``.
+
+    Raises:
+        RlldError: If it cannot be read, or does not tell its columns apart.
+    """
+    sheet = read_sheet_of(path, names)
+    found = find_columns(sheet, names, columns)
+    rows = sheet.rows[found.first :]
+    homes, strangers = _homes(sheet.path, rows, found.clip, names)
+    tags: dict[str, list[str]] = {}
+    repeated = 0
+    for row, video in homes:
+        repeated += video in tags
+        tags.setdefault(video, []).extend(_tags(path, row, found))
+    of: dict[str, tuple[str, ...]] = {}
+    for video, words in tags.items():
+        told = said(words)
+        if told is not None:
+            of[video] = tuple(dict.fromkeys(told))
+    notes = [*sheet.notes, f"{path.name}: columns {found}"]
+    if repeated:
+        notes.append(f"{repeated:,} rows name a clip again; the clip has the tags of all its rows")
+    unknown = tuple(video for video in tags if video not in of)
+    return ClipTags(of, unknown, strangers, tuple(notes))
+
+
+def _homes(
+    path: Path, rows: Iterable[Row], column: int, names: ClipNames
+) -> tuple[list[tuple[Row, str]], tuple[str, ...]]:
+    """Returns every row with its clip, and the names that mean none.
+
+    Raises:
+        RlldError: If a name may mean several clips.
+    """
+    found = [(row, names.find(row.text(column))) for row in rows]
+    closest: dict[str, int] = defaultdict(lambda: 1 << 30)
+    for row, what in found:
+        if len(what.ids) > 1:
+            paths = listed([repr(names.paths[video]) for video in what.ids])
+            raise RlldError(
+                f"{path}:{row.line}: {row.text(column)!r} may be {paths}; write the folder before "
+                "the name"
+            )
+        for video in what.ids:
+            closest[video] = min(closest[video], what.loose)
+    homes, strangers = [], []
+    for row, what in found:
+        if what.ids and what.loose == closest[what.ids[0]]:
+            homes.append((row, what.ids[0]))
+        else:
+            strangers.append(row.text(column) or f"line {row.line}")
+    return homes, tuple(dict.fromkeys(strangers))
+
+
+def _tags(path: Path, row: Row, columns: Columns) -> list[str]:
+    if columns.classes:
+        return _ticked(path, row, columns)
+    cells = [row.cells[at] for at in columns.tags if at < len(row.cells)]
+    if columns.tags[-1] == len(columns.names) - 1:  # clip, dog, cat: more tags than columns
+        cells += row.cells[len(columns.names) :]
+    return [tag for cell in cells for tag in split_tags(cell)]
+
+
+def _ticked(path: Path, row: Row, columns: Columns) -> list[str]:
+    """Returns the classes with a yes; a row that says no throughout is empty, one of blanks not."""
+    cells = {at: row.text(at).casefold() for at in columns.classes}
+    for at, cell in cells.items():
+        if cell and cell not in YES | NO:
+            raise RlldError(
+                f"{path}:{row.line}: {columns.names[at]} is {row.text(at)!r}, expected 1 or 0 "
+                "(yes or no, x or nothing); correct it"
+            )
+    tags = [columns.names[at] for at, cell in cells.items() if cell in YES]
+    tags = [tag for name in tags for tag in split_tags((name,))]
+    return tags or (["none"] if any(cell in NO for cell in cells.values()) else [])

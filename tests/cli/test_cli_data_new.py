@@ -1,0 +1,80 @@
+"""``rlld data new``: a folder of clips and what is known of them become a data set."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from parse_kit import make_clip
+from rlld.data.dataset import load_data
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 2.0)
+
+
+@pytest.fixture
+def phone(tmp_path, clip):
+    """A folder of clips, some with the same name."""
+    for name in ("day1/a", "day1/b", "day2/b", "c"):
+        target = tmp_path / f"phone/{name}.mp4"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, target)
+    return tmp_path / "phone"
+
+
+def new(run_cli, phone, *args):
+    return run_cli("data", "new", "D", "--videos", phone, "--workers", 1, *args, cwd=phone.parent)
+
+
+def test_a_table_of_tags_makes_a_data_set(run_cli, phone):
+    tags = phone.parent / "tags.csv"
+    tags.write_text("file,tags\nday1/a.mp4,Dog;cat\nday1/b.mp4,dog\nday2/b.mp4,none\nz.mp4,owl\n")
+    result = new(run_cli, phone, "--tags", tags)
+    assert result.returncode == 0, result.stderr
+    for line in (
+        "4 clips, 3 of them in D",
+        "left out: c.mp4: no tag says what occurs in it",
+        "1 rows name no clip: 'z.mp4'",
+        "note: 'dog' and 'Dog' are one class, 'Dog'",
+        "columns file=clip,tags=tags",
+        "next: rlld train rlld-labelwise --data D --out run",
+    ):
+        assert line in result.stdout
+    data = load_data(phone.parent / "D")
+    assert data.spec.classes == ("cat", "Dog") and data.spec.segments == 2
+    assert data.train.ids == ("a", "day1_b", "day2_b")
+    assert data.train.labels.tolist() == [[1, 1], [0, 1], [0, 0]]
+    assert data.train.streams["audio"].any()
+    assert run_cli("data", "check", "D", cwd=phone.parent).returncode == 0
+
+
+def test_without_a_table_the_folders_are_tags(run_cli, phone):
+    assert new(run_cli, phone).returncode == 0
+    data = load_data(phone.parent / "D")
+    assert data.spec.classes == ("day1", "day2")
+    assert data.train.labels.tolist() == [[1, 0], [1, 0], [0, 1]]
+
+
+def test_clips_that_join_later_change_no_id(run_cli, phone, clip):
+    assert new(run_cli, phone).returncode == 0
+    (phone / "day3").mkdir()
+    shutil.copy(clip, phone / "day3/a.mp4")
+    assert new(run_cli, phone).returncode == 0
+    assert load_data(phone.parent / "D").train.ids == ("a", "day1_b", "day2_b", "day3_a")
+
+
+def test_what_is_no_folder_of_tagged_clips_is_refused(run_cli, phone, fails_with):
+    (phone / "empty").mkdir()
+    fails_with(new(run_cli, phone / "empty"), "no clips in it or its sub-folders")
+    fails_with(new(run_cli, phone / "nothing"), "no such folder")
+    shutil.rmtree(phone / "day1")
+    shutil.rmtree(phone / "day2")
+    fails_with(new(run_cli, phone), "none of its 1 clips has a tag; give a table with --tags FILE")
+    assert not (phone.parent / "D").exists()
+    fails_with(new(run_cli, phone, "--tags", "x.csv"), "x.csv: no such file")
+    (phone.parent / "D").mkdir()
+    (phone.parent / "D/dataset.yaml").write_text("name: x")
+    fails_with(new(run_cli, phone), "'rlld data new' did not make")
