@@ -8,7 +8,7 @@ line starts quickly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from rlld.errors import RlldError
@@ -53,6 +53,9 @@ class Prediction:
         visual: Video-level probabilities of the visual track (B, C).
         video: Fused video-level probabilities (B, C), called global probability in HAN.
         extras: What an objective of the same method needs besides (embeddings, logits ...).
+        mask: Which segments belong to their video (B, T), bool, True for those that do; None where
+            all do. It is the batch's, and here for whoever sums over segments: elsewhere
+            ``segment`` is 0, while extras with a T hold values that mean nothing.
     """
 
     segment: Tensor
@@ -60,6 +63,17 @@ class Prediction:
     visual: Tensor
     video: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
+
+    def within(self, mask: Tensor | None) -> Prediction:
+        """Returns the prediction with a mask, and without events behind the end of a video.
+
+        Args:
+            mask: Which segments belong to their video (B, T), bool; None leaves all as it is.
+        """
+        if mask is None:
+            return self
+        return replace(self, segment=self.segment * mask[..., None, None], mask=mask)
 
     def require_numbers(self, where: str) -> None:
         """Refuses probabilities that are none: a threshold would call them silence.

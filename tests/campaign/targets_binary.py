@@ -19,11 +19,12 @@ from campaign.mutations import mutated, overwritten, reshaped, yaml_case
 from campaign.samples import UNFINISHED, Samples, buffer, put, quiet
 from campaign.target import target
 from rlld.data.checks.check import check
+from rlld.data.checks.stores import verify_store
 from rlld.data.checks.verify import verify
 from rlld.data.dataset import load_data
 from rlld.data.published import FeatureFinder
 from rlld.data.spec import spec_from
-from rlld.data.store import StoreWriter, read_store, verify_store
+from rlld.data.store import StoreWriter, read_store
 from rlld.denoisers._exchange_file import read_exchange
 from rlld.denoisers.jomold import read_ratios
 from rlld.features import load_extractor

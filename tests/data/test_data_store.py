@@ -15,8 +15,9 @@ import torch
 
 from rlld import RlldError
 from rlld.data import pile
+from rlld.data.checks.stores import verify_store
 from rlld.data.spec import DataSpec
-from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store
+from rlld.data.store import FeatureError, StoreWriter, read_store
 
 Streams = dict[str, np.ndarray]
 
@@ -174,7 +175,8 @@ def _edit_header(path: Path, **metadata: str) -> None:
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
-        ({"rlld_store": "2"}, "newer"),
+        ({"rlld_store": "3"}, "newer"),
+        ({"rlld_store": "2"}, "numbers of segments are damaged"),
         ({"rlld_store": ""}, "no packed store of rlld"),
         ({"dtype": "float16"}, "metadata say float16"),
         ({"dtype": "float8"}, "unknown dtype"),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlld.data.checks.stores import verify_store
 from rlld.data.dataset import Split, load_data, load_split
 from rlld.data.spec import LLP_FILES, LLP_SPEC, SPLITS
-from rlld.data.store import read_store, store_path, verify_store
+from rlld.data.store import read_store, store_path
 from rlld.errors import RlldError
 from rlld.synthetic.features import writing
 from rlld.synthetic.features.copied import copy_events, read_annotations

@@ -14,7 +14,7 @@ from rlld.networks.base import Network
 from rlld.recipes.recipe import load_recipe
 from rlld.recipes.schedule import Schedule
 from rlld.training.optimizer import build_optimizer
-from rlld.training.order import round_batches
+from rlld.training.order import draw_annotated, round_batches
 from rlld.utils.compute import set_rate
 
 
@@ -165,3 +165,33 @@ def test_the_optimizer_is_the_plain_one_on_a_clipped_gradient(kind, clip_norm):
 def test_wrong_values_are_named(wrong):
     with pytest.raises(RlldError, match=f"schedule.{next(iter(wrong))}"):
         Schedule(**wrong)
+
+
+LENGTHS = torch.randint(1, 240, (103,), generator=torch.Generator().manual_seed(5))
+
+
+def test_videos_of_any_length_meet_others_of_their_length():
+    schedule = Schedule(batch_size=4)
+    batches = list(round_batches(schedule, 103, 7, 2, LENGTHS))
+    assert len(batches) == schedule.steps_per_round(103)
+    assert sorted(torch.cat(batches).tolist()) == list(range(103))
+    again = list(round_batches(schedule, 103, 7, 2, LENGTHS))
+    assert all(map(torch.equal, batches, again))
+    other = list(round_batches(schedule, 103, 7, 3, LENGTHS))
+    assert not all(map(torch.equal, batches, other))
+    padding = sum(len(b) * int(LENGTHS[b].max()) for b in batches) / int(LENGTHS.sum())
+    plain = list(round_batches(schedule, 103, 7, 2))
+    mixed = sum(len(b) * int(LENGTHS[b].max()) for b in plain) / int(LENGTHS.sum())
+    assert padding < 1.2 < 1.5 < mixed
+
+
+def test_annotated_videos_of_any_length_are_drawn_alike_and_equally_often():
+    lengths = LENGTHS[:40]
+    drawn = [draw_annotated(8, 40, 3, update, lengths) for update in range(2000)]
+    assert all(len(set(each.tolist())) == 8 for each in drawn)
+    assert torch.equal(drawn[5], draw_annotated(8, 40, 3, 5, lengths))
+    spread = torch.stack([lengths[each].float().std() for each in drawn]).mean()
+    assert spread < lengths.float().std() / 2
+    counts = torch.bincount(torch.cat(drawn), minlength=40).double()
+    # Each is expected 400 times; four standard deviations of a binomial are about 72.
+    assert (counts - 400).abs().max() < 75

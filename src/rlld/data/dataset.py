@@ -149,7 +149,16 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     if spec.annotations.answers and name != "test":
         rows = read_answers(annotation_file(annotations, spec.annotations.answers), spec.taxonomy)
         answers = torch.from_numpy(answered(rows, weak.ids, spec))
-    return Split(name, spec, weak.ids, store.streams, labels, dense, truth, folder, answers)
+    streams, lengths = _unpacked(store, spec)
+    return Split(name, spec, weak.ids, streams, labels, dense, truth, folder, answers, lengths)
+
+
+def _unpacked(store: Store, spec: DataSpec) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Returns features and lengths; videos that all have T segments need none."""
+    if store.lengths is None or bool((store.lengths != spec.segments).any()):
+        return store.streams, store.lengths
+    shape = (len(store.ids), spec.segments)
+    return {name: value.view(*shape, -1) for name, value in store.streams.items()}, None
 
 
 def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: DataSpec) -> Tensor:
@@ -187,10 +196,23 @@ def check_store(store: Store, ids: Sequence[str], spec: DataSpec) -> None:
             f"{store.path}: holds {len(store.ids)} videos that are not the {len(ids)} of the "
             "annotation file in their order; pack the features again"
         )
-    expected = {name: (spec.segments, dim) for name, dim in spec.dims.items()}
+    if spec.any_length != (store.lengths is not None):
+        kind = "any length" if store.lengths is not None else "one length"
+        raise RlldError(
+            f"{store.path}: holds videos of {kind}, dataset.yaml says any_length: "
+            f"{str(spec.any_length).lower()}; correct dataset.yaml, or extract or pack again"
+        )
+    row = () if spec.any_length else (spec.segments,)
+    expected = {name: (*row, dim) for name, dim in spec.dims.items()}
     found = {name: tuple(value.shape[1:]) for name, value in store.streams.items()}
     if expected != found:
         raise RlldError(
             f"{store.path}: holds streams {found}, dataset.yaml says {expected} (segments, "
             "dimensions); correct dataset.yaml or pack the features again"
+        )
+    longest = 0 if store.lengths is None or not len(ids) else int(store.lengths.max())
+    if longest > spec.segments:
+        raise RlldError(
+            f"{store.path}: its longest video has {longest} segments, dataset.yaml says "
+            f"{spec.segments}; set segments to {longest}, or extract or pack again"
         )

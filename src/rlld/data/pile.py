@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from rlld.errors import RlldError
 from rlld.utils.files import appended, unwritable, write_text
@@ -19,12 +19,20 @@ from rlld.utils.names import inside
 COMMIT_SECONDS = 1.0
 
 
+class _Item(NamedTuple):
+    """Where the rows of an item lie in every file."""
+
+    stamp: str
+    first: int
+    rows: int
+
+
 class Pile:
     """A working folder: one raw file per stream, and a journal of the items safely on disk.
 
-    Each item appends one row of fixed size to every file. About every second, rows and then the
-    journal are brought to disk; a pile that is opened again goes on after the last item of the
-    journal and forgets what lies behind it.
+    Each item appends one row of fixed size to every file, or several, then the same number to
+    each. About every second, rows and then the journal are brought to disk; a pile that is opened
+    again goes on after the last item of the journal and forgets what lies behind it.
 
     Args:
         folder: The working folder, made when missing.
@@ -40,8 +48,9 @@ class Pile:
     ) -> None:
         self.folder = folder
         self._sizes = dict(row_bytes)
-        self._rows: dict[str, int] = {}
-        self._entries: list[tuple[str, str]] = []
+        self._items: dict[str, _Item] = {}
+        self._lines: list[str] = []
+        self._end = 0
         if folder.is_symlink():
             raise RlldError(f"{folder}: is a symbolic link, and would be written into; remove it")
         with self._writing():
@@ -51,22 +60,26 @@ class Pile:
                 name: appended(inside(folder, name, "stream")) for name in self._sizes
             }
             for name, file in self._files.items():
-                file.truncate(len(self._entries) * self._sizes[name])
+                file.truncate(self._end * self._sizes[name])
             self._journal = appended(folder / "journal")
-        self._committed = len(self._entries)
+        self._committed = len(self._lines)
         self._last_commit = time.monotonic()
 
     @property
     def done(self) -> dict[str, str]:
         """The items of the pile, with the stamp of each."""
-        return {key: self._entries[row][1] for key, row in self._rows.items()}
+        return {key: item.stamp for key, item in self._items.items()}
+
+    def count(self, key: str) -> int:
+        """Returns how many rows an item has in each file."""
+        return self._items[key].rows
 
     def add(self, key: str, rows: Mapping[str, bytes], stamp: str = "") -> None:
         """Appends an item; it replaces an earlier one of the same key.
 
         Args:
             key: Its name, without tab and line end.
-            rows: One row for every stream.
+            rows: Its rows for every stream, one after the other.
             stamp: Any text without tab and line end, given back by :attr:`done`.
 
         Raises:
@@ -77,21 +90,22 @@ class Pile:
         with self._writing():
             for name, file in self._files.items():
                 file.write(rows[name])
-            self._remember(key, stamp)
+            name, size = next(iter(self._sizes.items()))
+            self._remember(key, stamp, len(rows[name]) // size)
             if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
                 self._commit()
 
     def rows(self, name: str, keys: Sequence[str]) -> Iterator[bytes]:
-        """Yields the rows of one stream for the given items, in that order."""
+        """Yields the rows of one stream for each of the given items, in that order."""
         size = self._sizes[name]
         position = 0
         with inside(self.folder, name, "stream").open("rb") as file:
             for key in keys:
-                row = self._rows[key]
-                if row != position:
-                    file.seek(row * size)
-                yield file.read(size)
-                position = row + 1
+                item = self._items[key]
+                if item.first != position:
+                    file.seek(item.first * size)
+                yield file.read(item.rows * size)
+                position = item.first + item.rows
 
     def close(self) -> None:
         """Brings everything to disk and closes the files; may be called again."""
@@ -117,9 +131,11 @@ class Pile:
     ) -> None:
         self.close()
 
-    def _remember(self, key: str, stamp: str) -> None:
-        self._rows[key] = len(self._entries)
-        self._entries.append((key, stamp))
+    def _remember(self, key: str, stamp: str, count: int) -> None:
+        self._items[key] = _Item(stamp, self._end, count)
+        # The journals of piles in which every item has one row say no number.
+        self._lines.append(f"{key}\t{stamp}" + (f"\t{count}" if count != 1 else ""))
+        self._end += count
 
     def _recover(self, settings: str) -> None:
         """Reads the journal, up to the last item that is whole in every file."""
@@ -136,25 +152,28 @@ class Pile:
             file.stat().st_size // self._sizes[name] if file.exists() else 0
             for name, file in files.items()
         )
-        for line in lines[1 : whole + 1]:
+        for line in lines[1:]:
             try:
-                key, _, stamp = line.decode().partition("\t")
+                key, _, rest = line.decode().partition("\t")
             except UnicodeDecodeError:
                 break  # a damaged line; what it and those behind it name is made anew
-            self._remember(key, stamp)
-        entries = "".join(f"{key}\t{stamp}\n" for key, stamp in self._entries)
-        write_text(journal, f"{settings}\n{entries}")
+            stamp, _, number = rest.partition("\t")
+            count = int(number) if number.isdecimal() else 1
+            if self._end + count > whole:
+                break
+            self._remember(key, stamp, count)
+        write_text(journal, "".join(f"{line}\n" for line in (settings, *self._lines)))
 
     def _commit(self) -> None:
         """Rows first, then the journal: what the journal names is on disk."""
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        new = self._entries[self._committed :]
-        self._journal.write("".join(f"{key}\t{stamp}\n" for key, stamp in new).encode())
+        new = self._lines[self._committed :]
+        self._journal.write("".join(f"{line}\n" for line in new).encode())
         self._journal.flush()
         os.fsync(self._journal.fileno())
-        self._committed = len(self._entries)
+        self._committed = len(self._lines)
         self._last_commit = time.monotonic()
 
     def _close_files(self) -> None:

@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from rlld.data.annotations import WeakAnnotations, read_weak
+from rlld.data.checks.stores import verify_store
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.published import FeatureFinder
+from rlld.data.ragged import padded
 from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
 from rlld.data.split import Split
-from rlld.data.store import FeatureError, StoreWriter, read_store, verify_store
+from rlld.data.store import FeatureError, Store, StoreWriter, read_store
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
 from rlld.utils.console import progress
@@ -43,10 +45,12 @@ class ScoreSpec:
     Attributes:
         segments: Segments per video, T.
         streams: Prompts (as ``dim``) by tensor name.
+        any_length: Whether each video has a number of segments of its own.
     """
 
     segments: int
     streams: dict[str, StreamSpec]
+    any_length: bool = False
 
     @property
     def dims(self) -> dict[str, int]:
@@ -102,7 +106,7 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
     index = torch.tensor([row[video] for video in split.ids], dtype=torch.int64)
     scores = {}
     for tensor, count in prompts.items():
-        value = store.streams.get(tensor)
+        value = _spread(store, tensor, split.spec)
         wanted = (
             split.spec.segments,
             count if count is not None or value is None else value.shape[2],
@@ -115,6 +119,14 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
             )
         scores[tensor] = value[index].to(split.device, torch.float32)
     return scores
+
+
+def _spread(store: Store, tensor: str, spec: DataSpec) -> Tensor | None:
+    """Returns a tensor of scores (N, T, P), 0 behind the end of a video."""
+    value = store.streams.get(tensor)
+    if value is None or store.lengths is None:
+        return value
+    return padded(value, store.lengths, max(spec.segments, int(store.lengths.max())))
 
 
 def check_scores(path: Path, spec: DataSpec, weak: WeakAnnotations) -> list[str]:
@@ -140,7 +152,7 @@ def check_scores(path: Path, spec: DataSpec, weak: WeakAnnotations) -> list[str]
             "make them again for all videos"
         )
     for tensor, least, most in _widths(path.parent.name, spec, weak):
-        value = store.streams.get(tensor)
+        value = _spread(store, tensor, spec)
         if value is None:
             problems.append(f"tensor {tensor!r} is missing; make these scores again")
         elif value.shape[1] != spec.segments or not least <= value.shape[2] <= most:

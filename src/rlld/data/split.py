@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from rlld.data.ragged import rows_of, within
 from rlld.errors import RlldError
 from rlld.types import Batch
 
@@ -58,12 +60,36 @@ class Split:
 
     def batch(self, index: Tensor) -> Batch:
         """Returns the videos at ``index`` (B,), int64, on the split's device."""
-        streams = {name: value[index] for name, value in self.streams.items()}
-        return Batch(streams, self.labels[index], index)
+        if self.lengths is None:
+            streams = {name: value[index] for name, value in self.streams.items()}
+            return Batch(streams, self.labels[index], index)
+        lengths = self.lengths[index]
+        inside = within(lengths, int(lengths.max()))
+        # What lies behind the end of a video is read from its first segment and wiped out.
+        places = torch.where(inside, torch.arange(inside.shape[1], device=index.device), 0)
+        rows = self._first[index, None] + places
+        outside = ~inside[..., None]
+        streams = {n: value[rows].masked_fill_(outside, 0) for n, value in self.streams.items()}
+        return Batch(streams, self.labels[index], index, inside if outside.any() else None)
 
     def all(self) -> Batch:
         """Returns every video as one batch."""
-        return Batch(self.streams, self.labels, torch.arange(len(self), device=self.device))
+        everyone = torch.arange(len(self), device=self.device)
+        if self.lengths is not None:
+            return self.batch(everyone)
+        return Batch(self.streams, self.labels, everyone)
+
+    @property
+    def mask(self) -> Tensor | None:
+        """Which places of a per-segment tensor are of its video (N, T), bool; None: all are."""
+        return None if self.lengths is None else within(self.lengths, self.spec.segments)
+
+    @cached_property
+    def _first(self) -> Tensor:
+        """The row of ``streams`` where each video begins (N,)."""
+        if self.lengths is None:
+            raise ValueError("the videos are not packed")
+        return self.lengths.cumsum(0) - self.lengths
 
     @property
     def presence(self) -> Tensor:
@@ -97,14 +123,19 @@ class Split:
 
     def subset(self, index: Tensor) -> Split:
         """Returns the videos at ``index`` (n,) as a split of the same name."""
+        rows, lengths = index, None
+        if self.lengths is not None:
+            lengths = self.lengths[index]
+            rows = rows_of(self._first[index], lengths)
         return replace(
             self,
             ids=tuple(self.ids[int(i)] for i in index),
-            streams={name: value[index] for name, value in self.streams.items()},
+            streams={name: value[rows] for name, value in self.streams.items()},
             labels=self.labels[index],
             dense=None if self.dense is None else self.dense[index],
             truth=None if self.truth is None else self.truth[index],
             answers=None if self.answers is None else self.answers[index],
+            lengths=lengths,
         )
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Split:
@@ -116,4 +147,5 @@ class Split:
             dense=None if self.dense is None else self.dense.to(device),
             truth=None if self.truth is None else self.truth.to(device),
             answers=None if self.answers is None else self.answers.to(device),
+            lengths=None if self.lengths is None else self.lengths.to(device),
         )

@@ -1,8 +1,10 @@
 """The packed feature store: one safetensors file per split, written in flat memory.
 
-The file holds one tensor (N, T, D) per stream. Its metadata say the format version, the split, the
-ids in order with their SHA-256, the element type, the SHA-256 of every array and a free provenance
-text. The same input gives the same bytes. Loading maps the file; nothing is copied.
+The file holds one tensor (N, T, D) per stream; of videos of any length one (R, D), the segments of
+all videos one after the other, and the ``lengths`` of the videos (N,). Its metadata say the format
+version, the split, the ids in order with their SHA-256, the element type, the SHA-256 of every
+array and a free provenance text. The same input gives the same bytes. Loading maps the file;
+nothing is copied.
 
 While it grows, a store lives in a folder ``<file>.part`` beside its place; see
 :mod:`rlld.data.pile`. A writer that was killed goes on from there.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -34,8 +37,11 @@ from rlld.utils.foreign.tensors import read_tensors
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-FORMAT = 1
-"""Version of the store format that this package writes; older ones can be read."""
+FORMAT, RAGGED = 1, 2
+"""Versions of the store format: of videos of one length, and of videos of any length."""
+
+LENGTHS = "lengths"
+"""Tensor that says how many segments each video has."""
 
 DTYPES = {
     "float32": (torch.float32, "F32"),
@@ -46,7 +52,6 @@ DTYPES = {
 TOLD = Told("not a whole safetensors file", "copy it again or pack it again")
 LONGEST_VERSION = 9
 """Digits."""
-CHUNK_ROWS = 64
 ALIGNMENT = 64
 
 
@@ -61,6 +66,10 @@ class Rows(Protocol):
     def dims(self) -> dict[str, int]:
         """Dimensions by stream name."""
 
+    @property
+    def any_length(self) -> bool:
+        """Whether each video has a number of segments of its own."""
+
 
 class FeatureError(RlldError):
     """Features of one video that cannot be packed; those of other videos may be fine."""
@@ -74,10 +83,12 @@ class Store:
         path: The file.
         split: Name of the split.
         ids: Video ids, N of them.
-        streams: Features by stream name, each (N, T, D), memory-mapped.
+        streams: Features by stream name, each (N, T, D), or with ``lengths`` (R, D);
+            memory-mapped.
         dtype: Element type: ``float32``, ``float16`` or ``bfloat16``.
         provenance: Where the features come from.
-        checksums: SHA-256 of each array by stream name.
+        checksums: SHA-256 of each array by its name.
+        lengths: Segments of each video (N,), int64; None where all have T.
     """
 
     path: Path
@@ -87,6 +98,15 @@ class Store:
     dtype: str
     provenance: str
     checksums: dict[str, str]
+    lengths: Tensor | None = None
+
+    def video(self, row: int) -> dict[str, Tensor]:
+        """Returns the features of one video by stream name, each (T of the video, D)."""
+        if self.lengths is None:
+            return {name: value[row] for name, value in self.streams.items()}
+        stop = int(self.lengths[: row + 1].sum())
+        first = stop - int(self.lengths[row])
+        return {name: value[first:stop] for name, value in self.streams.items()}
 
 
 def store_path(folder: Path, split: str) -> Path:
@@ -108,7 +128,8 @@ class StoreWriter:
     Args:
         path: The store to be made.
         split: Name of the split.
-        spec: The streams, dimensions and segments.
+        spec: The streams, dimensions and segments; with ``any_length`` each video brings its own
+            number of segments.
         dtype: Element type of the store: ``float32``, ``float16`` or ``bfloat16``.
         provenance: Where the features come from; kept in the store. Half-done work found beside
             ``path`` is continued when it has the same split, streams, dtype and provenance.
@@ -131,9 +152,12 @@ class StoreWriter:
             raise RlldError(f"store dtype {dtype!r} is unknown{nearest(dtype, DTYPES)}")
         self._path = path
         self._dtype = dtype
-        self._shapes = {name: (spec.segments, dim) for name, dim in sorted(spec.dims.items())}
+        self._ragged = spec.any_length
+        # A pile of a ragged store has a row per segment, of another one a row per video.
+        row: tuple[int, ...] = () if self._ragged else (spec.segments,)
+        self._shapes = {name: (*row, dim) for name, dim in sorted(spec.dims.items())}
         self._metadata = {
-            "rlld_store": str(FORMAT),
+            "rlld_store": str(RAGGED if self._ragged else FORMAT),
             "split": split,
             "dtype": dtype,
             "provenance": provenance,
@@ -157,7 +181,8 @@ class StoreWriter:
 
         Args:
             video: Its id.
-            streams: Features by stream name, each (T, D), finite.
+            streams: Features by stream name, each (T, D), finite; T is the video's own where each
+                has its own.
             stamp: What tells whether the source has changed since (times and sizes of files, for
                 instance); it is kept until the store is finished and given back by :attr:`done`.
 
@@ -166,6 +191,12 @@ class StoreWriter:
                 dtype. Nothing was added then.
             RlldError: If the disk refuses the data.
         """
+        counts = {name: len(streams[name]) for name in self._shapes if name in streams}
+        if self._ragged and (0 in counts.values() or len(set(counts.values())) > 1):
+            raise FeatureError(
+                f"video {video!r}: found {_listed(counts)} segments, expected one or more, and as "
+                "many in each stream"
+            )
         rows = {name: self._encode(video, name, streams) for name in self._shapes}
         self._pile.add(video, rows, stamp)
 
@@ -184,11 +215,15 @@ class StoreWriter:
             raise ValueError(f"{len(missing)} videos were never added, first {min(missing)!r}")
         self._pile.close()
         hashes = {name: hashlib.sha256() for name in self._shapes}
+        lengths = np.array([self._pile.count(video) for video in ids], "<i8").tobytes()
+        if self._ragged:
+            hashes[LENGTHS] = hashlib.sha256(lengths)
         with written_aside(self._path) as aside, aside.open("wb") as file:
             file.write(self._header(ids, hashes))
-            for name, digest in hashes.items():
+            file.write(lengths if self._ragged else b"")
+            for name in self._shapes:
                 for row in self._pile.rows(name, ids):
-                    digest.update(row)
+                    hashes[name].update(row)
                     file.write(row)
             # Digests have a fixed length, so that the final header fits the place of the first.
             file.seek(0)
@@ -217,8 +252,7 @@ class StoreWriter:
         self.close()
 
     def _row_bytes(self, name: str) -> int:
-        segments, dim = self._shapes[name]
-        return segments * dim * DTYPES[self._dtype][0].itemsize
+        return math.prod(self._shapes[name]) * DTYPES[self._dtype][0].itemsize
 
     def _encode(
         self, video: str, name: str, streams: Mapping[str, NDArray[np.floating[Any]]]
@@ -226,10 +260,11 @@ class StoreWriter:
         if name not in streams:
             raise FeatureError(f"video {video!r}: stream {name!r} is missing")
         value = torch.as_tensor(np.ascontiguousarray(streams[name]))
-        if tuple(value.shape) != self._shapes[name]:
+        shape = tuple(value.shape)
+        if shape[self._ragged :] != self._shapes[name]:
+            wanted = f"(segments, {self._shapes[name][0]})" if self._ragged else self._shapes[name]
             raise FeatureError(
-                f"video {video!r}: stream {name!r} has shape {tuple(value.shape)}, expected "
-                f"{self._shapes[name]}"
+                f"video {video!r}: stream {name!r} has shape {shape}, expected {wanted}"
             )
         value = value.to(DTYPES[self._dtype][0])
         if not bool(torch.isfinite(value).all()):
@@ -242,11 +277,16 @@ class StoreWriter:
         """Returns the safetensors header: its length, then JSON padded to a round length."""
         tensors: dict[str, Any] = {}
         start = 0
+        rows = sum(self._pile.count(video) for video in ids)
+        if self._ragged:
+            # First, for it is to lie in memory at a multiple of its element size.
+            start = 8 * len(ids)
+            tensors[LENGTHS] = {"dtype": "I64", "shape": [len(ids)], "data_offsets": [0, start]}
         for name, shape in self._shapes.items():
-            end = start + len(ids) * self._row_bytes(name)
+            end = start + rows * self._row_bytes(name)
             tensors[name] = {
                 "dtype": DTYPES[self._dtype][1],
-                "shape": [len(ids), *shape],
+                "shape": [rows, *shape],
                 "data_offsets": [start, end],
             }
             start = end
@@ -296,9 +336,10 @@ def read_store(path: Path) -> Store:
     if not path.is_file():
         raise RlldError(f"{path}: no such store; make it with 'rlld data pack' or 'rlld extract'")
     streams, metadata = read_tensors(path, TOLD)
-    _check_version(path, metadata)
+    ragged = _version(path, metadata) == RAGGED
     ids = tuple(metadata["ids"].split("\n")) if metadata.get("ids") else ()
     checksums = {name: metadata.get(f"sha256.{name}", "") for name in streams}
+    lengths = streams.pop(LENGTHS, torch.empty(0)) if ragged else None
     store = Store(
         path,
         metadata.get("split", ""),
@@ -307,50 +348,22 @@ def read_store(path: Path) -> Store:
         metadata.get("dtype", ""),
         metadata.get("provenance", ""),
         checksums,
+        lengths,
     )
     _check_metadata(store, metadata.get("ids_sha256", ""))
     return store
 
 
-def verify_store(store: Store) -> list[str]:
-    """Reads the whole store and says what is wrong with its features.
-
-    Returns:
-        One sentence per damaged stream: another checksum than when it was written, or values
-        that are not finite. Empty when all is well.
-    """
-    problems = []
-    for name, value in store.streams.items():
-        digest = hashlib.sha256(value.view(torch.uint8).numpy().data)
-        if digest.hexdigest() != store.checksums[name]:
-            problems.append(
-                f"stream '{name}' differs from its checksum: the file was changed or damaged; "
-                "copy it again or pack it again"
-            )
-        broken = [
-            store.ids[row + start]
-            for start in range(0, len(store.ids), CHUNK_ROWS)
-            for row in np.flatnonzero(
-                ~torch.isfinite(value[start : start + CHUNK_ROWS]).flatten(1).all(1).numpy()
-            )
-        ]
-        if broken:
-            problems.append(
-                f"stream '{name}' holds NaN or infinity in {len(broken)} videos, first "
-                f"'{broken[0]}'; pack it again from good features"
-            )
-    return problems
-
-
-def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
+def _version(path: Path, metadata: Mapping[str, str]) -> int:
     version = metadata.get("rlld_store", "")
     if not version.isdecimal() or len(version) > LONGEST_VERSION:
         raise RlldError(f"{path}: a safetensors file, but no packed store of rlld")
-    if int(version) > FORMAT:
+    if int(version) > RAGGED:
         raise RlldError(
-            f"{path}: store format {version} is newer than {FORMAT}, the newest this rlld reads; "
+            f"{path}: store format {version} is newer than {RAGGED}, the newest this rlld reads; "
             "upgrade rlld"
         )
+    return int(version)
 
 
 def _check_metadata(store: Store, digest: str) -> None:
@@ -363,9 +376,26 @@ def _check_metadata(store: Store, digest: str) -> None:
         raise RlldError(
             f"{store.path}: its list of video ids is damaged; copy it again or pack it again"
         )
+    rows = len(store.ids) if store.lengths is None else _require_lengths(store, store.lengths)
+    axes = 3 if store.lengths is None else 2
     for name, value in store.streams.items():
-        if value.dtype != expected[0] or value.ndim != 3 or len(value) != len(store.ids):
+        if value.dtype != expected[0] or value.ndim != axes or len(value) != rows:
             raise RlldError(
                 f"{store.path}: stream {name!r} is {value.dtype} of shape {tuple(value.shape)}, "
                 f"its metadata say {store.dtype} and {len(store.ids)} videos; pack it again"
             )
+
+
+def _require_lengths(store: Store, lengths: Tensor) -> int:
+    """Returns how many segments all videos have together."""
+    whole = lengths.dtype == torch.int64 and tuple(lengths.shape) == (len(store.ids),)
+    if not whole or not bool((lengths >= 1).all()):
+        raise RlldError(
+            f"{store.path}: its numbers of segments are damaged, expected a positive one for each "
+            f"of {len(store.ids)} videos; copy it again or pack it again"
+        )
+    return sum(lengths.tolist())  # as tensors they could overflow
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} ({name})" for name, count in counts.items())

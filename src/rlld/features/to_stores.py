@@ -40,6 +40,7 @@ class Wanted:
         streams: Streams of the extractors.
         provenance: What makes them, as stores record it.
         tracks: Which of several tracks of a clip are described.
+        any_length: Whether each video has as many segments as it lasts.
     """
 
     features: str
@@ -48,6 +49,7 @@ class Wanted:
     streams: dict[str, StreamSpec]
     provenance: str
     tracks: TrackChoice = AS_PLAYED
+    any_length: bool = False
 
     @classmethod
     def of(
@@ -63,7 +65,7 @@ class Wanted:
         if tracks.chosen:
             provenance += f" of {tracks}"
         streams = extractor.streams(seconds)
-        return cls(features, spec.segments, seconds, streams, provenance, tracks)
+        return cls(features, spec.segments, seconds, streams, provenance, tracks, spec.any_length)
 
     @property
     def dims(self) -> dict[str, int]:

@@ -70,7 +70,7 @@ class Gate:
                 for a low video-level probability. None when nothing is known.
 
         Returns:
-            (B, T, 2, C), bool, on the device of the prediction.
+            (B, T, 2, C), bool, on the device of the prediction; False behind the end of a video.
 
         Raises:
             RlldError: If ``tags`` or thresholds per class do not fit the prediction.
@@ -97,7 +97,8 @@ class Gate:
                 f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
                 f"column per class, {tuple(prediction.video.shape)}"
             )
-        return _reaches(prediction.segment, self.segment_threshold) & video[:, None]
+        active = _reaches(prediction.segment, self.segment_threshold) & video[:, None]
+        return active if prediction.mask is None else active & prediction.mask[..., None, None]
 
     def video_level(self, prediction: Prediction) -> Tensor:
         """Returns which classes pass the video-level gate (B, 2, C), bool."""
@@ -203,6 +204,7 @@ def fuse(attended: Prediction, plain: Prediction, ratio: float = FUSE_RATIO) -> 
         mix(attended.audio, plain.audio),
         mix(attended.visual, plain.visual),
         mix(attended.video, plain.video),
+        mask=attended.mask,
     )
 
 

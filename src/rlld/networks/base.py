@@ -81,9 +81,11 @@ class Network(nn.Module, ABC):
         """Returns factors of the learning rate of parameters that have one; 1 for the others."""
         return {}
 
-    def __call__(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def __call__(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see ``forward``."""
-        prediction: Prediction = super().__call__(streams)
+        # A network of another distribution may know of videos of one length only.
+        given = (streams,) if mask is None else (streams, mask)
+        prediction: Prediction = super().__call__(*given)
         return prediction
 
 

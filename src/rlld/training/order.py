@@ -7,31 +7,64 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from rlld.data.split import Split
 from rlld.recipes.schedule import Schedule
+from rlld.training.validation import Validation
 
+GROUP = 8
+"""Batches that are sorted by length together."""
 STREAM = 0x5EED_0003
 """Keeps these draws apart from those of the batches."""
 
 
-def round_batches(schedule: Schedule, videos: int, seed: int, number: int) -> Iterator[Tensor]:
+def of_one_length(train: Split, *watched: Validation | None) -> bool:
+    """Says whether all videos have as many segments, so that all steps have one shape."""
+    splits = (train, *(each.split for each in watched if each is not None))
+    return all(split.lengths is None for split in splits)
+
+
+def round_batches(
+    schedule: Schedule, videos: int, seed: int, number: int, lengths: Tensor | None = None
+) -> Iterator[Tensor]:
     """Yields the video indices of each batch of one round.
 
     The order is a function of the seed and the round alone, so that a resumed run needs no state.
+    Videos of an epoch that differ in length meet others of about their own: a batch is as long as
+    the longest of them.
 
     Args:
         schedule: The schedule.
         videos: Videos in the training split.
         seed: Seed of the run.
         number: Round, 0-based.
+        lengths: Segments of each video (N,); None where all have as many.
 
     Yields:
         Index tensors (B,), int64, on the CPU.
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
     if schedule.round == "epoch":
-        yield from torch.split(torch.randperm(videos, generator=generator), schedule.batch_size)
+        order = torch.randperm(videos, generator=generator)
+        if lengths is None:
+            yield from torch.split(order, schedule.batch_size)
+        else:
+            yield from _alike(order, lengths.cpu(), schedule.batch_size, generator)
         return
     yield from _episode(schedule, videos, generator)
+
+
+def _alike(
+    order: Tensor, lengths: Tensor, size: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Cuts batches of videos of about one length, in any order.
+
+    Only some batches at a time are sorted: a video meets others in every epoch.
+    """
+    batches: list[Tensor] = []
+    for group in torch.split(order, GROUP * size):
+        batches += torch.split(group[lengths[group].argsort(stable=True)], size)
+    for place in torch.randperm(len(batches), generator=generator).tolist():
+        yield batches[place]
 
 
 def _episode(schedule: Schedule, videos: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -52,17 +85,27 @@ def _episode(schedule: Schedule, videos: int, generator: torch.Generator) -> Ite
         yield batch
 
 
-def draw_annotated(count: int, videos: int, seed: int, update: int) -> Tensor:
-    """Draws the annotated videos that teach in a step, without repetition.
+def draw_annotated(
+    count: int, videos: int, seed: int, update: int, lengths: Tensor | None = None
+) -> Tensor:
+    """Draws the annotated videos that teach in a step, without repetition, each as probably.
 
     Args:
         count: How many are wanted; all where there are fewer.
         videos: How many there are.
         seed: Seed of the run.
         update: The step; with the seed it alone decides, so that a resumed run needs no state.
+        lengths: Segments of each video (N,), for videos of about one length; None where all have
+            as many.
 
     Returns:
         Index tensor (b,), int64, on the CPU.
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + update) ^ STREAM)
-    return torch.randperm(videos, generator=generator)[:count]
+    order = torch.randperm(videos, generator=generator)
+    if lengths is None or videos < 2 * count:
+        return order[:count]
+    batches = min(GROUP, videos // count)
+    drawn = order[: batches * count]
+    place = int(torch.randint(batches, (), generator=generator))
+    return drawn[lengths.cpu()[drawn].argsort(stable=True)].view(batches, count)[place]

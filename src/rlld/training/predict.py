@@ -7,17 +7,19 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from rlld.data.split import Split
 from rlld.networks.base import Network
-from rlld.types import Prediction
+from rlld.types import Batch, Prediction
 
 BATCH = 384
 """Most videos in a forward pass on a CPU, whose caches larger ones leave."""
 
 GPU_BATCH = 4096
 
-Streams = dict[str, Tensor]
+SEGMENTS = 10
+"""Videos of any length count by the segments that they take: so many are one of a batch."""
 
 
 @torch.no_grad()
@@ -35,34 +37,90 @@ def predict_split(network: Network, split: Split, batch_size: int | None = None)
     training = network.training
     network.eval()
     # The embeddings of a whole training split would take more memory than its features.
-    parts = [replace(network(streams), extras={}) for streams in pieces(split, 1, batch_size)]
+    parts = [
+        (batch.index, replace(network(batch.streams, batch.mask), extras={}))
+        for batch in pieces(split, 1, batch_size)
+    ]
     network.train(training)
-    return joined(parts)
+    return joined(split, parts)
 
 
-def pieces(split: Split, networks: int = 1, batch_size: int | None = None) -> Iterator[Streams]:
-    """Yields the features of a split in equal pieces of a size that suits the device.
+def pieces(split: Split, networks: int = 1, batch_size: int | None = None) -> Iterator[Batch]:
+    """Yields the videos of a split in pieces of a size that suits the device.
+
+    Videos of one length come in order and in equal pieces. Others come by length, the shortest
+    first; a piece has as many of them as take, with the padding, the same memory.
 
     Args:
         split: The videos.
         networks: How many networks see a piece at once.
         batch_size: Videos per piece, if they shall have a certain number.
     """
-    largest = GPU_BATCH if split.device.type == "cuda" else BATCH
-    size = batch_size or even_batch(len(split), max(1, largest // networks))
+    largest = max(1, (GPU_BATCH if split.device.type == "cuda" else BATCH) // networks)
+    if split.lengths is not None:
+        for index in by_length(split.lengths, largest * SEGMENTS, batch_size):
+            yield split.batch(index)
+        return
+    size = batch_size or even_batch(len(split), largest)
+    everyone = split.all()
     for start in range(0, len(split), size):
         # Slices are views; a batch by index would copy every feature.
-        yield {name: value[start : start + size] for name, value in split.streams.items()}
+        part = slice(start, start + size)
+        streams = {name: value[part] for name, value in everyone.streams.items()}
+        yield Batch(streams, everyone.labels[part], everyone.index[part])
 
 
-def joined(parts: Sequence[Prediction]) -> Prediction:
-    """Returns the predictions of pieces as one, float32, without extras."""
-    return Prediction(
-        segment=torch.cat([part.segment.float() for part in parts]),
-        audio=torch.cat([part.audio.float() for part in parts]),
-        visual=torch.cat([part.visual.float() for part in parts]),
-        video=torch.cat([part.video.float() for part in parts]),
+def by_length(lengths: Tensor, segments: int, videos: int | None = None) -> Iterator[Tensor]:
+    """Yields the positions of videos by length, in pieces of bounded size.
+
+    Args:
+        lengths: Segments of each video (N,).
+        segments: Most segments in a piece, padding included; a longer video is a piece by itself.
+        videos: Most videos in a piece.
+    """
+    order = lengths.argsort(stable=True)
+    longest = lengths[order].tolist()
+    first = 0
+    for stop in range(1, len(longest) + 1):
+        count = stop + 1 - first
+        if (
+            stop == len(longest)
+            or count * longest[stop] > segments
+            or (videos is not None and count > videos)
+        ):
+            yield order[first:stop]
+            first = stop
+
+
+def joined(split: Split, parts: Sequence[tuple[Tensor, Prediction]]) -> Prediction:
+    """Returns the predictions of pieces as one, float32, without extras.
+
+    Args:
+        split: The videos.
+        parts: Positions in the split and prediction of each piece; together they are all videos.
+
+    Returns:
+        The prediction in the order of the split; ``segment`` has its T, and ``mask`` says which
+        are of a video where it has videos of any length.
+    """
+    found = [part for _, part in parts]
+    joint = Prediction(
+        segment=torch.cat([_lengthened(part.segment.float(), split) for part in found]),
+        audio=torch.cat([part.audio.float() for part in found]),
+        visual=torch.cat([part.visual.float() for part in found]),
+        video=torch.cat([part.video.float() for part in found]),
     )
+    if split.lengths is None:
+        return joint
+    back = torch.cat([index for index, _ in parts]).argsort()
+    audio, visual, video = joint.audio[back], joint.visual[back], joint.video[back]
+    return Prediction(joint.segment[back], audio, visual, video, mask=split.mask)
+
+
+def _lengthened(segment: Tensor, split: Split) -> Tensor:
+    """Returns segment probabilities (B, T_b, 2, C) with the T of the split, 0 behind the end."""
+    missing = split.spec.segments - segment.shape[1]
+    return pad(segment, (0, 0, 0, 0, 0, missing)) if missing else segment
 
 
 def even_batch(videos: int, largest: int) -> int:

@@ -48,6 +48,7 @@ FILES = (CONFIG, MODEL, GOLDEN, DENOISER, HELD_OUT)
 TENSORS = Told("not a readable safetensors file", "other formats, pickles above all, are refused")
 JUDGED = Told("cannot be read", "delete it or train again")
 OUTPUTS = ("segment", "audio", "visual", "video")
+GOLDEN_SEGMENTS = 10
 GOLDEN_VIDEOS = 2
 GOLDEN_TOLERANCE = 1e-3
 """Largest difference of a probability between the writing and the reading machine."""
@@ -84,14 +85,15 @@ class Run:
         return next(self.network.parameters()).device
 
     @torch.no_grad()
-    def predict(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def predict(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts in float32.
 
         Args:
             streams: Features by stream name (B, T, D), on any device.
+            mask: Which segments are of the video (B, T), bool, on any device; all when None.
         """
         moved = {name: value.to(self.device, torch.float32) for name, value in streams.items()}
-        return self.network(moved)
+        return self.network(moved, None if mask is None else mask.to(self.device))
 
 
 def save_run(
@@ -330,7 +332,7 @@ def _golden(network: Network, spec: DataSpec) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     device = next(network.parameters()).device
     streams = {
-        name: torch.randn(GOLDEN_VIDEOS, spec.segments, dim, generator=generator)
+        name: torch.randn(GOLDEN_VIDEOS, _recorded_segments(spec), dim, generator=generator)
         for name, dim in spec.dims.items()
     }
     training = network.training
@@ -343,10 +345,15 @@ def _golden(network: Network, spec: DataSpec) -> dict[str, Tensor]:
     return tensors
 
 
+def _recorded_segments(spec: DataSpec) -> int:
+    """Returns how long the recorded videos are; the longest of any length may be very long."""
+    return min(spec.segments, GOLDEN_SEGMENTS) if spec.any_length else spec.segments
+
+
 def _verify(run: Run) -> None:
     file = run.path / GOLDEN
     golden, _ = read_tensors(file, Told("cannot be read", "train again"))
-    rows = (GOLDEN_VIDEOS, run.spec.segments)
+    rows = (GOLDEN_VIDEOS, _recorded_segments(run.spec))
     streams = {
         name: _recorded(file, golden, f"input.{name}", (*rows, dim))
         for name, dim in run.spec.dims.items()

@@ -37,7 +37,7 @@ class Lesson:
     Attributes:
         weight: Weight of their loss.
         batch: The videos.
-        dense: Their events (b, T, 2, C), bool.
+        dense: Their events (b, T, 2, C), bool; T is that of the batch.
     """
 
     weight: float
@@ -51,7 +51,7 @@ class Lesson:
             losses: What the objective returned.
             prediction: What the task network, in training mode, says of these videos.
         """
-        found = dense_loss(prediction, self.dense)
+        found = dense_loss(prediction, self.dense, self.batch.mask)
         return {**losses, "loss": losses["loss"] + self.weight * found, "supervision": found}
 
 
@@ -88,7 +88,7 @@ class NetworkStep:
         """
         with torch.enable_grad():
             with self.compute.autocast():
-                found = prediction or self.network(batch.streams)
+                found = prediction or self.network(batch.streams, batch.mask)
                 losses = self._with_lesson(self.objective(found, labels, batch))
             self.optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
@@ -105,7 +105,8 @@ class NetworkStep:
     ) -> list[Prediction]:
         """Predicts a split after each of several steps, all from here, and takes them back."""
         hooked = bool(self.optimizer._optimizer_step_pre_hooks)
-        if self.compute.stacks and self.network.stackable and not hooked:
+        alike = batch.mask is None and split.lengths is None
+        if self.compute.stacks and self.network.stackable and alike and not hooked:
             return self._stacked_trials(batch, choices, split)
         found = []
         for labels in choices:
@@ -155,7 +156,8 @@ class NetworkStep:
     def _with_lesson(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         if self.lesson is None:
             return losses
-        return self.lesson.added(losses, self.network(self.lesson.batch.streams))
+        taught = self.lesson.batch
+        return self.lesson.added(losses, self.network(taught.streams, taught.mask))
 
     @contextmanager
     def trial(self, batch: Batch, labels: ModalityLabels) -> Iterator[None]:
@@ -233,7 +235,7 @@ class Alone:
             seen, prediction = self.network.with_unimodal(batch.streams)
             return [seen], [prediction]
         with torch.no_grad():
-            return [self.network(batch.streams)], [None]
+            return [self.network(batch.streams, batch.mask)], [None]
 
     def take(
         self, parts: Sequence[Part], labels: Sequence[ModalityLabels], predictions: Seen
@@ -296,23 +298,32 @@ def lesson_of(supervision: Supervision, videos: Split, index: Tensor) -> Lesson:
         videos: All annotated videos, on the network's device.
         index: Those of the step (b,), as ``draw_annotated`` drew them, on that device.
     """
-    return Lesson(supervision.weight, videos.batch(index), videos.require_dense()[index])
+    batch = videos.batch(index)
+    longest = next(iter(batch.streams.values())).shape[1]
+    return Lesson(supervision.weight, batch, videos.require_dense()[index, :longest])
 
 
-def dense_loss(prediction: Prediction, dense: Tensor) -> Tensor:
+def dense_loss(prediction: Prediction, dense: Tensor, mask: Tensor | None = None) -> Tensor:
     """Cross-entropy of every segment, and of each video-level probability.
 
     Args:
         prediction: Of B videos.
         dense: Their events (B, T, 2, C), bool; a video has what any of its segments has.
+        mask: Which segments are of the video (B, T), bool; all when None.
 
     Returns:
         The sum of four means, a scalar: segments, audio, visual and fused probabilities.
     """
     present = dense.any(1)
     return (
-        clamped_bce(prediction.segment, dense)
+        _segment_loss(prediction.segment, dense, mask)
         + clamped_bce(prediction.audio, present[:, AUDIO])
         + clamped_bce(prediction.visual, present[:, VISUAL])
         + clamped_bce(prediction.video, present.any(1))
     )
+
+
+def _segment_loss(segment: Tensor, dense: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return clamped_bce(segment, dense)
+    return clamped_bce(segment[mask], dense[mask])

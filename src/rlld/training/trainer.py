@@ -22,7 +22,7 @@ from rlld.training import cache
 from rlld.training.checkpoint import random_state, restore_random_state
 from rlld.training.monitor import FiniteWatch, NotFiniteError, Totals
 from rlld.training.optimizer import build_optimizer
-from rlld.training.order import draw_annotated, round_batches
+from rlld.training.order import draw_annotated, of_one_length, round_batches
 from rlld.training.predict import predict_split
 from rlld.training.speed.cuda_graphs import Captured
 from rlld.training.step import Alone, NetworkStep, Part, lesson_of, take_step
@@ -207,7 +207,7 @@ class Trainer:
         if broken is None:
             return
         number, place = divmod(broken.step, self.schedule.steps_per_round(self.videos))
-        index = list(round_batches(self.schedule, self.videos, self.seed, number))[place]
+        index = self._batches(number)[place]
         ids = ", ".join(self.train.ids[i] for i in index.tolist())
         raise NotFiniteError(
             f"update {broken.step + 1} (round {number}, step {place}): not finite in "
@@ -263,22 +263,28 @@ class Trainer:
         """Records anew from here: what the recordings read and change was replaced."""
         parts = (self.denoiser, self.network, self.objective)
         graphs = self.compute.records and all(part.replayable for part in parts)
+        graphs = graphs and of_one_length(self.train, self.selection, self.reward)
         drawn = self.denoiser.generators()
         title = f"training {self.recipe.name}"
         self._full_step = Captured(self._take, title, graphs, drawn)
         title = f"validating {self.recipe.name}"
         self._validated = Captured(self._selected_scores, title, graphs, (), self._full_step)
 
+    def _batches(self, number: int) -> list[Tensor]:
+        lengths = self.train.lengths
+        return list(round_batches(self.schedule, self.videos, self.seed, number, lengths))
+
     def _inputs(self, number: int, done: int) -> list[tuple[Tensor, ...]]:
         """Returns the inputs of each step of a round: videos, and annotated ones that teach."""
-        batches = list(round_batches(self.schedule, self.videos, self.seed, number))
+        batches = self._batches(number)
         left = batches[done : done + self.total_updates - self.updates]
         drawn = [_on_device(left, self.device)]
         supervision, teachers = self.recipe.supervision, self.reward.split if self.reward else ()
         if supervision.weight and len(teachers):
             updates = range(self.updates, self.updates + len(left))
             size, count = supervision.batch_size, len(teachers)
-            lessons = [draw_annotated(size, count, self.seed, update) for update in updates]
+            lengths = self.reward.split.lengths if self.reward else None
+            lessons = [draw_annotated(size, count, self.seed, each, lengths) for each in updates]
             drawn.append(_on_device(lessons, self.device))
         return list(zip(*drawn, strict=True))
 

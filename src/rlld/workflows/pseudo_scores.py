@@ -147,11 +147,13 @@ def _write(
     """Scores the embeddings of a split."""
     store = read_store(embedded)
     streams = {name: StreamSpec(width) for name, width in scorer.widths.items()}
-    rows = ScoreSpec(next(iter(store.streams.values())).shape[1], streams)
+    segments = next(iter(store.streams.values())).shape[1] if store.lengths is None else 0
+    rows = ScoreSpec(segments, streams, any_length=store.lengths is not None)
     with StoreWriter(path, split, rows, provenance=provenance) as writer:
         for number, video in enumerate(weak.ids):
             # Copied: the arrays of a store are mapped from its file.
-            seen = {m: store.streams[STREAM[m]][number].numpy().copy() for m in MODALITIES}
+            embeddings = store.video(number)
+            seen = {m: embeddings[STREAM[m]].numpy().copy() for m in MODALITIES}
             tags = [int(label) for label in weak.labels[number].nonzero()[0]]
             writer.add(video, scorer.scores(seen, tags))
         writer.finish(weak.ids)

@@ -21,6 +21,7 @@ from rlld.data.annotations import (
     read_weak,
 )
 from rlld.data.answers import Answer, read_answers
+from rlld.data.checks.stores import verify_store
 from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, weak_files
 from rlld.data.problems import Grade, Problem
 from rlld.data.similarities import check_scores, scores_files
@@ -33,7 +34,7 @@ from rlld.data.spec import (
     annotation_file,
     read_spec,
 )
-from rlld.data.store import read_store, store_path, verify_store
+from rlld.data.store import read_store, store_path
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
 

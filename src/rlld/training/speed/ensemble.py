@@ -68,15 +68,16 @@ def stacked_call(
 
 @torch.no_grad()
 def predict_stack(network: Network, state: State, split: Split) -> list[Prediction]:
-    """Predicts a split by every network of a stack; see ``predict_split``."""
+    """Predicts a split of one length by every network of a stack; see ``predict_split``."""
     training = network.training
     network.eval()
-    found = [
-        stacked_call(network, state, streams, shared=True)
-        for streams in pieces(split, len(next(iter(state.values()))))
-    ]
+    batches = list(pieces(split, len(next(iter(state.values())))))
+    found = [stacked_call(network, state, batch.streams, shared=True) for batch in batches]
     network.train(training)
-    return [joined([part[0] for part in parts]) for parts in zip(*found, strict=True)]
+    return [
+        joined(split, [(each.index, part[0]) for each, part in zip(batches, parts, strict=True)])
+        for parts in zip(*found, strict=True)
+    ]
 
 
 def stack_rows(networks: Sequence[Network]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlld.errors import RlldError
+from rlld.training.order import of_one_length
 from rlld.training.speed.cuda_graphs import Captured
 from rlld.training.speed.ensemble import (
     Way,
@@ -201,6 +202,7 @@ def _require_stackable(trainer: Trainer) -> None:
         and not list(trainer.objective.parameters()),
         "a fresh network in each round": not denoiser.fresh_network_each_round,
         "schedule.clip_norm": recipe.schedule.clip_norm is None,
+        "videos of any length": of_one_length(trainer.train, trainer.selection, trainer.reward),
     }
     for part, fits in parts.items():
         if not fits:
