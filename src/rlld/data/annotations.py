@@ -255,6 +255,14 @@ def write_dense(path: Path, ids: Sequence[str], maps: NDArray[np.bool_], spec: D
     write_text(path, "\n".join(lines) + "\n")
 
 
+def write_rows(path: Path, rows: Iterable[DenseRow]) -> None:
+    """Writes a dense annotation file row by row; their lines are not looked at."""
+    lines = ["\t".join(DENSE_HEADER)]
+    for row in rows:
+        lines.append(f"{_checked_id(row.id)}\t{_time(row.onset)}\t{_time(row.offset)}\t{row.label}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
 def audio_version(path: Path) -> str:
     """Says which of the two circulating LLP audio files a file is; empty for any other file."""
     return LLP_AUDIO_VERSIONS.get(hashlib.sha256(read_bytes(path)).hexdigest(), "")

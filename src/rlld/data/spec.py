@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,14 @@ class Priors:
 
     audio: dict[str, float] = field(default_factory=dict)
     visual: dict[str, float] = field(default_factory=dict)
+
+    def only(self, classes: Collection[str]) -> Priors:
+        """Returns those of some classes."""
+        kept = [
+            {name: rate for name, rate in rates.items() if name in classes}
+            for rates in (self.audio, self.visual)
+        ]
+        return Priors(*kept)
 
 
 LLP_FILES = AnnotationFiles(

@@ -26,6 +26,11 @@ class Args:
     """Table of the tags (.csv, .tsv, .txt); without it, clips are tagged by their folders."""
     columns: str | None = None
     """Which columns are which, where that is in doubt: file=clip,labels=tags."""
+    events: tuple[Path, ...] = ()
+    """Tables of clip, class, modality, onset, offset for clips that were watched: they serve for
+    validation."""
+    test: float = 0
+    """So many of these, or such a share of them (0.3), are for testing instead."""
     features: str | None = None
     """Extractors joined by commas; light, which needs no weights, when not given."""
     segment_seconds: float | None = None
@@ -47,6 +52,8 @@ def run(args: Args) -> None:
         args.videos,
         args.tags,
         args.columns,
+        args.events,
+        args.test,
         args.features,
         args.segment_seconds,
         Where(args.workers, args.device, apart=True),

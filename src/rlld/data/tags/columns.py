@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rlld.data.tags.names import SUFFIX, ClipNames
@@ -76,7 +76,7 @@ def find_columns(sheet: Sheet, names: ClipNames, asked: str | None = None) -> Co
         raise RlldError(f"{sheet.path}: holds no rows; expected a row for each clip with its tags")
     given = _given(sheet, asked) if asked else {}
     clips = [at for at, role in given.items() if role == CLIP]
-    clip = clips[0] if clips else _clip_column(sheet, names, given)
+    clip = clips[0] if clips else clip_column(sheet, names, given)
     header = sheet.header or _header(sheet, names, clip)
     first = 0 if sheet.header or not header else 1
     shown = tuple(header or (str(at + 1) for at in range(sheet.width)))
@@ -111,8 +111,17 @@ def _given(sheet: Sheet, asked: str) -> dict[int, str]:
     return given
 
 
-def _clip_column(sheet: Sheet, names: ClipNames, given: dict[int, str]) -> int:
-    """Returns the column whose cells name most clips."""
+def clip_column(sheet: Sheet, names: ClipNames, given: Collection[int]) -> int:
+    """Returns the column whose cells name most clips.
+
+    Args:
+        sheet: The table.
+        names: The clips.
+        given: Columns that are something else.
+
+    Raises:
+        RlldError: If no cell names a clip, or two columns do so equally often.
+    """
     width = max(len(row.cells) for row in sheet.rows)
     count = {
         at: sum(bool(names.find(row.text(at)).ids) for row in sheet.rows)

@@ -71,7 +71,7 @@ def read_tags(path: Path, names: ClipNames, columns: str | None = None) -> ClipT
     sheet = read_sheet_of(path, names)
     found = find_columns(sheet, names, columns)
     rows = sheet.rows[found.first :]
-    homes, strangers = _homes(sheet.path, rows, found.clip, names)
+    homes, strangers = homes_of(sheet.path, rows, found.clip, names)
     tags: dict[str, list[str]] = {}
     repeated = 0
     for row, video in homes:
@@ -89,10 +89,16 @@ def read_tags(path: Path, names: ClipNames, columns: str | None = None) -> ClipT
     return ClipTags(of, unknown, strangers, tuple(notes))
 
 
-def _homes(
+def homes_of(
     path: Path, rows: Iterable[Row], column: int, names: ClipNames
 ) -> tuple[list[tuple[Row, str]], tuple[str, ...]]:
     """Returns every row with its clip, and the names that mean none.
+
+    Args:
+        path: The file, for messages.
+        rows: Its rows.
+        column: The column that names the clips.
+        names: The clips.
 
     Raises:
         RlldError: If a name may mean several clips.

@@ -1,0 +1,186 @@
+"""Events with times, as people write them down who have watched a clip."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rlld.data.tags.classes import said, split_tags
+from rlld.data.tags.columns import clip_column
+from rlld.data.tags.names import ClipNames
+from rlld.data.tags.read import homes_of, read_sheet_of
+from rlld.data.tags.sheet import Row, Sheet
+from rlld.errors import RlldError
+from rlld.types import MODALITIES
+
+NAMES = {
+    "class": ("class", "event_labels", "event_label", "label", "event", "tag", "category"),
+    "modality": ("modality", "track", "channel", "where"),
+    "onset": ("onset", "start", "begin", "from", "start_s", "start_seconds"),
+    "offset": ("offset", "end", "stop", "to", "until", "end_s", "end_seconds"),
+}
+"""What the columns may be called."""
+HEARD = ("audio", "audible", "heard", "hear", "sound", "a")
+SEEN = ("visual", "visible", "seen", "see", "video", "picture", "v")
+BOTH = (
+    "audio_visual",
+    "audio-visual",
+    "audiovisual",
+    "audio visual",
+    "both",
+    "av",
+    "heard and seen",
+)
+TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?|[.,]\d+)\s*s?")
+"""Seconds, minutes and seconds, or hours before them."""
+
+
+class Marked(NamedTuple):
+    """An event that somebody marked.
+
+    Attributes:
+        video: Id of the clip.
+        label: Its class, as it is spelled.
+        modality: ``audio`` or ``visual``.
+        onset: Start in seconds.
+        offset: End in seconds, exclusive.
+        place: File and line, for messages.
+    """
+
+    video: str
+    label: str
+    modality: str
+    onset: float
+    offset: float
+    place: str
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of clips.
+
+    Attributes:
+        rows: The events.
+        videos: Clips that were watched; one without a row in ``rows`` has no event.
+        strangers: Names that mean no clip.
+        notes: How the files were read.
+    """
+
+    rows: tuple[Marked, ...]
+    videos: frozenset[str]
+    strangers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_events(paths: Sequence[Path], names: ClipNames) -> Events:
+    """Reads events: columns for the clip, the class, audio or visual, start and end.
+
+    Args:
+        paths: The files, tables of any kind that tags are read from. One without a column that
+            says audio or visual says so by its name (``audio.csv``). A clip with nothing to be
+            heard or seen has a row without class.
+        names: The clips.
+
+    Raises:
+        RlldError: If a file cannot be read, lacks a column, or holds what is no time or modality.
+    """
+    rows: list[Marked] = []
+    videos: set[str] = set()
+    strangers: dict[str, None] = {}
+    notes: list[str] = []
+    for path in paths:
+        sheet = read_sheet_of(path, names)
+        notes += sheet.notes
+        clip, columns, first = _columns(sheet, names)
+        homes, unknown = homes_of(path, sheet.rows[first:], clip, names)
+        strangers |= dict.fromkeys(unknown)
+        for row, video in homes:
+            videos.add(video)
+            rows += _events(path, row, video, columns)
+    return Events(tuple(rows), frozenset(videos), tuple(strangers), tuple(notes))
+
+
+def _columns(sheet: Sheet, names: ClipNames) -> tuple[int, dict[str, int], int]:
+    """Returns the column of the clips, those of the rest, and the first row that is no header."""
+    if not sheet.rows:
+        raise RlldError(f"{sheet.path}: holds no rows; expected a row for each event")
+    head = sheet.header or tuple(sheet.rows[0].text(at) for at in range(sheet.width))
+    called = [name.strip().lower().replace(" ", "_") for name in head]
+    found = {
+        role: called.index(name)
+        for role, known in NAMES.items()
+        if (name := next((name for name in known if name in called), None)) is not None
+    }
+    if "modality" not in found and _modality_of(sheet.path):
+        found["modality"] = -1
+    if missing := [role for role in NAMES if role not in found]:
+        raise RlldError(
+            f"{sheet.path}: has no column {' and no column '.join(missing)}, found "
+            f"{', '.join(map(repr, head))[:120]}; expected a header such as clip, class, modality, "
+            "onset, offset"
+        )
+    given = {at: role for role, at in found.items()}
+    return clip_column(sheet, names, given), found, 0 if sheet.header else 1
+
+
+def _modality_of(path: Path) -> str:
+    """Returns the modality that the name of a file says, or nothing."""
+    words = [name for name in MODALITIES if name in path.stem.lower()]
+    return words[0] if len(words) == 1 else ""
+
+
+def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[Marked]:
+    place = f"{path}:{row.line}"
+    labels = said(split_tags(row.text(columns["class"])))
+    if not labels:
+        return []
+    if len(labels) > 1:
+        raise RlldError(
+            f"{place}: {row.text(columns['class'])!r} names several classes; give each "
+            "event a row of its own"
+        )
+    at = columns["modality"]
+    word = row.text(at) if at >= 0 else _modality_of(path)
+    modalities = _modalities(word.lower())
+    if not modalities:
+        raise RlldError(
+            f"{place}: modality is {word!r}, expected audio, visual or both; correct it"
+        )
+    times = [row.text(columns[role]) for role in ("onset", "offset")]
+    onset, offset = map(seconds_of, times)
+    if onset is None or offset is None:
+        wrong = times[0] if onset is None else times[1]
+        raise RlldError(f"{place}: {wrong!r} is no time; expected seconds, or minutes:seconds")
+    if offset <= onset:
+        raise RlldError(
+            f"{place}: the event ends at {times[1]} and begins at {times[0]}; correct it"
+        )
+    return [Marked(video, labels[0], modality, onset, offset, place) for modality in modalities]
+
+
+def _modalities(word: str) -> tuple[str, ...]:
+    if word in BOTH:
+        return MODALITIES
+    return tuple(
+        name for name, known in zip(MODALITIES, (HEARD, SEEN), strict=True) if word in known
+    )
+
+
+def seconds_of(text: str) -> float | None:
+    """Returns a time in seconds, None for what is no time.
+
+    Examples:
+        >>> seconds_of("2.5"), seconds_of("2,5 s"), seconds_of("1:02.5"), seconds_of("1:00:00")
+        (2.5, 2.5, 62.5, 3600.0)
+        >>> seconds_of("soon")
+    """
+    found = TIME.fullmatch(text.strip().lower())
+    if found is None:
+        return None
+    hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in found.groups())
+    whole = 3600 * hours + 60 * minutes + seconds
+    return whole if math.isfinite(whole) else None

@@ -1,0 +1,83 @@
+"""Which files the videos of a data set are that was made of a folder of clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from rlld.errors import RlldError
+from rlld.utils.files import unwritable, write_text
+from rlld.utils.sheets import SheetError, read_sheet, sheet_text
+
+LISTING = "clips.tsv"
+"""Its name in the data-set folder."""
+COLUMNS = ("video", "file", "split", "seconds", "stamp")
+
+
+class Listed(NamedTuple):
+    """A clip of a data set.
+
+    Attributes:
+        file: Its absolute path.
+        split: The split that it is in.
+        seconds: Its length.
+        stamp: Changes when the file is replaced.
+    """
+
+    file: str
+    split: str
+    seconds: float
+    stamp: str
+
+
+def read_listing(folder: Path) -> dict[str, Listed]:
+    """Returns the clips of a data set by id; none where nothing lists them.
+
+    Raises:
+        RlldError: If the list cannot be read.
+    """
+    path = folder / LISTING
+    if not path.is_file():
+        return {}
+    try:
+        rows = [cells for _, cells in read_sheet(path.read_text(encoding="utf-8"))]
+        return {
+            video: Listed(file, split, float(seconds), stamp)
+            for video, file, split, seconds, stamp in rows[1:]
+        }
+    except (OSError, ValueError, SheetError) as error:
+        reason = error.text if isinstance(error, SheetError) else error
+        raise RlldError(f"{path}: cannot be read ({reason}); delete it and run again") from None
+
+
+def write_listing(folder: Path, clips: Mapping[str, Listed]) -> None:
+    """Writes the clips of a data set."""
+    rows = [(video, *known[:2], repr(known.seconds), known.stamp) for video, known in clips.items()]
+    write_text(folder / LISTING, sheet_text([COLUMNS, *rows]))
+
+
+def link_clips(folder: Path, clips: Mapping[str, Path]) -> None:
+    """Makes a folder of links to clips, named by their ids; links to others are removed.
+
+    Raises:
+        RlldError: If a link cannot be made, or a file lies in its place.
+    """
+    links = {f"{video}{clip.suffix}": os.path.abspath(clip) for video, clip in clips.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in folder.iterdir():
+            if entry.is_symlink() and links.get(entry.name) == os.readlink(entry):
+                del links[entry.name]
+            elif entry.is_symlink():
+                entry.unlink()
+        for name, clip in links.items():
+            (folder / name).symlink_to(clip)
+    except FileExistsError as error:
+        raise RlldError(
+            f"{error.filename2 or folder}: is no link of 'rlld data new'; move it to where your "
+            "clips are"
+        ) from None
+    except OSError as error:
+        raise unwritable(folder, error) from None
