@@ -50,6 +50,8 @@ def run(args: Args) -> None:
     where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
     report, target, listing = _extract(args, where)
     OUT.print(f"{args.features} features of {report.clips} clips in {target}")
+    for remark in report.remarks:
+        OUT.print(f"note: {remark}")
     for video, notes in list(report.notes.items())[:SHOWN]:
         OUT.print(f"note on {video}: {'; '.join(notes)}")
     if len(report.notes) > SHOWN:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -121,14 +121,18 @@ def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakAn
 
 
 def read_dense(
-    path: Path, taxonomy: Taxonomy, duration: float | None = None, report: Report = strict
+    path: Path,
+    taxonomy: Taxonomy,
+    duration: float | Mapping[str, float] | None = None,
+    report: Report = strict,
 ) -> list[DenseRow]:
     """Reads a dense annotation file.
 
     Args:
         path: The file.
         taxonomy: The classes.
-        duration: Length of a video in seconds; times beyond it are errors when it is given.
+        duration: Length of a video in seconds, or of each by id; times beyond it are errors where
+            it is given.
         report: Receives every problem; the default raises on the first error.
 
     Returns:
@@ -140,7 +144,8 @@ def read_dense(
             names file and line.
     """
     classes = frozenset(taxonomy.classes)
-    limit = math.inf if duration is None else duration
+    ends = duration if isinstance(duration, Mapping) else {}
+    common = duration if isinstance(duration, float | int) else math.inf
     rows: list[DenseRow] = []
     for line, (video, start, end, label) in _rows(path, DENSE_HEADER, report):
         if label not in classes:
@@ -152,10 +157,11 @@ def read_dense(
             text = f"{name} is '{cell}', not a number of seconds; correct it"
             report(Problem(path, line, "error", text))
             continue
+        limit = ends.get(video, common)
         if not (0 <= onset <= limit and 0 <= offset <= limit):
             text = (
                 f"event from {start} to {end} s lies outside the video "
-                f"(0 to {_time(limit) if duration is not None else 'its end'} s); correct it"
+                f"(0 to {_time(limit) if math.isfinite(limit) else 'its end'} s); correct it"
             )
             report(Problem(path, line, "error", text))
             continue

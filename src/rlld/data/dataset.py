@@ -20,7 +20,7 @@ from rlld.data.store import Store, read_store, store_path
 from rlld.errors import RlldError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class DataSet:
@@ -140,10 +140,11 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     annotations = folder / ANNOTATIONS
     weak = read_weak(annotation_file(annotations, weak_files(spec)[name]), spec.taxonomy)
     files = dense_files(spec, name, with_truth=with_truth)
-    maps = read_maps(annotations, files, weak.ids, spec) if files else None
-    dense, truth = (None, maps) if name == "train" else (maps, None)
     store = read_store(store_path(folder, name))
     check_store(store, weak.ids, spec)
+    ends = video_ends(store.ids, store.lengths, spec)
+    maps = read_maps(annotations, files, weak.ids, spec, ends) if files else None
+    dense, truth = (None, maps) if name == "train" else (maps, None)
     labels = torch.from_numpy(weak.labels.astype(np.float32))
     answers = None
     if spec.annotations.answers and name != "test":
@@ -161,7 +162,35 @@ def _unpacked(store: Store, spec: DataSpec) -> tuple[dict[str, Tensor], Tensor |
     return {name: value.view(*shape, -1) for name, value in store.streams.items()}, None
 
 
-def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: DataSpec) -> Tensor:
+def video_ends(
+    ids: Sequence[str], lengths: Iterable[int] | None, spec: DataSpec
+) -> float | dict[str, float]:
+    """Returns the seconds beyond which no event may lie: one for all videos, or by id.
+
+    A video of any length may end within its last segment, or a little behind it. Its events may
+    end anywhere but where they would cover a segment that it does not have.
+
+    Args:
+        ids: Videos, N of them.
+        lengths: Segments of each; None where all have T.
+        spec: The data set.
+    """
+    if lengths is None:
+        return spec.duration
+    # Up to here the rule of half a segment adds none; the last digits are those of decimals.
+    return {
+        video: round((int(count) + 0.499) * spec.segment_seconds, 6)
+        for video, count in zip(ids, lengths, strict=True)
+    }
+
+
+def read_maps(
+    folder: Path,
+    files: Sequence[str],
+    ids: Sequence[str],
+    spec: DataSpec,
+    ends: float | Mapping[str, float],
+) -> Tensor:
     """Reads two dense files as one map.
 
     Args:
@@ -169,6 +198,7 @@ def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: Data
         files: File name of the audible events, and of the visible events.
         ids: Videos, N of them.
         spec: The data set.
+        ends: Seconds beyond which no event may lie; see ``video_ends``.
 
     Returns:
         (N, T, 2, C), bool.
@@ -177,9 +207,7 @@ def read_maps(folder: Path, files: Sequence[str], ids: Sequence[str], spec: Data
         RlldError: If a file is missing or wrong.
     """
     maps = [
-        rasterise(
-            read_dense(annotation_file(folder, name), spec.taxonomy, spec.duration), ids, spec
-        )
+        rasterise(read_dense(annotation_file(folder, name), spec.taxonomy, ends), ids, spec)
         for name in files
     ]
     return torch.from_numpy(np.stack(maps, axis=2))

@@ -19,9 +19,16 @@ from rlld.data.annotations import (
     unquoted,
 )
 from rlld.data.answers import FILE, Answer, answer_text, read_answers, write_answers
-from rlld.data.dataset import ANNOTATIONS, dense_files, weak_files
+from rlld.data.dataset import ANNOTATIONS, dense_files, video_ends, weak_files
 from rlld.data.published import FeatureFinder, stream_folders
-from rlld.data.spec import FILE_NAME, LLP_SPEC, DataSpec, annotation_file, spec_text
+from rlld.data.spec import (
+    FILE_NAME,
+    LLP_SPEC,
+    DataSpec,
+    annotation_file,
+    read_spec,
+    spec_text,
+)
 from rlld.data.store import FeatureError, StoreWriter, holds, store_path
 from rlld.errors import RlldError
 from rlld.utils.console import ERR, progress
@@ -72,7 +79,7 @@ def pack(
         annotations: Folder of the annotation files; they are copied.
         features: Folder of the stream folders.
         out: Folder to be made.
-        spec: The data set.
+        spec: The data set; with ``any_length`` its segments are set to those of the longest video.
         dtype: Element type of the stores: ``float32``, ``float16`` or ``bfloat16``.
         audio_file: Another name for the file of audible events.
         skip_missing: Leave out videos whose features are missing or damaged, list them in
@@ -110,6 +117,7 @@ def _pack(
         features_version=_version(features) or spec.features_version,
     )
     if (out / FILE_NAME).exists():
+        spec = _as_long(spec, out)
         skipped = _skipped(out) if skip_missing else frozenset()
         if not _is_packed(annotations, out, spec, dtype, ids, given, skipped):
             raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
@@ -131,6 +139,15 @@ def _pack(
             problems |= _pack_split(split, ids[split], writer, finder)
         _settle_problems(out, problems, skip_missing)
         kept = _kept(ids, problems)
+        lengths = {
+            video: count
+            for split, writer in writers.items()
+            for video, count in (writer.lengths or {}).items()
+            if video in kept[split]
+        }
+        if spec.any_length:
+            spec = replace(spec, segments=max(lengths.values(), default=1))
+            _require_ends(annotations, spec, lengths)
         for split, videos in kept.items():
             if not videos:
                 raise RlldError(
@@ -149,6 +166,11 @@ def _pack(
         write_answers(out / ANNOTATIONS / FILE, (a for a in given if a.video not in problems))
     write_text(out / FILE_NAME, spec_text(spec))
     return _report(annotations, spec, kept, len(problems), len(given))
+
+
+def _as_long(spec: DataSpec, out: Path) -> DataSpec:
+    """Returns the specification with the segments that packing found, where it finds them."""
+    return replace(spec, segments=read_spec(out).segments) if spec.any_length else spec
 
 
 def _report(
@@ -236,7 +258,8 @@ def _read_annotations(folder: Path, spec: DataSpec) -> dict[str, tuple[str, ...]
     for split, file in weak_files(spec).items():
         ids[split] = read_weak(annotation_file(folder, file), spec.taxonomy).ids
     for file in {file for split in ids for file in dense_files(spec, split)}:
-        read_dense(annotation_file(folder, file), spec.taxonomy, spec.duration)
+        end = None if spec.any_length else spec.duration
+        read_dense(annotation_file(folder, file), spec.taxonomy, end)
     twice = [v for v, n in Counter(v for videos in ids.values() for v in videos).items() if n > 1]
     if twice:
         raise RlldError(
@@ -244,6 +267,13 @@ def _read_annotations(folder: Path, spec: DataSpec) -> dict[str, tuple[str, ...]
             "video in one"
         )
     return ids
+
+
+def _require_ends(folder: Path, spec: DataSpec, lengths: Mapping[str, int]) -> None:
+    """Refuses events that lie behind the end of their video."""
+    ends = video_ends(tuple(lengths), lengths.values(), spec)
+    for file in {file for split in weak_files(spec) for file in dense_files(spec, split)}:
+        read_dense(annotation_file(folder, file), spec.taxonomy, ends)
 
 
 def _pack_split(

@@ -38,6 +38,10 @@ class Sources(Protocol):
     def streams(self) -> dict[str, StreamSpec]:
         """The streams by name."""
 
+    @property
+    def any_length(self) -> bool:
+        """Whether each video has a number of segments of its own."""
+
 
 def stream_folders(folder: Path, spec: DataSpec) -> dict[str, Path]:
     """Returns where the published layout keeps the files of each stream.
@@ -97,7 +101,7 @@ class FeatureFinder:
         """Reads one file and averages its frames.
 
         Returns:
-            (T, D), float32.
+            (T, D), float32; T is the video's own where each has its own.
 
         Raises:
             FeatureError: If the file is damaged or not of the expected shape.
@@ -105,9 +109,16 @@ class FeatureFinder:
         spec = self._spec.streams[stream]
         value = _load(path)
         expected = (self._spec.segments * spec.frames, spec.dim)
+        if self._spec.any_length and value.ndim == 2 and not len(value) % spec.frames:
+            expected = (max(len(value), spec.frames), spec.dim)
         if value.shape != expected:
-            raise FeatureError(f"shape {value.shape}, expected {expected}")
+            raise FeatureError(f"shape {value.shape}, expected {self._wanted(spec)}")
         return _mean_frames(value, spec)
+
+    def _wanted(self, stream: StreamSpec) -> str:
+        if not self._spec.any_length:
+            return str((self._spec.segments * stream.frames, stream.dim))
+        return f"(rows, {stream.dim}), {stream.frames} rows for each segment"
 
 
 def _load(path: Path) -> NDArray[Any]:

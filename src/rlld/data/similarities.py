@@ -104,6 +104,7 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
             f"{missing[0]!r}; make them again for all videos"
         )
     index = torch.tensor([row[video] for video in split.ids], dtype=torch.int64)
+    _require_same_lengths(store, split, index)
     scores = {}
     for tensor, count in prompts.items():
         value = _spread(store, tensor, split.spec)
@@ -119,6 +120,22 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
             )
         scores[tensor] = value[index].to(split.device, torch.float32)
     return scores
+
+
+def _require_same_lengths(store: Store, split: Split, index: Tensor) -> None:
+    if store.lengths is None:
+        if split.lengths is None:
+            return
+        raise RlldError(f"{store.path}: holds videos of one length; make these scores again")
+    full = torch.full((len(split),), split.spec.segments)
+    wanted = full if split.lengths is None else split.lengths.cpu()
+    wrong = (store.lengths[index] != wanted).nonzero()
+    if len(wrong):
+        first = int(wrong[0])
+        raise RlldError(
+            f"{store.path}: {split.ids[first]!r} has {int(store.lengths[index[first]])} segments, "
+            f"expected {int(wanted[first])} as its features have; make these scores again"
+        )
 
 
 def _spread(store: Store, tensor: str, spec: DataSpec) -> Tensor | None:
@@ -258,13 +275,13 @@ def _shape(spec: DataSpec, sources: Mapping[str, Path]) -> ScoreSpec:
         if first is None:
             raise RlldError(f"{source}: holds no .npy file; one per video is expected there")
         shape = open_array(first, TOLD).shape
-        if len(shape) != 2 or shape[0] != spec.segments:
+        if len(shape) != 2 or (shape[0] != spec.segments and not spec.any_length):
             raise RlldError(
                 f"{first}: shape {str(shape)[:80]}, expected ({spec.segments}, prompts); one row "
                 "per segment"
             )
         streams[tensor] = StreamSpec(shape[1])
-    return ScoreSpec(spec.segments, streams)
+    return ScoreSpec(spec.segments, streams, spec.any_length)
 
 
 def _refuse(split: str, wrong: Sequence[str], videos: Sequence[str]) -> None:

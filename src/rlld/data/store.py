@@ -174,6 +174,11 @@ class StoreWriter:
         """The videos that were added, with the stamp of each."""
         return self._pile.done
 
+    @property
+    def lengths(self) -> dict[str, int] | None:
+        """Segments of each video that was added; None where all have T."""
+        return {video: self._pile.count(video) for video in self.done} if self._ragged else None
+
     def add(
         self, video: str, streams: Mapping[str, NDArray[np.floating[Any]]], stamp: str = ""
     ) -> None:

@@ -91,11 +91,13 @@ class JobReport:
         clips: Clips that have features now.
         failed: What went wrong, by video id.
         notes: What the reader should know of clips that worked, by video id.
+        remarks: What is to be known of all of them, a sentence each.
     """
 
     clips: int
     failed: dict[str, str]
     notes: dict[str, tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
 
 
 def extract_task(task: Task) -> ClipFeatures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from rlld.types import STREAMS
 from rlld.utils.files import owned, write_text
 from rlld.utils.plain import json_text
 
+LONGER, SHORTER = "longer", "shorter"
+MEND = f"'any_length: true' into {FILE_NAME} and extract again"
 VIDEOS = "videos"
 """Folder of the clips inside a data-set folder."""
 
@@ -87,7 +90,8 @@ def extract_dataset(
     The clips are ``videos/<id>.*``, or bear the YouTube id of an LLP video; the ids come from the
     annotation files, the segments from ``dataset.yaml``, whose streams are set to those of the
     extractors. Longer clips are cut after the last segment, shorter ones filled up with zeros, and
-    both noted. A second call skips what is finished.
+    both noted; with ``any_length`` each clip keeps what it has, and ``segments`` is set to those of
+    the longest. A second call skips what is finished.
 
     Args:
         folder: The data-set folder.
@@ -117,10 +121,11 @@ def extract_dataset(
     clips = clips_of_videos(videos or folder / VIDEOS)
     made = made_by(extractor, spec.segment_seconds, tracks)
 
-    def describe() -> None:
+    def describe(longest: int) -> None:
         path = folder / "features" / MANIFEST
         write_text(path, json_text(made, str(path), indent=1) + "\n")
-        write_text(folder / FILE_NAME, spec_text(spec))
+        text = spec_text(replace(spec, segments=longest) if spec.any_length else spec)
+        write_text(folder / FILE_NAME, text)
 
     return fill_stores(
         folder,
@@ -140,7 +145,7 @@ def fill_stores(
     clips: Mapping[str, Path],
     where: Where | None = None,
     skip_failed: bool = False,
-    describe: Callable[[], None] = lambda: None,
+    describe: Callable[[int], None] = lambda longest: None,
 ) -> JobReport:
     """Fills a store per split of a data-set folder with features of its clips.
 
@@ -151,8 +156,8 @@ def fill_stores(
         clips: Files by id.
         where: Where to compute.
         skip_failed: Give failed clips features of zero instead of raising.
-        describe: Writes down what the stores hold; called when all features are there, and no
-            store holds others any more.
+        describe: Writes down what the stores hold, told how many segments the longest video has;
+            called when all features are there, and no store holds others any more.
 
     Raises:
         RlldError: If clips are missing or failed; those that worked are kept for a later call.
@@ -164,24 +169,45 @@ def fill_stores(
     }
     failed: dict[str, str] = {}
     notes: dict[str, tuple[str, ...]] = {}
+    misfits: Counter[str] = Counter()
     with ExitStack() as stack:
         stack.enter_context(owned(folder))
         writers = _open_writers(wanted, place, ids, stack)
-        _fill(writers, ids, clips, wanted, where or Where(), failed, notes)
+        _fill(writers, ids, clips, wanted, where or Where(), failed, notes, misfits)
         listing = place("train").with_name(FAILED)
         settle(listing, failed, skip_failed, "their features are zero then")
-        empty = {
-            name: np.zeros((wanted.segments, dim), np.float32) for name, dim in wanted.dims.items()
-        }
+        rows = 1 if wanted.any_length else wanted.segments
+        empty = {name: np.zeros((rows, dim), np.float32) for name, dim in wanted.dims.items()}
         for split in writers:  # a kill leaves too few stores, never stores of two extractors
             place(split).unlink(missing_ok=True)
-        describe()
         for split, writer in writers.items():
             for video in failed.keys() & set(ids[split]):
                 writer.add(video, empty)
+        describe(max(_longest(place(split), writers.get(split), ids[split]) for split in ids))
+        for split, writer in writers.items():
             writer.finish(ids[split])
     total = sum(map(len, ids.values()))
-    return JobReport(total - len(failed), failed, notes)
+    return JobReport(total - len(failed), failed, notes, _lost(misfits, wanted))
+
+
+def _longest(store: Path, writer: StoreWriter | None, ids: Sequence[str]) -> int:
+    """Returns the most segments of a video of a split, 1 where all have as many."""
+    if writer is not None:
+        lengths = writer.lengths or {}
+        return max((lengths.get(video, 1) for video in ids), default=1)
+    found = read_store(store).lengths
+    return 1 if found is None or not len(found) else int(found.max())
+
+
+def _lost(misfits: Mapping[str, int], wanted: Wanted) -> tuple[str, ...]:
+    """Says what of clips is not in the features, or is silence."""
+    length = f"{wanted.segments * wanted.segment_seconds:g} s"
+    said = {
+        LONGER: f"clips are longer than {length}: what comes after was left out",
+        SHORTER: f"clips are shorter than {length}: filled up with silence",
+    }
+    lines = [f"{count} {said[kind]}" for kind, count in misfits.items()]
+    return tuple(f"{line}; to keep clips as long as they are, write {MEND}" for line in lines)
 
 
 def _open_writers(
@@ -196,7 +222,8 @@ def _open_writers(
         path = place(split)
         if path.is_file():
             store = read_store(path)
-            if store.provenance == wanted.provenance and store.ids == tuple(videos):
+            same = (store.provenance, store.ids, store.lengths is not None)
+            if same == (wanted.provenance, tuple(videos), wanted.any_length):
                 forget_work(path)
                 continue
         writer = StoreWriter(path, split, wanted, provenance=wanted.provenance)
@@ -212,6 +239,7 @@ def _fill(
     where: Where,
     failed: dict[str, str],
     notes: dict[str, tuple[str, ...]],
+    misfits: Counter[str],
 ) -> None:
     """Extracts what the writers lack."""
     splits = {video: split for split in writers for video in ids[split]}
@@ -234,11 +262,10 @@ def _fill(
             continue
         clip, stamp = result
         made = per_segment(clip.streams, wanted.streams)
-        rows = {name: fitted(value, wanted.segments) for name, value in made.items()}
         length = len(next(iter(made.values())))
-        found = clip.info.notes
-        if length != wanted.segments:
-            found = (*found, f"{length} segments, the data set has {wanted.segments}")
-        if found:
-            notes[task.video] = found
-        writers[splits[task.video]].add(task.video, rows, stamp)
+        if not wanted.any_length and length != wanted.segments:
+            misfits[LONGER if length > wanted.segments else SHORTER] += 1
+            made = {name: fitted(value, wanted.segments) for name, value in made.items()}
+        if clip.info.notes:
+            notes[task.video] = clip.info.notes
+        writers[splits[task.video]].add(task.video, made, stamp)

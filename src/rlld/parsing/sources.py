@@ -103,7 +103,7 @@ def stored_features(path: Path, video: str, spec: DataSpec) -> Features:
     if video not in store.ids:
         raise RlldError(f"{path}: no video {video!r} in it{nearest(video, store.ids)}")
     row = store.ids.index(video)
-    return {name: value[row].float().numpy() for name, value in store.streams.items()}
+    return {name: value.float().numpy() for name, value in store.video(row).items()}
 
 
 def _array(features: Path, name: str, video: str, stream: StreamSpec) -> NDArray[np.floating[Any]]:

@@ -80,7 +80,7 @@ def _show(args: Args, report: NewReport) -> None:
         OUT.print(f"{args.tags}: {len(report.strangers):,} rows name no clip: {names}")
     classes = listed([f"{name} {count:,}" for name, count in sorted(report.counts.items())])
     OUT.print(f"{len(report.counts)} classes, with their clips: {classes}")
-    for note in report.notes:
+    for note in (*report.notes, *report.extracted.remarks):
         OUT.print(f"note: {note}")
     notes = list(report.extracted.notes.items())
     for video, texts in notes[:SHOWN]:

@@ -22,13 +22,14 @@ from rlld.data.annotations import (
 )
 from rlld.data.answers import Answer, read_answers
 from rlld.data.checks.stores import verify_store
-from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, weak_files
+from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, video_ends, weak_files
 from rlld.data.problems import Grade, Problem
 from rlld.data.similarities import check_scores, scores_files
 from rlld.data.spec import (
     FILE_NAME,
     LLP_FILES,
     LLP_SPEC,
+    SPLITS,
     AnnotationFiles,
     DataSpec,
     annotation_file,
@@ -193,13 +194,14 @@ class _Checker:
             for file in self._files(split):
                 videos[file].update(labels.ids)
         dense = {}
+        ends = self._ends(weak)
         for file, known in videos.items():
             path = annotation_file(self.annotations, file)
             if not path.is_file():
                 self._add(path, 0, "error", self._missing(file))
                 continue
             found: list[Problem] = []
-            rows = read_dense(path, self.spec.taxonomy, self.spec.duration, found.append)
+            rows = read_dense(path, self.spec.taxonomy, ends, found.append)
             found += [
                 Problem(path, line, grade, text)
                 for line, grade, text in (*_foreign(rows, known), *_repeated(rows))
@@ -207,6 +209,20 @@ class _Checker:
             self.problems += sorted(found, key=lambda problem: problem.line)
             dense[file] = rows
         return dense
+
+    def _ends(self, weak: Container[str]) -> float | dict[str, float]:
+        """Returns how long videos are, as far as their features say it."""
+        if not self.spec.any_length:
+            return self.spec.duration
+        ends: dict[str, float] = {}
+        for path in (store_path(self.folder, split) for split in SPLITS if split in weak):
+            try:
+                store = read_store(path)
+            except RlldError:
+                continue  # reported with the stores
+            found = video_ends(store.ids, store.lengths, self.spec)
+            ends |= found if isinstance(found, dict) else {}
+        return ends
 
     def _missing(self, file: str) -> str:
         names = [f.name for f in fields(AnnotationFiles) if _named(self.spec, f.name) == file]

@@ -299,10 +299,10 @@ class _Stores:
         }
         self.made_by = {key: value for key, value in manifest.items() if key != "streams"}
         self.streams = {
-            name: StreamSpec(value.shape[2]) for name, value in stores[0].streams.items()
+            name: StreamSpec(value.shape[-1]) for name, value in stores[0].streams.items()
         }
         for store in stores:
-            dims = {name: StreamSpec(value.shape[2]) for name, value in store.streams.items()}
+            dims = {name: StreamSpec(value.shape[-1]) for name, value in store.streams.items()}
             if dims != self.streams:
                 raise RlldError(
                     f"{store.path}: has other streams or dimensions than {stores[0].path}; pack "
@@ -320,7 +320,7 @@ class _Stores:
 
     def read(self, stream: str, video: str) -> NDArray[Any]:
         store, row = self._place[video]
-        rows: NDArray[Any] = store.streams[stream][row].float().numpy()
+        rows: NDArray[Any] = store.video(row)[stream].float().numpy()
         return rows
 
 
