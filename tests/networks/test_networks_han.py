@@ -75,7 +75,7 @@ def test_equals_the_plain_network_forward_and_backward(
         torch.nn.init.normal_(parameter, std=0.3)
     other.load_state_dict(ours.state_dict())
     values = inputs(videos)
-    prediction = ours.forward(streams(values), cross)
+    prediction = ours.forward(streams(values), cross_attention=cross)
     expected = other(*values, cross)
     found = (prediction.video, prediction.audio, prediction.visual, prediction.segment)
     weights = [torch.randn_like(value) for value in expected]
@@ -209,7 +209,8 @@ def test_two_passes_share_the_embedding() -> None:
     embedded = network.embed(values)
     for cross in (True, False):
         torch.testing.assert_close(
-            network.predict(embedded, cross).video, network.forward(values, cross).video
+            network.predict(embedded, cross).video,
+            network.forward(values, cross_attention=cross).video,
         )
     assert (network.predict(embedded, True).video != network.predict(embedded, False).video).any()
 
@@ -218,8 +219,10 @@ def test_cross_attention_option_is_the_default_of_a_call() -> None:
     torch.manual_seed(0)
     network = Config(hidden=8, cross_attention=False).build(SMALL).eval()
     values = streams(inputs(3, torch.float32))
-    torch.testing.assert_close(network(values).video, network.forward(values, False).video)
-    assert (network(values).video != network.forward(values, True).video).any()
+    torch.testing.assert_close(
+        network(values).video, network.forward(values, cross_attention=False).video
+    )
+    assert (network(values).video != network.forward(values, cross_attention=True).video).any()
 
 
 @pytest.mark.parametrize("videos", [2, 40])

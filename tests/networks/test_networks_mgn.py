@@ -222,9 +222,11 @@ def test_published_keys_parameter_count_and_start() -> None:
     assert network.av_mcg.blocks[0].norm1.weight.eq(1).all()
 
 
-def test_another_number_of_segments_is_refused() -> None:
-    values = {name: value[:, :4] for name, value in streams(frames=1).items()}
-    with pytest.raises(RlldError, match="made for 5 segments per video, found 4"):
+def test_more_segments_than_it_was_made_for_are_refused() -> None:
+    values = {
+        name: torch.cat([value, value[:, :1]], 1) for name, value in streams(frames=1).items()
+    }
+    with pytest.raises(RlldError, match="made for 5 segments per video, found 6"):
         built(Config(hidden=8))(values)
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.errors import RlldError
-from rlld.networks.mm_pyramid import Config, MMPyramid, band
+from rlld.networks._sight import sight_of
+from rlld.networks.mm_pyramid import Config, MMPyramid
 from rlld.workflows.convert import convert_state
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
@@ -148,7 +149,9 @@ def test_equals_loops(config: Config) -> None:
 
 
 def test_band_by_hand() -> None:
-    assert band(4, 1, torch.device("cpu")).int().tolist() == [
+    allowed = sight_of(torch.zeros(1, 4, 1), None, 1).allowed
+    assert allowed is not None
+    assert allowed[0, 0].int().tolist() == [
         [1, 1, 0, 0],
         [1, 1, 1, 0],
         [0, 1, 1, 1],

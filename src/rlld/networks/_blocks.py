@@ -1,4 +1,4 @@
-"""What task networks truly share: input layers, dropout, hybrid attention, pooling."""
+"""What task networks truly share: input layers, dropout, LSTMs, pooling."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import Prediction
+
+States = tuple[Tensor, Tensor]
+"""Hidden and cell state of an LSTM, each (directions, B, H)."""
 
 DRAWS = 1 << 16
 """A CPU dropout mask takes 16 random bits per element."""
@@ -166,24 +170,29 @@ class CrossAttending(StreamEmbedding):
     """
 
     @abstractmethod
-    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+    def predict(
+        self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
+    ) -> Prediction:
         """Predicts from embeddings.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: Whether a modality attends to the other one.
+            mask: As in ``forward``.
         """
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts without cross-modal attention."""
-        return self.predict(self.embed(streams), cross_attention=False)
+        return self.predict(self.embed(streams), cross_attention=False, mask=mask)
 
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+    def with_unimodal(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
         embedded = self.embed(streams)
         with torch.no_grad():
-            unimodal = self.predict(embedded, cross_attention=False)
-        return unimodal, self.predict(embedded)
+            unimodal = self.predict(embedded, cross_attention=False, mask=mask)
+        return unimodal, self.predict(embedded, mask=mask)
 
 
 def full_precision(value: Tensor) -> Tensor:
@@ -232,141 +241,37 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-class Attention(nn.Module):
-    """Attention with one head over the segments of a video, within or across the modalities.
-
-    Parameters have the names and the initialisation of ``nn.MultiheadAttention``. Where a batch
-    has more rows than the model is wide, query and key matrices are multiplied with each other
-    first, and so are value and output matrices: ``(x Wq')(y Wk')' = x (Wq' Wk) y'``. That is the
-    same function with half of the large products. (Terms that are constant along a row of the
-    logits, the key bias among them, do not change a softmax and are left out there.)
-
-    Attributes:
-        hidden: Width of the model.
-    """
-
-    def __init__(self, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * hidden, hidden))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * hidden))
-        self.out_proj = nn.Linear(hidden, hidden)
-        self.dropout = Dropout(dropout)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def forward(self, both: Tensor, cross: bool) -> Tensor:
-        """Attends.
-
-        Args:
-            both: Audio rows, then visual rows (2, B, T, hidden).
-            cross: Whether each modality attends to the other one instead of itself.
-
-        Returns:
-            (2, B, T, hidden).
-        """
-        many = both.shape[:-1].numel() > self.hidden
-        return self._composed(both, cross) if many else self._projected(both, cross)
-
-    def _projected(self, both: Tensor, cross: bool) -> Tensor:
-        projected = functional.linear(both, self.in_proj_weight, self.in_proj_bias)
-        # unbind, not indexing: the backward of an index fills the whole tensor with zeros.
-        query, key, value = projected.view(*both.shape[:-1], 3, -1).unbind(-2)
-        if cross:
-            key, value = key.flip(0), value.flip(0)
-        weights = self._weights(query, key)
-        out: Tensor = self.out_proj(weights @ value)
-        return out
-
-    def _composed(self, both: Tensor, cross: bool) -> Tensor:
-        query, key, value = self.in_proj_weight.chunk(3)
-        query_bias, _, value_bias = self.in_proj_bias.chunk(3)
-        other = both.flip(0) if cross else both
-        asked = functional.linear(both, key.T @ query, query_bias @ key)
-        weights = self._weights(asked, other)
-        outer = self.out_proj.weight
-        shift = outer @ value_bias
-        if not self.training:
-            return functional.linear(weights @ other, outer @ value, self.out_proj.bias + shift)
-        out = functional.linear(weights @ other, outer @ value, self.out_proj.bias)
-        # Dropout leaves rows of weights that do not sum to 1, which the value bias has to follow.
-        return torch.addcmul(out, weights.sum(-1, keepdim=True), shift)
-
-    def _weights(self, query: Tensor, key: Tensor) -> Tensor:
-        """Attention weights, written out: at T = 10 a fused kernel gains nothing on a CPU."""
-        scores = (query @ key.transpose(-1, -2)) * self.hidden**-0.5
-        weights: Tensor = self.dropout(scores.softmax(-1))
-        return weights.to(query.dtype)
-
-
-class HybridAttentionLayer(nn.Module):
-    """One layer of HAN: self-attention and cross-modal attention, added, then feed-forward.
-
-    Both modalities pass through the same weights (Tian et al., ECCV 2020, section 4.2; the
-    released layer has one head, layer norms and a feed-forward block as wide as the model).
-    They are stacked into one batch.
+def run_lstm(
+    layer: nn.LSTM, rows: Tensor, states: States | None, mask: Tensor | None
+) -> tuple[Tensor, States]:
+    """Runs an LSTM over every video as far as it goes.
 
     Args:
-        hidden: Width of the model.
-        dropout: Dropout of the attention weights and after each part.
-        feedforward: Width inside the feed-forward block; that of the model when None.
+        layer: The LSTM, with ``batch_first``.
+        rows: (B, T, D).
+        states: Where it starts; zeros when None.
+        mask: Which segments belong to the video (B, T), bool; all when None.
+
+    Returns:
+        Its outputs (B, T, H), 0 behind the end of a video, and its states at the end.
     """
-
-    def __init__(self, hidden: int, dropout: float, feedforward: int | None = None) -> None:
-        super().__init__()
-        self.self_attn = Attention(hidden, dropout)
-        self.cm_attn = Attention(hidden, dropout)
-        self.linear1 = nn.Linear(hidden, feedforward or hidden)
-        self.linear2 = nn.Linear(feedforward or hidden, hidden)
-        self.norm1 = nn.LayerNorm(hidden)
-        self.norm2 = nn.LayerNorm(hidden)
-        self.dropout = Dropout(dropout)
-
-    def forward(self, both: Tensor, cross_attention: bool = True) -> Tensor:
-        """Applies the layer.
-
-        Args:
-            both: Audio rows, then visual rows (2, B, T, hidden).
-            cross_attention: Whether a modality also attends to the other one.
-
-        Returns:
-            (2, B, T, hidden).
-        """
-        hidden = both + self.dropout(self.self_attn(both, cross=False))
-        if cross_attention:
-            hidden = hidden + self.dropout(self.cm_attn(both, cross=True))
-        hidden = self.norm1(hidden)
-        inner = self.dropout(functional.relu(self.linear1(hidden)))
-        out: Tensor = self.norm2(hidden + self.dropout(self.linear2(inner)))
-        return out
+    if mask is None:
+        out, last = layer(rows, states)
+        return out, last
+    lengths = mask.sum(1).cpu()  # PyTorch wants them there
+    packed = pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
+    packed, last = layer(packed, states)
+    out, _ = pad_packed_sequence(packed, batch_first=True, total_length=rows.shape[1])
+    return out, last
 
 
-class HybridEncoder(nn.Module):
-    """Hybrid attention layers in a row; the keys of its state dict are the published ones.
-
-    Args:
-        layers: How many.
-        hidden: Width of the model.
-        dropout: Dropout of each layer.
-    """
-
-    def __init__(self, layers: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(HybridAttentionLayer(hidden, dropout) for _ in range(layers))
-
-    def forward(self, both: Tensor, cross_attention: bool) -> Tensor:
-        """Maps (2, B, T, hidden) to the same shape, layer by layer."""
-        for layer in self.layers:
-            both = layer(both, cross_attention)
-        return both
-
-
-def recur(layer: nn.LSTM, rows: Tensor) -> Tensor:
+def recur(layer: nn.LSTM, rows: Tensor, mask: Tensor | None = None) -> Tensor:
     """Runs an LSTM from zero states, in full precision.
 
     Args:
         layer: The LSTM, with ``batch_first``.
         rows: (B, T, D).
+        mask: Which segments belong to the video (B, T), bool; all when None.
 
     Returns:
         (B, T, H), both directions side by side if there are two.
@@ -377,24 +282,72 @@ def recur(layer: nn.LSTM, rows: Tensor) -> Tensor:
         torch.autocast(rows.device.type, enabled=False),
         torch.backends.cudnn.flags(enabled=False) if plain else nullcontext(),
     ):
-        out: Tensor = layer(full_precision(rows))[0]
-        return out
+        return run_lstm(layer, full_precision(rows), None, mask)[0]
+
+
+def time_weights(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the softmax over time, in which places behind the end of a video weigh nothing.
+
+    Args:
+        logits: (B, T, ...).
+        mask: Which segments belong to the video (B, T), bool; all when None.
+    """
+    if mask is not None:
+        outside = ~spread(mask, logits)
+        logits = logits.masked_fill(outside, torch.finfo(logits.dtype).min)
+    return logits.softmax(1)
+
+
+def within(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns (B, T, ...) with zeros behind the end of each video, as a convolution pads it.
+
+    Args:
+        value: (B, T, ...).
+        mask: Which segments belong to the video (B, T), bool; all when None.
+    """
+    return value if mask is None else value * spread(mask, value)
+
+
+def time_mean(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the mean over the segments of each video (B, ...).
+
+    Args:
+        value: (B, T, ...).
+        mask: Which segments belong to the video (B, T), bool; all when None.
+    """
+    if mask is None:
+        return value.mean(1)
+    inside = spread(mask, value)
+    return value.masked_fill(~inside, 0).sum(1) / inside.sum(1)
+
+
+def time_max(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the maximum over the segments of each video (B, ...); see ``time_mean``."""
+    if mask is not None:
+        value = value.masked_fill(~spread(mask, value), torch.finfo(value.dtype).min)
+    return value.amax(1)
+
+
+def spread(mask: Tensor, value: Tensor) -> Tensor:
+    """Returns a mask (B, T) with further axes, so that it fits a value (B, T, ...)."""
+    return mask.view(*mask.shape, *(1,) * (value.ndim - mask.ndim))
 
 
 def mmil_pool(
-    probability: Tensor, time_logits: Tensor, modality_logits: Tensor
+    probability: Tensor, time_logits: Tensor, modality_logits: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Attentive multimodal multiple-instance pooling (HAN, section 4.3).
+    """Attentive multimodal multiple-instance pooling (HAN, section 4.3), over whole videos.
 
     Args:
         probability: Segment probabilities (B, T, 2, C).
         time_logits: Logits of the weights over T, same shape.
         modality_logits: Logits of the weights over the two modalities, same shape.
+        mask: Which segments belong to the video (B, T), bool; all when None.
 
     Returns:
         Audio, visual and fused video-level probabilities, each (B, C).
     """
-    weighted = time_logits.softmax(1) * probability
+    weighted = time_weights(time_logits, mask) * probability
     audio, visual = weighted.sum(1).unbind(1)
     video = (weighted * modality_logits.softmax(2)).sum((1, 2))
     return audio, visual, video

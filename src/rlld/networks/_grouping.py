@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlld.networks._blocks import within
+
 
 class Grouping(nn.Module):
     """A modality's tokens, attended to together with class tokens and then grouped by them.
@@ -47,7 +49,11 @@ class Grouping(nn.Module):
         self.grouping = _GroupingBlock(width, groups, heads, hard)
 
     def forward(
-        self, rows: Tensor, tokens: Tensor, other: Tensor | None = None
+        self,
+        rows: Tensor,
+        tokens: Tensor,
+        other: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Groups.
 
@@ -56,6 +62,8 @@ class Grouping(nn.Module):
             tokens: Class tokens (C, width), or one set per video (B, C, width).
             other: Tokens of the other modality (B, segments, width), which group ``rows`` first;
                 None leaves that out.
+            mask: Which tokens belong to their video (B, L), bool, those of ``other`` as well; all
+                when None.
 
         Returns:
             The groups (B, C, width), the attention of each group to each token (B, C, L), and the
@@ -64,12 +72,13 @@ class Grouping(nn.Module):
         length = rows.shape[1]
         tokens = tokens.expand(len(rows), -1, -1)
         together = torch.cat([rows, tokens.to(rows.dtype)], 1)
+        present = None if mask is None else functional.pad(mask, (0, tokens.shape[1]), value=True)
         for block in self.blocks:
-            together = block(together)
+            together = block(together, present)
         rows, tokens = together[:, :length], together[:, length:]
         if self.han_encoder is not None and other is not None:
-            rows, _ = self.han_encoder(rows, other)
-        groups, shown = self.grouping(rows, tokens)
+            rows, _ = self.han_encoder(rows, other, mask, mask)
+        groups, shown = self.grouping(rows, tokens, mask)
         return groups, shown, rows
 
 
@@ -84,8 +93,8 @@ class GroupingBlock(nn.Module):
         self.mlp = _Mlp(width, 4 * width)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        rows = rows + self.drop_path(self.attn(self.norm1(rows)))
+    def forward(self, rows: Tensor, mask: Tensor | None = None) -> Tensor:
+        rows = rows + self.drop_path(self.attn(self.norm1(rows), mask))
         out: Tensor = rows + self.drop_path(self.mlp(self.norm2(rows)))
         return out
 
@@ -125,9 +134,9 @@ class _SelfAttention(nn.Module):
         self.heads = heads
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, mask: Tensor | None) -> Tensor:
         query, key, value = self.qkv(rows).chunk(3, -1)
-        out: Tensor = self.proj(attend(query, key, value, self.heads))
+        out: Tensor = self.proj(attend(query, key, value, self.heads, mask))
         return out
 
 
@@ -140,9 +149,9 @@ class _CrossAttention(nn.Module):
         self.q_proj, self.k_proj = nn.Linear(width, width), nn.Linear(width, width)
         self.v_proj, self.proj = nn.Linear(width, width), nn.Linear(width, width)
 
-    def forward(self, groups: Tensor, rows: Tensor) -> Tensor:
+    def forward(self, groups: Tensor, rows: Tensor, mask: Tensor | None) -> Tensor:
         query, key, value = self.q_proj(groups), self.k_proj(rows), self.v_proj(rows)
-        out: Tensor = self.proj(attend(query, key, value, self.heads))
+        out: Tensor = self.proj(attend(query, key, value, self.heads, mask))
         return out
 
 
@@ -156,8 +165,8 @@ class _PreAssign(nn.Module):
         self.mlp = _Mlp(width, 4 * width)
         self.norm_post = nn.LayerNorm(width)
 
-    def forward(self, groups: Tensor, rows: Tensor) -> Tensor:
-        groups = groups + self.attn(groups, rows)
+    def forward(self, groups: Tensor, rows: Tensor, mask: Tensor | None) -> Tensor:
+        groups = groups + self.attn(groups, rows, mask)
         out: Tensor = self.norm_post(groups + self.mlp(self.norm2(groups)))
         return out
 
@@ -171,12 +180,23 @@ class _Assignment(nn.Module):
         self.q_proj, self.k_proj = nn.Linear(width, width), nn.Linear(width, width)
         self.v_proj, self.proj = nn.Linear(width, width), nn.Linear(width, width)
 
-    def forward(self, groups: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        groups: Tensor,
+        rows: Tensor,
+        mask: Tensor | None = None,
+        members: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         query, key = self.q_proj(groups), self.k_proj(rows)
         logits = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
+        if members is not None:
+            logits = _emptied(logits, members[:, :, None], torch.finfo(logits.dtype).min)
         # Each token is shared among the groups: the softmax runs over them.
         share = logits.softmax(1)
         assigned = self._one_group(logits, share) if self.hard else share
+        if mask is not None:
+            assigned = _emptied(assigned, mask[:, None], 0.0)
+            share = _emptied(share, mask[:, None], torch.finfo(share.dtype).min)
         # Published constant: 1 is added to the sum, so that an empty group stays finite.
         mean = assigned / (assigned.sum(-1, keepdim=True) + 1)
         shown = assigned if self.hard else 1 + share.softmax(-1)
@@ -195,11 +215,16 @@ class _Assignment(nn.Module):
         return one + (share - share.detach())
 
 
+def _emptied(value: Tensor, present: Tensor, filler: float) -> Tensor:
+    return value.masked_fill(~present, filler)
+
+
 class _GroupingBlock(nn.Module):
     """Groups tokens by mixing group tokens, attention, and assignment (``GroupingBlock``)."""
 
     def __init__(self, width: int, groups: int, heads: int, hard: bool) -> None:
         super().__init__()
+        self.places = groups
         self.norm_tokens = nn.LayerNorm(width)
         # It runs along the group tokens; its inner width is nevertheless half the model's.
         self.mlp_inter = _Mlp(groups, max(width // 2, 1))
@@ -210,16 +235,33 @@ class _GroupingBlock(nn.Module):
         self.norm_new_x = nn.LayerNorm(width)
         self.mlp_channels = _Mlp(width, 4 * width)
 
-    def forward(self, rows: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        rows: Tensor,
+        tokens: Tensor,
+        mask: Tensor | None = None,
+        members: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Groups rows (B, L, width) of a mask (B, L) by tokens (B, groups, width) of another."""
         groups, rows = self.norm_tokens(tokens), self.norm_x(rows)
-        mixed = self.mlp_inter(groups.transpose(1, 2)).transpose(1, 2)
-        groups = self.pre_assign_attn(self.norm_post_tokens(mixed), rows)
-        summed, shown = self.assign(groups, rows)
+        mixed = self._mixed(within(groups, members))
+        groups = self.pre_assign_attn(self.norm_post_tokens(mixed), rows, mask)
+        summed, shown = self.assign(groups, rows, mask, members)
         groups = summed + groups
         return groups + self.mlp_channels(self.norm_new_x(groups)), shown
 
+    def _mixed(self, groups: Tensor) -> Tensor:
+        """Mixes the groups of a video; places for which it has none are empty."""
+        count = groups.shape[1]
+        mixed: Tensor = self.mlp_inter(
+            functional.pad(groups.transpose(1, 2), (0, self.places - count))
+        )
+        return mixed[..., :count].transpose(1, 2)
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None
+) -> Tensor:
     """Returns softmax(q k' / sqrt(d)) v for each head of width d, side by side.
 
     Args:
@@ -227,6 +269,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         key: (B, K, D).
         value: (B, K, D).
         heads: A divisor of D.
+        mask: Which keys there are (B, K), bool; all when None.
 
     Returns:
         (B, Q, D).
@@ -235,5 +278,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     def parts(rows: Tensor) -> Tensor:
         return rows.view(*rows.shape[:-1], heads, -1).transpose(1, 2)
 
-    mixed = functional.scaled_dot_product_attention(parts(query), parts(key), parts(value))
+    allowed = None if mask is None else mask[:, None, None]
+    mixed = functional.scaled_dot_product_attention(
+        parts(query), parts(key), parts(value), attn_mask=allowed
+    )
     return mixed.transpose(1, 2).flatten(2)

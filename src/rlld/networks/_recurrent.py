@@ -12,13 +12,17 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks import base
-from rlld.networks._blocks import VisualEmbedding, pool_frames
+from rlld.networks._blocks import (
+    States,
+    VisualEmbedding,
+    pool_frames,
+    run_lstm,
+    time_max,
+    time_mean,
+)
 from rlld.networks._published import State, sizes
 from rlld.networks.base import Network
 from rlld.utils.config import require_positive
-
-States = tuple[Tensor, Tensor]
-"""Hidden and cell state of an LSTM, each (directions, B, H)."""
 
 AudioAxis = Literal["position", "hidden"]
 Form = Literal["parsing", "localisation"]
@@ -155,13 +159,16 @@ class RecurrentEncoder(VisualEmbedding, Network):
         return logits.softmax(2).transpose(2, 3)
 
 
-def recurrent(lstm: nn.LSTM, rows: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+def recurrent(
+    lstm: nn.LSTM, rows: Tensor, state: States | None = None, mask: Tensor | None = None
+) -> tuple[Tensor, States]:
     """Runs an LSTM in the precision of its weights, whatever the precision of the run.
 
     Args:
         lstm: One layer, batch first.
         rows: (B, T, D).
         state: Where it starts; zeros when None.
+        mask: Which segments belong to their video (B, T), bool; all when None.
 
     Returns:
         Its outputs (B, T, directions * H) and its last states.
@@ -170,8 +177,7 @@ def recurrent(lstm: nn.LSTM, rows: Tensor, state: States | None = None) -> tuple
     if state is not None:
         state = (state[0].to(kind), state[1].to(kind))
     with torch.autocast(rows.device.type, enabled=False):
-        out, last = lstm(rows.to(kind), state)
-    return out, last
+        return run_lstm(lstm, rows.to(kind), state, mask)
 
 
 def _precision(module: nn.Module) -> torch.dtype:
@@ -213,9 +219,9 @@ def xavier(*layers: nn.Linear) -> None:
         nn.init.xavier_uniform_(layer.weight)
 
 
-def over_time(scores: Tensor, pooling: Literal["max", "mean"]) -> Tensor:
-    """Pools (B, T, ...) over time."""
-    return scores.amax(1) if pooling == "max" else scores.mean(1)
+def over_time(scores: Tensor, pooling: Literal["max", "mean"], mask: Tensor | None) -> Tensor:
+    """Pools (B, T, ...) over the segments of each video."""
+    return (time_max if pooling == "max" else time_mean)(scores, mask)
 
 
 def encoder_sizes(state: State) -> dict[str, Any]:

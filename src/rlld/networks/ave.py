@@ -81,11 +81,17 @@ class AVE(RecurrentEncoder):
             self.L1_v, self.L2_v = nn.Linear(width, head), nn.Linear(head, classes)
             xavier(self.L1_a, self.L2_a, self.L1_v, self.L2_v)
 
-    def forward(self, streams: Mapping[str, Tensor], attend: bool = True) -> Prediction:
+    def forward(
+        self,
+        streams: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+        attend: bool = True,
+    ) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, (B, T, D); ``visual_2d`` with (B, T * positions, D).
+            mask: Which segments belong to their video (B, T), bool; all when None.
             attend: Whether the sound weights the positions; otherwise they are averaged.
 
         Returns:
@@ -94,7 +100,8 @@ class AVE(RecurrentEncoder):
             ``audio_after`` and ``visual_after`` (B, T, 2 * hidden).
         """
         audio, visual = self.embed(streams, attend)
-        heard, seen = recurrent(self.lstm_audio, audio)[0], recurrent(self.lstm_video, visual)[0]
+        heard, _ = recurrent(self.lstm_audio, audio, mask=mask)
+        seen, _ = recurrent(self.lstm_video, visual, mask=mask)
         scores = full_precision(self._joint_scores(heard, seen))
         extras = {
             "segment_score": scores,
@@ -104,31 +111,28 @@ class AVE(RecurrentEncoder):
         }
         if self.config.form == "localisation":
             segment = scores.softmax(-1).unsqueeze(2).expand(-1, -1, 2, -1)
-            video = self.pooled(scores)
-            return Prediction(segment, video, video, video, extras)
+            video = self.pooled(scores, mask)
+            return Prediction(segment, video, video, video, extras).within(mask)
         audio_scores = full_precision(self.L2_a(self.L1_a(heard.relu()).relu()))
         visual_scores = full_precision(self.L2_v(self.L1_v(seen.relu()).relu()))
         segment = torch.stack([audio_scores, visual_scores], 2).sigmoid()
-        return Prediction(
-            segment,
-            self.pooled(audio_scores),
-            self.pooled(visual_scores),
-            self.pooled(scores),
-            extras,
+        audio_score, visual_score, video = (
+            self.pooled(each, mask) for each in (audio_scores, visual_scores, scores)
         )
+        return Prediction(segment, audio_score, visual_score, video, extras).within(mask)
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts with averaged positions, which the sound does not weight.
 
         The heads of the modalities then see nothing of each other; the fused probability, and
         everything in the localisation form, still comes from both.
         """
-        prediction: Prediction = self.forward(streams, attend=False)
+        prediction: Prediction = self.forward(streams, mask, attend=False)
         return prediction
 
-    def pooled(self, scores: Tensor) -> Tensor:
+    def pooled(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """Returns video-level probabilities (B, C) of segment scores (B, T, C)."""
-        value = over_time(scores, self.config.pooling)
+        value = over_time(scores, self.config.pooling, mask)
         return value.softmax(-1) if self.config.form == "localisation" else value.sigmoid()
 
     def _joint_scores(self, heard: Tensor, seen: Tensor) -> Tensor:

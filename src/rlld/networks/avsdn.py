@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.networks._blocks import full_precision
+from rlld.networks._blocks import States, full_precision, time_max
 from rlld.networks._published import Layout, State
 from rlld.networks._recurrent import (
     RecurrentConfig,
     RecurrentEncoder,
-    States,
     encoder_sizes,
     over_time,
     recurrent,
@@ -84,11 +83,12 @@ class AVSDN(RecurrentEncoder):
         else:
             self.event_classifier = _classifier(width, 1)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, (B, T, D); ``visual_2d`` with (B, T * positions, D).
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction. Its extras hold (B, T, width each) the outputs of the decoder
@@ -98,20 +98,21 @@ class AVSDN(RecurrentEncoder):
         """
         audio, visual = self.embed(streams)
         if self.config.form == "localisation":
-            return self._localise(audio, visual)
-        return self._parse(audio, visual)
+            return self._localise(audio, visual, mask)
+        return self._parse(audio, visual, mask)
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts each modality while the other one is all zeros.
 
         The fused probability is the larger one of both passes. The localisation form makes no
         prediction by modality and predicts as usual.
         """
         if self.config.form == "localisation":
-            return self(streams)
+            return self(streams, mask)
         audio, visual = self.embed(streams, attend=False)
         silent, dark = torch.zeros_like(audio), torch.zeros_like(visual)
-        both = self._parse(torch.cat([audio, silent]), torch.cat([dark, visual]))
+        twice = None if mask is None else torch.cat([mask, mask])
+        both = self._parse(torch.cat([audio, silent]), torch.cat([dark, visual]), twice)
         videos = len(audio)
         segment = torch.stack([both.segment[:videos, :, 0], both.segment[videos:, :, 1]], 2)
         video = torch.maximum(both.video[:videos], both.video[videos:])
@@ -119,37 +120,44 @@ class AVSDN(RecurrentEncoder):
             "audio_after": both.extras["audio_after"][:videos],
             "visual_after": both.extras["visual_after"][videos:],
         }
-        return Prediction(segment, both.audio[:videos], both.visual[videos:], video, extras)
+        parts = segment, both.audio[:videos], both.visual[videos:], video
+        return Prediction(*parts, extras).within(mask)
 
-    def _parse(self, audio: Tensor, visual: Tensor) -> Prediction:
-        heard, audio_states = recurrent(self.lstm_audio, audio)
-        seen, visual_states = recurrent(self.lstm_video, visual)
-        decoded = self._decode(audio, visual, audio_states, visual_states)
+    def _parse(self, audio: Tensor, visual: Tensor, mask: Tensor | None) -> Prediction:
+        heard, audio_states = recurrent(self.lstm_audio, audio, mask=mask)
+        seen, visual_states = recurrent(self.lstm_video, visual, mask=mask)
+        decoded = self._decode(audio, visual, audio_states, visual_states, mask)
         scores = full_precision(self.category_classifier(decoded.relu()))
         audio_scores = self.audio_classifier(torch.cat([decoded, heard], -1).relu())
         visual_scores = self.visual_classifier(torch.cat([decoded, seen], -1).relu())
         segments = torch.stack([full_precision(audio_scores), full_precision(visual_scores)], 2)
-        pooled = over_time(segments, self.config.pooling).sigmoid()
-        video = over_time(scores, self.config.pooling).sigmoid()
+        pooled = over_time(segments, self.config.pooling, mask).sigmoid()
+        video = over_time(scores, self.config.pooling, mask).sigmoid()
         extras = {"decoder_feature": decoded, "audio_after": heard, "visual_after": seen}
-        return Prediction(segments.sigmoid(), pooled[:, 0], pooled[:, 1], video, extras)
+        parts = segments.sigmoid(), pooled[:, 0], pooled[:, 1], video
+        return Prediction(*parts, extras).within(mask)
 
-    def _localise(self, audio: Tensor, visual: Tensor) -> Prediction:
-        audio_states = recurrent(self.lstm_audio, audio)[1]
-        visual_states = recurrent(self.lstm_video, visual)[1]
-        decoded = self._decode(audio, visual, audio_states, visual_states).relu()
+    def _localise(self, audio: Tensor, visual: Tensor, mask: Tensor | None) -> Prediction:
+        audio_states = recurrent(self.lstm_audio, audio, mask=mask)[1]
+        visual_states = recurrent(self.lstm_video, visual, mask=mask)[1]
+        decoded = self._decode(audio, visual, audio_states, visual_states, mask).relu()
         event = full_precision(self.event_classifier(decoded)).squeeze(-1)
-        pooled = over_time(decoded, self.config.pooling)
+        pooled = over_time(decoded, self.config.pooling, mask)
         category = full_precision(self.category_classifier(pooled))
         goes_on = event.sigmoid().unsqueeze(-1)
         # As released: of a negative score, the maximum takes the smallest gate.
-        video = (goes_on * category.unsqueeze(1)).amax(1).softmax(-1)
+        video = time_max(goes_on * category.unsqueeze(1), mask).softmax(-1)
         segment = (goes_on * category.softmax(-1).unsqueeze(1)).unsqueeze(2).expand(-1, -1, 2, -1)
         extras = {"decoder_feature": decoded, "event_logit": event, "category_logit": category}
-        return Prediction(segment, video, video, video, extras)
+        return Prediction(segment, video, video, video, extras).within(mask)
 
     def _decode(
-        self, audio: Tensor, visual: Tensor, audio_states: States, visual_states: States
+        self,
+        audio: Tensor,
+        visual: Tensor,
+        audio_states: States,
+        visual_states: States,
+        mask: Tensor | None,
     ) -> Tensor:
         """Reads both streams again, from the fused last states of their encoders."""
         # Hidden and cell states pass through the same layers; one call serves both.
@@ -157,7 +165,8 @@ class AVSDN(RecurrentEncoder):
         if self.config.relu_states:
             heard, seen = heard.relu(), seen.relu()
         hidden, cell = residual_fusion(heard, seen, self.U_a, self.U_v).unbind(0)
-        return recurrent(self.lstm_a_v, torch.cat([audio, visual], -1), (hidden, cell))[0]
+        rows = torch.cat([audio, visual], -1)
+        return recurrent(self.lstm_a_v, rows, (hidden, cell), mask)[0]
 
 
 def _classifier(width: int, outputs: int) -> nn.Sequential:

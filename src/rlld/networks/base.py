@@ -44,17 +44,22 @@ class Network(nn.Module, ABC):
     stackable: bool = True
 
     @abstractmethod
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
+        Whatever a video is padded with changes nothing of what is said of it.
+
         Args:
-            streams: Features by stream name, each (B, T, D of that stream).
+            streams: Features by stream name, each (B, T, D of that stream), zeros behind the end
+                of a video.
+            mask: Which segments belong to their video (B, T), bool, the first ones of each; all
+                when None.
 
         Returns:
-            The prediction for the B videos.
+            The prediction for the B videos, with its mask; see ``Prediction.within``.
         """
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts each modality from itself as far as the network can.
 
         Cross-modal attention tells a modality what the other one perceives, which is what a judge
@@ -62,20 +67,24 @@ class Network(nn.Module, ABC):
 
         Args:
             streams: As in ``forward``.
+            mask: As in ``forward``.
         """
-        return self(streams)
+        return self(streams, mask)
 
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+    def with_unimodal(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicts twice: as ``unimodal``, without gradient, then as ``forward``.
 
         Networks compute only once what both passes share.
 
         Args:
             streams: As in ``forward``.
+            mask: As in ``forward``.
         """
         with torch.no_grad():
-            unimodal = self.unimodal(streams)
-        return unimodal, self(streams)
+            unimodal = self.unimodal(streams, mask)
+        return unimodal, self(streams, mask)
 
     def rate_factors(self) -> dict[nn.Parameter, float]:
         """Returns factors of the learning rate of parameters that have one; 1 for the others."""
@@ -115,9 +124,9 @@ class Unimodal(Network):
         self.network = network
         self.stackable = network.stackable
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see ``Network.unimodal``."""
-        return self.network.unimodal(streams)
+        return self.network.unimodal(streams, mask)
 
 
 def built(make: Callable[[], Module], what: str) -> Module:

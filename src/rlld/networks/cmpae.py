@@ -18,14 +18,17 @@ from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import FUSE_RATIO, fuse
 from rlld.networks import base
+from rlld.networks._attention import HybridEncoder
 from rlld.networks._blocks import (
     Dropout,
-    HybridEncoder,
     full_precision,
     pool_frames,
     stored,
+    time_mean,
+    time_weights,
 )
 from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._sight import sight_of
 from rlld.networks.base import Network
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
 from rlld.utils.config import Count, Share, require_positive
@@ -101,12 +104,13 @@ class CMPAE(Network):
         self.classifier2 = nn.Linear(hidden, classes)
         self.visual_dropout = Dropout(config.visual_dropout)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; in evaluation mode two passes are mixed, with and without cross-attention.
 
         Args:
             streams: Features by stream name, each (B, T, D); a visual stream may also come as
                 (B, T * frames, D), its frames are averaged after the first layer.
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction. Its extras, those of the pass with cross-attention, hold the
@@ -115,28 +119,30 @@ class CMPAE(Network):
             in (0, 1): ``video_uncertainty`` (B,), ``audio_uncertainty`` and
             ``visual_uncertainty`` (B, C), ``segment_uncertainty`` (B, T, 2, C).
         """
-        return self._usual(self.embed(streams))
+        return self._usual(self.embed(streams), mask)
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts without cross-modal attention, as the published denoising step does.
 
         Evidence of absence looks at the other modality all the same, as published.
         """
-        return self.predict(self.embed(streams), cross_attention=False)
+        return self.predict(self.embed(streams), cross_attention=False, mask=mask)
 
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+    def with_unimodal(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicts without cross-modal attention and gradient, then usually, from one embedding."""
         embedded = self.embed(streams)
         with torch.no_grad():
-            unimodal = self.predict(embedded, cross_attention=False)
-        return unimodal, self._usual(embedded)
+            unimodal = self.predict(embedded, cross_attention=False, mask=mask)
+        return unimodal, self._usual(embedded, mask)
 
-    def _usual(self, embedded: Tensor) -> Prediction:
-        attended, ratio = self.predict(embedded), self.config.fuse_ratio
+    def _usual(self, embedded: Tensor, mask: Tensor | None) -> Prediction:
+        attended, ratio = self.predict(embedded, mask=mask), self.config.fuse_ratio
         if self.training or ratio == 1:
             return attended
-        plain = self.predict(embedded, cross_attention=False)
-        return replace(fuse(attended, plain, ratio), extras=attended.extras)
+        plain = self.predict(embedded, cross_attention=False, mask=mask)
+        return replace(fuse(attended, plain, ratio), extras=attended.extras, mask=mask)
 
     def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
         """Maps the features to the width of the model; nothing random happens here.
@@ -159,20 +165,25 @@ class CMPAE(Network):
             visual = self.fc_fusion(torch.cat([visual, mapped(self.fc_st, "visual_3d")], -1))
         return torch.stack([audio, visual])
 
-    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+    def predict(
+        self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
+    ) -> Prediction:
         """Predicts in one pass from embeddings.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: Whether a modality attends to the other one.
+            mask: As in ``forward``.
         """
-        encoded = self.hat_encoder(embedded, False)
+        sight = sight_of(embedded, mask)
+        encoded = self.hat_encoder(embedded, False, sight)
         if cross_attention:
-            encoded = (1 - ATTENDED) * encoded + ATTENDED * self.hat_encoder(embedded, True)
-        evidence, attention = self._evidence(encoded)
+            crossed = self.hat_encoder(embedded, True, sight)
+            encoded = (1 - ATTENDED) * encoded + ATTENDED * crossed
+        evidence, attention = self._evidence(encoded, mask)
         segment, segment_uncertainty = opinion(evidence)
         modality, uncertainty = opinion((attention * evidence).sum(2))
-        video, video_uncertainty = self._video(embedded)
+        video, video_uncertainty = self._video(embedded, mask)
         extras = {
             "video_uncertainty": video_uncertainty,
             "segment_uncertainty": _by_segment(segment_uncertainty),
@@ -181,9 +192,10 @@ class CMPAE(Network):
             extras[f"{name}_before"] = full_precision(embedded[index])
             extras[f"{name}_after"] = full_precision(encoded[index])
             extras[f"{name}_uncertainty"] = uncertainty[index]
-        return Prediction(_by_segment(segment), modality[AUDIO], modality[VISUAL], video, extras)
+        parts = _by_segment(segment), modality[AUDIO], modality[VISUAL], video
+        return Prediction(*parts, extras).within(mask)
 
-    def _evidence(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    def _evidence(self, encoded: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Returns logits of presence and absence and their weights over T (2, B, T, C, 2)."""
         audio, visual = encoded.unbind(0)
         rows = torch.stack([audio, self.visual_dropout(visual)])
@@ -192,13 +204,15 @@ class CMPAE(Network):
         absence = self.fc_prob_beta(rows + torch.stack([self.v2a(both), self.a2v(both)]))
         evidence = full_precision(torch.stack([presence, absence], -1))
         weights = full_precision(self.fc_frame_att(rows)).view_as(evidence)
-        return evidence, weights.softmax(2)
+        if mask is None:
+            return evidence, weights.softmax(2)
+        return evidence, torch.stack([time_weights(each, mask) for each in weights])
 
-    def _video(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+    def _video(self, embedded: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Fused probabilities (B, C) and their uncertainty (B,), from before the attention."""
         logits = full_precision(self.classifier2(self.classifier1(embedded).sum(0)))
-        strength = dirichlet(logits.mean(1))
-        return logits.sigmoid().mean(1), strength.shape[-1] / strength.sum(-1)
+        strength = dirichlet(time_mean(logits, mask))
+        return time_mean(logits.sigmoid(), mask), strength.shape[-1] / strength.sum(-1)
 
 
 def dirichlet(logits: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from rlld.networks._blocks import (
     recur,
 )
 from rlld.networks._published import Layout, sizes
+from rlld.networks._sight import EVERYTHING, Sight, sight_of
 from rlld.types import Prediction
 
 SMALLEST = 1e-8
@@ -89,7 +90,12 @@ class PSP(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(
-        self, audio: Tensor, visual: Tensor, threshold: float, propagate: bool = True
+        self,
+        audio: Tensor,
+        visual: Tensor,
+        threshold: float,
+        propagate: bool = True,
+        sight: Sight = EVERYTHING,
     ) -> tuple[Tensor, Tensor]:
         """Propagates.
 
@@ -98,20 +104,27 @@ class PSP(nn.Module):
             visual: Visual segments (B, T', hidden).
             threshold: Share of a row's similarity that a segment must exceed.
             propagate: Whether anything is propagated; without, it is as if all were pruned.
+            sight: Which segments are compared.
 
         Returns:
             Audio (B, T, out) and visual (B, T', out).
         """
         if propagate:
-            similarity = self._similarity(audio, visual)
+            rows, columns = self._mapped(self.v_L2, visual), self._mapped(self.a_L1, audio)
+            similarity = self._similarity(sight.asking(rows), sight.asked(columns))
             seen, heard = self._mapped(self.v_L1, visual), self._mapped(self.a_L2, audio)
-            visual = visual + pruned(similarity, threshold) @ heard
-            audio = audio + pruned(similarity.transpose(-1, -2), threshold) @ seen
+            shares = pruned(sight.emptied(similarity), threshold)
+            visual = visual + sight.joined(shares @ sight.asked(heard))
+            if sight.segments is None:
+                similarity = similarity.transpose(-1, -2)
+            else:
+                similarity = self._similarity(sight.asking(columns), sight.asked(rows))
+            shares = pruned(sight.emptied(similarity), threshold)
+            audio = audio + sight.joined(shares @ sight.asked(seen))
         return self._out(self.a_fc, audio), self._out(self.v_fc, visual)
 
-    def _similarity(self, audio: Tensor, visual: Tensor) -> Tensor:
-        """Similarities that are not negative (B, T', T): visual by audio segment."""
-        rows, columns = self._mapped(self.v_L2, visual), self._mapped(self.a_L1, audio)
+    def _similarity(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Similarities that are not negative, row by column."""
         # Whether a pair is pruned should not hang on 16-bit rounding.
         with torch.autocast(rows.device.type, enabled=False):
             return functional.relu(
@@ -174,56 +187,70 @@ class CPSP(StreamEmbedding):
         self.fc_frame_att = nn.Linear(hidden, classes)
         self.fc_av_att = nn.Linear(hidden, classes)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, each (B, T, D); a visual stream may also come as
                 (B, T * frames, D), its frames are averaged first.
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction. Its extras hold the embeddings (B, T, hidden) ``audio_before`` and
             ``visual_before`` the LSTMs, ``audio_after`` and ``visual_after`` the propagation.
         """
-        return self.predict(*self.encode(streams))
+        return self.predict(*self.encode(streams, mask), mask=mask)
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts without propagation between the modalities, as if all pairs were pruned."""
-        return self.predict(*self.encode(streams), propagate=False)
+        return self.predict(*self.encode(streams, mask), propagate=False, mask=mask)
 
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+    def with_unimodal(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicts without propagation and gradient, then usually; both share the LSTMs."""
-        encoded = self.encode(streams)
+        encoded = self.encode(streams, mask)
         with torch.no_grad():
-            unimodal = self.predict(*encoded, propagate=False)
-        return unimodal, self.predict(*encoded)
+            unimodal = self.predict(*encoded, propagate=False, mask=mask)
+        return unimodal, self.predict(*encoded, mask=mask)
 
-    def encode(self, streams: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Embeds the features and runs the LSTMs; nothing random happens here.
 
         Args:
             streams: As in ``forward``.
+            mask: As in ``forward``.
 
         Returns:
             Audio and visual, stacked (2, B, T, hidden), before and after the LSTMs.
         """
         embedded = self.embed(streams)
         audio, visual = embedded.unbind(0)
-        recurred = recur(self.lstm.lstm_audio, audio), recur(self.lstm.lstm_video, visual)
-        return embedded, torch.stack(recurred)
+        heard = recur(self.lstm.lstm_audio, audio, mask)
+        return embedded, torch.stack([heard, recur(self.lstm.lstm_video, visual, mask)])
 
-    def predict(self, embedded: Tensor, recurred: Tensor, propagate: bool = True) -> Prediction:
+    def predict(
+        self,
+        embedded: Tensor,
+        recurred: Tensor,
+        propagate: bool = True,
+        mask: Tensor | None = None,
+    ) -> Prediction:
         """Predicts from what ``encode`` returned.
 
         Args:
             embedded: Before the LSTMs (2, B, T, hidden).
             recurred: After them.
             propagate: Whether segments are told of those of the other modality.
+            mask: As in ``forward``.
         """
         audio, visual = recurred.unbind(0)
-        both = self.psp(audio, visual, self.config.threshold, propagate)
+        sight = sight_of(audio, mask)
+        both = self.psp(audio, visual, self.config.threshold, propagate, sight.of_one())
         heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
-        event_logits, *attention_logits = fused_heads(heads, torch.stack(both, 2))
+        event_logits, time_logits, modality_logits = fused_heads(heads, torch.stack(both, 2))
         segment = event_logits.sigmoid()
         extras = {
             "audio_before": embedded[0],
@@ -232,7 +259,8 @@ class CPSP(StreamEmbedding):
             "visual_after": both[1],
         }
         extras = {name: full_precision(value) for name, value in extras.items()}
-        return Prediction(segment, *mmil_pool(segment, *attention_logits), extras)
+        pooled = mmil_pool(segment, time_logits, modality_logits, mask)
+        return Prediction(segment, *pooled, extras).within(mask)
 
 
 PUBLISHED = (Layout("CPSP", "cpsp", infer=lambda state: sizes(state, hidden=("fc_a.weight", 0))),)

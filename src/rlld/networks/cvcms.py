@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.networks import base
+from rlld.networks._attention import HybridAttentionLayer
 from rlld.networks._blocks import (
     CrossAttending,
-    HybridAttentionLayer,
     full_precision,
     fused_heads,
     mmil_pool,
 )
 from rlld.networks._published import Layout, sizes
+from rlld.networks._sight import sight_of
 from rlld.types import AUDIO, VISUAL, Prediction
 from rlld.utils.config import Share, require_positive
 
@@ -84,12 +85,13 @@ class CVCMS(CrossAttending):
         self.hat_encoder = nn.ModuleDict({"layers": nn.ModuleList([over_time])})
         self.av_class_encoder = nn.ModuleDict({"layers": nn.ModuleList([over_classes])})
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, each (B, T, D); a visual stream may also come as
                 (B, T * frames, D), its frames are averaged first.
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction. Its extras hold the embeddings (B, T, hidden) ``audio_before`` and
@@ -98,27 +100,34 @@ class CVCMS(CrossAttending):
             whose picture each audio track met, and of these pairs ``mixed_audio_after``,
             ``mixed_visual_after`` and ``mixed_time_logits``.
         """
-        return self.predict(self.embed(streams))
+        return self.predict(self.embed(streams), mask=mask)
 
-    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+    def predict(
+        self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
+    ) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: Whether a modality attends to the other one.
+            mask: As in ``forward``.
         """
         videos = embedded.shape[1]
         partner = self._partners(embedded)
-        if partner is None:
-            both = embedded
-        else:
+        both, parts = embedded, mask
+        if partner is not None:
             mixed = torch.stack([embedded[AUDIO], embedded[VISUAL][partner]])
             both = torch.cat([embedded, mixed], 1)
-        attended = self.hat_encoder["layers"][0](both, cross_attention)  # type: ignore[index]
+            if mask is not None:
+                # The tracks of a mixed pair may be of different lengths.
+                pairs = torch.cat([mask, mask]), torch.cat([mask, mask[partner]])
+                parts = torch.stack(pairs)
+        over_time = self.hat_encoder["layers"][0]  # type: ignore[index]
+        attended = over_time(both, cross_attention, sight_of(both, parts))
         heads = fused_heads((self.fc_frame_att, self.fc_av_att), attended)
         time_logits, modality_logits = (head.permute(1, 2, 0, 3) for head in heads)
         segment = self._segments(attended[:, :videos], cross_attention)
-        pooled = mmil_pool(segment, time_logits[:videos], modality_logits[:videos])
+        pooled = mmil_pool(segment, time_logits[:videos], modality_logits[:videos], mask)
         audio, visual = full_precision(attended).unbind(0)
         before = full_precision(embedded)
         extras = {
@@ -135,7 +144,7 @@ class CVCMS(CrossAttending):
                 "mixed_visual_after": visual[videos:],
                 "mixed_time_logits": time_logits[videos:],
             }
-        return Prediction(segment, *pooled, extras)
+        return Prediction(segment, *pooled, extras).within(mask)
 
     def _partners(self, embedded: Tensor) -> Tensor | None:
         """Draws another video for each one, where somebody learns from it and there is one."""

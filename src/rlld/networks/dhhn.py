@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks import base, hcmn
-from rlld.networks._blocks import VisualEmbedding, fused_heads, stored
+from rlld.networks._blocks import VisualEmbedding, fused_heads, stored, time_weights
 from rlld.networks._published import Layout, sizes
+from rlld.networks._sight import Sight, sight_of
 from rlld.networks.base import Network
 from rlld.types import AUDIO, VISUAL, Prediction
 from rlld.utils.config import Share
@@ -91,21 +92,54 @@ class Guide(nn.Module, ABC):
     def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
         """Maps the features of the modality to the width of the model (B, T, hidden)."""
 
-    def forward(self, streams: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Predicts.
 
         Args:
             streams: Features by stream name; those of the other modality are not looked at.
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             Video-level probabilities (B, C) and segment probabilities (B, T, C).
         """
         rows = self.embed(streams)
         for _ in range(self.repeats):
-            rows = rows + self.audio_encoder(rows)
+            rows = rows + self._encoded(rows, mask)
         event_logits, time_logits = fused_heads((self.fc_prob, self.fc_frame_att), rows)
         segment = event_logits.sigmoid()
-        return (time_logits.softmax(1) * segment).sum(1), segment
+        return (time_weights(time_logits, mask) * segment).sum(1), segment
+
+    def _encoded(self, rows: Tensor, mask: Tensor | None) -> Tensor:
+        sight = sight_of(rows, mask).of_one()
+        if sight.allowed is None:
+            return self.audio_encoder(rows)  # type: ignore[no-any-return]
+        for layer in self.audio_encoder.layers:
+            rows = seeing(layer, rows, sight)
+        return rows
+
+
+def seeing(layer: nn.TransformerEncoderLayer, rows: Tensor, sight: Sight) -> Tensor:
+    """Applies a post-norm layer in which not every row sees every other one.
+
+    Args:
+        layer: The layer, batch first.
+        rows: (B, T, hidden).
+        sight: Which rows see each other, of one modality.
+    """
+    asking, asked = sight.asking(rows), sight.asked(rows)
+    places = asking.shape[:-2]
+    hidden = sight.limited(rows.new_zeros(*places, asking.shape[-2], asked.shape[-2]))
+    attention = layer.self_attn
+    heads = hidden.flatten(0, -3).repeat_interleave(attention.num_heads, 0)
+    query, key = asking.flatten(0, -3), asked.flatten(0, -3)
+    mixed = attention(query, key, key, attn_mask=heads, need_weights=False)[0]
+    mixed = sight.joined(mixed.unflatten(0, places))
+    rows = layer.norm1(rows + layer.dropout1(mixed))
+    inner = layer.dropout(layer.activation(layer.linear1(rows)))
+    out: Tensor = layer.norm2(rows + layer.dropout2(layer.linear2(inner)))
+    return out
 
 
 class AudioGuide(Guide):
@@ -161,31 +195,35 @@ class DHHN(Network):
         if config.guides in ("both", "visual"):
             self.guides["visual"] = VisualGuide(config.hidden, spec)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, each (B, T, D).
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction, with the extras of HCMN. In training they also hold the video-level
             probabilities (B, C) ``audio_guide`` and ``visual_guide`` of the guides there are.
         """
         if self.video_net is not self.audio_net:
-            return merged(self.audio_net(streams), self.video_net(streams))
-        return self._guided(self.audio_net(streams), streams)
+            return merged(self.audio_net(streams, mask), self.video_net(streams, mask))
+        return self._guided(self.audio_net(streams, mask), streams)
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts without cross-modal attention."""
         if self.video_net is not self.audio_net:
-            return merged(self.audio_net.unimodal(streams), self.video_net.unimodal(streams))
-        return self._guided(self.audio_net.unimodal(streams), streams)
+            hears, sees = self.audio_net.unimodal, self.video_net.unimodal
+            return merged(hears(streams, mask), sees(streams, mask))
+        return self._guided(self.audio_net.unimodal(streams, mask), streams)
 
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+    def with_unimodal(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicts without cross-modal attention and gradient, then usually."""
         if self.video_net is not self.audio_net:
-            return super().with_unimodal(streams)
-        unimodal, usual = self.audio_net.with_unimodal(streams)
+            return super().with_unimodal(streams, mask)
+        unimodal, usual = self.audio_net.with_unimodal(streams, mask)
         return unimodal, self._guided(usual, streams)
 
     def rate_factors(self) -> dict[nn.Parameter, float]:
@@ -217,7 +255,10 @@ class DHHN(Network):
         """Adds what the guides say, where somebody learns from it."""
         if not (self.training and torch.is_grad_enabled()):
             return prediction
-        said = {f"{name}_guide": guide(streams)[0] for name, guide in self.guides.items()}
+        said = {
+            f"{name}_guide": guide(streams, prediction.mask)[0]
+            for name, guide in self.guides.items()
+        }
         return replace(prediction, extras={**prediction.extras, **said})
 
 
@@ -233,7 +274,8 @@ def merged(audio: Prediction, visual: Prediction) -> Prediction:
         not look at, is the mean of both.
     """
     segment = torch.stack([audio.segment[:, :, AUDIO], visual.segment[:, :, VISUAL]], 2)
-    return Prediction(segment, audio.audio, visual.visual, (audio.video + visual.video) / 2)
+    video = (audio.video + visual.video) / 2
+    return Prediction(segment, audio.audio, visual.visual, video, mask=audio.mask)
 
 
 _NETS = ("audio_net", "video_net")

@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.networks import base
+from rlld.networks._attention import HybridEncoder
 from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
-    HybridEncoder,
     full_precision,
     fused_heads,
     mmil_pool,
 )
 from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._sight import sight_of
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, require_positive
 
@@ -74,13 +75,17 @@ class HAN(CrossAttending):
         self.visual_dropout = Dropout(config.visual_dropout)
 
     def forward(
-        self, streams: Mapping[str, Tensor], cross_attention: bool | None = None
+        self,
+        streams: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+        cross_attention: bool | None = None,
     ) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, each (B, T, D); a visual stream may also come as
                 (B, T * frames, D), its frames are averaged first.
+            mask: Which segments belong to their video (B, T), bool; all when None.
             cross_attention: Overrides the option of that name for this call.
 
         Returns:
@@ -88,21 +93,27 @@ class HAN(CrossAttending):
             ``visual_before`` the attention, ``audio_after`` and ``visual_after`` it (before
             ``visual_dropout``).
         """
-        return self.predict(self.embed(streams), cross_attention)
+        return self.predict(self.embed(streams), cross_attention, mask)
 
-    def predict(self, embedded: Tensor, cross_attention: bool | None = None) -> Prediction:
+    def predict(
+        self,
+        embedded: Tensor,
+        cross_attention: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: As in ``forward``.
+            mask: As in ``forward``.
         """
         cross = self.config.cross_attention if cross_attention is None else cross_attention
         # Without chaining every layer but the last is overwritten; it need not be computed.
         layers = list(self.hat_encoder.layers)[0 if self.config.chained else -1 :]
-        encoded = embedded
+        encoded, sight = embedded, sight_of(embedded, mask)
         for layer in layers:
-            encoded = layer(encoded, cross)
+            encoded = layer(encoded, cross, sight)
         audio, visual = encoded.unbind(0)
         if self.training and self.config.visual_dropout:
             encoded = torch.stack([audio, self.visual_dropout(visual)])
@@ -111,7 +122,7 @@ class HAN(CrossAttending):
         logits = [head.permute(1, 2, 0, 3) for head in fused_heads(heads, encoded)]
         event_logits, time_logits, modality_logits = logits
         segment = event_logits.sigmoid()
-        pooled = mmil_pool(segment, time_logits, modality_logits)
+        pooled = mmil_pool(segment, time_logits, modality_logits, mask)
         before = embedded.unbind(0)
         extras = {
             "audio_before": full_precision(before[0]),
@@ -119,7 +130,7 @@ class HAN(CrossAttending):
             "audio_after": full_precision(audio),
             "visual_after": full_precision(visual),
         }
-        return Prediction(segment, *pooled, extras)
+        return Prediction(segment, *pooled, extras).within(mask)
 
 
 def _sizes(state: State) -> dict[str, Any]:

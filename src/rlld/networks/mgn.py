@@ -65,7 +65,8 @@ class MGN(CrossAttending):
 
     Attributes:
         config: Its options.
-        segments: T, which the layers that mix positions are made for.
+        segments: T, which the layers that mix positions are made for; a shorter video leaves the
+            last of them empty.
     """
 
     gives = base.EMBEDDINGS | {"audio_class_logits", "visual_class_logits"}
@@ -90,11 +91,12 @@ class MGN(CrossAttending):
         self.fc_cls = nn.Linear(width, classes)
         self.apply(_published_start)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, (B, T, D), visual ones also (B, T * frames, D).
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction, its segment probabilities cut off at 1. Its extras hold the logits
@@ -105,29 +107,32 @@ class MGN(CrossAttending):
             ``visual_before`` the blocks, ``audio_after`` and ``visual_after`` them.
 
         Raises:
-            RlldError: If the videos have another number of segments than the data set.
+            RlldError: If the videos have more segments than those of the data set.
         """
-        return self.predict(self.embed(streams))
+        return self.predict(self.embed(streams), mask=mask)
 
-    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+    def predict(
+        self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
+    ) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: Whether visual positions group the audio segments.
+            mask: As in ``forward``.
 
         Raises:
             RlldError: As ``forward``.
         """
         audio, visual = embedded.unbind(0)
-        if audio.shape[1] != self.segments:
+        if audio.shape[1] > self.segments:
             raise RlldError(
                 f"network mgn was made for {self.segments} segments per video, found "
-                f"{audio.shape[1]}; it mixes positions and takes no other number"
+                f"{audio.shape[1]}; it mixes positions and takes no larger number"
             )
-        seen, seen_when, visual_after = self.visual_cug(visual, self.visual_token)
+        seen, seen_when, visual_after = self.visual_cug(visual, self.visual_token, mask=mask)
         other = visual if cross_attention else None
-        heard, heard_when, audio_after = self.audio_cug(audio, self.audio_token, other)
+        heard, heard_when, audio_after = self.audio_cug(audio, self.audio_token, other, mask)
         fused, *_ = self.av_mcg(heard, seen)
         audio_probability = _probability(self.fc_prob_a, heard)
         visual_probability = _probability(self.fc_prob_v, seen)
@@ -152,7 +157,7 @@ class MGN(CrossAttending):
             visual_probability,
             _probability(self.fc_prob, fused),
             extras,
-        )
+        ).within(mask)
 
 
 def _probability(layer: nn.Linear, groups: Tensor) -> Tensor:

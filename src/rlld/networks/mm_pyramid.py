@@ -20,8 +20,10 @@ from rlld.networks._blocks import (
     full_precision,
     fused_heads,
     mmil_pool,
+    within,
 )
 from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._sight import EVERYTHING, Sight, sight_of
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, require_positive
 
@@ -79,48 +81,52 @@ class MMPyramid(CrossAttending):
         self.fc_frame_att = nn.Linear(config.hidden, classes)
         self.fc_av_att = nn.Linear(config.hidden, classes)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: Features by stream name, (B, T, D), visual ones also (B, T * frames, D).
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction. Its extras hold the embeddings (B, T, hidden) ``audio_before`` and
             ``visual_before`` the pyramid, ``audio_after`` and ``visual_after`` it, named by the
             streams that they come from.
         """
-        return self.predict(self.embed(streams))
+        return self.predict(self.embed(streams), mask=mask)
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts without cross-modal attention, and without swapping the streams.
 
         A judge of audio labels has to hear the video, whatever the released order is.
         """
-        return self.predict(self.embed(streams), cross_attention=False)
+        return self.predict(self.embed(streams), cross_attention=False, mask=mask)
 
-    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+    def predict(
+        self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
+    ) -> Prediction:
         """Predicts from embeddings, so that two passes over a batch can share them.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: Whether the modalities attend to each other.
+            mask: As in ``forward``.
         """
         audio, visual = embedded.unbind(0)
-        heard, seen = self.MMP(audio, visual, cross_attention)
+        heard, seen = self.MMP(audio, visual, cross_attention, mask)
         swapped = cross_attention and self.config.stream_order == "official"
         rows = torch.stack([seen, heard] if swapped else [heard, seen], 2)
         layers = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
         event_logits, time_logits, modality_logits = fused_heads(layers, rows)
         segment = event_logits.sigmoid()
-        pooled = mmil_pool(segment, time_logits, modality_logits)
+        pooled = mmil_pool(segment, time_logits, modality_logits, mask)
         extras = {
             "audio_before": full_precision(audio),
             "visual_before": full_precision(visual),
             "audio_after": full_precision(heard),
             "visual_after": full_precision(seen),
         }
-        return Prediction(segment, *pooled, extras)
+        return Prediction(segment, *pooled, extras).within(mask)
 
 
 class Pyramid(nn.Module):
@@ -135,9 +141,11 @@ class Pyramid(nn.Module):
         self.capture = Capture(config)
         self.fusion = Fusion(config)
 
-    def forward(self, audio: Tensor, visual: Tensor, cross: bool = True) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, visual: Tensor, cross: bool = True, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Maps both streams (B, T, hidden) to as many embeddings of the same shape."""
-        heard, seen = self.capture(audio, visual, cross)
+        heard, seen = self.capture(audio, visual, cross, mask)
         return self.fusion(heard, seen)  # type: ignore[no-any-return]
 
 
@@ -153,14 +161,16 @@ class Capture(nn.Module):
         self.vnetwork = nn.ModuleList(_TimeConvolution(config, each) for each in dilations)
         self.anetwork = nn.ModuleList(_TimeConvolution(config, each) for each in dilations)
 
-    def forward(self, audio: Tensor, visual: Tensor, cross: bool = True) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, visual: Tensor, cross: bool = True, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns what all levels wrote, audio and visual, each (B, T, levels, hidden)."""
         heard, seen = [], []
         parts = zip(self.msa, self.anetwork, self.vnetwork, strict=True)
         for level, (scale, of_audio, of_visual) in enumerate(parts):
-            near = band(audio.shape[1], 2**level, audio.device)
+            near = sight_of(audio, mask, 2**level).per_head()
             audio, visual = scale(audio, visual, near, cross)
-            audio, visual = of_audio(audio), of_visual(visual)
+            audio, visual = of_audio(audio, mask), of_visual(visual, mask)
             heard.append(audio)
             seen.append(visual)
         return torch.stack(heard, 2), torch.stack(seen, 2)
@@ -199,14 +209,14 @@ class _Scale(nn.Module):
         self.la1, self.la2 = nn.Linear(2 * hidden, hidden), nn.Linear(2 * hidden, hidden)
 
     def forward(
-        self, audio: Tensor, visual: Tensor, near: Tensor, cross: bool
+        self, audio: Tensor, visual: Tensor, near: Sight, cross: bool
     ) -> tuple[Tensor, Tensor]:
         heard = self.asablock.layer(audio, audio, near)
         seen = self.vsablock.layer(visual, visual, near)
         if cross:
             # One layer serves both directions and reads the level's inputs.
             asked, given = torch.cat([audio, visual]), torch.cat([visual, audio])
-            told, shown = self.cmablock.layer(asked, given, near).chunk(2)
+            told, shown = self.cmablock.layer(asked, given, near.repeated(2)).chunk(2)
         else:
             told, shown = torch.zeros_like(heard), torch.zeros_like(seen)
         both, pair = torch.cat([heard, told], -1), torch.cat([seen, shown], -1)
@@ -235,8 +245,8 @@ class TransformerLayer(nn.Module):
         self.feed_forward = feed_forward
         self.sublayer = nn.ModuleList(_Residual(config) for _ in range(2))
 
-    def forward(self, query: Tensor, other: Tensor, near: Tensor | None = None) -> Tensor:
-        """Lets ``query`` (..., T, hidden) attend to ``other`` where ``near`` (T, T) allows it."""
+    def forward(self, query: Tensor, other: Tensor, near: Sight = EVERYTHING) -> Tensor:
+        """Lets ``query`` (..., T, hidden) attend to what it sees of ``other``."""
         attention, feeding = self.sublayer
         hidden = attention(query, lambda rows: self.self_attn(rows, other, near))
         out: Tensor = feeding(hidden, self.feed_forward)
@@ -266,16 +276,15 @@ class HeadsAttention(nn.Module):
         self.heads = math.gcd(config.heads, config.hidden)
         self.dropout = Dropout(config.attention_dropout)
 
-    def forward(self, rows: Tensor, other: Tensor, near: Tensor | None) -> Tensor:
-        """Lets ``rows`` (..., T, hidden) attend to ``other`` where ``near`` (T, T) allows it."""
+    def forward(self, rows: Tensor, other: Tensor, near: Sight) -> Tensor:
+        """Lets ``rows`` (..., T, hidden) attend to what they see of ``other``."""
         read = (rows, other, other)
         query, key, value = (
             self._parts(layer(each)) for layer, each in zip(self.linears[:3], read, strict=True)
         )
-        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        if near is not None:
-            logits = logits.masked_fill(~near, -math.inf)
-        mixed = self.dropout(logits.softmax(-1)) @ value
+        query, key, value = near.asking(query), near.asked(key), near.asked(value)
+        logits = near.limited(query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]))
+        mixed = near.joined(self.dropout(logits.softmax(-1)) @ value)
         out: Tensor = self.linears[3](mixed.transpose(-2, -3).flatten(-2))
         return out
 
@@ -312,15 +321,9 @@ class _TimeConvolution(nn.Module):
             nn.Conv1d(hidden, hidden, 1),
         )
 
-    def forward(self, rows: Tensor) -> Tensor:
-        mixed: Tensor = self.net(rows.transpose(1, 2))
+    def forward(self, rows: Tensor, mask: Tensor | None) -> Tensor:
+        mixed: Tensor = self.net(within(rows, mask).transpose(1, 2))
         return (rows + mixed.transpose(1, 2)).relu()
-
-
-def band(segments: int, reach: int, device: torch.device) -> Tensor:
-    """Returns which segments are at most ``reach`` apart (T, T), bool."""
-    place = torch.arange(segments, device=device)
-    return (place[:, None] - place).abs() <= reach
 
 
 _ALIASES = {".conv1.": ".net.0.", ".conv2.": ".net.2."}

@@ -85,29 +85,31 @@ class Peers(Network):
         self.predicts: str = config.predicts
         self.replayable = self.first.replayable and self.second.replayable
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see the class for the extras."""
-        return self._joined(self.first(streams), self.second(streams))
+        return self._joined(self.first(streams, mask), self.second(streams, mask))
 
-    def unimodal(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts as both networks do when each modality sees itself alone."""
-        return self._joined(self.first.unimodal(streams), self.second.unimodal(streams))
+        return self._joined(self.first.unimodal(streams, mask), self.second.unimodal(streams, mask))
 
-    def with_unimodal(self, streams: Mapping[str, Tensor]) -> tuple[Prediction, Prediction]:
+    def with_unimodal(
+        self, streams: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicts twice; each network computes once what its two passes share."""
-        one, other = self.first.with_unimodal(streams), self.second.with_unimodal(streams)
+        one = self.first.with_unimodal(streams, mask)
+        other = self.second.with_unimodal(streams, mask)
         return self._joined(one[0], other[0]), self._joined(one[1], other[1])
 
     def _joined(self, first: Prediction, second: Prediction) -> Prediction:
         both = {name: torch.stack([getattr(first, name), getattr(second, name)]) for name in PARTS}
         extras = {f"{PREFIX}{name}": value for name, value in both.items()}
         if self.predicts == "average":
-            return Prediction(
-                **{name: value.mean(0) for name, value in both.items()}, extras=extras
-            )
+            mean = {name: value.mean(0) for name, value in both.items()}
+            return Prediction(**mean, extras=extras, mask=first.mask)
         chosen = first if self.predicts == "first" else second
         parts = {name: getattr(chosen, name) for name in PARTS}
-        return Prediction(**parts, extras={**chosen.extras, **extras})
+        return Prediction(**parts, extras={**chosen.extras, **extras}, mask=first.mask)
 
 
 def peer_probabilities(prediction: Prediction, name: str) -> Tensor:

@@ -26,6 +26,7 @@ from rlld.networks._blocks import (
     stored,
 )
 from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._sight import Sight, sight_of
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, require_positive
 
@@ -82,38 +83,43 @@ class Valor(CrossAttending):
 
         Audio may also come as CLAP feature maps (B, 64, D), where T is not 64.
         """
-        audio = streams["audio"]
-        if audio.shape[1] == MAP_ROWS != self.segments:
+        audio, pictures = streams["audio"], streams["visual_2d"]
+        # Videos of any length may have as many segments as a map has rows.
+        if audio.shape[1] == MAP_ROWS != self.segments and pictures.shape[1] != MAP_ROWS:
             streams = {**streams, "audio": pool_maps(stored(audio, self.fc_a), self.segments)}
         return super().embed(streams)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
 
         Args:
             streams: As in ``embed``.
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             The prediction. Its extras hold ``segment_logits`` (B, T, 2, C), and the embeddings
             (B, T, hidden) ``audio_before`` and ``visual_before`` the attention, ``audio_after``
             and ``visual_after`` it.
         """
-        return self.predict(self.embed(streams))
+        return self.predict(self.embed(streams), mask=mask)
 
-    def predict(self, embedded: Tensor, cross_attention: bool = True) -> Prediction:
+    def predict(
+        self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
+    ) -> Prediction:
         """Predicts from embeddings.
 
         Args:
             embedded: What ``embed`` returned (2, B, T, hidden).
             cross_attention: Whether a modality attends to the other one.
+            mask: As in ``forward``.
         """
-        encoded = self.hat_encoder(embedded, cross_attention)
+        encoded = self.hat_encoder(embedded, cross_attention, sight_of(embedded, mask))
         heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
         # Logits are small: moving the modalities behind the segments here costs next to nothing.
         logits = [head.permute(1, 2, 0, 3) for head in fused_heads(heads, encoded)]
         event_logits, time_logits, modality_logits = logits
         segment = event_logits.sigmoid()
-        pooled = mmil_pool(segment, time_logits, modality_logits)
+        pooled = mmil_pool(segment, time_logits, modality_logits, mask)
         before, after = embedded.unbind(0), encoded.unbind(0)
         extras = {
             "segment_logits": event_logits,
@@ -122,7 +128,7 @@ class Valor(CrossAttending):
             "audio_after": full_precision(after[0]),
             "visual_after": full_precision(after[1]),
         }
-        return Prediction(segment, *pooled, extras)
+        return Prediction(segment, *pooled, extras).within(mask)
 
 
 class _Encoder(nn.Module):
@@ -136,13 +142,14 @@ class _Encoder(nn.Module):
             self.final_norm_a = nn.LayerNorm(config.hidden)
             self.final_norm_v = nn.LayerNorm(config.hidden)
 
-    def forward(self, both: Tensor, cross_attention: bool) -> Tensor:
+    def forward(self, both: Tensor, cross_attention: bool, sight: Sight) -> Tensor:
         """Encodes audio and visual rows, stacked (2, B, T, hidden)."""
         audio, visual = both.unbind(0)
+        sight = sight.per_head()
         for layer in self.layers:
-            audio = layer(audio, visual if cross_attention else None)
+            audio = layer(audio, visual if cross_attention else None, sight)
             # The visual rows already see the new audio rows.
-            visual = layer(visual, audio if cross_attention else None)
+            visual = layer(visual, audio if cross_attention else None, sight)
         if self.normed_at_end:
             audio, visual = self.final_norm_a(audio), self.final_norm_v(visual)
         return torch.stack([audio, visual])
@@ -163,15 +170,15 @@ class _Layer(nn.Module):
         self.norm2 = nn.LayerNorm(hidden)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, own: Tensor, other: Tensor | None) -> Tensor:
+    def forward(self, own: Tensor, other: Tensor | None, sight: Sight) -> Tensor:
         """Updates the rows of a modality (B, T, hidden), which may attend to the other's.
 
         The other's rows are never normalised here.
         """
         asking = self.norm1(own) if self.norm_first else own
-        own = own + self.dropout(self.self_attn(asking, asking))
+        own = own + self.dropout(self.self_attn(asking, asking, sight))
         if other is not None:
-            own = own + self.dropout(self.cm_attn(asking, other))
+            own = own + self.dropout(self.cm_attn(asking, other, sight))
         if self.norm_first:
             return own + self._fed(self.norm2(own))
         own = self.norm1(own)
@@ -198,8 +205,8 @@ class _Attention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, asking: Tensor, other: Tensor) -> Tensor:
-        """Lets rows (B, T, hidden) attend to rows (B, T, hidden)."""
+    def forward(self, asking: Tensor, other: Tensor, sight: Sight) -> Tensor:
+        """Lets rows (B, T, hidden) attend to those of rows (B, T, hidden) that they see."""
         hidden = asking.shape[-1]
         if asking is other:
             projected = functional.linear(asking, self.in_proj_weight, self.in_proj_bias)
@@ -210,10 +217,13 @@ class _Attention(nn.Module):
             query = self._split(functional.linear(asking, weights[0], biases[0]))
             both = functional.linear(other, weights[1], biases[1])
             key, value = map(self._split, both.chunk(2, -1))
+        query, key, value = sight.asking(query), sight.asked(key), sight.asked(value)
         # Keys before queries: a softmax over short rows takes three times as long on a CPU.
         scores = (key @ query.transpose(-1, -2)) * query.shape[-1] ** -0.5
+        if sight.allowed is not None:
+            scores = sight.limited(scores.transpose(-1, -2)).transpose(-1, -2)
         shares = self.dropout(scores.softmax(-2)).to(value.dtype).transpose(-1, -2)
-        out: Tensor = self.out_proj((shares @ value).transpose(1, 2).flatten(2))
+        out: Tensor = self.out_proj(sight.joined(shares @ value).transpose(1, 2).flatten(2))
         return out
 
     def _split(self, rows: Tensor) -> Tensor:

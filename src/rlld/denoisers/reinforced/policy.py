@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.options import Options
-from rlld.networks._blocks import HybridAttentionLayer, VisualEmbedding, full_precision, stored
+from rlld.networks._attention import HybridAttentionLayer
+from rlld.networks._blocks import VisualEmbedding, full_precision, stored
 from rlld.networks.base import built
 
 CHUNK = 1024
