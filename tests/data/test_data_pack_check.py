@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from rlld import RlldError
 from rlld.data.checks.check import CheckReport, check
 from rlld.data.dataset import load_data, load_split
 from rlld.data.pack import pack
-from rlld.data.spec import LLP_SPEC, DataSpec, spec_text
+from rlld.data.spec import LLP_SPEC, SPLITS, DataSpec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
 
 PER_CLASS = {
@@ -362,3 +363,61 @@ def test_published_layout_of_llp(shared_llp: Path, tmp_path: Path) -> None:
     assert store.streams["visual_2d"].shape == (1200, 10, 2048)
     mean = torch.from_numpy(source.reshape(10, 8, 2048).mean(axis=1))
     assert torch.equal(store.streams["visual_2d"][-1], mean.bfloat16())
+
+
+def _ids(raw: Path) -> dict[str, list[str]]:
+    files = {split: raw / "annotations" / f"{split}.csv" for split in SPLITS}
+    return {
+        split: [line.split("\t")[0] for line in file.read_text().splitlines()[1:]]
+        for split, file in files.items()
+    }
+
+
+def _vary(raw: Path, spec: DataSpec) -> dict[str, int]:
+    """Gives every video of the published layout a length of its own."""
+    lengths = {}
+    for number, video in enumerate(video for ids in _ids(raw).values() for video in ids):
+        lengths[video] = 4 + number
+        for name, stream in spec.streams.items():
+            stem = video if name == "audio" else video[:11]
+            random = np.random.default_rng(number)
+            rows = random.standard_normal((lengths[video] * stream.frames, stream.dim), np.float32)
+            np.save(raw / "features" / stream.folder / f"{stem}.npy", rows)
+    return lengths
+
+
+def test_features_of_any_row_count_are_packed(raw: Path, spec: DataSpec) -> None:
+    spec = replace(spec, any_length=True, segments=1)
+    lengths = _vary(raw, spec)
+    out = _pack(raw, spec)
+    data = load_data(out)
+    assert data.spec.segments == max(lengths.values()) == 9
+    for split, ids in _ids(raw).items():
+        store = read_store(store_path(out, split))
+        assert store.lengths is not None
+        assert store.lengths.tolist() == [lengths[video] for video in ids]
+    video = _ids(raw)["train"][2]
+    rows = np.load(raw / "features" / "look" / f"{video[:11]}.npy")
+    found = read_store(store_path(out, "train")).video(2)["visual_2d"]
+    np.testing.assert_allclose(found.numpy(), rows.reshape(-1, 2, 5).mean(1), rtol=1e-6)
+    assert _pack(raw, spec) == out  # finished already
+
+
+def test_rows_that_are_no_whole_segments_are_refused(raw: Path, spec: DataSpec) -> None:
+    spec = replace(spec, any_length=True)
+    _vary(raw, spec)
+    np.save(raw / "features" / "look" / "bbbbbbbbbbb.npy", np.zeros((7, 5), np.float32))
+    with pytest.raises(RlldError, match=r"shape \(7, 5\), expected \(rows, 5\), 2 rows for each"):
+        _pack(raw, spec)
+    np.save(raw / "features" / "look" / "bbbbbbbbbbb.npy", np.zeros((8, 5), np.float32))
+    with pytest.raises(RlldError, match=r"5 \(audio\), 4 \(visual_2d\) segments"):
+        _pack(raw, spec)
+
+
+def test_packing_refuses_events_behind_the_end(raw: Path, spec: DataSpec) -> None:
+    spec = replace(spec, any_length=True)
+    _vary(raw, spec)
+    path = raw / "annotations" / "audio.csv"
+    path.write_text(path.read_text() + "ddddddddddd_0_2\t1\t3.8\tWren\n")
+    with pytest.raises(RlldError, match=r"audio\.csv:4: .* lies outside the video"):
+        _pack(raw, spec)

@@ -76,9 +76,8 @@ def baseline_maps(split: Split) -> dict[str, Tensor]:
     """Returns what each baseline predicts (N, T, 2, C), bool, by its name."""
     truth = split.require_dense()
     tags = split.labels.bool()[:, None, None].expand_as(truth)
-    if split.lengths is not None:  # behind its end there is no video to tag
-        places = torch.arange(truth.shape[1], device=truth.device)
-        tags = tags & (places < split.lengths[:, None])[:, :, None, None]
+    if split.mask is not None:  # behind its end there is no video to tag
+        tags = tags & split.mask[..., None, None]
     return {BARE_TAGS: tags, NOTHING: torch.zeros_like(truth)}
 
 

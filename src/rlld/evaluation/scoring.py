@@ -16,7 +16,7 @@ from rlld.errors import RlldError
 from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
 from rlld.metrics.classwise import classwise_f
 from rlld.metrics.scores import Scores, exclusive_scores, scores
-from rlld.training.predict import BATCH, predict_split
+from rlld.training.predict import BATCH, pieces, predict_split
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.training.validation import partition
 from rlld.utils.config import to_dict
@@ -141,7 +141,10 @@ def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = Fals
             raise RlldError(f"{run.path}: the run names no data set; give one with --data")
         folder = Path(known)
     loaded = load_split(folder, split, with_truth=with_truth)
-    for what in ("classes", "segments", "segment_seconds", "dims"):
+    compared = ["classes", "segments", "segment_seconds", "dims", "any_length"]
+    if run.spec.any_length:
+        compared.remove("segments")
+    for what in compared:
         found, wanted = getattr(loaded.spec, what), getattr(run.spec, what)
         if found != wanted:
             raise RlldError(
@@ -186,12 +189,12 @@ def keep_probabilities(run: Run, videos: Split) -> Tensor:
     used = denoiser.training_keep()
     if videos.name == "train" and used is not None and len(used) == len(videos):
         return used
-    parts = []
-    everyone = torch.arange(len(videos), device=videos.device)
+    parts, order = [], []
     with torch.no_grad():
-        for index in torch.split(everyone, BATCH):
-            part = denoiser.keep_probability(videos.batch(index))
+        for batch in pieces(videos, batch_size=BATCH):
+            part = denoiser.keep_probability(batch)
             if part is None:
                 raise RlldError(f"{run.path}: its denoiser gives no keep probabilities")
             parts.append(part)
-    return torch.cat(parts)
+            order.append(batch.index)
+    return torch.cat(parts)[torch.cat(order).argsort()]

@@ -17,7 +17,7 @@ from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
 from rlld.parsing.result import Features, Parse, Source
-from rlld.parsing.windows import Evidence, Windows, above, decide
+from rlld.parsing.windows import Evidence, Windows, above, decide, window_of
 from rlld.types import AUDIO, VISUAL, Prediction
 
 ABSENT = ("no usable sound, so no audible events", "no usable picture, so no visible events")
@@ -129,7 +129,7 @@ def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
         prediction.require_numbers(source.name)
         return prediction
 
-    windows = Windows(predicted, run.spec.segments)
+    windows = Windows(predicted, *window_of(run.spec))
     absent = [True, True]
     for chunk in source.chunks:
         part = _checked(chunk, run.spec, source)

@@ -1,9 +1,10 @@
 """Videos of any length: overlapping windows, joined without seams.
 
-A network is trained on videos of T segments. A longer video is cut into windows of T segments that
-start every T // 2, the last one ending with the video; a shorter one is a single window of its own
-length. Where windows overlap, their probabilities are averaged with triangular weights, so that a
-window counts most where it sees most on both sides.
+A network is trained on videos of T segments, or of any number up to T. A longer video is cut into
+windows of T segments, but never more than ``LONGEST``, that start every T // 2, the last one ending
+with the video; a shorter one is a single window of its own length. Where windows overlap, their
+probabilities are averaged with triangular weights, so that a window counts most where it sees most
+on both sides.
 
 The video-level probabilities that gate a window are carried to its segments and averaged with the
 same weights. Gating segment by segment would cut an event where an open window meets a closed one;
@@ -21,12 +22,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
 from rlld.types import Prediction
 
 BATCH = 32
 """Windows that go through the network together."""
+
+LONGEST = 600
+"""Segments of a window at most, where videos of any length were learnt from: attention costs memory
+by their square."""
+SEGMENTS = 3200
+"""Segments that go through such a network together."""
 
 PARTS = ("segment", "audio", "visual", "video")
 
@@ -46,6 +54,18 @@ class Evidence:
     audio: Tensor
     visual: Tensor
     video: Tensor
+
+
+def window_of(spec: DataSpec) -> tuple[int, int]:
+    """Returns the segments of a window, and how many windows go through the network together.
+
+    Args:
+        spec: The data set that the network was trained on.
+    """
+    if not spec.any_length:
+        return spec.segments, BATCH
+    length = min(spec.segments, LONGEST)
+    return length, min(BATCH, max(1, SEGMENTS // length))
 
 
 def join(starts: list[int], windows: Prediction, total: int) -> Evidence:
@@ -86,11 +106,18 @@ class Windows:
     Attributes:
         predict: The network: features by stream (B, L, D) to a prediction.
         length: Segments of a window, T.
+        batch: Windows that go through the network together.
     """
 
-    def __init__(self, predict: Callable[[Mapping[str, Tensor]], Prediction], length: int) -> None:
+    def __init__(
+        self,
+        predict: Callable[[Mapping[str, Tensor]], Prediction],
+        length: int,
+        batch: int = BATCH,
+    ) -> None:
         self.predict = predict
         self.length = length
+        self.batch = batch
         self.stride = max(1, length // 2)
         self._features: dict[str, Tensor] = {}
         self._offset = 0  # segment of the first row of _features
@@ -105,8 +132,8 @@ class Windows:
             name: torch.cat([old[name], value]) if old else value for name, value in streams.items()
         }
         self._total += len(next(iter(streams.values())))
-        while self._pending() >= BATCH:
-            self._run(BATCH)
+        while self._pending() >= self.batch:
+            self._run(self.batch)
 
     def finish(self) -> Evidence:
         """Runs what is left and joins all windows.
