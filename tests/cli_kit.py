@@ -14,6 +14,7 @@ import pytest
 
 from campaign import processes
 from rlld.cli import main
+from rlld.utils import console
 
 Result = subprocess.CompletedProcess[str]
 ENVIRONMENT = {"COLUMNS": "200", "NO_COLOR": "1"}
@@ -28,6 +29,7 @@ def called(*args: object, cwd: Path | None = None) -> Result:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        patch.setattr(console, "FIRST", float("inf"))  # a busy machine would tell of progress
         if cwd is not None:
             patch.chdir(cwd)
         with pytest.raises(SystemExit) as end:

@@ -130,8 +130,31 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny_data, tmp_path):
     assert state["trainer"]["updates"] > 0
 
 
+def test_a_stop_while_the_denoiser_learns_is_obeyed_and_loses_nothing(tiny_data, tmp_path):
+    """The learner trains its networks within the first step of the run."""
+    less = {"folds": 3, "judges": 1, "steps": 10, "judge": "features"}
+    settings = [
+        "--schedule.updates=60",
+        *(f"--denoiser.labelwise.{k}={v}" for k, v in less.items()),
+    ]
+    reference, out = tmp_path / "reference", tmp_path / "run"
+    assert started(tiny_data, reference, "rlld-labelwise", 1, *settings).end() == 0
+    process = started(tiny_data, out, "rlld-labelwise", 1, *settings)
+    while not list((out / "resume" / "networks").glob("*.safetensors")):
+        assert not process.ended()
+        time.sleep(0.01)
+    process.send(signal.SIGTERM)
+    assert process.end() == 130
+    assert "stopped after update 0; go on with --resume" in process.log.read_text()
+    assert (out / "metrics.jsonl").read_text() == ""
+    learned = len(list((out / "resume" / "networks").glob("*.safetensors")))
+    assert 1 <= learned < 6
+    assert started(tiny_data, out, "rlld-labelwise", 1, *settings, "--resume").end() == 0
+    assert results(out) == results(reference)
+
+
 def test_a_second_signal_interrupts_at_once():
-    from rlld.training.loop import stop_requested
+    from rlld.utils.stopping import stop_requested
 
     before = signal.getsignal(signal.SIGTERM)
     with stop_requested() as received:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.table import Table
 
 from rlld.errors import HEAD, TAIL, RlldError, listed, shortened, visible
-from rlld.utils.console import Terminal
+from rlld.utils import console
+from rlld.utils.console import Terminal, progress, quiet
 
 HOSTILE = {
     "\x1b[2J\x1b]0;title\x07": "\\x1b[2J\\x1b]0;title\\x07",
@@ -81,6 +82,56 @@ def test_errors_are_one_short_line_whatever_was_found():
     assert told.startswith("x.yaml: found \\x1b[2J")
     assert told.endswith("; change it")
     assert told.isprintable()
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """A clock that stands still until it is set, and no terminal."""
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_progress_is_told_in_lines_where_there_is_no_terminal(clock, capsys):
+    """A step takes a second: the first line comes after 5 s, the others 30 s apart."""
+    with progress("reading", 100, 20) as tick:
+        for _ in range(80):
+            clock[0] += 1
+            tick()
+    assert capsys.readouterr().err.splitlines() == [
+        "reading 25 of 100, 75 s left",
+        "reading 55 of 100, 45 s left",
+        "reading 85 of 100, 15 s left",
+    ]
+
+
+def test_what_is_soon_done_tells_nothing(clock, capsys):
+    for _ in range(10):
+        with progress("reading", 4) as tick:
+            clock[0] += 4.9
+            tick(4)
+    assert capsys.readouterr().err == ""
+
+
+def test_long_work_of_short_parts_is_told_whole(clock, capsys):
+    with progress("cleaning", 10) as outer:
+        for _ in range(2):
+            with progress("training\x1b[2J", None) as tick:
+                clock[0] += 4
+                tick(1000, "type 1 / 2")
+            outer()
+        clock[0] += 120
+        outer(0)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "cleaning 1 of 10, 72 s left > training\\x1b[2J 1,000, type 1 / 2"
+    assert second == "cleaning 2 of 10, 9 min left"
+
+
+def test_one_bar_of_many_jobs_is_all_that_is_told(clock, capsys):
+    with quiet(), progress("job", 2) as tick:
+        clock[0] += 60
+        tick()
+    assert capsys.readouterr().err == ""
 
 
 def test_long_texts_and_lists_lose_their_middle_or_end():

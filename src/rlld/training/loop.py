@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from rlld.utils.compute import Compute
 from rlld.utils.config import to_dict
 from rlld.utils.console import ERR, Tick, progress
 from rlld.utils.files import owned
+from rlld.utils.stopping import stop_requested
 
 NETWORKS = "networks"
 CHECKPOINT_SECONDS = 20.0
@@ -308,11 +308,13 @@ def drive(
 
     Raises:
         NotFiniteError: If a loss, a reward or a gradient was NaN or infinite.
-        KeyboardInterrupt: On Ctrl-C, after the state was saved.
+        KeyboardInterrupt: On Ctrl-C, after the state was saved, or from within a denoiser that
+            learns: what it had learned is kept, or learned again.
     """
-    saved = time.monotonic()
+    saved, kept = time.monotonic(), first.updates
 
     def save() -> None:
+        nonlocal saved, kept
         steered.require_finite()
         state = {
             "trainer": steered.state_dict(),
@@ -321,9 +323,14 @@ def drive(
             "seconds": time.monotonic() - started,
         }
         save_state(out, state)
+        saved, kept = time.monotonic(), first.updates
 
     save()
-    with stop_requested() as stopped, progress(title, first.total_updates, first.updates) as tick:
+    with (
+        _resumable(lambda: kept),
+        stop_requested() as stopped,
+        progress(title, first.total_updates, first.updates) as tick,
+    ):
         round_started, videos = time.monotonic(), 0
         for reports in steps:
             videos += first.schedule.batch_size
@@ -335,12 +342,20 @@ def drive(
                 round_started, videos = time.monotonic(), 0
             if stopped or time.monotonic() - saved >= checkpoint_seconds:
                 save()
-                saved = time.monotonic()
             if stopped:
-                ERR.print(f"stopped after update {first.updates}; go on with --resume")
                 raise KeyboardInterrupt
     for log in logs:
         log.settle()
+
+
+@contextmanager
+def _resumable(kept: Callable[[], int]) -> Iterator[None]:
+    """Says how to go on where the block is interrupted: ``kept`` updates are saved."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        ERR.print(f"stopped after update {kept()}; go on with --resume")
+        raise
 
 
 def show_round(report: Report | None, tick: Tick) -> None:
@@ -367,34 +382,3 @@ def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path)
                 f"{out}: was started with another {key}; resume it with the same recipe, "
                 "settings, data and seed, or choose another --out"
             )
-
-
-@contextmanager
-def stop_requested() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM, so that a step is never left half done.
-
-    A second signal interrupts at once, whatever is being done; the run then resumes from its last
-    state.
-
-    Yields:
-        A list that is empty until a signal came. Outside the main thread, where Python delivers
-        no signals, it stays empty.
-    """
-    received: list[int] = []
-    previous = {}
-
-    def note(number: int, frame: object) -> None:
-        received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            previous[number] = signal.signal(number, note)
-        except ValueError:
-            break
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -29,7 +29,7 @@ from rlld.training.step import Alone, NetworkStep, Part, lesson_of, take_step
 from rlld.training.validation import KeptParts, Validation, partition, possible
 from rlld.types import ModalityLabels
 from rlld.utils.compute import Compute, make_recordable, require_seed, set_rate
-from rlld.utils.console import progress
+from rlld.utils.stopping import repeatable
 
 Report = dict[str, Any]
 
@@ -151,9 +151,8 @@ class Trainer:
 
     def finish(self) -> None:
         """Runs all steps that are left, for a denoiser that waits for the network."""
-        with progress("training a network for the denoiser", self.total_updates) as tick:
-            for _ in self.steps():
-                tick()
+        for _ in repeatable("training a network", self.steps(), self.total_updates):
+            pass
 
     def steps(self) -> Iterator[Report | None]:
         """Runs the steps that are left.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from rich.console import Console, ConsoleDimensions
@@ -99,15 +101,23 @@ class Tick(Protocol):
         """Advances by ``steps`` and replaces the remark unless it is empty."""
 
 
+FIRST, EVERY = 5.0, 30.0
+"""Seconds until progress is told where there is no terminal, and between two lines of it."""
+
+
 @contextmanager
 def progress(title: str, total: int | None, done: int = 0) -> Iterator[Tick]:
-    """Shows a progress bar with rate and time left on a terminal, and nothing elsewhere.
+    """Shows a progress bar with rate and time left on a terminal; elsewhere a line now and then.
 
     Args:
         title: What is being done.
         total: Steps in all, None when unknown.
         done: Steps done before, of a resumed job.
     """
+    if not sys.stderr.isatty():
+        with _told(title, total, done) as tick:
+            yield tick
+        return
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -117,7 +127,7 @@ def progress(title: str, total: int | None, done: int = 0) -> Iterator[Tick]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[remark]}", markup=False),
         console=ERR,
-        disable=not (_shown and sys.stderr.isatty()),
+        disable=not _shown,
     )
     with bar:
         task = bar.add_task(visible(title), total=total, completed=done, remark="", rate="")
@@ -129,3 +139,58 @@ def progress(title: str, total: int | None, done: int = 0) -> Iterator[Tick]:
             bar.update(task, rate=rate, remark=remark or current.fields["remark"])
 
         yield tick
+
+
+@dataclass(eq=False)
+class _Told:
+    """What is being done where there is no terminal."""
+
+    title: str
+    total: int | None
+    done: int
+    before: int
+    started: float
+    remark: str = ""
+
+    def __str__(self) -> str:
+        whole = "" if self.total is None else f" of {self.total:,}"
+        parts = [f"{self.title} {self.done:,}{whole}"]
+        passed, steps = time.monotonic() - self.started, self.done - self.before
+        if self.total is not None and steps > 0:
+            parts.append(f"{_duration(passed * (self.total - self.done) / steps)} left")
+        return ", ".join([*parts, self.remark] if self.remark else parts)
+
+
+_telling: list[_Told] = []
+"""What is being done, and within it what else, and so on."""
+_due = 0.0
+"""When the next line is."""
+
+
+@contextmanager
+def _told(title: str, total: int | None, done: int) -> Iterator[Tick]:
+    global _due
+    own = _Told(title, total, done, done, time.monotonic())
+    if not _telling:
+        _due = own.started + FIRST
+    _telling.append(own)
+
+    def tick(steps: int = 1, remark: str = "") -> None:
+        global _due
+        own.done += steps
+        own.remark = remark or own.remark
+        if _shown and time.monotonic() >= _due:
+            ERR.print(" > ".join(map(str, _telling)))
+            _due = time.monotonic() + EVERY
+
+    try:
+        yield tick
+    finally:
+        _telling.remove(own)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("s", 1), ("min", 60)):
+        if seconds < 90 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h"

@@ -36,6 +36,7 @@ from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.networks.base import Network, built
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 from rlld.utils.console import ERR
+from rlld.utils.stopping import repeatable
 
 SEED = 0x5EED_0003
 THRESHOLD = 0.5
@@ -187,7 +188,8 @@ class LabelwiseDenoiser(Denoiser):
         if not self._teaches(context):
             for note in self.notes():
                 ERR.print(note)
-        for number in range(self.options.rounds):
+        rounds = self.options.rounds
+        for number in repeatable("cleaning labels", range(rounds), rounds):
             logits = self._parts.states.learn(context, labels, self.options.state_share)
             if self._teaches(context):
                 self._teach(context, logits, first=number == 0)
@@ -235,7 +237,8 @@ class LabelwiseDenoiser(Denoiser):
         chosen = self._features_win(examples, crossed)
         self._parts.uses_features.fill_(float(chosen))
         if chosen:
-            for number, judge in enumerate(self._parts.policies):
+            judges = self._parts.policies
+            for number, judge in repeatable("teaching policies", enumerate(judges), len(judges)):
                 teach_features(judge, examples, self.config, context.seed + SEED + number)
         if crossed is not None:
             keep = crossed.of(chosen).sigmoid()
@@ -275,7 +278,7 @@ class LabelwiseDenoiser(Denoiser):
             torch.zeros_like(examples.states),
             torch.zeros_like(examples.states),
         )
-        for number in range(folds):
+        for number in repeatable("cross-validating policies", range(folds), folds):
             taught = examples.at((fold != number).nonzero()[:, 0])
             own = (fold == number).nonzero()[:, 0]
             tested = examples.at(own)

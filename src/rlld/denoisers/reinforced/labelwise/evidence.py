@@ -13,6 +13,7 @@ from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import ModalityLabels
+from rlld.utils.stopping import repeatable
 
 CLIP = 1e-3
 """Probabilities are clipped here before they become logits."""
@@ -66,7 +67,7 @@ class States(nn.Module):
             )
         fold = torch.arange(len(train), device=train.device) % folds
         logits = torch.zeros(len(train), 2, train.labels.shape[1], device=train.device)
-        for number, network in enumerate(self.networks):
+        for number, network in repeatable("learning evidence", enumerate(self.networks), folds):
             others, own = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
             if folds == 1:
                 others = own

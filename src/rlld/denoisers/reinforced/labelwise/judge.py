@@ -17,6 +17,7 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import Policy
+from rlld.utils.stopping import repeatable
 
 FEATURE_SCALE = 0.3
 """Factor of the first output weights of h, so that evidence speaks first."""
@@ -152,7 +153,7 @@ def teach_features(judge: Judge, examples: Examples, config: Options, seed: int)
     count, size = len(examples.videos), min(options.batch_size, len(examples.videos))
     spread = {name: float(value.float().std()) for name, value in examples.videos.streams.items()}
     judge.train()
-    for _ in range(options.length):
+    for _ in repeatable("teaching a policy", range(options.length), options.length):
         index = torch.randperm(count, generator=generator, device=device)[:size]
         batch = examples.videos.batch(index)
         streams = {
