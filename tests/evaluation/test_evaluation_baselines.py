@@ -85,7 +85,9 @@ def test_better_is_more_than_chance(score, error, clear):
 def test_a_warning_names_the_baseline_and_what_helps():
     poor = [Gain(BARE_TAGS, "segment", 29.7, 33.8, 1), Gain(NOTHING, "event", 29.3, 25.4, 1)]
     (told,) = warned(poor, 75)
-    assert told.startswith("beyond chance no better than bare tags (segment Type 29.7 against 33.8")
+    assert told.startswith(
+        "beyond chance no better than the bare tags (segment Type 29.7 against 33.8"
+    )
     assert "--schedule.updates 600, it had 75" in told
     assert warned(poor[1:], None) == []
 

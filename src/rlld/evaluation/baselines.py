@@ -15,6 +15,7 @@ from rlld.data.split import Split
 from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
 
 BARE_TAGS, NOTHING = "bare tags", "nothing"
+PHRASES = {BARE_TAGS: "the bare tags", NOTHING: "finding nothing"}
 LEAST_UPDATES = 600
 """Fewer task-network updates than these are the first thing to mend in a poor run."""
 TYPE = {
@@ -48,9 +49,9 @@ class Gain:
         return self.score - self.other > self.error
 
     def __str__(self) -> str:
+        against = f"{self.other:.1f} of {PHRASES[self.baseline]}"
         return (
-            f"{self.level} Type {self.score:.1f} against {self.other:.1f} of {self.baseline}, "
-            f"standard error {self.error:.1f}"
+            f"{self.level} Type {self.score:.1f} against {against}, standard error {self.error:.1f}"
         )
 
 
@@ -111,7 +112,7 @@ def warned(found: list[Gain], updates: int | None) -> list[str]:
     poor = [gain for gain in found if not gain.clear]
     if not poor:
         return []
-    names = " or ".join(dict.fromkeys(gain.baseline for gain in poor))
+    names = " or ".join(dict.fromkeys(PHRASES[gain.baseline] for gain in poor))
     told = "; ".join(map(str, poor))
     done = f", it had {updates}" if updates else ""
     return [
