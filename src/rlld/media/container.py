@@ -49,8 +49,13 @@ class ClipInfo:
     notes: tuple[str, ...] = ()
 
 
-def open_media(path: Path) -> InputContainer:
-    """Opens a file, and nothing that the file refers to outside the disk."""
+def open_media(path: Path, **options: str) -> InputContainer:
+    """Opens a file, and nothing that the file refers to outside the disk.
+
+    Args:
+        path: The file.
+        options: What its demuxer is to do besides.
+    """
     import av
 
     if path.is_dir():
@@ -63,7 +68,7 @@ def open_media(path: Path) -> InputContainer:
         # The prefix keeps names such as 'pipe:0' or '-x.mp4' plain file names.
         return av.open(
             f"file:{path.absolute()}",
-            options={"protocol_whitelist": "file"},
+            options={**options, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
     except av.error.InvalidDataError:

@@ -16,6 +16,7 @@ EXTRAS = {
     "track": ("tensorboard", "wandb"),
     "metrics": ("torchmetrics",),
     "hub": ("huggingface_hub",),
+    "tables": ("openpyxl",),
 }
 """Packages of each extra, by the name they are imported by."""
 

@@ -11,10 +11,8 @@ from statistics import median
 
 from rlld.data.own import Known, Place, doubts, known_of, placed, write_own
 from rlld.data.spec import FILE_NAME, DataSpec, read_spec
-from rlld.data.tags.events import Events, read_events
-from rlld.data.tags.folders import folder_tags
+from rlld.data.tags.events import read_events
 from rlld.data.tags.names import ClipNames
-from rlld.data.tags.read import ClipTags, read_tags
 from rlld.errors import RlldError
 from rlld.features.job import JobReport, Where
 from rlld.features.to_stores import VIDEOS, extract_dataset
@@ -25,6 +23,7 @@ from rlld.media.listing import LISTING, Listed, link_clips, read_listing, write_
 from rlld.utils.files import held, write_text
 from rlld.utils.pool import each
 from rlld.utils.sheets import sheet_text
+from rlld.workflows.tag_sources import clip_tags
 
 LEFT_OUT = "left_out.tsv"
 """Clips that are no part of the data set, and names that mean no clip."""
@@ -36,7 +35,7 @@ class Wanted:
 
     Attributes:
         videos: Folder of the clips.
-        tags: A tag file; the names of the sub-folders when not given.
+        tags: Where the tags are, as ``clip_tags`` takes it.
         columns: Which columns of it are read, as ``find_columns`` takes them.
         events: Tables of events with times; their clips are for validation and testing.
         test: How many of those are for testing: a number, or a share of all below 1.
@@ -46,7 +45,7 @@ class Wanted:
     """
 
     videos: Path
-    tags: Path | None = None
+    tags: str | None = None
     columns: str | None = None
     events: tuple[Path, ...] = ()
     test: float = 0
@@ -98,7 +97,8 @@ def new_data(out: Path, wanted: Wanted) -> NewReport:
         clips = clips_below(wanted.videos, out / VIDEOS)
         ids = lasting_ids(clips, {known.file: video for video, known in before.items()})
         paths = {video: clips[file] for video, file in ids.items()}
-        tags, events = _read(wanted, paths)
+        tags = clip_tags(wanted.tags, ids, paths, wanted.columns)
+        events = read_events(wanted.events, ClipNames(paths))
         known = known_of(tags.of, events.rows, events.videos)
         left = {video: "no tag says what occurs in it" for video in ids if video not in known.tags}
         lengths, faults = _lengths({video: ids[video] for video in known.tags}, before, wanted)
@@ -156,21 +156,10 @@ def _require_apart(videos: Path, out: Path) -> None:
         )
 
 
-def _read(wanted: Wanted, paths: Mapping[str, str]) -> tuple[ClipTags, Events]:
-    names = ClipNames(paths)
-    events = read_events(wanted.events, names)
-    if wanted.tags is not None:
-        return read_tags(wanted.tags, names, wanted.columns), events
-    return folder_tags(paths), events
-
-
 def _tagless(clips: int, faults: Mapping[str, str]) -> str:
     if faults:
         return f"none of its tagged clips can be read: {next(iter(faults.values()))}"
-    return (
-        f"none of its {clips:,} clips has a tag; give a table with --tags FILE, or put the clips "
-        "into folders that are called by what occurs in them"
-    )
+    return f"all of its {clips:,} clips are said to be empty; tag those in which something occurs"
 
 
 def _lengths(

@@ -22,8 +22,10 @@ class Args:
     """Data-set folder; called again with more clips or other tags, it is brought up to date."""
     videos: Path
     """Folder of the clips, with all its sub-folders; nothing is copied or changed there."""
-    tags: Path | None = None
-    """Table of the tags (.csv, .tsv, .txt); without it, clips are tagged by their folders."""
+    tags: str | None = None
+    """Table of clips and their tags (.csv, .tsv, .xlsx, .json, .jsonl), or a folder of text files;
+    or one of folders, texts, keywords: the sub-folders' names, text files beside the clips, what
+    the clips carry. Not needed where only one of these three tells anything."""
     columns: str | None = None
     """Which columns are which, where that is in doubt: file=clip,labels=tags."""
     events: tuple[Path, ...] = ()

@@ -14,8 +14,13 @@ SEPARATORS = re.compile(r"[,;|\n\r\t\uff0c\u3001\uff1b]")
 """What stands between tags, in East Asian writing too."""
 EMPTY = frozenset(("none", "nothing", "empty", "-", "--", "\u2013", "\u2014"))
 """Tags that say that nothing occurs."""
-UNKNOWN = frozenset(("", "?", "unknown", "n/a", "na", "nan", "null", "todo", "tbd"))
-"""Tags that say nothing."""
+UNKNOWN = frozenset(
+    (
+        *("", "?", "unknown", "n/a", "na", "nan", "null", "todo", "tbd"),
+        *("#n/a", "#ref!", "#name?", "#value!", "#div/0!", "#null!", "#num!"),
+    )
+)
+"""Tags that say nothing, the errors of spreadsheets among them."""
 LIKE = 0.9
 """Likeness of two class names from which on one may be a slip of the other."""
 MOST_COMPARED = 300

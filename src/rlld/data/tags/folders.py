@@ -9,15 +9,16 @@ from rlld.data.tags.read import ClipTags
 
 
 def folder_tags(paths: Mapping[str, str]) -> ClipTags:
-    """Takes the folders of each clip for its tags.
+    """Takes the folders of each clip for its tags, but for those that all clips lie in.
 
     Args:
         paths: Path of each clip inside the whole folder, by id.
     """
     of = {}
-    for video, path in paths.items():
-        folders = path.split("/")[:-1]
-        told = said([tag for folder in folders for tag in split_tags(folder)])
+    parts = {video: path.split("/")[:-1] for video, path in paths.items()}
+    shared = set(next(iter(parts.values()), [])).intersection(*parts.values())
+    for video, folders in parts.items():
+        told = said([tag for name in folders if name not in shared for tag in split_tags(name)])
         if told is not None:
             of[video] = tuple(dict.fromkeys(told))
     unknown = tuple(paths.keys() - of.keys())

@@ -43,6 +43,7 @@ class ClipNames:
         self.paths = dict(clips)
         self._whole: dict[str, list[str]] = defaultdict(list)
         self._bare: dict[str, list[str]] = defaultdict(list)
+        self._numbers: dict[str, list[str]] = defaultdict(list)
         self._known: dict[str, Found] = {}
         for video, path in clips.items():
             parts = folded(path).split("/")
@@ -52,6 +53,8 @@ class ClipNames:
                 self._bare[SUFFIX.sub("", name)].append(video)
             if (name := folded(video)) not in self._bare:
                 self._bare[name].append(video)
+            if (stem := SUFFIX.sub("", parts[-1])).isdecimal():
+                self._numbers[stem.lstrip("0")].append(video)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -76,7 +79,8 @@ class ClipNames:
             ):
                 if ids := table.get(key):
                     return Found(self._exact(ids, name), first)
-        return NOTHING
+        # Spreadsheets take 0012 for a number and drop its zeros.
+        return Found(tuple(self._numbers.get(name.strip(), ()))) if name.strip() else NOTHING
 
     def _exact(self, ids: list[str], name: str) -> tuple[str, ...]:
         """Tells clips apart that differ in capital letters alone."""

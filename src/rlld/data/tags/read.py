@@ -9,14 +9,19 @@ from pathlib import Path
 
 from rlld.data.tags.classes import said, split_tags
 from rlld.data.tags.columns import NO, YES, Columns, find_columns
+from rlld.data.tags.excel import read_excel_sheet
+from rlld.data.tags.json_rows import read_json_lines, read_json_sheet
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.sheet import Row, Sheet
 from rlld.data.tags.text import read_text_sheet
 from rlld.errors import RlldError, listed
 
-READERS: dict[str, Callable[[Path, ClipNames], Sheet]] = dict.fromkeys(
-    (".csv", ".tsv", ".txt", ".tab"), read_text_sheet
-)
+READERS: dict[str, Callable[[Path, ClipNames], Sheet]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".tab"), read_text_sheet),
+    **dict.fromkeys((".xlsx", ".xlsm"), read_excel_sheet),
+    **dict.fromkeys((".jsonl", ".ndjson"), read_json_lines),
+    ".json": read_json_sheet,
+}
 """Readers of tables by the suffix of their files."""
 
 
@@ -53,7 +58,9 @@ def read_sheet_of(path: Path, names: ClipNames) -> Sheet:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         kinds = ", ".join(sorted(READERS))
-        raise RlldError(f"{path}: is no tag file by its suffix; expected one of {kinds}")
+        raise RlldError(
+            f"{path}: is no table by its suffix, expected {kinds}; save it as .csv or .xlsx"
+        )
     return reader(path, names)
 
 
