@@ -66,13 +66,52 @@ def test_clips_that_join_later_change_no_id(run_cli, phone, clip):
     assert load_data(phone.parent / "D").train.ids == ("a", "day1_b", "day2_b", "day3_a")
 
 
+def test_the_same_command_again_extracts_what_is_new_and_moves_what_was_watched(
+    run_cli, phone, clip
+):
+    assert "of 4 clips extracted" in new(run_cli, phone, "--tags", tagged(phone, "abc")).stdout
+    shutil.copy(clip, phone / "d.mp4")
+    events = phone.parent / "events.csv"
+    events.write_text("clip,class,modality,onset,offset\na,Dog,audio,0,1\nc,,,,\n")
+    again = ("--tags", tagged(phone, "abcd"), "--events", events)
+    result = new(run_cli, phone, *again)
+    assert "features of 1 clips extracted, of the others kept" in result.stdout
+    data = load_data(phone.parent / "D")
+    assert data.train.ids == ("d", "day1_b", "day2_b")
+    assert data.validation.ids == ("a", "c")
+    assert data.validation.require_dense().nonzero().tolist() == [[0, 0, 0, 1]]
+    (phone / "d.mp4").unlink()
+    result = new(run_cli, phone, *again)
+    assert "features of 0 clips extracted" in result.stdout
+    assert "1 rows name no clip: 'd.mp4'" in result.stdout
+    assert load_data(phone.parent / "D").train.ids == ("day1_b", "day2_b")
+
+
+def tagged(phone, stems):
+    """Writes the tags of clips whose names are these letters, in every folder."""
+    files = sorted(file for file in phone.rglob("*.mp4") if file.stem in stems)
+    rows = (
+        f"{file.relative_to(phone)},{'Dog;Cat' if n % 2 else 'Dog'}" for n, file in enumerate(files)
+    )
+    (phone.parent / "tags.csv").write_text("\n".join(["file,tags", *rows]))
+    return phone.parent / "tags.csv"
+
+
+def test_clips_of_other_lengths_keep_them(run_cli, phone):
+    make_clip(phone / "long.mp4", 4.0)
+    result = new(run_cli, phone, "--tags", tagged(phone, ["a", "b", "c", "long"]))
+    assert result.returncode == 0 and "videos are as long as they are" in result.stdout
+    train = load_data(phone.parent / "D").train
+    assert train.spec.any_length and train.lengths.tolist() == [2, 2, 2, 2, 4]
+
+
 def test_what_is_no_folder_of_tagged_clips_is_refused(run_cli, phone, fails_with):
     (phone / "empty").mkdir()
     fails_with(new(run_cli, phone / "empty"), "no clips in it or its sub-folders")
     fails_with(new(run_cli, phone / "nothing"), "no such folder")
     shutil.rmtree(phone / "day1")
     shutil.rmtree(phone / "day2")
-    fails_with(new(run_cli, phone), "none of its 1 clips has a tag; give a table with --tags FILE")
+    fails_with(new(run_cli, phone), "tell what occurs in the clips; give a table with --tags FILE")
     assert not (phone.parent / "D").exists()
     fails_with(new(run_cli, phone, "--tags", "x.csv"), "x.csv: no such file")
     (phone.parent / "D").mkdir()

@@ -52,5 +52,5 @@ def test_an_xmp_file_beside_a_clip_wins(tmp_path):
     ],
 )  # fmt: skip
 def test_what_is_no_xmp_is_refused(text):
-    with pytest.raises(RlldError, match="a.xmp: is no XMP that can be read"):
+    with pytest.raises(RlldError, match=r"a.xmp: is no XMP that can be read"):
         subjects(text.encode(), "a.xmp")

@@ -221,7 +221,8 @@ def _dense(
                 f"{event.place}: the event from {event.onset:g} to {event.offset:g} s lies outside "
                 f"of the clip, which lasts {end:g} s; correct it"
             )
-        offset = min(event.offset, max(end, spec.segment_seconds), spec.duration)
+        end = max(end, spec.segment_seconds)
+        offset = min(event.offset, end, math.inf if spec.any_length else spec.duration)
         if event.onset < offset:
             rows.append(DenseRow(event.video, event.onset, offset, event.label, 0))
     return sorted(rows)

@@ -92,12 +92,14 @@ class JobReport:
         failed: What went wrong, by video id.
         notes: What the reader should know of clips that worked, by video id.
         remarks: What is to be known of all of them, a sentence each.
+        made: Clips that were extracted into stores now, not before.
     """
 
     clips: int
     failed: dict[str, str]
     notes: dict[str, tuple[str, ...]]
     remarks: tuple[str, ...] = ()
+    made: int = 0
 
 
 def extract_task(task: Task) -> ClipFeatures:

@@ -19,6 +19,7 @@ from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import Extractor, fitted, per_segment
 from rlld.features.job import FAILED, JobReport, Task, Where, extracted, settle
+from rlld.features.reuse import fits, held_features, is_changed, read_stamps, write_stamps
 from rlld.features.to_files import made_by
 from rlld.media.files import clip_of, clips_of_videos, stamp_of
 from rlld.media.tracks import AS_PLAYED, TrackChoice
@@ -91,7 +92,8 @@ def extract_dataset(
     annotation files, the segments from ``dataset.yaml``, whose streams are set to those of the
     extractors. Longer clips are cut after the last segment, shorter ones filled up with zeros, and
     both noted; with ``any_length`` each clip keeps what it has, and ``segments`` is set to those of
-    the longest. A second call skips what is finished.
+    the longest. A second call extracts only clips that are new or were replaced, whatever splits
+    they are in now.
 
     Args:
         folder: The data-set folder.
@@ -172,8 +174,10 @@ def fill_stores(
     misfits: Counter[str] = Counter()
     with ExitStack() as stack:
         stack.enter_context(owned(folder))
-        writers = _open_writers(wanted, place, ids, stack)
-        _fill(writers, ids, clips, wanted, where or Where(), failed, notes, misfits)
+        shelf = place("train").parent
+        stamps = read_stamps(shelf)
+        writers = _open_writers(wanted, place, ids, clips, stamps, stack)
+        made = _fill(writers, ids, clips, wanted, where or Where(), failed, notes, misfits)
         listing = place("train").with_name(FAILED)
         settle(listing, failed, skip_failed, "their features are zero then")
         rows = 1 if wanted.any_length else wanted.segments
@@ -183,11 +187,18 @@ def fill_stores(
         for split, writer in writers.items():
             for video in failed.keys() & set(ids[split]):
                 writer.add(video, empty)
+        for writer in writers.values():
+            stamps |= writer.done
+        write_stamps(shelf, {video: stamps[video] for video in stamps.keys() & _all(ids)})
         describe(max(_longest(place(split), writers.get(split), ids[split]) for split in ids))
         for split, writer in writers.items():
             writer.finish(ids[split])
     total = sum(map(len, ids.values()))
-    return JobReport(total - len(failed), failed, notes, _lost(misfits, wanted))
+    return JobReport(total - len(failed), failed, notes, _lost(misfits, wanted), made)
+
+
+def _all(ids: Mapping[str, Sequence[str]]) -> set[str]:
+    return {video for videos in ids.values() for video in videos}
 
 
 def _longest(store: Path, writer: StoreWriter | None, ids: Sequence[str]) -> int:
@@ -214,20 +225,25 @@ def _open_writers(
     wanted: Wanted,
     place: Callable[[str], Path],
     ids: Mapping[str, Sequence[str]],
+    clips: Mapping[str, Path],
+    stamps: Mapping[str, str],
     stack: ExitStack,
 ) -> dict[str, StoreWriter]:
-    """Opens a writer for every split whose store is not finished."""
+    """Opens a writer for every split whose store is not finished, with what other stores hold."""
     writers = {}
     for split, videos in ids.items():
         path = place(split)
         if path.is_file():
             store = read_store(path)
-            same = (store.provenance, store.ids, store.lengths is not None)
-            if same == (wanted.provenance, tuple(videos), wanted.any_length):
+            same = store.ids == tuple(videos) and fits(store, wanted, wanted.provenance)
+            if same and not is_changed(videos, clips, stamps):
                 forget_work(path)
                 continue
         writer = StoreWriter(path, split, wanted, provenance=wanted.provenance)
         writers[split] = stack.enter_context(writer)
+        lacking = [video for video in videos if video not in writer.done]
+        for held in held_features(place, wanted, wanted.provenance, clips, stamps, lacking):
+            writer.add(*held)
     return writers
 
 
@@ -240,8 +256,8 @@ def _fill(
     failed: dict[str, str],
     notes: dict[str, tuple[str, ...]],
     misfits: Counter[str],
-) -> None:
-    """Extracts what the writers lack."""
+) -> int:
+    """Extracts what the writers lack; returns how many clips it did."""
     splits = {video: split for split in writers for video in ids[split]}
     tasks = []
     for video, split in splits.items():
@@ -269,3 +285,4 @@ def _fill(
         if clip.info.notes:
             notes[task.video] = clip.info.notes
         writers[splits[task.video]].add(task.video, made, stamp)
+    return sum(task.video not in failed for task in tasks)

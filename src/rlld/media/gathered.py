@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rlld.errors import HIDDEN, RlldError
+from rlld.media.decode import probe
 from rlld.media.files import SUFFIXES
 from rlld.utils.names import require_name
 
@@ -54,6 +55,15 @@ def _walk(folder: Path, without: str) -> Iterator[Path]:
             # A pipe would never end; a link that leads nowhere is a clip that cannot be read.
             if not name.startswith(".") and (file.is_file() or not file.exists()):
                 yield file
+
+
+def seconds_of(clip: Path) -> float:
+    """Returns the length of a clip, without decoding it.
+
+    Raises:
+        RlldError: If it cannot be read.
+    """
+    return round(probe(clip).duration, 3)
 
 
 def lasting_ids(clips: Mapping[Path, str], before: Mapping[str, str]) -> dict[str, Path]:

@@ -16,9 +16,8 @@ from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError
 from rlld.features.job import JobReport, Where
 from rlld.features.to_stores import VIDEOS, extract_dataset
-from rlld.media.decode import probe
 from rlld.media.files import stamp_of
-from rlld.media.gathered import clips_below, lasting_ids
+from rlld.media.gathered import clips_below, lasting_ids, seconds_of
 from rlld.media.listing import LISTING, Listed, link_clips, read_listing, write_listing
 from rlld.utils.files import held, write_text
 from rlld.utils.pool import each
@@ -182,17 +181,13 @@ def _lengths(
             unknown[file] = video
     workers = wanted.where.workers
     processes = 1 if workers == "ray" else workers or os.cpu_count() or 1
-    for file, result in each(_seconds, list(unknown), processes, apart=wanted.where.apart):
+    for file, result in each(seconds_of, list(unknown), processes, apart=wanted.where.apart):
         video = unknown[file]
         if isinstance(result, RlldError):
             faults[video] = str(result)
         else:
             lengths[video] = (result, stamps[video])
     return lengths, faults
-
-
-def _seconds(file: Path) -> float:
-    return round(probe(file).duration, 3)
 
 
 def _spec(
@@ -203,10 +198,12 @@ def _spec(
     old: DataSpec | None,
 ) -> DataSpec:
     seconds = wanted.segment_seconds or (old.segment_seconds if old else 1.0)
-    whole = max(1, round(median(lengths[video][0] for video in known.tags) / seconds))
+    ends = [lengths[video][0] for video in known.tags]
+    whole = max(1, round(median(ends) / seconds))
+    any_length = max(ends) - min(ends) > seconds / 2
     features = wanted.features or (old.features if old else "light")
     name = Path(os.path.abspath(out)).name
-    made = DataSpec(name, known.classes, whole, seconds, features=features)
+    made = DataSpec(name, known.classes, whole, seconds, features=features, any_length=any_length)
     if old is None:
         return made
     return replace(

@@ -89,6 +89,10 @@ def _show(args: Args, report: NewReport) -> None:
         OUT.print(f"note on {video}: {'; '.join(texts)}")
     if len(notes) > SHOWN:
         OUT.print(f"notes on {len(notes) - SHOWN:,} more clips")
+    spec = report.spec
+    length = "as long as they are" if spec.any_length else f"of {spec.duration:g} s"
+    made = report.extracted.made
+    OUT.print(f"videos are {length}; features of {made:,} clips extracted, of the others kept")
     splits = ", ".join(f"{len(videos):,} {split}" for split, videos in report.splits.items())
     OUT.print(f"{args.out}: {splits} videos with {report.spec.features} features")
     OUT.print(f"next: rlld train rlld-labelwise --data {args.out} --out run")
