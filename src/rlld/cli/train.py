@@ -123,25 +123,28 @@ def further_help(words: Sequence[str]) -> str:
 def _show(run: Run, title: str, data: DataSet) -> None:
     """Prints what a run came to, beside what needs no run."""
     from rlld.data.dataset import dense_files
-    from rlld.evaluation.scoring import evaluate_on, selecting
+    from rlld.evaluation.outcome import outcome
     from rlld.metrics.tags import TAGS
     from rlld.report.tables import score_table
     from rlld.utils.console import ERR, OUT
 
-    facts = run.facts
+    found, facts = outcome(run, data), run.facts
     scores: dict[str, float] = facts["validation"]
-    warnings: tuple[str, ...] = ()
-    if TAGS in scores:
-        OUT.print(f"tags of the validation videos: mean average precision {scores[TAGS]:.1f}")
+    if found.evaluation is not None:
+        rows = {**found.evaluation.rows(title), title: scores}
+        OUT.print(score_table(rows, "validation"))
     elif scores:
-        found = evaluate_on(run, selecting(run, data.validation))
-        OUT.print(score_table({**found.rows(title), title: scores}, "validation"))
-        warnings = found.warnings
-    for note in facts["notes"]:
+        OUT.print(f"tags of the validation videos: mean average precision {scores[TAGS]:.1f}")
+    if found.tags:
+        most = "; the most certain:" if found.suspects else ""
+        OUT.print(f"{found.wrong} of {found.tags} tags found wrong, counting each track{most}")
+    for suspect in found.suspects:
+        OUT.print(f"  {suspect}")
+    for note in found.notes:
         OUT.print(f"note: {note}")
-    for warning in warnings:
+    for warning in found.evaluation.warnings if found.evaluation else ():
         ERR.print(f"warning: {warning}")
-    tested = bool(dense_files(data.spec, "test")) and bool(data.spec.annotations.test)
+    tested = data.spec.annotations.test and dense_files(data.spec, "test")
     following = f"evaluate {run.path} --split test" if tested else f"parse {run.path} CLIPS"
     OUT.print(
         f"{run.path}: weights of update {facts['selected_updates']} of {facts['updates']}; "

@@ -82,15 +82,14 @@ def baseline_maps(split: Split) -> dict[str, Tensor]:
     return {BARE_TAGS: tags, NOTHING: torch.zeros_like(truth)}
 
 
-def gains(predicted: Tensor, split: Split) -> list[Gain]:
+def gains(own: Tensor, split: Split) -> list[Gain]:
     """Compares a parser with the baselines, video by video.
 
     Args:
-        predicted: What it predicts (N, T, 2, C), bool.
+        own: The eight values of each video (N, 8) of what it predicts, as in ``COLUMNS``.
         split: The videos, with dense annotation.
     """
     truth = split.require_dense()
-    own = per_video(predicted, truth)
     found = []
     for name, maps in baseline_maps(split).items():
         other = per_video(maps, truth)

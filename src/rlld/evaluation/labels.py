@@ -101,6 +101,10 @@ class Suspect:
     labels: int
     removed: int
 
+    def __str__(self) -> str:
+        row = self.verdict
+        return f"{row.video}  {row.label}  {row.modality}  keep {row.keep:.3f}  {self.reason}"
+
     @property
     def reason(self) -> str:
         """What speaks against the label, in one sentence."""

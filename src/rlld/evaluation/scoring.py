@@ -15,7 +15,7 @@ from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
 from rlld.metrics.classwise import classwise_f
-from rlld.metrics.scores import Scores, exclusive_scores, scores
+from rlld.metrics.scores import Scores, exclusive_scores, per_video, scores
 from rlld.training.predict import BATCH, pieces, predict_split
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.training.validation import partition
@@ -36,6 +36,7 @@ class Evaluation:
         facts: What was scored by which rule, JSON-ready.
         baselines: The ten F-scores of the bare tags and of finding nothing on the same videos.
         warnings: Where the run is no better than one of these, and what helps.
+        columns: The eight values of each video (N, 8), as in ``metrics.scores.COLUMNS``.
     """
 
     scores: Scores
@@ -44,6 +45,7 @@ class Evaluation:
     facts: dict[str, Any]
     baselines: dict[str, Scores] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    columns: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
 
     def rows(self, title: str) -> dict[str, dict[str, float]]:
         """Returns the ten F-scores of the run, under a title, and of the baselines."""
@@ -99,6 +101,7 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
         "gate": "known tags" if by_tags else to_dict(run.gate),
         "notes": list(run.facts.get("notes", ())) if videos.name == "validation" else [],
     }
+    columns = per_video(predicted, truth)
     by_class = _by_class(predicted, truth, videos.spec.classes)
     return Evaluation(
         scores(predicted, truth),
@@ -106,7 +109,8 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
         by_class,
         facts,
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
-        tuple(warned(gains(predicted, videos), run.facts.get("updates"))),
+        tuple(warned(gains(columns, videos), run.facts.get("updates"))),
+        columns,
     )
 
 

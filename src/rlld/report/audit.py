@@ -66,8 +66,7 @@ class LabelAudit:
             f"counting each modality, {removed} to remove"
         )
         for entry in self.suspects(count):
-            row = entry.verdict
-            yield f"  {row.video}  {row.label}  {row.modality}  keep {row.keep:.3f}  {entry.reason}"
+            yield f"  {entry}"
         if self.measured.known:
             yield removal_table({self.facts["recipe"]: self.measured.as_dict()})
         if self.checked is not None:

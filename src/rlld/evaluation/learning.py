@@ -1,0 +1,87 @@
+"""Whether a run had learned to its end, from the losses of its rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.evaluation.baselines import longer
+from rlld.utils.plain import json_value
+
+TAIL = 0.2
+"""The last part of the learning in which the loss is looked at."""
+LEAST_ROUNDS, LEAST_TAIL = 8, 4
+SHARE = 0.05
+"""A loss that falls there by more than this share of its whole fall is still falling: what an
+exponential does that was stopped before 2.7 of its time constants had passed."""
+CERTAIN = 3.0
+"""Standard errors by which the slope has to differ from none."""
+
+
+def read_rounds(log: Path) -> list[dict[str, Any]]:
+    """Reads ``metrics.jsonl``; no round where a run has none.
+
+    Raises:
+        RlldError: If it is no such file.
+    """
+    if not log.is_file():
+        return []
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return [json_value(line, f"{log}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def still_falls(losses: Sequence[float], rates: Sequence[float]) -> float | None:
+    """Returns what share of its whole fall the loss fell in the last fifth of the learning.
+
+    The learning is measured by the sum of the learning rates: a loss that stands still because the
+    rate has decayed to nothing has not ended, it was stopped.
+
+    Args:
+        losses: Mean loss of each round.
+        rates: Learning rate of each round.
+
+    Returns:
+        The share; None where the loss does not clearly fall, or the rounds are too few to tell.
+    """
+    loss, done = np.asarray(losses, float), np.cumsum(np.asarray(rates, float))
+    if len(loss) < LEAST_ROUNDS or not np.isfinite(loss).all() or done[-1] <= 0:
+        return None
+    done /= done[-1]
+    first = min(int(np.searchsorted(done, 1 - TAIL, side="right")), len(loss) - LEAST_TAIL)
+    slope, error = _line(done[first:], loss[first:])
+    whole = loss[0] - loss[first:].min()
+    if whole <= 0 or -slope <= CERTAIN * error:
+        return None
+    share = float(-slope * TAIL / whole)
+    return share if share > SHARE else None
+
+
+def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Returns the slope of the line through points, by least squares, and its standard error."""
+    shift = x - x.mean()
+    spread = float((shift**2).sum())
+    slope = float((shift * y).sum()) / spread
+    rest = y - y.mean() - slope * shift
+    return slope, float(((rest**2).sum() / (len(x) - 2) / spread) ** 0.5)
+
+
+def falling_note(rounds: Sequence[Mapping[str, Any]]) -> str | None:
+    """Says that the loss of a run still fell, and the setting that mends it.
+
+    Args:
+        rounds: The lines of its log.
+    """
+    known = [line for line in rounds if "loss" in line]
+    share = still_falls([r["loss"] for r in known], [r["learning_rate"] for r in known])
+    if share is None:
+        return None
+    updates = known[-1]["updates"]
+    return (
+        f"the loss still fell when the run ended (in the last fifth of the learning by "
+        f"{100 * share:.0f} % of its whole fall): {updates} updates were few; train with "
+        f"--schedule.updates {longer(updates)}"
+    )

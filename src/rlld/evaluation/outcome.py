@@ -1,0 +1,125 @@
+"""What a run came to: scores beside baselines, what speaks against them, wrong tags, what helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rlld.data.dataset import DataSet
+from rlld.evaluation.labels import Suspect, judge, judges_labels, suspects, verdicts
+from rlld.evaluation.learning import falling_note, read_rounds
+from rlld.evaluation.scoring import Evaluation, evaluate_on, selecting
+from rlld.metrics.scores import NAMES, named_score, ten_scores
+from rlld.metrics.tags import TAGS
+from rlld.training.run_folder import METRICS, Run
+
+FEW = 30
+"""Videos that select; fewer choose among weights by chance."""
+DRAWS = 1000
+FOUND = 8
+"""Wrong tags that are named."""
+MORE = 10
+WORTH = {0: 59.9, 10: 63.3, 25: 63.4, 50: 64.6, 100: 64.9, 200: 66.8, 400: 67.3, 649: 67.6}
+"""Segment-level Type of the label-wise learner by annotated videos: docs/results/annotations.md."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        evaluation: Its scores on the videos that selected its weights; None where no video with
+            dense annotation did.
+        notes: What a reader of the scores must know.
+        suspects: Tags that were found wrong, the most certain first.
+        wrong: How many were, counting each track.
+        tags: How many there are, counting each track.
+    """
+
+    evaluation: Evaluation | None
+    notes: tuple[str, ...]
+    suspects: tuple[Suspect, ...] = ()
+    wrong: int = 0
+    tags: int = 0
+
+
+def outcome(run: Run, data: DataSet) -> Outcome:
+    """Looks at a run that has just ended.
+
+    Args:
+        run: The run.
+        data: The data set that it was trained on.
+    """
+    scores, evaluation = run.facts["validation"], None
+    if scores and TAGS not in scores:
+        evaluation = evaluate_on(run, selecting(run, data.validation))
+    said = (chance_note(run, evaluation), falling_note(read_rounds(run.path / METRICS)))
+    notes = [*run.facts["notes"], *(note for note in said if note), *worth_notes(run)]
+    if not judges_labels(run):
+        return Outcome(evaluation, tuple(notes))
+    train = data.train.to(run.device)
+    rows = verdicts(train, judge(run, train).keep)
+    wrong = sum(row.decision == "remove" for row in rows)
+    found = tuple(suspects(rows, min(FOUND, wrong)))
+    return Outcome(evaluation, tuple(notes), found, wrong, len(rows))
+
+
+def chance_note(run: Run, evaluation: Evaluation | None) -> str | None:
+    """Says how much of the selection is chance where few videos select.
+
+    Args:
+        run: The run.
+        evaluation: Its scores on these videos.
+    """
+    name = run.recipe.selection.score
+    if evaluation is None or name == "last" or len(evaluation.columns) >= FEW:
+        return None
+    low, high = interval(evaluation, name)
+    count = len(evaluation.columns)
+    return (
+        f"{count} annotated {'video' if count == 1 else 'videos'} chose the weights by {name}, "
+        f"which is {named_score(evaluation.scores.as_dict(), name):.1f} there and between "
+        f"{low:.1f} and {high:.1f} on other draws of such videos (95 %, bootstrap): rounds and "
+        "recipes that differ by less were chosen by chance"
+    )
+
+
+def interval(evaluation: Evaluation, name: str) -> tuple[float, float]:
+    """Returns the 95 % interval of a score over resamples of the videos, in percent.
+
+    Args:
+        evaluation: The scores.
+        name: A score, as in ``named_score``.
+    """
+    columns = evaluation.columns.cpu()
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(len(columns), (DRAWS, len(columns)), generator=generator)
+    means = columns[drawn].mean(1)
+    values = [
+        named_score(dict(zip(NAMES, ten_scores(m).tolist(), strict=True)), name) for m in means
+    ]
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def worth_notes(run: Run) -> list[str]:
+    """Says what ten more annotated videos brought elsewhere: a run alone cannot tell.
+
+    The networks whose evidence its policies read have seen the annotation by the end of a run, so
+    that judging with fewer annotated videos would look better than it is.
+    """
+    taught = run.facts.get("teaching_videos")
+    if getattr(run.recipe.denoiser.config, "credit", None) != "labelwise" or taught is None:
+        return []
+    more = taught + MORE
+    if more > max(WORTH):
+        return []
+    counts, values = list(WORTH), list(WORTH.values())
+    gain = float(np.interp(more, counts, values) - np.interp(taught, counts, values))
+    return [
+        f"what {MORE} more annotated videos would bring, this run cannot tell; on simulated data, "
+        f"from {taught} on, they brought {gain:.1f} points of segment Type "
+        "(docs/results/annotations.md); rlld suggest names videos"
+    ]
