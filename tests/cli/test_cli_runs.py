@@ -109,6 +109,18 @@ def test_a_run_that_learned_nothing_is_told_aloud(tiny_data, run_cli, tmp_path):
     assert f"next: rlld evaluate {out} --split test" in result.stdout
 
 
+def test_training_tells_of_empty_tag_cells(tiny_data, run_cli, tmp_path):
+    data = tmp_path / "D"
+    shutil.copytree(tiny_data, data)
+    path = data / "annotations" / "train.csv"
+    head, first, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([head, first.split("\t")[0] + "\t", *rest]) + "\n")
+    result = run_cli("train", "han", "--data", data, "--out", tmp_path / "run", *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert "1 of 48 training videos have an empty tag cell" in result.stdout
+    assert "1 video has no label" in run_cli("data", "check", data).stdout
+
+
 def test_evaluate_by_known_tags_uses_them(trained, run_cli, tmp_path):
     reports = []
     for number, more in enumerate([(), ("--tags",)]):

@@ -381,3 +381,14 @@ def test_ids_that_would_break_the_file_are_refused(tmp_path: Path, spec: DataSpe
     with pytest.raises(RlldError, match="cannot be written"):
         write_weak(tmp_path / "w.csv", ["a\tb"], np.ones((1, 3)), spec.taxonomy)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_cell_says_that_nothing_occurs_and_is_counted(tmp_path):
+    path, told = tmp_path / "train.csv", []
+    path.write_text("filename\tevent_labels\na\tCrow\nb\t\nc\t\nd\tOwl\n")
+    found = read_weak(path, Taxonomy(("Crow", "Owl")), told.append)
+    assert found.ids == ("a", "b", "c", "d")
+    assert found.labels.tolist() == [[1, 0], [0, 0], [0, 0], [0, 1]]
+    (problem,) = told
+    assert (problem.line, problem.grade) == (3, "note")
+    assert problem.text.startswith("2 videos have no label, which says that none of the classes")

@@ -68,6 +68,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
         return
     compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
+    _say_empty(data)
     if args.seeds > 1:
         numbers = range(args.seed, args.seed + args.seeds)
         with Tracking(log) as tracking:
@@ -118,6 +119,18 @@ def further_help(words: Sequence[str]) -> str:
     recipe = load_recipe(words[0], chosen)
     width = min(get_terminal_size().columns, WIDTH)
     return "\n" + as_help(recipe, width, every=HELP_ALL in words)
+
+
+def _say_empty(data: DataSet) -> None:
+    """Says how many training videos teach that nothing occurs in them."""
+    from rlld.utils.console import OUT
+
+    count = int((data.train.labels.sum(1) == 0).sum())
+    if count:
+        OUT.print(
+            f"{count} of {len(data.train)} training videos have an empty tag cell: they teach that "
+            "nothing occurs in them (a video of which nothing is known has no row)"
+        )
 
 
 def _show(run: Run, title: str, data: DataSet) -> None:

@@ -88,7 +88,8 @@ def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakAn
         report: Receives every problem; the default raises on the first error.
 
     Returns:
-        The labels of the rows without error. A repeated label counts once.
+        The labels of the rows without error. A repeated label counts once; an empty cell says that
+        nothing occurs in the video. A video of which that is not known has no row.
 
     Raises:
         RlldError: If the file cannot be read or (with the default ``report``) on a wrong header
@@ -107,17 +108,28 @@ def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakAn
             text = f"video '{video}' is listed before, on line {lines[video]}; keep one row"
             report(Problem(path, line, "error", text))
             continue
-        if not found:
-            report(Problem(path, line, "note", f"video '{video}' has no label"))
         if len(set(found)) < len(found):
             text = f"video '{video}' repeats a label ('{cell}'); it counts once"
             report(Problem(path, line, "note", text))
         lines[video] = line
         labels.append(found)
+    _note_empty(
+        path, [line for line, own in zip(lines.values(), labels, strict=True) if not own], report
+    )
     matrix = np.zeros((len(labels), len(taxonomy)), dtype=np.uint8)
     for position, found in enumerate(labels):
         matrix[position, found] = 1
     return WeakAnnotations(tuple(lines), matrix)
+
+
+def _note_empty(path: Path, lines: Sequence[int], report: Report) -> None:
+    """Counts the videos without label: nothing occurs in them, which is more than not to know."""
+    if lines:
+        count = f"{len(lines)} {'video has' if len(lines) == 1 else 'videos have'} no label"
+        text = (
+            f"{count}, which says that none of the classes occurs; remove the rows of those that "
+        )
+        report(Problem(path, lines[0], "note", f"{text}nobody looked at"))
 
 
 def read_dense(
