@@ -162,12 +162,12 @@ def test_clips_whose_results_have_no_name_are_told_what_helps(call, made, tmp_pa
 class Crashing(Parser):
     """Dies over one clip, as a fault of a library does, and does not foresee another."""
 
-    def _parse(self, run, job):
+    def _parse(self, run, job, tags):
         if job.name == "crash.mp4":
             os.kill(os.getpid(), signal.SIGSEGV)
         if job.name == "strange.mp4":
             raise TypeError("a film of no kind")
-        return super()._parse(run, job)
+        return super()._parse(run, job, tags)
 
 
 def test_a_clip_that_crashes_costs_itself_alone(call, made, tmp_path, monkeypatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,7 @@ from rlld.utils.names import ADVICE, inside
 
 if TYPE_CHECKING:
     from rlld.media.tracks import TrackChoice
+    from rlld.parsing.known_tags import Known
     from rlld.parsing.result import Event, Parse
     from rlld.training.run_folder import Run
 
@@ -27,8 +29,11 @@ class Args:
     clips: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Clips, or folders of them. Put -- before the first when a name starts with '-'."""
     tags: str | None = None
-    """Classes that the clips are known to hold, Speech,Dog: no other class is reported, and no
-    tag is dropped for a low video-level probability."""
+    """Classes that the clips are known to hold (Speech,Dog), or a table of clips and tags: no other
+    class is reported, and no tag is dropped for a low video-level probability. Clips of the run's
+    data set bring their own tags, unless this is 'none'."""
+    columns: str | None = None
+    """Which columns of that table are which, where that is in doubt: file=clip,labels=tags."""
     format: str | None = None
     """text, html, json, csv; as the suffix of --out says when not given, else text."""
     out: Path | None = None
@@ -57,12 +62,14 @@ class Job:
 
     Attributes:
         name: What it is called.
+        video: Its id among the jobs.
         clip: Its media file, None when only features are given.
         out: Where the result goes, None to print it.
         fault: Why there can be no result; told when its turn comes, so that it costs itself alone.
     """
 
     name: str
+    video: str
     clip: Path | None
     out: Path | None
     fault: RlldError | None = None
@@ -81,7 +88,7 @@ def run(args: Args) -> None:
     failed, empty = [], 0
     try:
         # Of several, one that crashes its process must not take the others with it.
-        for job, result in each(Parser(args, form), jobs, 1, apart=len(jobs) > 1):
+        for job, result in each(Parser(args, form, _clips(jobs)), jobs, 1, apart=len(jobs) > 1):
             if not isinstance(result, RlldError):
                 _show(result, job, form)
                 empty += not result.events
@@ -126,7 +133,7 @@ def _jobs(args: Args, form: str) -> list[Job]:
         if len(args.clips) > 1:
             raise RlldError("--features: takes one video; give one clip to play on its page")
         clip = args.clips[0] if args.clips else None
-        return [Job(args.id, clip, _target(args, args.id, form, many=False))]
+        return [Job(args.id, args.id, clip, _target(args, args.id, form, many=False))]
     if args.id is not None:
         raise RlldError("--id: names a video in --features, which is missing; give a store")
     from rlld.media.files import media_files, named
@@ -142,11 +149,18 @@ def _jobs(args: Args, form: str) -> list[Job]:
 
 def _job(args: Args, id: str, clip: Path, form: str, many: bool) -> Job:
     try:
-        return Job(clip.name, clip, _target(args, id, form, many, ALONE))
+        return Job(clip.name, id, clip, _target(args, id, form, many, ALONE))
     except RlldError as error:
-        return Job(clip.name, clip, None, error)
+        return Job(clip.name, id, clip, None, error)
 
 
+def _clips(jobs: Sequence[Job]) -> dict[str, Path]:
+    """Returns what is parsed by id; features are called as a clip would be."""
+    return {job.video: job.clip or Path(job.video) for job in jobs}
+
+
+NO_TAGS = "none"
+"""What is given for tags to parse clips of the data set as if they had none."""
 ALONE = "rename the clip, or parse it alone with --out FILE"
 
 
@@ -167,9 +181,10 @@ class UnusableError(Exception):
 class Parser:
     """Parses jobs, and writes what is written; the run is loaded where the first one is done."""
 
-    def __init__(self, args: Args, form: str) -> None:
+    def __init__(self, args: Args, form: str, clips: Mapping[str, Path]) -> None:
         self.args = args
         self.form = form
+        self.clips = clips
 
     @cached_property
     def run(self) -> Run:
@@ -179,16 +194,28 @@ class Parser:
 
         try:
             run = load_run(self.args.run, Compute(self.args.device).torch_device)
-            run.spec.taxonomy.indices(self.tags or ())
+            self.known = self._tags_of_clips(run)
         except RlldError as error:
             raise UnusableError(str(error)) from None
         return run
 
-    @property
-    def tags(self) -> list[str] | None:
-        """The classes that all clips are known to hold."""
-        given = self.args.tags
-        return None if given is None else [tag.strip() for tag in given.split(",") if tag.strip()]
+    def _tags_of_clips(self, run: Run) -> Mapping[str, Known]:
+        """Returns what is known of the clips by id, from wherever it is known."""
+        from rlld.data.tags.read import is_tag_file
+        from rlld.parsing.known_tags import Known, tags_of_dataset, tags_of_file
+
+        given, classes = self.args.tags, run.spec.classes
+        if given is None:
+            folder = str(run.facts.get("data", ""))
+            return tags_of_dataset(Path(folder), self.clips, classes) if folder else {}
+        if given == NO_TAGS and NO_TAGS not in classes:
+            return {}
+        if is_tag_file(given):
+            paths = {video: clip.absolute().as_posix() for video, clip in self.clips.items()}
+            return tags_of_file(Path(given), paths, classes, self.args.columns)
+        tags = tuple(tag.strip() for tag in given.split(",") if tag.strip())
+        run.spec.taxonomy.indices(tags)
+        return dict.fromkeys(self.clips, Known(tags))
 
     @property
     def tracks(self) -> TrackChoice:
@@ -207,7 +234,10 @@ class Parser:
         if job.fault is not None:
             raise job.fault
         try:
-            parse = self._parse(run, job)
+            known = self.known.get(job.video)
+            parse = self._parse(run, job, None if known is None else known.tags)
+            if known is not None and known.note:
+                parse = replace(parse, notes=(*parse.notes, known.note))
             if job.out is not None:
                 self._write(parse, run, job, job.out)
             return parse
@@ -220,16 +250,16 @@ class Parser:
 
             raise strange(job.clip, error) from error  # which costs itself alone
 
-    def _parse(self, run: Run, job: Job) -> Parse:
+    def _parse(self, run: Run, job: Job, tags: Sequence[str] | None) -> Parse:
         from rlld.parsing.parse import parse
         from rlld.parsing.sources import stored_features
 
         if self.args.features is not None:
             features = stored_features(self.args.features, job.name, run.spec)
-            return parse(run, features, self.tags, name=job.name)
+            return parse(run, features, tags, name=job.name)
         if job.clip is None:
             raise AssertionError("a job has a clip or features")
-        return parse(run, job.clip, self.tags, tracks=self.tracks)
+        return parse(run, job.clip, tags, tracks=self.tracks)
 
     def _write(self, parse: Parse, run: Run, job: Job, out: Path) -> None:
         from rlld.utils.files import write_text

@@ -11,10 +11,15 @@ from rlld.types import Modality
 from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence")
+TAGS = "known_tags"
+"""A column more where tags were known, and used: they decide which classes an event can have."""
 
 
 def dumps(parse: Parse) -> str:
     """Returns the events of a parse, one row each; times in seconds, the offset exclusive."""
+    told = parse.tags is not None
+    header = (*HEADER, TAGS) if told else HEADER
+    known = [",".join(parse.tags or ())] if told else []
     rows = [
         (
             parse.name,
@@ -23,10 +28,11 @@ def dumps(parse: Parse) -> str:
             event.label,
             event.modality,
             _number(event.confidence),
+            *known,
         )
         for event in parse.events
     ]
-    return sheet_text([HEADER, *rows])
+    return sheet_text([header, *rows])
 
 
 def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
@@ -51,17 +57,17 @@ def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     rows = read_sheet(text)
     _, header = next(rows, (1, []))
-    if tuple(header) != HEADER:
+    if tuple(header) not in (HEADER, (*HEADER, TAGS)):
         raise RlldError(
             f"{where}:1: expected the tab-separated header {', '.join(HEADER)}; found "
             f"{', '.join(header)[:80]!r}"
         )
     for line, row in rows:
-        if len(row) != len(HEADER):
+        if len(row) != len(header):
             raise RlldError(
-                f"{where}:{line}: expected {len(HEADER)} tab-separated fields, found {len(row)}"
+                f"{where}:{line}: expected {len(header)} tab-separated fields, found {len(row)}"
             )
-        yield line, row
+        yield line, row[: len(HEADER)]
 
 
 def _event(row: list[str], place: str) -> Event:
