@@ -11,13 +11,12 @@ from pathlib import Path
 
 from campaign import processes
 from campaign.archives import checkpoint_case, hostile_pickles, npy_case, rezip, safetensors_case
-from campaign.fuzzing import Outcome
+from campaign.fuzzing import Limits, Outcome
 from campaign.mutations import mutated
 from campaign.samples import Samples, put
 from campaign.targets_binary import copied, damaged_clip, hurt
 from campaign.targets_text import PATHS, VALUES
 
-LIMIT = 60.0
 NAME = "commands"
 
 
@@ -38,13 +37,15 @@ def run_commands(
 
 
 def _outcome(argv: list[str], at: Path) -> Outcome:
-    log = at / "log"
+    limits, log, before = Limits(), at / "log", processes.spent()
     pid = processes.spawn(argv, at, log)
-    status = processes.wait(pid, LIMIT)
+    status = processes.wait(pid, limits.clock)
     if status is None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        return Outcome("hang", f"over {LIMIT} s: {argv[:2]}")
+        return Outcome("hang", f"over {limits.clock} s: {argv[:2]}")
+    if (seconds := processes.spent() - before) > limits.seconds:
+        return Outcome("hang", f"{seconds:.0f} s of the processor: {argv[:2]}")
     text = log.read_text(errors="replace")
     last = (text.strip().splitlines() or [""])[-1]
     if "Traceback" in text:

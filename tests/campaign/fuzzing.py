@@ -1,4 +1,4 @@
-"""Runs cases in forked workers with a clock, a limit of memory and an eye on what they raise."""
+"""Runs cases in forked workers with two clocks, a limit of memory and an eye on what they raise."""
 
 from __future__ import annotations
 
@@ -36,20 +36,26 @@ class Limits:
     """What a case may take.
 
     Attributes:
-        seconds: On the clock.
+        seconds: Of the processor, so that a busy machine makes no fault.
+        clock: Seconds on the clock, for what waits without working.
         gigabytes: Address space beyond what the worker starts with.
         peak: Megabytes that it may add to the memory in use.
         message: Characters of a refusal.
     """
 
     seconds: float = 10.0
+    clock: float = 60.0
     gigabytes: float = 3.0
     peak: float = 700.0
     message: int = 2000
 
 
 class Hang(BaseException):
-    """The clock of a case has run down."""
+    """A case has taken more than it may; says of what."""
+
+
+TIMERS = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
+"""What counts the processor's time and what the clock's, by the signal that tells."""
 
 
 def place_of(error: BaseException) -> str:
@@ -67,7 +73,8 @@ def run_case(
     shutil.rmtree(at, ignore_errors=True)
     at.mkdir(parents=True)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.setitimer(signal.ITIMER_REAL, limits.seconds)
+    signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+    signal.setitimer(signal.ITIMER_REAL, limits.clock)
     try:
         case(random.Random(f"{seed}/{name}/{number}"), at, samples)
         outcome = Outcome("fine")
@@ -77,7 +84,7 @@ def run_case(
             told = f"a message of {len(str(error))} characters in {place_of(error)}"
             outcome = Outcome("long", told)
     except Hang as error:
-        outcome = Outcome("hang", f"over {limits.seconds} s in {place_of(error)}")
+        outcome = Outcome("hang", f"{error} in {place_of(error)}")
     except MemoryError as error:
         outcome = Outcome("memory", f"MemoryError in {place_of(error)}")
     except BaseException as error:
@@ -85,7 +92,8 @@ def run_case(
         kind = "memory" if "alloc" in text and "memory" in text else "traceback"
         outcome = Outcome(kind, f"{type(error).__name__} at {place_of(error)}: {text}")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in TIMERS.values():
+            signal.setitimer(timer, 0)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if grown > limits.peak and outcome.kind in ("fine", "refused"):
         told = f"memory grew by {grown:.0f} MB, then {outcome.kind}"
@@ -153,7 +161,7 @@ def _listen(
     current, rest, last = None, b"", time.monotonic()
     with os.fdopen(end, "rb", buffering=0) as pipe:
         while time.monotonic() < deadline:
-            if time.monotonic() - last > limits.seconds + 10:
+            if time.monotonic() - last > limits.clock + 10:
                 return current, True
             if not select.select([pipe], [], [], 0.5)[0]:
                 continue
@@ -181,10 +189,12 @@ def _work(
 ) -> None:
     """Runs cases in a worker and says before and after each what it does."""
 
-    def ring(*_: object) -> None:
-        raise Hang
+    def ring(sent: int, _: object) -> None:
+        spent = {signal.SIGPROF: f"{limits.seconds} s of the processor"}
+        raise Hang(f"over {spent.get(sent, f'{limits.clock} s')}")
 
-    signal.signal(signal.SIGALRM, ring)
+    for sent in TIMERS:
+        signal.signal(sent, ring)
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * os.sysconf("SC_PAGE_SIZE") + int(limits.gigabytes * 2**30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -103,6 +104,12 @@ def wait(pid: int, seconds: float) -> int | None:
         if time.monotonic() > end:
             return None
         time.sleep(0.002)
+
+
+def spent() -> float:
+    """Returns the seconds of the processor that children took which have ended, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def members(group: int) -> list[int]:

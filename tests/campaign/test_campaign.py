@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_what_is_killed_goes_on_to_the_same_bytes(tmp_path):
 
 
 def test_faults_are_seen(samples, tmp_path):
-    """A loader that raises, grows, hangs, dies or talks too much is none that passes."""
+    """A loader that raises, grows, waits, works on, dies or talks too much is none that passes."""
 
     def grows(rng: random.Random, at: Path, samples: Samples) -> None:
         with mmap.mmap(-1, 300_000_000) as block:  # new pages: a list might get freed ones again
@@ -67,6 +68,10 @@ def test_faults_are_seen(samples, tmp_path):
     def hangs(rng: random.Random, at: Path, samples: Samples) -> None:
         while True:
             time.sleep(0.01)
+
+    def works(rng: random.Random, at: Path, samples: Samples) -> None:
+        while True:
+            pass
 
     def dies(rng: random.Random, at: Path, samples: Samples) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -77,11 +82,20 @@ def test_faults_are_seen(samples, tmp_path):
     def raises(rng: random.Random, at: Path, samples: Samples) -> None:
         raise ValueError("no")
 
-    for case, kind in ((grows, "memory"), (hangs, "hang"), (dies, "crash"), (talks, "long")):
+    limits = Limits(30.0, 60.0, peak=200, message=50)
+    faults = {
+        grows: ("memory", limits),
+        hangs: ("hang", replace(limits, clock=0.5)),
+        works: ("hang", replace(limits, seconds=0.5)),
+        dies: ("crash", limits),
+        talks: ("long", limits),
+    }
+    for case, (kind, narrow) in faults.items():
         deadline = time.monotonic() + 60
-        limits = Limits(seconds=1.0 if kind == "hang" else 30.0, peak=200, message=50)
-        found = run_target(case, samples, "x", 0, range(1), tmp_path, limits, deadline)
+        found = run_target(case, samples, "x", 0, range(1), tmp_path, narrow, deadline)
         assert found[0].kind == kind
+        told = {hangs: "over 0.5 s in ", works: "over 0.5 s of the processor in "}.get(case, "")
+        assert found[0].told.startswith(told)
     outcome = run_case(raises, samples, "x", 0, 0, tmp_path / "case", Limits())
     assert outcome == Outcome("traceback", outcome.told)
 

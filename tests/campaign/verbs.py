@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from campaign.kills import Verb
-from campaign.pushing import Pushed
+from campaign.pushing import Pushed, publish
 from rlld.workflows import demo
 
 RECIPES = (
@@ -54,6 +54,7 @@ def _data(work: Path) -> list[Verb]:
             setup=_copy(work / "sim"),
         ),
         Verb("scores", ["data", "scores", "out", *scores], setup=_copy(work / "bare")),
+        Verb("weights", ["weights", "vggish"], setup=publish),
         Verb("verify", ["data", "verify", str(work / "sim"), "--write", "out/reference.json"]),
     ]
 

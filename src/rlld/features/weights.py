@@ -125,8 +125,9 @@ def fetch(published: PublishedWeights) -> Path:
         if wanted is not None and came != wanted:
             raise RlldError(f"{published.url}: cut off after {came} of {wanted} bytes; try again")
         _check(published, digest.hexdigest())
+        if len(published.digest) < WHOLE:  # before the file: it is never there without its record
+            write_text(_record(path), f"{digest.hexdigest()}  {path.name}\n")
     if len(published.digest) < WHOLE:
-        write_text(_record(path), f"{digest.hexdigest()}  {path.name}\n")
         ERR.print(f"{path}: its publisher tells no whole SHA-256; trusted as it came, and recorded")
     return path
 
