@@ -51,7 +51,7 @@ class Lesson:
             losses: What the objective returned.
             prediction: What the task network, in training mode, says of these videos.
         """
-        found = dense_loss(prediction, self.dense, self.batch.mask)
+        found = dense_loss(prediction, self.dense)
         return {**losses, "loss": losses["loss"] + self.weight * found, "supervision": found}
 
 
@@ -232,7 +232,7 @@ class Alone:
         if not denoiser.wants_prediction:
             return [None], [None]
         if denoiser.unimodal_prediction:
-            seen, prediction = self.network.with_unimodal(batch.streams)
+            seen, prediction = self.network.with_unimodal(batch.streams, batch.mask)
             return [seen], [prediction]
         with torch.no_grad():
             return [self.network(batch.streams, batch.mask)], [None]
@@ -303,27 +303,27 @@ def lesson_of(supervision: Supervision, videos: Split, index: Tensor) -> Lesson:
     return Lesson(supervision.weight, batch, videos.require_dense()[index, :longest])
 
 
-def dense_loss(prediction: Prediction, dense: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Cross-entropy of every segment, and of each video-level probability.
+def dense_loss(prediction: Prediction, dense: Tensor) -> Tensor:
+    """Cross-entropy of every segment of a video, and of each video-level probability.
 
     Args:
         prediction: Of B videos.
         dense: Their events (B, T, 2, C), bool; a video has what any of its segments has.
-        mask: Which segments are of the video (B, T), bool; all when None.
 
     Returns:
         The sum of four means, a scalar: segments, audio, visual and fused probabilities.
     """
     present = dense.any(1)
     return (
-        _segment_loss(prediction.segment, dense, mask)
+        _segment_loss(prediction, dense)
         + clamped_bce(prediction.audio, present[:, AUDIO])
         + clamped_bce(prediction.visual, present[:, VISUAL])
         + clamped_bce(prediction.video, present.any(1))
     )
 
 
-def _segment_loss(segment: Tensor, dense: Tensor, mask: Tensor | None) -> Tensor:
+def _segment_loss(prediction: Prediction, dense: Tensor) -> Tensor:
+    mask = prediction.mask
     if mask is None:
-        return clamped_bce(segment, dense)
-    return clamped_bce(segment[mask], dense[mask])
+        return clamped_bce(prediction.segment, dense)
+    return clamped_bce(prediction.segment[mask], dense[mask])
