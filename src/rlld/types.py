@@ -42,6 +42,19 @@ class Batch:
     index: Tensor
     mask: Tensor | None = None
 
+    @property
+    def segments(self) -> int:
+        """Segments of the longest video."""
+        return next(iter(self.streams.values())).shape[1]
+
+    def part(self, values: Tensor) -> Tensor:
+        """Returns what a split knows of the segments of these videos (B, T, ...).
+
+        Args:
+            values: Of all its videos, each as long as the longest of the split (N, T, ...).
+        """
+        return values[self.index, : self.segments]
+
 
 @dataclass(frozen=True)
 class Prediction:

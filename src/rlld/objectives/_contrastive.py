@@ -56,7 +56,7 @@ class Contrastive:
         formula: Formula = "log_mixture" if self.flavour == "jomold" else "cross_entropy"
         audio, visual = (prediction.extras[name] for name in self.compared)
         logits = similarity(audio, visual, self.temperature)
-        return matching_loss(logits, formula, self.smoothing)
+        return matching_loss(logits, formula, self.smoothing, prediction.mask)
 
 
 def similarity(audio: Tensor, visual: Tensor, temperature: float) -> Tensor:
@@ -75,7 +75,9 @@ def similarity(audio: Tensor, visual: Tensor, temperature: float) -> Tensor:
         return audio @ visual.transpose(-1, -2) / temperature
 
 
-def matching_loss(logits: Tensor, formula: Formula, smoothing: float) -> Tensor:
+def matching_loss(
+    logits: Tensor, formula: Formula, smoothing: float, mask: Tensor | None = None
+) -> Tensor:
     """How badly each audio segment finds the visual segment of its own time.
 
     With q = 1 - smoothing on the diagonal and smoothing / (T - 1) elsewhere, ``cross_entropy``
@@ -86,16 +88,35 @@ def matching_loss(logits: Tensor, formula: Formula, smoothing: float) -> Tensor:
         logits: (..., T, T), target of row t is column t.
         formula: Which of the two.
         smoothing: In [0, 1].
+        mask: Which segments belong to their video (B, T), bool; all when None. A segment is then
+            sought among those of its video, and the mean is over all that do belong to one.
 
     Returns:
-        A scalar; 0 when T is 1, where nothing can be confused.
+        A scalar; a video of one segment, where nothing can be confused, adds 0.
     """
+    if mask is not None:
+        return _ragged_loss(logits, formula, smoothing, mask)
     segments = logits.shape[-1]
     if segments == 1:
         return logits.sum() * 0
     target = logits.new_full((segments, segments), smoothing / (segments - 1))
     target.fill_diagonal_(1 - smoothing)
     logarithms = logits.log_softmax(-1)
+    if formula == "cross_entropy":
+        return -(target * logarithms).sum(-1).mean()
+    return -(logarithms + target.log()).logsumexp(-1).mean()
+
+
+def _ragged_loss(logits: Tensor, formula: Formula, smoothing: float, mask: Tensor) -> Tensor:
+    """Returns ``matching_loss`` of videos of different lengths; T is in each that of the video."""
+    others = (mask.sum(1) - 1).clamp(min=1).to(logits.dtype)[:, None, None]
+    own = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    target = torch.where(own, 1 - smoothing, smoothing / others)
+    # Of a single segment the only softmax is 1, and so is what it is compared with.
+    target = target.masked_fill(own & (mask.sum(1) == 1)[:, None, None], 1)
+    outside = ~mask[:, None]
+    logarithms = logits.masked_fill(outside, torch.finfo(logits.dtype).min).log_softmax(-1)
+    logarithms, target = logarithms[mask], target.masked_fill(outside, 0)[mask]
     if formula == "cross_entropy":
         return -(target * logarithms).sum(-1).mean()
     return -(logarithms + target.log()).logsumexp(-1).mean()

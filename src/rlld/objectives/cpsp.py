@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlld.errors import RlldError
+from rlld.networks._blocks import time_mean
 from rlld.objectives import mil
 from rlld.objectives._contrastive import Contrastive
 from rlld.types import Batch, ModalityLabels, Prediction
@@ -137,4 +138,7 @@ class CPSPObjective(mil.MILObjective):
 
 def video_embedding(prediction: Prediction) -> Tensor:
     """Returns the mean embedding of a video over segments and modalities (B, hidden)."""
-    return torch.stack([prediction.extras[name] for name in EMBEDDED]).mean((0, 2))
+    embedded = torch.stack([prediction.extras[name] for name in EMBEDDED])
+    if prediction.mask is None:
+        return embedded.mean((0, 2))
+    return time_mean(embedded.mean(0), prediction.mask)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlld.errors import RlldError
+from rlld.networks._blocks import time_weights
 from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
@@ -116,7 +117,7 @@ class CVCMSObjective(Objective):
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts."""
         partner = prediction.extras.get("partner")
-        logits = similarities(prediction.extras, labels, self.config)
+        logits = similarities(prediction.extras, labels, self.config, prediction.mask)
         return self.losses(prediction, labels, logits, partner)
 
     def losses(
@@ -173,7 +174,12 @@ def paired(audio: Tensor, visual: Tensor, partner: Tensor | None) -> tuple[Tenso
     return torch.cat([audio, audio]), torch.cat([visual, visual[partner]])
 
 
-def similarities(extras: Mapping[str, Tensor], labels: ModalityLabels, config: Config) -> Tensor:
+def similarities(
+    extras: Mapping[str, Tensor],
+    labels: ModalityLabels,
+    config: Config,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Compares every audio track with every picture.
 
     A track is the sum of its segments, weighted by a softmax over the time logits of its labels;
@@ -183,6 +189,7 @@ def similarities(extras: Mapping[str, Tensor], labels: ModalityLabels, config: C
         extras: Of the network.
         labels: Labels of the B videos, not smoothed.
         config: Temperature, and which embeddings to compare.
+        mask: Which segments belong to their video (B, T), bool; all when None.
 
     Returns:
         Cosine similarities by temperature (N, N), audio tracks by pictures.
@@ -195,8 +202,9 @@ def similarities(extras: Mapping[str, Tensor], labels: ModalityLabels, config: C
         visual = _with_mixed(extras, "visual_after")
     logits = _with_mixed(extras, "time_logits")
     wanted = paired(labels.audio, labels.visual, partner)
+    lasting = (None, None) if mask is None else paired(mask, mask, partner)
     tracks = [
-        _track(rows, logits[:, :, modality], wanted[modality])
+        _track(rows, logits[:, :, modality], wanted[modality], lasting[modality])
         for modality, rows in ((AUDIO, audio), (VISUAL, visual))
     ]
     with torch.autocast(audio.device.type, enabled=False):
@@ -227,8 +235,9 @@ def _with_mixed(extras: Mapping[str, Tensor], name: str) -> Tensor:
     return extras[name] if mixed is None else torch.cat([extras[name], mixed])
 
 
-def _track(rows: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+def _track(rows: Tensor, logits: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
     """Returns the unit vector of each track (N, hidden) of its segments (N, T, hidden)."""
     with torch.autocast(rows.device.type, enabled=False):
-        weights = torch.einsum("ntc,nc->nt", logits, labels.to(logits.dtype)).softmax(1)
+        own = torch.einsum("ntc,nc->nt", logits, labels.to(logits.dtype))
+        weights = time_weights(own, mask)
         return functional.normalize(torch.einsum("nt,nth->nh", weights, rows), dim=1)

@@ -99,8 +99,9 @@ class PoissonBinomial(mil.MILObjective):
         """Returns HAN's losses, ``count`` and ``least_count``, its mean over the labels."""
         losses = super().forward(prediction, labels, batch)
         probability, positive = self._cells(prediction, labels)
-        least = self._least(probability.detach(), positive, batch.index)
-        terms = count_losses(probability, positive, least, soft=self.config.soft)
+        inside = self._inside(prediction)
+        least = self._least(probability.detach(), positive, batch.index, inside)
+        terms = count_losses(probability, positive, least, soft=self.config.soft, inside=inside)
         count = terms.sum(1).mean().to(losses["loss"].dtype)
         known = (least * positive).sum() / positive.sum().clamp(min=1)
         loss = losses["loss"] + self.config.weight * count
@@ -118,21 +119,36 @@ class PoissonBinomial(mil.MILObjective):
         joint = segment.permute(0, 2, 1, 3).flatten(2).unsqueeze(1)
         return joint, labels.video.unsqueeze(1) > POSITIVE
 
-    def _least(self, probability: Tensor, positive: Tensor, index: Tensor) -> Tensor:
+    def _inside(self, prediction: Prediction) -> Tensor | None:
+        """Returns which cells belong to their video (B, 1, 1, cells), bool; None for all."""
+        mask = prediction.mask
+        if mask is None:
+            return None
+        return mask.repeat(1, 2 if self.config.form == "joint" else 1)[:, None, None]
+
+    def _least(
+        self, probability: Tensor, positive: Tensor, index: Tensor, inside: Tensor | None
+    ) -> Tensor:
         """Re-estimates the least counts of a batch, and returns them (B, groups, C)."""
-        cells = probability.shape[-1]
-        old = self.counts[index].clamp(max=cells)
+        cells = _count(probability, inside)
+        old = self.counts[index].minimum(cells)
         if self.config.estimate == "fixed":
             return old
-        new = minimum_count(probability, self.config.estimate)
-        grown = torch.minimum(torch.maximum(old, new), old + self.config.growth).clamp(max=cells)
+        new = minimum_count(probability, self.config.estimate, inside)
+        grown = torch.minimum(torch.maximum(old, new), old + self.config.growth).minimum(cells)
         due = positive & (self.round >= self.config.warm_up)
         least = torch.where(due, grown, old)
         self.counts.index_copy_(0, index, least)
         return least
 
 
-def count_losses(probability: Tensor, positive: Tensor, least: Tensor, soft: bool) -> Tensor:
+def count_losses(
+    probability: Tensor,
+    positive: Tensor,
+    least: Tensor,
+    soft: bool,
+    inside: Tensor | None = None,
+) -> Tensor:
     """Returns -log P(count >= least) of labels and -log P(count = 0) of all others.
 
     Args:
@@ -140,16 +156,18 @@ def count_losses(probability: Tensor, positive: Tensor, least: Tensor, soft: boo
         positive: Whether there is a label (...), bool.
         least: Least counts (...), int64, 1 to T.
         soft: Whether labels are learnt by the cross-entropy with the posterior instead.
+        inside: Which cells there are, bool, broadcasts with them; all when None.
 
     Returns:
         (...), float64.
     """
-    cells = _clamped(probability)
+    cells = _clamped(probability, inside)
     absent = -(-cells).log1p()
     if soft:
         with torch.no_grad():
             target = posterior(cells, least)
-        present = (-target * cells.log() + (1 - target) * absent).sum(-1)
+        # A cell behind the end of a video has probability 0, which is none to take the log of.
+        present = (-target * cells.clamp(min=EPSILON).log() + (1 - target) * absent).sum(-1)
     else:
         at_least = tail(distribution(cells)).gather(-1, least.unsqueeze(-1)).squeeze(-1)
         # float64 reaches far below any probability that clamped cells can give; the floor is for
@@ -194,20 +212,25 @@ def mode_count(probability: Tensor) -> Tensor:
     return distribution(probability)[..., 1:].argmax(-1) + 1
 
 
-def minimum_count(probability: Tensor, estimate: Literal["mean", "mode"] = "mean") -> Tensor:
+def minimum_count(
+    probability: Tensor,
+    estimate: Literal["mean", "mode"] = "mean",
+    inside: Tensor | None = None,
+) -> Tensor:
     """Estimates how many cells are positive at least, given that one is.
 
     Args:
         probability: (..., T).
         estimate: ``mean`` rounds the expected count down, ``mode`` takes the most probable one.
+        inside: Which cells there are, bool, broadcasts with them; all when None.
 
     Returns:
         (...), int64, 1 to T.
     """
-    cells = _clamped(probability)
+    cells = _clamped(probability, inside)
     if estimate == "mode":
         return mode_count(cells)
-    return expected_count(cells).floor().long().clamp(1, cells.shape[-1])
+    return expected_count(cells).floor().long().clamp(min=1).minimum(_count(cells, inside))
 
 
 def posterior(probability: Tensor, least: Tensor) -> Tensor:
@@ -232,5 +255,13 @@ def posterior(probability: Tensor, least: Tensor) -> Tensor:
     return cells * rest / whole.clamp(min=torch.finfo(whole.dtype).tiny)
 
 
-def _clamped(probability: Tensor) -> Tensor:
-    return probability.double().clamp(EPSILON, 1 - EPSILON)
+def _count(cells: Tensor, inside: Tensor | None) -> Tensor:
+    """Returns how many cells there are, int64, which broadcasts with their counts."""
+    if inside is None:
+        return torch.full((), cells.shape[-1], device=cells.device)
+    return inside.sum(-1)
+
+
+def _clamped(probability: Tensor, inside: Tensor | None = None) -> Tensor:
+    clamped = probability.double().clamp(EPSILON, 1 - EPSILON)
+    return clamped if inside is None else clamped * inside

@@ -61,6 +61,8 @@ class SegmentObjective(Objective):
 def segment_bce(prediction: Prediction, target: Tensor) -> tuple[Tensor, ...]:
     """Binary cross-entropy of segments, averaged over all elements of a modality.
 
+    What lies behind the end of a video is not counted: a long video weighs more than a short one.
+
     Args:
         prediction: From its logits where its extras have ``segment_logits`` (VALOR), else from its
             probabilities, whose logarithms are bounded by -100 (LSLD).
@@ -71,11 +73,13 @@ def segment_bce(prediction: Prediction, target: Tensor) -> tuple[Tensor, ...]:
     """
     logits = prediction.extras.get("segment_logits")
     found = prediction.segment if logits is None else logits
+    if prediction.mask is not None:
+        found, target = found[prediction.mask], target[prediction.mask]
     with torch.autocast(found.device.type, enabled=False):
         losses = []
         for number in range(len(MODALITIES)):
-            value = found[:, :, number]
-            wanted = target[:, :, number].to(value.dtype)
+            value = found[..., number, :]
+            wanted = target[..., number, :].to(value.dtype)
             if logits is None:
                 losses.append(clamped_bce(value, wanted, epsilon=0.0))
             else:

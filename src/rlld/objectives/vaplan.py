@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rlld.networks._blocks import time_mean
 from rlld.objectives import base
 from rlld.objectives._bce import clamped_bce, video_losses, weighted
 from rlld.objectives.base import Objective
@@ -53,11 +54,14 @@ class VaplanObjective(Objective):
         parts = video_losses(prediction, labels)
         if labels.segment is not None:
             parts["segment"] = torch.stack(segment_bce(prediction, labels.segment)).sum()
-            parts["richness"] = richness_loss(prediction.segment, labels.segment, labels.video)
+            richness = prediction.segment, labels.segment, labels.video, prediction.mask
+            parts["richness"] = richness_loss(*richness)
         return {"loss": weighted(parts, self.config), **parts}
 
 
-def richness_loss(probability: Tensor, segment: Tensor, labels: Tensor) -> Tensor:
+def richness_loss(
+    probability: Tensor, segment: Tensor, labels: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of the category richness and of the segment richness.
 
     The category richness of a segment is the share of the video's labels that it has; the segment
@@ -67,6 +71,7 @@ def richness_loss(probability: Tensor, segment: Tensor, labels: Tensor) -> Tenso
         probability: Segment probabilities (B, T, 2, C).
         segment: Segment labels (B, T, 2, C), 0 outside the video's labels.
         labels: Labels of the videos (B, C), 0 or 1; videos without any have no category richness.
+        mask: Which segments belong to their video (B, T), bool; all when None.
 
     Returns:
         A scalar, the sum over both kinds of richness and both modalities.
@@ -74,8 +79,13 @@ def richness_loss(probability: Tensor, segment: Tensor, labels: Tensor) -> Tenso
     own = labels[:, None, None]
     count = own.sum(-1).clamp(min=1)
     found, wanted = ((value * own).sum(-1) / count for value in (probability, segment))
-    by_category = _counted_bce(found, wanted, (labels.sum(1) > 0)[:, None, None])
-    by_segment = _counted_bce(probability.mean(1), segment.mean(1), labels[:, None] > 0)
+    labelled = (labels.sum(1) > 0)[:, None, None]
+    if mask is not None:
+        labelled = labelled.expand_as(found)[mask]
+        found, wanted = found[mask], wanted[mask]
+    by_category = _counted_bce(found, wanted, labelled)
+    means = time_mean(probability, mask), time_mean(segment, mask)
+    by_segment = _counted_bce(*means, labels[:, None] > 0)
     return by_category + by_segment
 
 
