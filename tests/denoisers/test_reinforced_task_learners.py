@@ -205,7 +205,7 @@ def test_first_order_credit_is_what_keeping_a_label_does_to_the_validation_loss(
     """Takes the SGD step with and without the label, and measures the loss after each."""
     annotated, given, rate = split(5, seed=3), batch(), 1e-4
     assert annotated.dense is not None
-    credit = first_order_credit(network(), given, annotated.streams, annotated.dense, 1e-3)
+    credit = first_order_credit(network(), given, annotated.all(), annotated.dense, 1e-3)
     plain = network()
     loss = video_loss(plain(annotated.streams), annotated.dense)
     length = torch.cat(
@@ -235,11 +235,11 @@ def test_first_order_credit_leaves_the_network_as_it_was() -> None:
     judged = HAN(HANConfig(hidden=6), SPEC).train()
     annotated, given = split(5, seed=3), batch()
     assert annotated.dense is not None
-    streams = {k: v.float() for k, v in annotated.streams.items()}
+    known = annotated.to(annotated.device, torch.float32)
     given = Batch({k: v.float() for k, v in given.streams.items()}, LABELS.float(), given.index)
     before = [value.clone() for value in judged.state_dict().values()]
     chance = torch.get_rng_state()
-    first_order_credit(judged, given, streams, annotated.dense, 0.01)
+    first_order_credit(judged, given, known.all(), annotated.dense, 0.01)
     after = judged.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert torch.equal(chance, torch.get_rng_state())

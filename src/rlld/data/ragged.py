@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -50,3 +52,25 @@ def padded(packed: Tensor, lengths: Tensor, segments: int) -> Tensor:
     spread = packed.new_zeros(len(lengths), segments, *packed.shape[1:])
     spread[within(lengths, segments)] = packed
     return spread
+
+
+def by_length(lengths: Tensor, segments: int, videos: int | None = None) -> Iterator[Tensor]:
+    """Yields the positions of videos by length, in pieces of bounded size.
+
+    Args:
+        lengths: Segments of each video (N,).
+        segments: Most segments in a piece, padding included; a longer video is a piece by itself.
+        videos: Most videos in a piece.
+    """
+    order = lengths.argsort(stable=True)
+    longest = lengths[order].tolist()
+    first = 0
+    for stop in range(1, len(longest) + 1):
+        count = stop + 1 - first
+        if (
+            stop == len(longest)
+            or count * longest[stop] > segments
+            or (videos is not None and count > videos)
+        ):
+            yield order[first:stop]
+            first = stop

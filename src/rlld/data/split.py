@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlld.data.ragged import rows_of, within
+from rlld.data.ragged import by_length, rows_of, within
 from rlld.errors import RlldError
 from rlld.types import Batch
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec
+
+
+SEGMENTS = 10
+"""Videos of any length count by the segments that they take: so many are one of a batch."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,20 @@ class Split:
         if self.lengths is not None:
             return self.batch(everyone)
         return Batch(self.streams, self.labels, everyone)
+
+    def portions(self, videos: int) -> Iterator[Batch]:
+        """Yields all videos in batches that take about the same memory.
+
+        Args:
+            videos: Most videos in a batch; where they are of any length it holds no more than so
+                many videos of ``SEGMENTS`` segments, padding included.
+        """
+        everyone = torch.arange(len(self), device=self.device)
+        if self.lengths is None:
+            parts: Iterable[Tensor] = torch.split(everyone, videos)
+        else:
+            parts = by_length(self.lengths, videos * SEGMENTS, videos)
+        yield from map(self.batch, parts)
 
     @property
     def mask(self) -> Tensor | None:

@@ -21,7 +21,7 @@ class Given(Denoiser):
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns the labels of the batch's videos."""
         index, labels = batch.index, self.labels
-        segment = None if labels.segment is None else labels.segment[index]
+        segment = None if labels.segment is None else batch.part(labels.segment)
         return ModalityLabels(
             labels.audio[index], labels.visual[index], labels.video[index], segment
         )

@@ -64,15 +64,18 @@ class PseudoLabels(Denoiser):
 
     def prepare(self, context: Context) -> None:
         """Finds the labels of the training segments; validation has no part in it."""
-        self._segment = self.segment_labels(context.train)
+        train = context.train
+        self._segment = self.segment_labels(train)
+        if train.mask is not None:
+            self._segment = self._segment * train.mask[..., None, None]
         # Soft labels of classes that the video does not carry are no kept labels.
-        self._kept.keep = self._segment.amax(1) * context.train.labels[:, None]
+        self._kept.keep = self._segment.amax(1) * train.labels[:, None]
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns the labels of the batch's segments; the prediction is not looked at."""
         if self._segment is None:
             raise RuntimeError("prepare comes before revise")
-        segment = self._segment[batch.index]
+        segment = batch.part(self._segment)
         audio, visual = segment.amax(1).unbind(1)
         return ModalityLabels(audio, visual, batch.labels, segment)
 

@@ -334,9 +334,8 @@ def write_ratios(path: Path, ratios: Ratios) -> None:
 @torch.no_grad()
 def _probabilities(network: Network, split: Split, batch_size: int) -> Tensor:
     """Returns the video-level probabilities without cross-modal attention (2, N, C)."""
-    parts = []
-    for start in range(0, len(split), batch_size):
-        rows = slice(start, start + batch_size)
-        found = network.unimodal({name: value[rows] for name, value in split.streams.items()})
-        parts.append(torch.stack([found.audio, found.visual]).float())
-    return torch.cat(parts, 1)
+    said = torch.zeros(2, *split.labels.shape, device=split.device)
+    for batch in split.portions(batch_size):
+        found = network.unimodal(batch.streams, batch.mask)
+        said[:, batch.index] = torch.stack([found.audio, found.visual]).float()
+    return said

@@ -99,7 +99,7 @@ class LSLDLabels(PseudoLabels):
         audio, visual = (refine(scores[modality], split.labels) for modality in MODALITIES)
         if self.config.reweigh:
             ratios = (self.config.event_ratio, self.config.noise_ratio)
-            visual = reweigh(visual, scores["visual_classes"], *ratios)
+            visual = reweigh(visual, scores["visual_classes"], *ratios, split.mask)
         return torch.stack([audio, visual], 2)
 
 
@@ -165,7 +165,13 @@ def refine(scores: Tensor, labels: Tensor) -> Tensor:
     return result
 
 
-def reweigh(labels: Tensor, similarity: Tensor, event_ratio: float, noise_ratio: float) -> Tensor:
+def reweigh(
+    labels: Tensor,
+    similarity: Tensor,
+    event_ratio: float,
+    noise_ratio: float,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Makes doubtful visual labels soft (``getVisualCleanLabel``).
 
     Of a class, a labelled segment is doubtful where some unlabelled one resembles it more, and an
@@ -177,6 +183,7 @@ def reweigh(labels: Tensor, similarity: Tensor, event_ratio: float, noise_ratio:
         similarity: Cosines with the class names (N, T, C).
         event_ratio: A doubtful label becomes this times its similarity, if that lies in (0, 1).
         noise_ratio: The same for a doubtful missing label.
+        mask: Which segments belong to their video (N, T), bool; all when None.
 
     Returns:
         (N, T, C), in [0, 1].
@@ -184,8 +191,11 @@ def reweigh(labels: Tensor, similarity: Tensor, event_ratio: float, noise_ratio:
     positive = labels > 0
     # A class without a positive segment has the limit +inf and is left as it is, and so is one
     # without a negative segment, whose limit is -inf.
-    lowest = similarity.masked_fill(~positive, torch.inf).amin((0, 1))
-    highest = similarity.masked_fill(positive, -torch.inf).amax((0, 1))
+    known = positive, ~positive
+    if mask is not None:
+        known = positive & mask[..., None], ~positive & mask[..., None]
+    lowest = similarity.masked_fill(~known[0], torch.inf).amin((0, 1))
+    highest = similarity.masked_fill(~known[1], -torch.inf).amax((0, 1))
     raised = similarity.to(labels.dtype)
     event, noise = raised * event_ratio, raised * noise_ratio
     doubtful = positive & (similarity < highest) & (event > 0) & (event < 1)

@@ -235,16 +235,29 @@ def _probabilities(
     network: Network, split: Split, audio: Tensor | None = None, visual: Tensor | None = None
 ) -> Tensor:
     """Returns video-level probabilities (2, N, C), with tracks of other videos where given."""
-    sources = {"audio": audio}
-    parts = []
-    for rows in torch.split(torch.arange(len(split), device=split.device), CHUNK):
-        streams = {}
-        for name, values in split.streams.items():
-            source = sources.get(name, visual)
-            streams[name] = values[rows if source is None else source[rows]]
-        found = network(streams)
-        parts.append(torch.stack([found.audio, found.visual]).float())
-    return torch.cat(parts, 1)
+    said = torch.zeros(2, *split.labels.shape, device=split.device)
+    for batch in split.portions(CHUNK):
+        streams = dict(batch.streams)
+        for names, source in ((("audio",), audio), (("visual_2d", "visual_3d"), visual)):
+            if source is not None:
+                other = split.batch(source[batch.index])
+                foreign = {n: other.streams[n] for n in names if n in streams}
+                streams |= {n: _lasting(rows, other, batch) for n, rows in foreign.items()}
+        found = network(streams, batch.mask)
+        said[:, batch.index] = torch.stack([found.audio, found.visual]).float()
+    return said
+
+
+def _lasting(rows: Tensor, other: Batch, batch: Batch) -> Tensor:
+    """Lets tracks (B, T, D) of others last as long as the videos of a batch: cut, or repeated."""
+    if other.mask is None and batch.mask is None and other.segments == batch.segments:
+        return rows
+    everyone = torch.arange(len(rows), device=rows.device)
+    lengths = torch.full_like(everyone, other.segments)
+    if other.mask is not None:
+        lengths = other.mask.sum(1)
+    place = torch.arange(batch.segments, device=rows.device) % lengths[:, None]
+    return rows[everyone[:, None], place]
 
 
 def _require_labelled(path: Path, removed: Tensor, train: Split) -> None:

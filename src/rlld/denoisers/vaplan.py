@@ -129,9 +129,8 @@ class VaplanLabels(PseudoLabels):
         labels = ModalityLabels(audio, visual, train.labels, segment)
         network = context.fit(labels, share=self.config.first_share)
         seen = segment[:, :, VISUAL]
-        wrong = abnormal(
-            _visible(network, train), seen, train.labels, self.config.references, self.config.factor
-        )
+        options = self.config.references, self.config.factor
+        wrong = abnormal(_visible(network, train), seen, train.labels, *options, train.mask)
         corrected = segment.clone()
         corrected[:, :, VISUAL] = flip(seen, wrong)
         self._settle(corrected, train.labels)
@@ -142,7 +141,12 @@ class VaplanLabels(PseudoLabels):
 
 
 def abnormal(
-    probability: Tensor, segment: Tensor, labels: Tensor, references: int, factor: float
+    probability: Tensor,
+    segment: Tensor,
+    labels: Tensor,
+    references: int,
+    factor: float,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Finds segments whose label has an abnormally large cross-entropy.
 
@@ -152,14 +156,23 @@ def abnormal(
         labels: Weak labels (B, C); other classes are never abnormal.
         references: The mean of so many smallest losses of a video's class is its usual loss.
         factor: A loss above this times the usual one is abnormal.
+        mask: Which segments belong to their video (B, T), bool; all when None.
 
     Returns:
         Mask (B, T, C), bool.
     """
     clamped = probability.clamp(EPSILON, 1 - EPSILON)
     loss = -torch.where(segment > 0, clamped, 1 - clamped).log()
+    if mask is not None:
+        loss = loss.masked_fill(~mask[..., None], torch.inf)
     smallest = loss.sort(dim=1).values[:, :references]
-    return (loss > factor * smallest.mean(1, keepdim=True)) & (labels > 0)[:, None]
+    if mask is None:
+        usual = smallest.mean(1, keepdim=True)
+    else:
+        count = mask.sum(1).clamp(max=references)[:, None, None]
+        usual = smallest.masked_fill(smallest.isinf(), 0).sum(1, keepdim=True) / count
+    wrong = (loss > factor * usual) & (labels > 0)[:, None]
+    return wrong if mask is None else wrong & mask[..., None]
 
 
 def flip(segment: Tensor, wrong: Tensor) -> Tensor:
@@ -170,8 +183,10 @@ def flip(segment: Tensor, wrong: Tensor) -> Tensor:
 @torch.no_grad()
 def _visible(network: Network, split: Split) -> Tensor:
     """Returns the visual segment probabilities of a split (N, T, C)."""
-    parts = []
-    for index in torch.split(torch.arange(len(split), device=split.device), CHUNK):
-        streams = {name: v.float() for name, v in split.batch(index).streams.items()}
-        parts.append(network(streams).segment[:, :, VISUAL])
-    return torch.cat(parts)
+    shape = len(split), split.spec.segments, len(split.spec.classes)
+    found = torch.zeros(shape, device=split.device)
+    for batch in split.portions(CHUNK):
+        streams = {name: value.float() for name, value in batch.streams.items()}
+        segment = network(streams, batch.mask).segment[:, :, VISUAL]
+        found[batch.index, : batch.segments] = segment.float()
+    return found

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from rlld.data.split import Split
+from rlld.data.ragged import by_length
+from rlld.data.split import SEGMENTS, Split
 from rlld.networks.base import Network
 from rlld.types import Batch, Prediction
 
@@ -17,9 +18,6 @@ BATCH = 384
 """Most videos in a forward pass on a CPU, whose caches larger ones leave."""
 
 GPU_BATCH = 4096
-
-SEGMENTS = 10
-"""Videos of any length count by the segments that they take: so many are one of a batch."""
 
 
 @torch.no_grad()
@@ -68,28 +66,6 @@ def pieces(split: Split, networks: int = 1, batch_size: int | None = None) -> It
         part = slice(start, start + size)
         streams = {name: value[part] for name, value in everyone.streams.items()}
         yield Batch(streams, everyone.labels[part], everyone.index[part])
-
-
-def by_length(lengths: Tensor, segments: int, videos: int | None = None) -> Iterator[Tensor]:
-    """Yields the positions of videos by length, in pieces of bounded size.
-
-    Args:
-        lengths: Segments of each video (N,).
-        segments: Most segments in a piece, padding included; a longer video is a piece by itself.
-        videos: Most videos in a piece.
-    """
-    order = lengths.argsort(stable=True)
-    longest = lengths[order].tolist()
-    first = 0
-    for stop in range(1, len(longest) + 1):
-        count = stop + 1 - first
-        if (
-            stop == len(longest)
-            or count * longest[stop] > segments
-            or (videos is not None and count > videos)
-        ):
-            yield order[first:stop]
-            first = stop
 
 
 def joined(split: Split, parts: Sequence[tuple[Tensor, Prediction]]) -> Prediction:

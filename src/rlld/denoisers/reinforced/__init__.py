@@ -85,7 +85,7 @@ def algorithm1(
     policy.train()
     for batch in batches:  # 1, 2, 8: while t <= T_max
         # 3: Generate actions by the denoising network (Eq. 1-4).
-        logits = policy(batch.streams, batch.labels)
+        logits = policy(batch.streams, batch.labels, batch.mask)
         taken = actions.sample(logits, generator)
         # 4: Remove the noisy labels (Eq. 5) and get the inter-reward (Eq. 9).
         revised, undone = actions.revise(batch.labels, taken, options.empty_rule)
@@ -93,7 +93,7 @@ def algorithm1(
         inter = rewards.inter_reward(original, revised, options.inter)
         # 5: Train the AVVP network on what is left (Eq. 6-8).
         targets = actions.targets(revised, batch.labels, options.video_target)
-        loss = objective(task.train()(batch.streams), targets, batch)["loss"]
+        loss = objective(task.train()(batch.streams, batch.mask), targets, batch)["loss"]
         alpha.zero_grad()
         loss.backward()
         alpha.step()

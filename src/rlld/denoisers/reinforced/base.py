@@ -89,7 +89,7 @@ class PolicyDenoiser(Denoiser):
         """Returns the policy's logits of keeping (B, 2, C), with their graph."""
         self.policy.train()
         with torch.enable_grad():
-            logits: Tensor = self.policy(batch.streams, batch.labels)
+            logits: Tensor = self.policy(batch.streams, batch.labels, batch.mask)
         return logits
 
     def sampled(self, batch: Batch, logits: Tensor) -> Decision:
@@ -135,7 +135,11 @@ class PolicyDenoiser(Denoiser):
         self.policy.eval()
         chunks = [slice(at, at + CHUNK) for at in range(0, len(batch.labels), CHUNK)]
         logits = [
-            self.policy({k: v[part] for k, v in batch.streams.items()}, batch.labels[part])
+            self.policy(
+                {name: value[part] for name, value in batch.streams.items()},
+                batch.labels[part],
+                None if batch.mask is None else batch.mask[part],
+            )
             for part in chunks
         ]
         return torch.cat(logits).sigmoid()

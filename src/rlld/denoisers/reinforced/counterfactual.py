@@ -85,10 +85,10 @@ def validation_reward(prediction: Prediction, dense: Tensor) -> Tensor:
         (2, C), not above 0.
     """
     video = torch.stack([prediction.audio, prediction.visual], 1)
-    return PERCENT * (
-        _log_likelihood(video, dense.any(1)).mean(0)
-        + _log_likelihood(prediction.segment, dense).mean((0, 1))
-    )
+    segments = _log_likelihood(prediction.segment, dense)
+    mask = prediction.mask
+    by_segment = segments.mean((0, 1)) if mask is None else segments[mask].mean(0)
+    return PERCENT * (_log_likelihood(video, dense.any(1)).mean(0) + by_segment)
 
 
 def _log_likelihood(probability: Tensor, truth: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -73,14 +73,14 @@ class FirstOrder(TaskCredit):
         count = len(self.validation)
         order = torch.randperm(count, generator=self.generator, device=self.generator.device)
         drawn = order[: options.videos]
-        streams, dense = self.validation.batch(drawn).streams, self.validation.require_dense()
+        known, dense = self.validation.batch(drawn), self.validation.require_dense()[drawn]
         # A step of 0.01 in the weights would drown in the rounding of 16-bit products.
         with torch.autocast(batch.labels.device.type, enabled=False):
-            return first_order_credit(self.task.network, batch, streams, dense[drawn], options.step)
+            return first_order_credit(self.task.network, batch, known, dense, options.step)
 
 
 def first_order_credit(
-    network: Network, batch: Batch, streams: Mapping[str, Tensor], dense: Tensor, step: float
+    network: Network, batch: Batch, known: Batch, dense: Tensor, step: float
 ) -> Tensor:
     """Returns what keeping each label, rather than removing it, is worth.
 
@@ -93,8 +93,8 @@ def first_order_credit(
     Args:
         network: The task network; it is left as it was, bit by bit.
         batch: The videos whose labels are judged.
-        streams: Features of the annotated videos of the validation loss (video level, both
-            modalities), N of them.
+        known: The annotated videos of the validation loss (video level, both modalities), N of
+            them.
         dense: Their events (N, T, 2, C), bool.
         step: Length of the move in weight space.
 
@@ -105,14 +105,14 @@ def first_order_credit(
     network.eval()
     parameters = [p for p in network.parameters() if p.requires_grad]
     with torch.enable_grad():
-        loss = video_loss(network(streams), dense)
+        loss = video_loss(network(known.streams, known.mask), dense)
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
     length = torch.nn.utils.get_total_norm(gradients).clamp(min=SMALLEST)
     with torch.no_grad():
         with moved(parameters, gradients, -step / length):
-            after = video_logits(network(batch.streams))
+            after = video_logits(network(batch.streams, batch.mask))
         with moved(parameters, gradients, step / length):
-            before = video_logits(network(batch.streams))
+            before = video_logits(network(batch.streams, batch.mask))
     network.train(training)
     return after - before
 

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.options import Options
 from rlld.networks._attention import HybridAttentionLayer
-from rlld.networks._blocks import VisualEmbedding, full_precision, stored
+from rlld.networks._blocks import (
+    VisualEmbedding,
+    full_precision,
+    stored,
+    time_mean,
+    time_weights,
+)
+from rlld.networks._sight import sight_of
 from rlld.networks.base import built
 
 CHUNK = 1024
@@ -52,20 +59,24 @@ class Policy(VisualEmbedding):
         attentive = config.pooling == "attentive"
         self.pooling = nn.Linear(hidden, classes, bias=False) if attentive else None
 
-    def forward(self, streams: Mapping[str, Tensor], labels: Tensor) -> Tensor:
+    def forward(
+        self, streams: Mapping[str, Tensor], labels: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Judges every label.
 
         Args:
             streams: Features by stream name, each (B, T, D of that stream).
             labels: Weak labels (B, C).
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             Logits of keeping (B, 2, C); those of absent labels have no meaning.
         """
         audio = self.audio_state(self._state(streams["audio"], labels))
         visual = self.visual_state(self._state(self._visual(streams), labels))
-        hidden = self.attention(torch.stack([audio, visual]))
-        logits = full_precision(self._pool(hidden)).transpose(0, 1)
+        both = torch.stack([audio, visual])
+        hidden = self.attention(both, sight=sight_of(both, mask))
+        logits = full_precision(self._pool(hidden, mask)).transpose(0, 1)
         if self.keeps_audio:
             return torch.stack([torch.full_like(logits[:, 0], CERTAIN), logits[:, 1]], 1)
         return logits
@@ -82,12 +93,18 @@ class Policy(VisualEmbedding):
         every_segment = labels.to(features.dtype).unsqueeze(1).expand(-1, features.shape[1], -1)
         return torch.cat([features, every_segment], -1)
 
-    def _pool(self, hidden: Tensor) -> Tensor:
+    def _pool(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """Pools (2, B, T, hidden) to logits (2, B, C); the sigmoid follows the pooling."""
         logits: Tensor = self.head(hidden)
         if self.pooling is None:
-            return logits.mean(2)
-        weights: Tensor = self.pooling(hidden).softmax(2)
+            if mask is None:
+                return logits.mean(2)
+            return torch.stack([time_mean(each, mask) for each in logits])
+        weights: Tensor = self.pooling(hidden)
+        if mask is None:
+            weights = weights.softmax(2)
+        else:
+            weights = torch.stack([time_weights(each, mask) for each in weights])
         return (weights * logits).sum(2)
 
 

@@ -46,7 +46,9 @@ class SegmentTargets:
         if options.select.reading == "restricted":
             # Similarities are no probabilities, which that reading compares.
             scores = {name: value.softmax(-1) for name, value in scores.items()}
-        chosen = [select(scores[name], train.labels, options.select) for name in MODALITIES]
+        chosen = [
+            select(scores[name], train.labels, options.select, train.mask) for name in MODALITIES
+        ]
         self._chosen = torch.stack(chosen, 2)
 
     def added(
@@ -63,11 +65,13 @@ class SegmentTargets:
             return labels
         revised = torch.stack([labels.audio, labels.visual], 1)[:, None]
         if self._chosen is not None:
-            return replace(labels, segment=self._chosen[batch.index] * revised)
+            return replace(labels, segment=batch.part(self._chosen) * revised)
         rule = replace(self.options.select, reading="restricted")
         chosen = torch.stack([select(part, batch.labels, rule) for part in keep().unbind(1)], 1)
-        segments = next(iter(batch.streams.values())).shape[1]
-        return replace(labels, segment=(chosen[:, None] * revised).repeat(1, segments, 1, 1))
+        every = (chosen[:, None] * revised).repeat(1, batch.segments, 1, 1)
+        if batch.mask is not None:
+            every = every * batch.mask[..., None, None]
+        return replace(labels, segment=every)
 
 
 def longest_prefix(
@@ -91,7 +95,9 @@ def longest_prefix(
     return torch.zeros_like(chosen).scatter(-1, order, chosen)
 
 
-def select(scores: Tensor, labels: Tensor, options: TopKOptions) -> Tensor:
+def select(
+    scores: Tensor, labels: Tensor, options: TopKOptions, mask: Tensor | None = None
+) -> Tensor:
     """Selects labels of videos from a teacher's scores.
 
     With reading ``all``, a video of which no label was selected in any segment gets its label of
@@ -102,12 +108,15 @@ def select(scores: Tensor, labels: Tensor, options: TopKOptions) -> Tensor:
             ``restricted``, similarities or logits for ``all``.
         labels: Weak labels (B, C), 0 or 1.
         options: The rule.
+        mask: Which segments belong to their video (B, T), bool; all when None.
 
     Returns:
         Mask of the shape of ``scores``, bool; True only where the weak label is 1.
     """
     by_segment = scores if scores.dim() == 3 else scores.unsqueeze(1)
     weak = (labels > 0).unsqueeze(1).expand_as(by_segment)
+    if mask is not None:
+        weak = weak & mask[..., None]
     if options.reading == "restricted":
         chosen = _restricted(by_segment, weak, options)
     else:

@@ -103,8 +103,7 @@ class LabelwiseDenoiser(Denoiser):
 
     def keep_probability(self, batch: Batch) -> Tensor:
         """Returns how probable it is that each label is kept (B, 2, C)."""
-        states = self._parts.states(batch.streams)
-        return self._probability(batch.streams, batch.labels, states)
+        return self._probability(batch, self._parts.states(batch.streams, batch.mask))
 
     def training_keep(self) -> Tensor | None:
         """Returns the keep probabilities that cleaned the training labels (N, 2, C)."""
@@ -165,9 +164,9 @@ class LabelwiseDenoiser(Denoiser):
         )
 
     @torch.no_grad()
-    def _probability(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
+    def _probability(self, batch: Batch, states: Tensor) -> Tensor:
         rich = self._parts.policies if self._parts.uses_features else []
-        logits = mixed(rich, self._parts.plain, streams, labels, states)
+        logits = mixed(rich, self._parts.plain, batch.streams, batch.labels, states, batch.mask)
         keep = (logits - self._parts.cutoffs).sigmoid()
         return _spared(keep, self._parts.taught.bool())
 
@@ -201,11 +200,9 @@ class LabelwiseDenoiser(Denoiser):
 
     def _judged(self, train: Split, logits: Tensor) -> Tensor:
         """Returns the keep probabilities of the training labels; answers are final."""
-        parts = []
-        for index in torch.split(torch.arange(len(train), device=train.device), CHUNK):
-            batch = train.batch(index)
-            parts.append(self._probability(batch.streams, batch.labels, logits[index]))
-        keep = torch.cat(parts)
+        keep = torch.zeros_like(logits)
+        for batch in train.portions(CHUNK):
+            keep[batch.index] = self._probability(batch, logits[batch.index])
         if train.answers is not None:
             keep = torch.where(train.answers < 0, keep, train.answers.to(keep))
         return keep
@@ -282,7 +279,8 @@ class LabelwiseDenoiser(Denoiser):
             taught = examples.at((fold != number).nonzero()[:, 0])
             own = (fold == number).nonzero()[:, 0]
             tested = examples.at(own)
-            judged = (tested.videos.streams, tested.videos.labels, tested.states)
+            batch = tested.videos.all()
+            judged = (batch.streams, batch.labels, tested.states, batch.mask)
             with torch.random.fork_rng(devices=[]):
                 rich = self._judge(number, features=True).to(device)
                 plain = self._judge(number, features=False).to(device)

@@ -40,9 +40,9 @@ class States(nn.Module):
         """Stays in evaluation mode: the networks are frozen."""
         return super().train(mode=False)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Tensor:
         """Returns the mean logits of all networks (B, 2, C), for videos none was trained on."""
-        return torch.stack([_logits(network, streams) for network in self.networks]).mean(0)
+        return torch.stack([_logits(network, streams, mask) for network in self.networks]).mean(0)
 
     def learn(self, context: Context, labels: ModalityLabels, share: float) -> Tensor:
         """Trains the networks, from the start.
@@ -76,21 +76,24 @@ class States(nn.Module):
             network.load_state_dict(trained.state_dict())
             network.to(train.device)
             for index in torch.split(own, CHUNK):
-                logits[index] = _logits(network, train.batch(index).streams)
+                batch = train.batch(index)
+                logits[index] = _logits(network, batch.streams, batch.mask)
         return logits
 
     def of(self, split: Split) -> Tensor:
         """Returns the mean logits of a whole split (N, 2, C)."""
         if not len(split):
             return split.labels.new_zeros(0, 2, split.labels.shape[1])
-        everyone = torch.arange(len(split), device=split.device)
-        return torch.cat([self(split.batch(i).streams) for i in torch.split(everyone, CHUNK)])
+        found = split.labels.new_zeros(len(split), 2, split.labels.shape[1])
+        for batch in split.portions(CHUNK):
+            found[batch.index] = self(batch.streams, batch.mask)
+        return found
 
 
 @torch.no_grad()
-def _logits(network: nn.Module, streams: Mapping[str, Tensor]) -> Tensor:
+def _logits(network: nn.Module, streams: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
     assert isinstance(network, Network)  # noqa: S101  (ModuleList forgets it)
     network.eval()
-    prediction = network.unimodal({name: value.float() for name, value in streams.items()})
+    prediction = network.unimodal({name: value.float() for name, value in streams.items()}, mask)
     probability = torch.stack([prediction.audio, prediction.visual], 1)
     return probability.clamp(CLIP, 1 - CLIP).logit()

@@ -44,13 +44,20 @@ class Judge(nn.Module):
         self.other = nn.Parameter(torch.zeros(2, 1))
         self.offset = nn.Parameter(torch.full((2, classes), config.initial_bias))
 
-    def forward(self, streams: Mapping[str, Tensor], labels: Tensor, states: Tensor) -> Tensor:
+    def forward(
+        self,
+        streams: Mapping[str, Tensor],
+        labels: Tensor,
+        states: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Judges every label.
 
         Args:
             streams: Features by stream name, each (B, T, D of that stream).
             labels: Weak labels (B, C).
             states: Logits of the states (B, 2, C).
+            mask: Which segments belong to their video (B, T), bool; all when None.
 
         Returns:
             Logits of keeping (B, 2, C); those of absent labels have no meaning.
@@ -58,7 +65,7 @@ class Judge(nn.Module):
         logits = self.own * states + self.other * states.flip(1) + self.offset
         if self.features is None:
             return logits
-        features: Tensor = self.features(streams, labels)
+        features: Tensor = self.features(streams, labels, mask)
         return logits + features
 
 
@@ -118,6 +125,9 @@ def joined(first: Examples, second: Examples) -> Examples:
             name: torch.cat([value, two.streams[name]]) for name, value in one.streams.items()
         },
         labels=torch.cat([one.labels, two.labels]),
+        lengths=None
+        if one.lengths is None or two.lengths is None
+        else torch.cat([one.lengths, two.lengths]),
         dense=None,
         truth=None,
         answers=None,
@@ -160,7 +170,7 @@ def teach_features(judge: Judge, examples: Examples, config: Options, seed: int)
             name: value + options.noise * spread[name] * _normal(value, generator)
             for name, value in batch.streams.items()
         }
-        logits = judge(streams, batch.labels, examples.states[index])
+        logits = judge(streams, batch.labels, examples.states[index], batch.mask)
         present, labelled = examples.present[index], examples.labelled[index]
         if options.learning == "supervised":
             losses = _cross_entropy(logits, present)
@@ -242,6 +252,7 @@ def mixed(
     streams: Mapping[str, Tensor],
     labels: Tensor,
     states: Tensor,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Returns the mean of the logits with features (their own mean) and without (B, 2, C).
 
@@ -251,11 +262,12 @@ def mixed(
         streams: Features by stream name, each (B, T, D of that stream).
         labels: Weak labels (B, C).
         states: Logits of the states (B, 2, C).
+        mask: Which segments belong to their video (B, T), bool; all when None.
     """
     logits: Tensor = plain(streams, labels, states)
     if not rich:
         return logits
-    others = torch.stack([judge(streams, labels, states) for judge in rich]).mean(0)
+    others = torch.stack([judge(streams, labels, states, mask) for judge in rich]).mean(0)
     return (logits + others) / 2
 
 
