@@ -276,7 +276,7 @@ def test_swapped_tracks_are_those_of_the_partner(tiny_data):
     train = load_data(tiny_data).train
 
     class Echo(torch.nn.Module):
-        def forward(self, streams):
+        def forward(self, streams, mask):
             sound, picture = (streams[name].mean((1, 2)) for name in ("audio", "visual_3d"))
             assert torch.equal(streams["visual_2d"].mean((1, 2)), self.pictures[self.order])
             empty = torch.zeros(len(sound), 1, 2, 1)

@@ -172,7 +172,7 @@ def test_corrected_labels_survive_an_interruption(simulated):
     fitted = []
 
     class Stub(torch.nn.Module):
-        def forward(self, streams):
+        def forward(self, streams, mask):
             shape = (len(streams["audio"]), 10, 2, 25)
             return Prediction(torch.full(shape, 0.9), *[torch.zeros(shape[0], 25)] * 3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -33,10 +34,11 @@ CHOICES = [
     ("cmpae", {"fuse_ratio": 1.0}),
     ("peers", {"base": "avsdn", "predicts": "average"}),
 ]
+ANY = replace(SPEC, any_length=True)
 PARTS = ("segment", "audio", "visual", "video")
 
 
-def network_of(name: str, options: dict, spec: DataSpec = SPEC) -> Network:
+def network_of(name: str, options: dict, spec: DataSpec = ANY) -> Network:
     torch.manual_seed(0)
     width = {} if name in ("peers",) else WIDTH
     chosen = {"name": name, **width, **options}
@@ -170,3 +172,13 @@ def test_what_long_videos_take_grows_with_their_length_only():
 
 def test_short_videos_without_a_mask_are_seen_whole():
     assert sight_of(torch.zeros(2, 3, _sight.WINDOW, 4), None) is EVERYTHING
+
+
+@torch.no_grad()
+def test_the_threshold_of_cpsp_is_that_of_ten_segments():
+    network = network_of("cpsp", {}, ANY)
+    fixed = network_of("cpsp", {"threshold": 0.09 * 10 / 12}, SPEC)
+    usual = network_of("cpsp", {}, SPEC)
+    streams, _ = padded((12, 12))
+    assert network(streams).segment.equal(fixed(streams).segment)
+    assert not network(streams).segment.equal(usual(streams).segment)

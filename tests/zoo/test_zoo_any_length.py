@@ -16,7 +16,9 @@ from rlld.data.dataset import load_data
 from rlld.data.similarities import ScoreSpec, scores_files
 from rlld.data.spec import ANNOTATIONS, FILE_NAME, StreamSpec, read_spec, spec_text
 from rlld.data.store import StoreWriter, read_store, store_path
-from rlld.recipes.recipe import recipe_names
+from rlld.errors import RlldError
+from rlld.networks.han import HAN
+from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.types import MODALITIES
 from rlld.utils.compute import Compute
 
@@ -86,3 +88,14 @@ def test_every_recipe_learns_from_videos_of_any_length(name, mixed_data, tmp_pat
             torch.testing.assert_close(found, getattr(alone, part)[0], rtol=0, atol=1e-4)
         found = together.segment[video, :length]
         torch.testing.assert_close(found, alone.segment[0], rtol=0, atol=1e-4)
+
+
+def test_a_network_that_cannot_tell_padding_is_refused(mixed_data, monkeypatch):
+    def forward(self, streams):
+        raise AssertionError("not called")
+
+    monkeypatch.setattr(HAN, "forward", forward)
+    spec = read_spec(mixed_data)
+    with pytest.raises(RlldError, match="network han: its forward takes no mask"):
+        load_recipe("han").build_network(spec)
+    load_recipe("han").build_network(replace(spec, any_length=False))

@@ -48,7 +48,7 @@ class Tagger(Network):
         self.moments = nn.Linear(hidden, classes)
         self.modalities = nn.Linear(hidden, classes)
 
-    def forward(self, streams: Mapping[str, Tensor]) -> Prediction:
+    def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; no modality sees the other one, so that ``unimodal`` is the same."""
         segments = streams["audio"].shape[1]
         pictures = [pool_frames(streams[name], segments) for name in self.visual_streams]
@@ -57,4 +57,4 @@ class Tagger(Network):
         both = self.dropout(torch.stack([audio, visual], 2).relu())  # (B, T, 2, hidden)
         segment = full_precision(self.events(both)).sigmoid()
         weights = full_precision(self.moments(both)), full_precision(self.modalities(both))
-        return Prediction(segment, *mmil_pool(segment, *weights))
+        return Prediction(segment, *mmil_pool(segment, *weights, mask=mask)).within(mask)

@@ -62,6 +62,12 @@ class Sight:
         """Makes shares 0 where they are of rows that cannot be seen."""
         return shares if self.allowed is None else shares.masked_fill(~self.allowed, 0)
 
+    def count(self, rows: Tensor) -> int | Tensor:
+        """Returns how many of rows (..., T, D) each sees; a tensor broadcasts with the logits."""
+        if self.allowed is None:
+            return rows.shape[-2]
+        return self.allowed.sum(-1, keepdim=True)
+
     def crossed(self) -> Sight:
         """Returns what each modality sees of the other one, where the two differ."""
         if self.allowed is None or len(self.allowed) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import ClassVar, TypeVar
 
 import torch
@@ -127,6 +128,24 @@ class Unimodal(Network):
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see ``Network.unimodal``."""
         return self.network.unimodal(streams, mask)
+
+
+def require_mask(network: Network, what: str) -> None:
+    """Refuses a network that takes videos of one length only.
+
+    Args:
+        network: It.
+        what: What it is, for the message: ``network tagger``.
+
+    Raises:
+        RlldError: If its ``forward`` has no ``mask``.
+    """
+    if "mask" not in signature(network.forward).parameters:
+        raise RlldError(
+            f"{what}: its forward takes no mask, so that it cannot tell videos of different "
+            "lengths from their padding; give it one (docs/add-a-method.md), or choose another "
+            "network for this data set"
+        )
 
 
 def built(make: Callable[[], Module], what: str) -> Module:

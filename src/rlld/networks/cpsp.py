@@ -33,6 +33,9 @@ SMALLEST = 1e-8
 
 PSP_DROPOUT = 0.1
 
+PUBLISHED_SEGMENTS = 10
+"""Segments of the videos for which the threshold was chosen."""
+
 
 @dataclass(frozen=True)
 class Config(base.Config):
@@ -42,7 +45,8 @@ class Config(base.Config):
         hidden: Width of the model; even, for the two directions of the LSTM.
         threshold: Share of a segment's similarity above which a segment of the other modality
             propagates to it. The mean share is 1/T; at T = 10 the published 0.09 prunes about
-            half. ``run.sh`` sets 0.09, the program's own default is 0.099.
+            half. ``run.sh`` sets 0.09, the program's own default is 0.099. In a data set of
+            videos of any length it is the share in one of 10 segments, and less in a longer one.
 
     Raises:
         RlldError: If a value is out of range.
@@ -93,7 +97,7 @@ class PSP(nn.Module):
         self,
         audio: Tensor,
         visual: Tensor,
-        threshold: float,
+        threshold: float | Tensor,
         propagate: bool = True,
         sight: Sight = EVERYTHING,
     ) -> tuple[Tensor, Tensor]:
@@ -140,7 +144,7 @@ class PSP(nn.Module):
         return out
 
 
-def pruned(similarity: Tensor, threshold: float) -> Tensor:
+def pruned(similarity: Tensor, threshold: float | Tensor) -> Tensor:
     """Normalises rows of similarities, drops small shares and normalises again.
 
     Args:
@@ -179,7 +183,7 @@ class CPSP(StreamEmbedding):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.config = config
+        self.config, self.any_length = config, spec.any_length
         hidden, classes = config.hidden, len(spec.classes)
         self.lstm = _Recurrence(hidden)
         self.psp = PSP(hidden, hidden)
@@ -247,8 +251,11 @@ class CPSP(StreamEmbedding):
             mask: As in ``forward``.
         """
         audio, visual = recurred.unbind(0)
-        sight = sight_of(audio, mask)
-        both = self.psp(audio, visual, self.config.threshold, propagate, sight.of_one())
+        sight = sight_of(audio, mask).of_one()
+        threshold: float | Tensor = self.config.threshold
+        if self.any_length:
+            threshold = threshold * PUBLISHED_SEGMENTS / sight.count(audio)
+        both = self.psp(audio, visual, threshold, propagate, sight)
         heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
         event_logits, time_logits, modality_logits = fused_heads(heads, torch.stack(both, 2))
         segment = event_logits.sigmoid()

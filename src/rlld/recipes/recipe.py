@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rlld.denoisers.base import Denoiser
 from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
-from rlld.networks.base import Network, built
+from rlld.networks.base import Network, built, require_mask
 from rlld.objectives.base import Objective
 from rlld.recipes.schedule import Schedule
 from rlld.recipes.selection import Selection
@@ -80,9 +80,10 @@ class Recipe:
         Raises:
             RlldError: If a size does not fit the data set, or all of them make it too large.
         """
-        network: Network = built(
-            lambda: self.network.config.build(spec), f"network {self.network.name}"
-        )
+        what = f"network {self.network.name}"
+        network: Network = built(lambda: self.network.config.build(spec), what)
+        if spec.any_length:
+            require_mask(network, what)
         return network
 
     def build_denoiser(self, spec: DataSpec) -> Denoiser:
