@@ -51,11 +51,14 @@ def test_a_policy_judges_a_padded_video_as_it_judges_it_alone(pooling, window, m
 def test_doubt_is_measured_on_the_segments_that_there_are():
     labels = drawn(4, 9, CLASSES, seed=3).round()
     similarity = drawn(4, 9, CLASSES, seed=4) * 2 - 1
-    similarity = torch.where(MASK[..., None], similarity, similarity.sign() * 9)
     found = reweigh(labels, similarity, 4.0, 0.4, MASK)[MASK]
     wanted = reweigh(labels[MASK][None], similarity[MASK][None], 4.0, 0.4)[0]
     assert torch.equal(found, wanted)
-    assert not torch.equal(found, reweigh(labels, similarity, 4.0, 0.4)[MASK])
+    # Every label resembles its class more than what has no label does, but for the padding.
+    similarity = torch.where(labels > 0, 0.2, 0.1)
+    similarity[~MASK] = 0.9 - 0.8 * labels[~MASK]
+    assert torch.equal(reweigh(labels, similarity, 4.0, 0.4, MASK)[MASK], labels[MASK])
+    assert not torch.equal(reweigh(labels, similarity, 4.0, 0.4)[MASK], labels[MASK])
 
 
 @pytest.mark.parametrize("references", [1, 3, 5])
