@@ -55,7 +55,7 @@ def test_doubt_is_measured_on_the_segments_that_there_are():
     wanted = reweigh(labels[MASK][None], similarity[MASK][None], 4.0, 0.4)[0]
     assert torch.equal(found, wanted)
     # Every label resembles its class more than what has no label does, but for the padding.
-    similarity = torch.where(labels > 0, 0.2, 0.1)
+    similarity = torch.where(labels > 0, 0.2, 0.1).double()
     similarity[~MASK] = 0.9 - 0.8 * labels[~MASK]
     assert torch.equal(reweigh(labels, similarity, 4.0, 0.4, MASK)[MASK], labels[MASK])
     assert not torch.equal(reweigh(labels, similarity, 4.0, 0.4)[MASK], labels[MASK])
