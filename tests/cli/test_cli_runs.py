@@ -106,7 +106,7 @@ def test_a_run_that_learned_nothing_is_told_aloud(tiny_data, run_cli, tmp_path):
     assert "warning: beyond chance no better than the bare tags" in result.stderr
     assert "--schedule.updates 600, it had 1" in result.stderr
     assert {"bare", "nothing"} <= set(result.stdout.split())
-    assert f"next: rlld evaluate {out} --split test" in result.stdout
+    assert f"next: rlld report {out}, rlld evaluate {out} --split test" in result.stdout
 
 
 def test_training_tells_of_empty_tag_cells(tiny_data, run_cli, tmp_path):

@@ -66,7 +66,9 @@ def test_from_tags_alone_to_answers(tiny_data, run_cli, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "no annotated video: labels were cleaned by how well their tags" in notes(first)
     assert "the weights of the last update were kept" in notes(first)
-    assert f"next: rlld parse {first} CLIPS" in result.stdout  # there is nothing to evaluate on
+    assert (
+        f"next: rlld report {first}, rlld parse {first} CLIPS" in result.stdout
+    )  # there is nothing to evaluate on
     sheet = tmp_path / "sheet.csv"
     asked = run_cli("suggest", first, "--count", "12", "--answers", sheet)
     assert asked.returncode == 0, asked.stderr

@@ -41,6 +41,7 @@ VERBS = (
     "data render",
     "train",
     "evaluate",
+    "report",
     "denoise",
     "suggest",
     "parse",

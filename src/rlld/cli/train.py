@@ -161,5 +161,5 @@ def _show(run: Run, title: str, data: DataSet) -> None:
     following = f"evaluate {run.path} --split test" if tested else f"parse {run.path} CLIPS"
     OUT.print(
         f"{run.path}: weights of update {facts['selected_updates']} of {facts['updates']}; "
-        f"next: rlld {following}"
+        f"next: rlld report {run.path}, rlld {following}"
     )

@@ -88,9 +88,7 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
     """Scores a run on videos that fit it; see ``evaluate``."""
     videos = videos.to(run.device, torch.float32)
     truth = videos.require_dense()
-    prediction = predict_split(run.network, videos)
-    prediction.require_numbers(f"{videos.name} split of {videos.spec.name}")
-    predicted = run.gate.apply(prediction, videos.labels if by_tags else None)
+    predicted = predicted_maps(run, videos, by_tags=by_tags)
     facts = {
         "split": videos.name,
         "videos": len(videos),
@@ -112,6 +110,13 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
         tuple(warned(gains(columns, videos), run.facts.get("updates"))),
         columns,
     )
+
+
+def predicted_maps(run: Run, videos: Split, *, by_tags: bool = False) -> Tensor:
+    """Returns what a run finds in videos (N, T, 2, C), bool; see ``evaluate``."""
+    prediction = predict_split(run.network, videos.to(run.device, torch.float32))
+    prediction.require_numbers(f"{videos.name} split of {videos.spec.name}")
+    return run.gate.apply(prediction, videos.labels.to(run.device) if by_tags else None)
 
 
 def selecting(run: Run, validation: Split) -> Split:

@@ -17,6 +17,9 @@ from rlld.utils.files import scratch, settle
 EMBED_LIMIT = 25_000_000
 """Bytes up to which a clip is put inside the page."""
 
+CONVERTED_SECONDS = 60
+"""Longest clip that is converted for a page with many."""
+
 PLAYABLE = {
     "video/mp4": ({"mp4", "mov"}, {"h264", "av1", "aac", "mp3"}),
     "video/webm": ({"webm"}, {"vp8", "vp9", "av1", "opus", "vorbis"}),
@@ -78,6 +81,42 @@ def page_clip(
             return PageClip(_data(converted, mime), mime, has_video)
         settle(converted, beside)
     return PageClip(_relative(beside, page), mime, has_video, beside)
+
+
+class Clips:
+    """The clips of a page that plays several: some are held, those that are too many linked.
+
+    Args:
+        page: Where the page will be.
+        room: Bytes of clips that it may hold.
+    """
+
+    def __init__(self, page: Path, room: int = EMBED_LIMIT) -> None:
+        self.page, self.room = page, room
+
+    def take(self, clip: Path) -> PageClip | None:
+        """Prepares a clip; None where browsers cannot play it and converting it would take long.
+
+        Raises:
+            RlldError: If it cannot be read or converted.
+        """
+        mime, has_video = inspect(clip)
+        if mime:
+            if self._fits(clip):
+                return PageClip(_data(clip, mime), mime, has_video)
+            return PageClip(_relative(clip, self.page), mime, has_video, clip)
+        if Clip(clip).info.duration > CONVERTED_SECONDS:
+            return None
+        with scratch(self.page.with_suffix(".mp4")) as converted:
+            convert(clip, converted)
+            fits = self._fits(converted)
+            return PageClip(_data(converted, "video/mp4"), "video/mp4", has_video) if fits else None
+
+    def _fits(self, file: Path) -> bool:
+        size = file.stat().st_size
+        fits = size <= self.room
+        self.room -= size if fits else 0
+        return fits
 
 
 def inspect(clip: Path, tracks: TrackChoice = AS_PLAYED) -> tuple[str, bool]:
