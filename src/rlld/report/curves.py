@@ -98,7 +98,7 @@ def round_numbers(low: float, high: float) -> list[float]:
         >>> round_numbers(0.31, 2.9)
         [0.0, 1.0, 2.0, 3.0]
         >>> round_numbers(5, 5)
-        [5.0, 6.0]
+        [5.0, 5.25]
     """
     spread = (high - low) or 1.0
     power = 10 ** math.floor(math.log10(spread / TICKS))
