@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from resume_kit import require_resumable
 from rlld.data.dataset import load_data
 from rlld.data.spec import DataSpec, StreamSpec
 from rlld.data.split import Split
@@ -366,24 +367,8 @@ def test_resuming_after_any_step_changes_nothing(
         compute = Compute(device="cpu", threads=1)
         return Trainer(loaded, data.train, data.validation, 7, compute)
 
-    whole = fresh()
-    reports = [report for report in whole.steps() if report is not None]
+    whole, _ = require_resumable(fresh, tmp_path)
     assert isinstance(whole.denoiser, TaskCredit)
-    for stop in range(1, whole.total_updates):
-        first = fresh()
-        steps = first.steps()
-        for _ in range(stop):
-            next(steps)
-        torch.save(first.state_dict(), tmp_path / "state.pt")
-        second = fresh()
-        second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-        rest = [report for report in second.steps() if report is not None]
-        assert rest == reports[len(reports) - len(rest) :]
-        for kind in ("network", "denoiser"):
-            one = whole.denoiser.policy if kind == "denoiser" else whole.network
-            other = second.denoiser.networks()["policy"] if kind == "denoiser" else second.network
-            for name, value in one.state_dict().items():
-                assert torch.equal(value, other.state_dict()[name]), (stop, kind, name)
 
 
 def test_warm_up_steps_use_all_labels_and_leave_the_policy_alone(tiny_data: Any) -> None:

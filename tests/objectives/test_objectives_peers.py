@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlld
+from resume_kit import require_resumable
 from rlld.data.dataset import load_data
 from rlld.denoisers import jomold
 from rlld.errors import RlldError
@@ -310,17 +311,4 @@ def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path, recipe):
     def fresh() -> Trainer:
         return Trainer(loaded, data.train, data.validation, 7, COMPUTE)
 
-    whole = fresh()
-    reports = [report for report in whole.steps() if report is not None]
-    for stop in (1, 4, 7):
-        first = fresh()
-        steps = first.steps()
-        for _ in range(stop):
-            next(steps)
-        torch.save(first.state_dict(), tmp_path / "state.pt")
-        second = fresh()
-        second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-        rest = [report for report in second.steps() if report is not None]
-        assert rest == reports[len(reports) - len(rest) :]
-        for name, value in whole.network.state_dict().items():
-            assert torch.equal(value, second.network.state_dict()[name]), (stop, name)
+    require_resumable(fresh, tmp_path, (1, 4, 7))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import rlld
+from resume_kit import require_resumable
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe
@@ -90,20 +91,7 @@ def test_only_reward_videos_teach(tiny_data):
 
 def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path):
     data = load_data(tiny_data)
-    whole = trainer(data)
-    reports = [report for report in whole.steps() if report is not None]
-    for stop in range(1, whole.total_updates):
-        first = trainer(data)
-        steps = first.steps()
-        for _ in range(stop):
-            next(steps)
-        torch.save(first.state_dict(), tmp_path / "state.pt")
-        second = trainer(data)
-        second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-        rest = [report for report in second.steps() if report is not None]
-        assert rest == reports[len(reports) - len(rest) :]
-        for name, value in whole.network.state_dict().items():
-            assert torch.equal(value, second.network.state_dict()[name]), (stop, name)
+    require_resumable(lambda: trainer(data), tmp_path)
 
 
 def test_a_supervised_run_says_so(tiny_data, tmp_path):
