@@ -46,7 +46,8 @@ def training_key(
     settings = {part: recipe.as_dict()[part] for part in PARTS}
     where = [str(train.device), torch.__version__, seed, unimodal]
     digest = hashlib.blake2b(json.dumps([settings, where], sort_keys=True).encode(), digest_size=16)
-    for name, value in {**train.streams, **_given(labels)}.items():
+    lengths = {} if train.lengths is None else {"lengths": train.lengths}
+    for name, value in {**train.streams, **lengths, **_given(labels)}.items():
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
