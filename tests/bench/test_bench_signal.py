@@ -42,7 +42,7 @@ def by_hand(tiny_data, names: list[str]) -> dict[str, float]:
     data = load_data(tiny_data, with_truth=True)
     settings = {**EPISODE, "schedule.updates": len(names)}
     recipe = load_recipe("weak", settings, data.spec.overrides)
-    policies = removals(data.train, data.validation, 0)
+    policies = removals(data.train, data.validation)
 
     class Changing(Given):
         step = 0
@@ -73,7 +73,7 @@ def test_a_trial_is_a_step_from_the_same_weights(tiny_data):
 
 def test_removals_are_what_they_say(tiny_data):
     data = load_data(tiny_data, with_truth=True)
-    found = removals(data.train, data.validation, 0)
+    found = removals(data.train, data.validation)
     weak = data.train.labels
     assert torch.equal(found[KEEP_ALL], weak.unsqueeze(1).expand(-1, 2, -1))
     assert torch.equal(found[TRUE].bool(), data.train.truth.any(1) & weak.bool().unsqueeze(1))

@@ -43,13 +43,13 @@ def segment_count(duration: float, segment_seconds: float, pad: float = 0.0) -> 
     return max(1, math.ceil((duration - rest) / segment_seconds))
 
 
-def probe(path: Path | str, tracks: TrackChoice = AS_PLAYED) -> ClipInfo:
+def probe(path: Path | str) -> ClipInfo:
     """Reads what is known of a clip without decoding it.
 
     Raises:
         RlldError: If the file is missing, empty, damaged, or holds neither sound nor pictures.
     """
-    return Clip(path, tracks).info
+    return Clip(path).info
 
 
 class Clip:

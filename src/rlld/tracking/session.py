@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rlld.errors import RlldError, nearest
@@ -100,15 +99,10 @@ class Tracking:
     def __enter__(self) -> Tracking:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for session in self._sessions.values():
             for tracker in session.trackers.values():
-                tracker.close(failed=error is not None)
+                tracker.close(failed=kind is not None)
 
 
 @dataclass

@@ -145,19 +145,18 @@ def held(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def owned(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def owned(folder: Path) -> Iterator[None]:
     """Keeps a second process from writing into an output folder; see ``held``.
 
     A folder that is made here and stays empty is removed again.
 
     Args:
         folder: The folder, made when missing; ``.lock`` lies in it.
-        wait: Wait for another process that writes there, instead of refusing.
 
     Raises:
         RlldError: If another process writes there, or the folder cannot be made or written to.
     """
-    with _locked(folder / LOCK, folder, wait):
+    with _locked(folder / LOCK, folder, wait=False):
         yield
 
 

@@ -120,7 +120,6 @@ def signal(
     after: Sequence[int] = (100, 300),
     batches: int = 12,
     repeats: int = 5,
-    seed: int = 0,
     command: str = "",
 ) -> Signal:
     """Measures what labels do to validation scores, after one step and after one episode.
@@ -130,7 +129,6 @@ def signal(
         after: Task steps on all labels before the trials.
         batches: Batches tried, one after the other.
         repeats: Fresh networks of each episode.
-        seed: Seed of training and random removals.
         command: What made it.
 
     Raises:
@@ -147,10 +145,10 @@ def signal(
         )
     recipe = load_recipe(RECIPE, EPISODE, data.spec.overrides)
     meter = Meter(reward, recipe.gate)
-    policies = removals(train, reward, seed)
+    policies = removals(train, reward)
     steps: list[Effect] = []
     for count in after:
-        steps += _after_steps(recipe, data.train, policies, meter, count, batches, seed)
+        steps += _after_steps(recipe, data.train, policies, meter, count, batches)
     episodes = _after_an_episode(recipe, train, policies, meter, repeats)
     silence = Scorer(reward.require_dense())(torch.zeros_like(reward.require_dense()))
     nothing = float(silence["segment_audio"]), float(silence["event_visual"])
@@ -158,10 +156,10 @@ def signal(
     return Signal(tuple(steps), tuple(episodes), command, str(folder), inter, nothing)
 
 
-def removals(train: Split, reward: Split, seed: int) -> dict[str, Tensor]:
+def removals(train: Split, reward: Split) -> dict[str, Tensor]:
     """Returns the labels that policies leave (N, 2, C), by name."""
     weak = train.labels.unsqueeze(1).expand(-1, 2, -1)
-    chance = torch.rand(weak.shape, generator=torch.Generator().manual_seed(seed))
+    chance = torch.rand(weak.shape, generator=torch.Generator().manual_seed(0))
     if train.truth is None:
         raise ValueError("the true labels are not known")
     kept = {
@@ -242,12 +240,11 @@ def _after_steps(
     meter: Meter,
     count: int,
     batches: int,
-    seed: int,
 ) -> list[Effect]:
     tried = {name: labels for name, labels in policies.items() if name != HALF}
     probe = _Probe(tried, meter, count)
     longer = recipe.varied({"schedule.updates": count + batches})
-    trainer = Trainer(longer, train, None, seed, Compute("cpu", threads=1), probe)
+    trainer = Trainer(longer, train, None, 0, Compute("cpu", threads=1), probe)
     with progress(f"{count} steps and {batches} trials", trainer.total_updates) as tick:
         for _ in trainer.steps():
             tick()
