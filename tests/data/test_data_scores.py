@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from any_length_kit import draw_maps, write_set
 from rlld.data.checks.check import check
-from rlld.data.dataset import load_split
+from rlld.data.dataset import load_data, load_split
 from rlld.data.similarities import combinations, load_scores, pack_scores, scores_files, scores_path
 from rlld.data.spec import FILE_NAME, read_spec, spec_text
 from rlld.errors import RlldError
@@ -162,3 +163,32 @@ def test_check_names_missing_videos_and_wrong_shapes(scored):
     first = weak.read_text().splitlines()[1]
     weak.write_text(weak.read_text() + first.replace(first[:5], "other", 1) + "\n")
     assert any("no scores of 1 of the 49 videos, first 'other" in text for text in checked(folder))
+
+
+def test_scores_of_videos_of_any_length(tmp_path: Path) -> None:
+    lengths = {"train": [3, 8, 5], "validation": [4], "test": [6, 2]}
+    data = write_set(tmp_path / "data", draw_maps(lengths))
+    files: dict[str, dict[str, np.ndarray]] = {}
+    for modality in ("audio", "visual"):
+        (tmp_path / modality).mkdir()
+        for split, own in lengths.items():
+            for number, segments in enumerate(own):
+                name, rows = f"{split}_{number:03d}", np.random.default_rng(number)
+                value = rows.standard_normal((segments, 4)).astype(np.float32)
+                np.save(tmp_path / modality / f"{name}.npy", value)
+                files.setdefault(name, {})[modality] = value
+    sources = {name: tmp_path / name for name in ("audio", "visual")}
+    pack_scores(data, "classes", sources, lambda *_: None)
+    assert check(data).count("error") == 0
+    train = load_data(data).train
+    found = load_scores(train, "classes", {"audio": 4, "visual": None})
+    for modality, value in found.items():
+        assert value.shape == (3, 8, 4)
+        for row, segments in enumerate(lengths["train"]):
+            own = files[train.ids[row]][modality]
+            assert np.array_equal(value[row, :segments].numpy(), own)
+            assert not value[row, segments:].any()
+    assert train.lengths is not None
+    longer = replace(train, lengths=train.lengths.flip(0))
+    with pytest.raises(RlldError, match="'train_000' has 3 segments, expected 5"):
+        load_scores(longer, "classes", {"audio": 4})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import GLOBAL
-from rlld.parsing.windows import BATCH, Evidence, Windows, decide, join, keep_marked
+from rlld.parsing.windows import (
+    BATCH,
+    Evidence,
+    Windows,
+    decide,
+    join,
+    keep_marked,
+    window_of,
+)
 from rlld.types import Prediction
 
 
@@ -153,3 +163,24 @@ def test_keep_marked_spreads_both_ways_along_runs_only() -> None:
     active = np.array([1, 1, 1, 0, 1, 1, 0, 1], dtype=bool)
     marks = np.array([0, 1, 0, 1, 0, 0, 0, 1], dtype=bool)
     assert keep_marked(active, marks).astype(int).tolist() == [1, 1, 1, 0, 0, 0, 0, 1]
+
+
+def test_windows_of_videos_of_any_length_are_long_but_bounded() -> None:
+    fixed = DataSpec("fixed", ("A",), 900)
+    assert window_of(fixed) == (900, BATCH)
+    assert window_of(replace(fixed, any_length=True)) == (600, 5)
+    assert window_of(replace(fixed, any_length=True, segments=40)) == (40, BATCH)
+    seen: list[tuple[int, ...]] = []
+
+    def watched(streams: Mapping[str, Tensor]) -> Prediction:
+        seen.append(tuple(streams["audio"].shape[:2]))
+        return pooling(streams)
+
+    features = torch.rand(5000, 2, 3, generator=torch.Generator().manual_seed(0))
+    windows = Windows(watched, *window_of(replace(fixed, any_length=True)))
+    for part in features.split(700):
+        windows.push({"audio": part[:, 0], "visual_2d": part[:, 1]})
+    found, expected = windows.finish(), slow_evidence(features, 600)
+    assert max(count for count, _ in seen) == 5 and {length for _, length in seen} == {600}
+    torch.testing.assert_close(found.segment, expected.segment)
+    torch.testing.assert_close(found.audio, expected.audio)

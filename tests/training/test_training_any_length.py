@@ -20,10 +20,11 @@ from rlld.metrics.noise_detection import auc
 from rlld.parsing.parse import parse
 from rlld.parsing.sources import stored_features
 from rlld.recipes.recipe import load_recipe
+from rlld.training.cache import training_key
 from rlld.training.loop import train, train_seeds
 from rlld.training.predict import predict_split
 from rlld.training.run_folder import load_run
-from rlld.types import AUDIO
+from rlld.types import AUDIO, ModalityLabels
 from rlld.utils.compute import Compute
 
 CPU = Compute("cpu", threads=1)
@@ -157,3 +158,25 @@ def test_train_evaluate_parse(mixed: Path, tmp_path: Path) -> None:
         parsed = parse(run, stored_features(store, f"test_{row:03d}", run.spec))
         assert parsed.duration == length * run.spec.segment_seconds
         assert len(parsed.probabilities) == length
+
+
+def test_kept_networks_of_other_lengths_are_not_taken(mixed: Path) -> None:
+    train_split = load_data(mixed).train
+    assert train_split.lengths is not None
+    labels = ModalityLabels(*(train_split.labels,) * 3)
+    other = replace(train_split, lengths=train_split.lengths.flip(0))
+    keys = {
+        training_key(load_recipe("weak"), split, labels, 0, unimodal=False)
+        for split in (train_split, other)
+    }
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("recipe", ["han", "rlld"])
+def test_recipes_with_epochs_and_with_episodes_learn_from_it(
+    mixed: Path, tmp_path: Path, recipe: str
+) -> None:
+    run = rlld.train(recipe, mixed, tmp_path / "run", compute=CPU, overrides=SHORT)
+    found = predict_split(run.network, load_data(mixed).test)
+    found.require_numbers("test")
+    assert (tmp_path / "run/metrics.jsonl").is_file()
