@@ -9,6 +9,7 @@ import torch
 
 from models_kit import shaken
 from rlld.data.spec import DataSpec, StreamSpec
+from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.objectives._contrastive import matching_loss
 from rlld.objectives.base import Objective
@@ -142,6 +143,13 @@ def test_mixed_pairs_of_cvcms_keep_their_lengths():
         found.append(objective_of("cvcms", {})(prediction, targets_of(batch, False), batch))
     one, other = (float(each["loss"].detach()) for each in found)
     assert one == pytest.approx(other, rel=1e-9)
+
+
+def test_videos_too_long_to_be_counted_are_refused():
+    config = OBJECTIVES.config({"name": "poibin"}, "test")
+    with pytest.raises(RlldError, match="has 257 segments, expected at most 256"):
+        config.build(replace(SPEC, segments=257, any_length=True))
+    config.build(replace(SPEC, segments=257))
 
 
 def prediction_of(segment: torch.Tensor, mask: torch.Tensor | None) -> Prediction:

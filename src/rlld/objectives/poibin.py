@@ -20,6 +20,8 @@ from rlld.objectives._bce import EPSILON
 from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight
 
+LONGEST = 256
+"""Segments of the longest video of any length: the exact recursion takes their square."""
 POSITIVE = 0.5
 """A target above this is a label."""
 
@@ -59,7 +61,17 @@ class Config(mil.Config):
                 )
 
     def build(self, spec: DataSpec) -> PoissonBinomial:
-        """Builds the objective for the classes of a data set."""
+        """Builds the objective for the classes of a data set.
+
+        Raises:
+            RlldError: If its videos are of any length, and some are too long to be counted.
+        """
+        if spec.any_length and spec.segments > LONGEST:
+            raise RlldError(
+                f"objective poibin: the longest video of data set {spec.name!r} has "
+                f"{spec.segments} segments, expected at most {LONGEST}, for the memory of an exact "
+                "count grows with their square; choose another objective, or longer segments"
+            )
         return PoissonBinomial(self, len(spec.classes))
 
 
