@@ -37,6 +37,15 @@ def test_train_leaves_a_run_folder(trained):
     }
 
 
+def test_several_seeds_are_trained_and_told_of(tiny_data, run_cli, tmp_path):
+    words = ("train", "han", "--data", tiny_data, "--out", tmp_path, "--seeds", 2, "--seed", 3)
+    result = run_cli(*words, *QUICK)
+    assert result.returncode == 0, result.stderr
+    for seed in (3, 4):
+        assert f"han, seed {seed}" in result.stdout
+        assert (tmp_path / f"seed-{seed}" / "model.safetensors").is_file()
+
+
 def test_train_prints_its_configuration_and_trains_nothing(tiny_data, run_cli, tmp_path):
     out = tmp_path / "run"
     more = ("--denoiser.lr", "3e-4", "--print-config")

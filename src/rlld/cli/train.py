@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -69,37 +69,19 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
         return
     compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
     _say_empty(data)
-    if args.seeds > 1:
-        numbers = range(args.seed, args.seed + args.seeds)
-        with Tracking(log) as tracking:
-            runs = train_seeds(
-                recipe,
-                data,
-                args.out,
-                numbers,
-                compute=compute,
-                resume=args.resume,
-                checkpoint_seconds=args.checkpoint_seconds,
-                watcher=tracking,
-            )
-            for each in runs:
-                tracking.finish(each)
-        for number, run in zip(numbers, runs, strict=True):
-            _show(run, f"{recipe.name}, seed {number}", data)
-        return
+    options: dict[str, Any] = {"compute": compute, "resume": args.resume}
+    options["checkpoint_seconds"] = args.checkpoint_seconds
     with Tracking(log) as tracking:
-        result = train(
-            recipe,
-            data,
-            args.out,
-            seed=args.seed,
-            compute=compute,
-            resume=args.resume,
-            checkpoint_seconds=args.checkpoint_seconds,
-            watcher=tracking,
-        )
-        tracking.finish(result)
-    _show(result, recipe.name, data)
+        options["watcher"] = tracking
+        if args.seeds > 1:
+            seeds = range(args.seed, args.seed + args.seeds)
+            runs = train_seeds(recipe, data, args.out, seeds, **options)
+        else:
+            runs = [train(recipe, data, args.out, seed=args.seed, **options)]
+        for each in runs:
+            tracking.finish(each)
+    for seed, each in enumerate(runs, start=args.seed):
+        _show(each, f"{recipe.name}, seed {seed}" if args.seeds > 1 else recipe.name, data)
 
 
 def further_help(words: Sequence[str]) -> str:
