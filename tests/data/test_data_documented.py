@@ -1,4 +1,4 @@
-"""The data set of docs/my-videos.md, word for word."""
+"""The hand-written data set of docs/data.md, word for word."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rlld.errors import RlldError
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
 
-PAGE = Path(__file__).parents[2] / "docs/my-videos.md"
+PAGE = Path(__file__).parents[2] / "docs/data.md"
 
 
 @pytest.fixture
 def aviary(tmp_path) -> Path:
     """The folder that the page describes."""
-    text = PAGE.read_text(encoding="utf-8").partition("\n## The folder\n")[2]
-    tags, spec = re.findall(r"```\w*\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
+    text = PAGE.read_text(encoding="utf-8").partition("\n### Clips\n")[2]
+    tags, spec = re.findall(r"```\w*\n(.*?)```", text.partition("\n### ")[0], re.DOTALL)
     for name in ("annotations", "videos"):
         (tmp_path / name).mkdir()
     (tmp_path / "annotations/tags.csv").write_text(tags)

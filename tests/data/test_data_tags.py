@@ -45,6 +45,15 @@ def test_a_clip_is_found_by_whatever_names_it(name, ids):
     assert CLIPS.find(name).ids == ids
 
 
+def test_a_complete_path_means_its_clip_though_others_end_like_it():
+    clips = ClipNames({"x": "x.mp4", "day_x": "day/x.mp4", "old_day_x": "old/day/x.mov"})
+    found = {name: clips.find(name).ids for name in ("x", "x.mp4", "day/x", "DAY/X.MP4", "x.mov")}
+    assert found == {
+        "x": ("x",), "x.mp4": ("x",), "day/x": ("day_x",), "DAY/X.MP4": ("day_x",),
+        "x.mov": ("old_day_x",),
+    }  # fmt: skip
+
+
 def test_capital_letters_tell_clips_apart_where_nothing_else_does():
     clips = ClipNames({"x": "x.mp4", "X_2": "X.mp4"})
     assert [clips.find(name).ids for name in ("x.mp4", "X.mp4", "x")] == [("x",), ("X_2",), ("x",)]

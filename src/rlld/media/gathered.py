@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -86,12 +87,14 @@ def lasting_ids(clips: Mapping[Path, str], before: Mapping[str, str]) -> dict[st
     taken = {video.casefold() for video in found}
     given = set(found.values())
     waiting = [(clip, _candidates(path)) for clip, path in clips.items() if clip not in given]
-    wanted: dict[str, int] = {}
-    for _, names in waiting:
-        wanted[names[0].casefold()] = wanted.get(names[0].casefold(), 0) + 1
+    wanted = Counter(names[0].casefold() for _, names in waiting)
+    complete = Counter(names[-2].casefold() for _, names in waiting)
     for clip, names in waiting:
-        # Of two that would share a name, both take a longer one: no order of files is better.
-        fitting = names if wanted[names[0].casefold()] == 1 else names[1:]
+        # Of two that would share a name, both take a longer one, for no order of files is better;
+        # but x.mp4 beside day/x.mp4 is x, which is all of its path.
+        first = names[0].casefold()
+        alone = wanted[first] == 1 or (len(names) == 2 and complete[first] == 1)
+        fitting = names if alone else names[1:]
         video = next((name for name in fitting if name.casefold() not in taken), "")
         number = 2
         while not video:

@@ -77,7 +77,7 @@ def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
     OUT.print(
         "Next: parse a clip of your own,\n"
         f"  {_program()} parse {out / BEST} CLIP.mp4 --format html\n"
-        "or train on LLP (docs/llp.md) or on your own tagged videos (docs/my-videos.md)"
+        "or train on LLP (docs/llp.md) or on your own tagged videos (docs/own-videos.md)"
     )
     return page
 

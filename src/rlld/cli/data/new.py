@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rlld.workflows.new_data import NewReport
 
 SHOWN = 5
+BEST = "rlld-labelwise"
 
 
 @dataclass(frozen=True)
@@ -95,4 +96,17 @@ def _show(args: Args, report: NewReport) -> None:
     OUT.print(f"videos are {length}; features of {made:,} clips extracted, of the others kept")
     splits = ", ".join(f"{len(videos):,} {split}" for split, videos in report.splits.items())
     OUT.print(f"{args.out}: {splits} videos with {report.spec.features} features")
-    OUT.print(f"next: rlld train rlld-labelwise --data {args.out} --out run")
+    OUT.print(_next(args.out, len(report.splits["train"])))
+
+
+def _next(out: Path, videos: int) -> str:
+    """Says what can be done with so many training videos."""
+    from rlld.recipes.recipe import load_recipe
+
+    folds = load_recipe(BEST).as_dict()["denoiser"]["labelwise"]["folds"]
+    if videos >= folds:
+        return f"next: rlld train {BEST} --data {out} --out run"
+    return (
+        f"next: more clips, for {BEST} needs {folds} training videos at least; or rlld train weak "
+        f"--data {out} --out run"
+    )

@@ -43,10 +43,13 @@ class ClipNames:
         self.paths = dict(clips)
         self._whole: dict[str, list[str]] = defaultdict(list)
         self._bare: dict[str, list[str]] = defaultdict(list)
+        self._complete: dict[str, list[str]] = defaultdict(list)
         self._numbers: dict[str, list[str]] = defaultdict(list)
         self._known: dict[str, Found] = {}
         for video, path in clips.items():
             parts = folded(path).split("/")
+            self._complete["/".join(parts)].append(video)
+            self._complete[SUFFIX.sub("", "/".join(parts))].append(video)
             for first in range(len(parts)):
                 name = "/".join(parts[first:])
                 self._whole[name].append(video)
@@ -70,6 +73,10 @@ class ClipNames:
         if not name or len(name) > 4096:
             return NOTHING
         parts = [part for part in folded(name).split("/") if part not in ("", ".", "..")]
+        # Of x.mp4 and day/x.mp4, x.mp4 means the first: its path is complete.
+        whole = self._complete.get("/".join(parts), [])
+        if len(whole) == 1:
+            return Found(tuple(whole))
         for first in range(len(parts)):
             shown = "/".join(parts[first:])
             for table, key in (
