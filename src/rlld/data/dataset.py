@@ -13,10 +13,11 @@ from torch import Tensor
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.answers import answered, read_answers
+from rlld.data.moved import features_of
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
 from rlld.data.spec import FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.split import Split
-from rlld.data.store import Store, read_store, store_path
+from rlld.data.store import Store
 from rlld.errors import RlldError, nearest
 
 if TYPE_CHECKING:
@@ -136,11 +137,12 @@ def _check_name(name: str) -> None:
 
 def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Split:
     if name not in weak_files(spec):
-        raise RlldError(f"{folder}: data set {spec.name!r} has no {name} split")
+        known = ", ".join(weak_files(spec))
+        raise RlldError(f"{folder}: data set {spec.name!r} has no {name} split; it has {known}")
     annotations = folder / ANNOTATIONS
     weak = read_weak(annotation_file(annotations, weak_files(spec)[name]), spec.taxonomy)
     files = dense_files(spec, name, with_truth=with_truth)
-    store = read_store(store_path(folder, name))
+    store = features_of(folder, name, weak.ids)
     check_store(store, weak.ids, spec)
     ends = video_ends(store.ids, store.lengths, spec)
     maps = read_maps(annotations, files, weak.ids, spec, ends) if files else None

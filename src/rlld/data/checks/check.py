@@ -23,6 +23,7 @@ from rlld.data.annotations import (
 from rlld.data.answers import Answer, read_answers
 from rlld.data.checks.stores import verify_store
 from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, video_ends, weak_files
+from rlld.data.moved import features_of
 from rlld.data.problems import Grade, Problem
 from rlld.data.similarities import check_scores, scores_files
 from rlld.data.spec import (
@@ -283,12 +284,17 @@ class _Checker:
         if not path.parent.is_dir():
             return False
         try:
-            store = read_store(path)
-            check_store(store, ids, self.spec)
+            check_store(features_of(self.folder, split, ids), ids, self.spec)
+            store = read_store(path) if path.is_file() else None
         except RlldError as error:
             self._add(path, 0, "error", str(error).removeprefix(f"{path}: "))
             return False
-        for text in verify_store(store):
+        held = () if store is None else store.ids
+        if held != tuple(ids):
+            count = len(set(ids) - set(held))
+            text = f"holds other videos than its split, of which {count} are in those of others"
+            self._add(path, 0, "note", text)
+        for text in verify_store(store) if store is not None else ():
             self._add(path, 0, "error", text)
         return True
 
