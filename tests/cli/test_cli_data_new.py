@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_table_of_tags_makes_a_data_set(run_cli, phone):
         "1 rows name no clip: 'z.mp4'",
         "note: 'dog' and 'Dog' are one class, 'Dog'",
         "columns file=clip,tags=tags",
-        "next: rlld train rlld-labelwise --data D --out run",
+        "needs 4 training videos at least; or rlld train weak --data D --out run",
     ):
         assert line in result.stdout
     data = load_data(phone.parent / "D")
@@ -95,6 +96,31 @@ def tagged(phone, stems):
     )
     (phone.parent / "tags.csv").write_text("\n".join(["file,tags", *rows]))
     return phone.parent / "tags.csv"
+
+
+def test_clips_that_cannot_be_read_are_left_out_and_tried_again(run_cli, phone, clip, fails_with):
+    whole = clip.read_bytes()
+    (phone / "c.mp4").write_bytes(b"no clip")
+    # An index without anything behind it: opens, and gives nothing.
+    at = whole.index(b"mdat")
+    (phone / "d.mp4").write_bytes(whole[: at + 4] + bytes(len(whole) - at - 4))
+    tags = tagged(phone, "abcd")
+    result = new(run_cli, phone, "--tags", tags)
+    assert result.returncode == 0, result.stderr
+    assert load_data(phone.parent / "D").train.ids == ("a", "day1_b", "day2_b")
+    left = (phone.parent / "D/left_out.tsv").read_text()
+    assert re.search(r"^c.mp4\t.*is no audio or video file", left, re.MULTILINE)
+    assert re.search(r"^d.mp4\t.*d.mp4: ", left, re.MULTILINE)
+    assert "left out: c.mp4: " in result.stdout
+    for name in ("c.mp4", "d.mp4"):
+        shutil.copy(clip, phone / name)
+    result = new(run_cli, phone, "--tags", tags)
+    assert "features of 2 clips extracted" in result.stdout
+    assert load_data(phone.parent / "D").train.ids == ("a", "c", "d", "day1_b", "day2_b")
+    assert not (phone.parent / "D/left_out.tsv").exists()
+    for file in phone.rglob("*.mp4"):
+        file.write_bytes(b"no clip")
+    fails_with(new(run_cli, phone, "--tags", tags), "none of its tagged clips can be read: ")
 
 
 def test_clips_of_other_lengths_keep_them(run_cli, phone):

@@ -26,6 +26,7 @@ from rlld.workflows.tag_sources import clip_tags
 
 LEFT_OUT = "left_out.tsv"
 """Clips that are no part of the data set, and names that mean no clip."""
+TAGLESS = "no tag says what occurs in it"
 
 
 @dataclass(frozen=True)
@@ -78,59 +79,108 @@ class NewReport:
     extracted: JobReport
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was found before anything is written.
+
+    Attributes:
+        clips: Number of clips.
+        ids: The clips by id.
+        paths: Path of each inside its folder.
+        known: What is known of those that can be used.
+        lengths: Seconds and stamp of each of these.
+        left: Why others are left out.
+        strangers: Names of the tables that mean no clip.
+        notes: How the tables were read.
+    """
+
+    clips: int
+    ids: dict[str, Path]
+    paths: dict[str, str]
+    known: Known
+    lengths: dict[str, tuple[float, str]]
+    left: dict[str, str]
+    strangers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def without(self, faults: Mapping[str, str]) -> _Found:
+        """Returns the rest when some clips turn out to be of no use."""
+        rest = self.known.only([video for video in self.known.tags if video not in faults])
+        return replace(self, known=rest, left=self.left | dict(faults))
+
+
 def new_data(out: Path, wanted: Wanted) -> NewReport:
     """Makes a data set of a folder of clips, or brings one up to date that was made so.
 
-    No clip is copied: ``videos/`` holds links. A clip whose tags are not known is left out.
+    No clip is copied: ``videos/`` holds links. A clip whose tags are not known, or that cannot be
+    read, is left out.
 
     Args:
         out: The data-set folder.
         wanted: What it is made of.
 
     Raises:
-        RlldError: If the folder holds something else, or tags or clips cannot be read.
+        RlldError: If the folder holds something else, or tags cannot be read, or no clip can.
     """
     with held(out):
         old, before = _before(out)
         _require_apart(wanted.videos, out)
-        clips = clips_below(wanted.videos, out / VIDEOS)
-        ids = lasting_ids(clips, {known.file: video for video, known in before.items()})
-        paths = {video: clips[file] for video, file in ids.items()}
-        tags = clip_tags(wanted.tags, ids, paths, wanted.columns)
-        events = read_events(wanted.events, ClipNames(paths))
-        known = known_of(tags.of, events.rows, events.videos)
-        left = {video: "no tag says what occurs in it" for video in ids if video not in known.tags}
-        lengths, faults = _lengths({video: ids[video] for video in known.tags}, before, wanted)
-        left |= faults
-        known = known.only([video for video in ids if video in lengths])
-        counts = Counter(tag for words in known.tags.values() for tag in words)
-        if not counts:
-            raise RlldError(f"{wanted.videos}: {_tagless(len(clips), faults)}")
-        spec = _spec(out, wanted, known, lengths, old)
-        places = {video: Place(at.split, at.seconds) for video, at in before.items()}
-        splits = placed(known, wanted.test, places)
-        notes = [*known.notes, *doubts(counts, len(known.tags)), *tags.notes, *events.notes]
-        strangers = tuple(dict.fromkeys((*tags.strangers, *events.strangers)))
-        home = {video: split for split, videos in splits.items() for video in videos}
-        listing = {
-            video: Listed(os.path.abspath(ids[video]), home[video], *lengths[video])
-            for video in sorted(home)
-        }
-        left_out = {paths[video]: text for video, text in sorted(left.items())}
-        write_own(out, spec, splits, known, {video: at.seconds for video, at in listing.items()})
-        link_clips(out / VIDEOS, {video: ids[video] for video in listing})
-        write_listing(out, listing)
-        _write_left_out(out / LEFT_OUT, left_out, strangers)
-        extracted = extract_dataset(out, spec.features, where=wanted.where)
-    return NewReport(
+        found = _gathered(out, wanted, before)
+        while True:
+            report = _made(out, wanted, found, old, before)
+            if not report.extracted.failed:
+                return report
+            # Their features are zero so far: the data set is made again without them.
+            found = found.without(report.extracted.failed)
+
+
+def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found:
+    clips = clips_below(wanted.videos, out / VIDEOS)
+    ids = lasting_ids(clips, {known.file: video for video, known in before.items()})
+    paths = {video: clips[file] for video, file in ids.items()}
+    tags = clip_tags(wanted.tags, ids, paths, wanted.columns)
+    events = read_events(wanted.events, ClipNames(paths))
+    known = known_of(tags.of, events.rows, events.videos)
+    lengths, faults = _lengths({video: ids[video] for video in known.tags}, before, wanted)
+    left = {video: TAGLESS for video in ids if video not in known.tags}
+    return _Found(
         len(clips),
-        read_spec(out),
-        splits,
-        dict(counts),
-        left_out,
-        strangers,
-        tuple(notes),
-        extracted,
+        ids,
+        paths,
+        known.only([video for video in ids if video in lengths]),
+        lengths,
+        left | faults,
+        tuple(dict.fromkeys((*tags.strangers, *events.strangers))),
+        (*tags.notes, *events.notes),
+    )
+
+
+def _made(
+    out: Path, wanted: Wanted, found: _Found, old: DataSpec | None, before: Mapping[str, Listed]
+) -> NewReport:
+    """Writes the data set and extracts its features."""
+    known = found.known
+    counts = Counter(tag for words in known.tags.values() for tag in words)
+    if not counts:
+        raise RlldError(f"{wanted.videos}: {_tagless(found)}")
+    spec = _spec(out, wanted, known, found.lengths, old)
+    places = {video: Place(at.split, at.seconds) for video, at in before.items()}
+    splits = placed(known, wanted.test, places)
+    home = {video: split for split, videos in splits.items() for video in videos}
+    listing = {
+        video: Listed(os.path.abspath(found.ids[video]), home[video], *found.lengths[video])
+        for video in sorted(home)
+    }
+    left_out = {found.paths[video]: text for video, text in sorted(found.left.items())}
+    write_own(out, spec, splits, known, {video: at.seconds for video, at in listing.items()})
+    link_clips(out / VIDEOS, {video: found.ids[video] for video in listing})
+    write_listing(out, listing)
+    _write_left_out(out / LEFT_OUT, left_out, found.strangers)
+    extracted = extract_dataset(out, spec.features, where=wanted.where, skip_failed=True)
+    notes = (*known.notes, *doubts(counts, len(known.tags)), *found.notes)
+    counted, made = dict(counts), read_spec(out)
+    return NewReport(
+        found.clips, made, splits, counted, left_out, found.strangers, notes, extracted
     )
 
 
@@ -155,10 +205,11 @@ def _require_apart(videos: Path, out: Path) -> None:
         )
 
 
-def _tagless(clips: int, faults: Mapping[str, str]) -> str:
+def _tagless(found: _Found) -> str:
+    faults = [text for text in found.left.values() if text != TAGLESS]
     if faults:
-        return f"none of its tagged clips can be read: {next(iter(faults.values()))}"
-    return f"all of its {clips:,} clips are said to be empty; tag those in which something occurs"
+        return f"none of its tagged clips can be read: {faults[0]}"
+    return f"all of its {found.clips:,} clips are said to be empty; tag those that are not"
 
 
 def _lengths(
