@@ -323,6 +323,16 @@ def test_check_verifies_stores(raw: Path, spec: DataSpec) -> None:
     assert "test.safetensors: holds 1 videos that are not the 1" in errors[2]
 
 
+@pytest.mark.parametrize("id", ["\\nclip0000.mp4", "../clip", "con", "x" * 256, "a."])
+def test_check_refuses_ids_that_no_file_can_bear(raw: Path, spec: DataSpec, id: str) -> None:
+    path = raw / "annotations" / spec.annotations.train
+    head, first, *rest = path.read_text().splitlines()
+    label = first.split("\t")[1]
+    path.write_text("\n".join([head, f"{id}\t{label}", first, *rest]) + "\n")
+    (error,) = _texts(check(raw / "annotations", spec), "error")
+    assert "video id" in error and error.endswith("call the clip and its rows otherwise")
+
+
 def test_check_refuses_what_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(RlldError, match=r"holds neither dataset\.yaml nor"):
         check(tmp_path)

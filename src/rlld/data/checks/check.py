@@ -39,6 +39,7 @@ from rlld.data.spec import (
 from rlld.data.store import read_store, store_path
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
+from rlld.utils.names import require_name
 
 MOST_TYPING_ERRORS = 50
 
@@ -174,9 +175,19 @@ class _Checker:
     def _weak(self, file: str) -> WeakAnnotations:
         path = annotation_file(self.annotations, file)
         if path.is_file():
-            return read_weak(path, self.spec.taxonomy, self.problems.append)
+            weak = read_weak(path, self.spec.taxonomy, self.problems.append)
+            for video in weak.ids:
+                self._require_id(path, video)
+            return weak
         self._add(path, 0, "error", self._missing(file))
         return WeakAnnotations((), np.zeros((0, len(self.spec.classes)), dtype=np.uint8))
+
+    def _require_id(self, path: Path, video: str) -> None:
+        """Refuses an id that no file can be called by, as whoever extracts or packs it will."""
+        try:
+            require_name(video, "video id", "call the clip and its rows otherwise")
+        except RlldError as error:
+            self._add(path, 0, "error", str(error))
 
     def _shared_videos(self, weak: dict[str, WeakAnnotations]) -> None:
         seen: dict[str, str] = {}
