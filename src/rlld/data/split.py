@@ -84,18 +84,20 @@ class Split:
             return self.batch(everyone)
         return Batch(self.streams, self.labels, everyone)
 
-    def portions(self, videos: int) -> Iterator[Batch]:
-        """Yields all videos in batches that take about the same memory.
+    def portions(self, videos: int, index: Tensor | None = None) -> Iterator[Batch]:
+        """Yields videos in batches that take about the same memory.
 
         Args:
             videos: Most videos in a batch; where they are of any length it holds no more than so
                 many videos of ``SEGMENTS`` segments, padding included.
+            index: Which videos (n,), int64; all when None.
         """
-        everyone = torch.arange(len(self), device=self.device)
+        if index is None:
+            index = torch.arange(len(self), device=self.device)
         if self.lengths is None:
-            parts: Iterable[Tensor] = torch.split(everyone, videos)
+            parts: Iterable[Tensor] = torch.split(index, videos)
         else:
-            parts = by_length(self.lengths, videos * SEGMENTS, videos)
+            parts = (index[p] for p in by_length(self.lengths[index], videos * SEGMENTS, videos))
         yield from map(self.batch, parts)
 
     @property

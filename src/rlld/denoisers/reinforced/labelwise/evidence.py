@@ -75,9 +75,8 @@ class States(nn.Module):
             trained = context.fit(labels, share=length, videos=others, unimodal=True)
             network.load_state_dict(trained.state_dict())
             network.to(train.device)
-            for index in torch.split(own, CHUNK):
-                batch = train.batch(index)
-                logits[index] = _logits(network, batch.streams, batch.mask)
+            for batch in train.portions(CHUNK, own):
+                logits[batch.index] = _logits(network, batch.streams, batch.mask)
         return logits
 
     def of(self, split: Split) -> Tensor:
