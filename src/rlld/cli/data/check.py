@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,10 +33,12 @@ def run(args: Args) -> None:
     from rlld.data.checks.check import check
     from rlld.data.spec import spec_from
     from rlld.errors import RlldError
+    from rlld.features.missing import missing_clips
     from rlld.utils.config import read_yaml
 
     spec = spec_from(read_yaml(args.spec), str(args.spec)) if args.spec else None
     report = check(args.folder, spec)
+    report = replace(report, problems=(*report.problems, *missing_clips(args.folder)))
     _list(report, args.all)
     _show(report)
     errors, warnings = report.count("error"), report.count("warning")
