@@ -8,8 +8,10 @@ import math
 import numpy as np
 import pytest
 
+import rlld
 from rlld.errors import RlldError
 from rlld.evaluation.learning import falling_note, read_rounds, still_falls
+from rlld.utils.compute import Compute
 
 ROUNDS = 40
 
@@ -71,6 +73,39 @@ def test_the_note_names_the_setting_that_mends_it(tmp_path):
     )
     assert falling_note([]) is None
     assert falling_note([{"round": 0}] * 20) is None
+
+
+# Losses of real runs, rounded: of 25 updates in all; of 960, every 16th of its rounds; of 300.
+SHORT = (3.142, 2.917, 2.082, 1.613, 1.227, 1.062, 1.024, 1.005, 0.952, 0.898, 0.856, 0.808, 0.75)
+SHORT += (0.757, 0.747, 0.746, 0.73, 0.721, 0.711, 0.696, 0.707, 0.703, 0.696, 0.705, 0.693)
+LONG = (2.225, 1.617, 1.08, 0.818, 0.675, 0.584, 0.549, 0.505, 0.45, 0.442, 0.379, 0.356, 0.337)
+LONG += (0.317, 0.33, 0.311, 0.319, 0.3, 0.308, 0.291, 0.292, 0.284, 0.276, 0.269, 0.265, 0.268)
+LONG += (0.27, 0.272, 0.266, 0.267)
+DEMO = (2.991, 1.39, 1.26, 1.103, 0.905, 0.726, 0.582, 0.469, 0.43, 0.405, 0.389, 0.37, 0.354)
+DEMO += (0.342, 0.326, 0.319, 0.318, 0.309, 0.304, 0.303, 0.299, 0.295, 0.294, 0.286, 0.287, 0.291)
+DEMO += (0.29, 0.293, 0.29, 0.285)
+
+
+@pytest.mark.parametrize(
+    ("losses", "gamma", "changes", "falls"),
+    [
+        (SHORT, 0.25, (6, 12, 18, 24), True),
+        (LONG, 0.3, (12, 23), False),
+        (DEMO, 0.25, (8, 15, 22, 29), False),
+    ],
+    ids=["short", "long", "demo"],
+)
+def test_recorded_runs_are_judged_as_one_sees_them(losses, gamma, changes, falls):
+    rates = [gamma ** sum(n >= change for change in changes) for n in range(len(losses))]
+    assert (still_falls(losses, rates) is not None) is falls
+
+
+def test_a_run_of_few_updates_is_told_so(tiny_data, tmp_path):
+    settings = {"schedule.rounds": 10}
+    compute = Compute(device="cpu", threads=1)
+    rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
+    note = falling_note(read_rounds(tmp_path / "run" / "metrics.jsonl"))
+    assert "30 updates were few; train with --schedule.updates 600" in note
 
 
 def test_a_log_that_is_none_is_refused_and_a_missing_one_is_empty(tmp_path):

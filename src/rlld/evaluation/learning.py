@@ -15,9 +15,9 @@ from rlld.utils.plain import json_value
 TAIL = 0.2
 """The last part of the learning in which the loss is looked at."""
 LEAST_ROUNDS, LEAST_TAIL = 8, 4
-SHARE = 0.05
+SHARE = 0.06
 """A loss that falls there by more than this share of its whole fall is still falling: what an
-exponential does that was stopped before 2.7 of its time constants had passed."""
+exponential does that was stopped before 2.5 of its time constants had passed."""
 CERTAIN = 3.0
 """Standard errors by which the slope has to differ from none."""
 
