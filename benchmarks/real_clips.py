@@ -10,8 +10,8 @@ seconds, short ones more often. ``--sources 2`` takes two photographs and two re
 class, 0 all that there are, which is much harder. ``--held-out`` keeps one photograph and one
 recording of each class that has at least three for the test clips alone.
 
-OUT gets ``videos/``, ``tags.csv`` (what a person would have), ``annotations/`` and, where all clips
-have one length, ``dataset.yaml``. Needs ``apt-get download``, ``dpkg`` and Pillow.
+OUT gets ``videos/``, ``tags.csv`` (what a person would have), ``annotations/`` with the truth of
+all clips, and ``dataset.yaml``. Needs ``apt-get download``, ``dpkg`` and Pillow.
 """
 
 from __future__ import annotations
@@ -381,6 +381,7 @@ def main() -> None:
         segments=max(lengths),
         annotations=AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv"),
         features="",
+        any_length=len(lengths) > 1,
     )
     (args.out / "videos").mkdir(parents=True, exist_ok=True)
     write_annotations(args.out / ANNOTATIONS, labels, spec)
@@ -391,8 +392,7 @@ def main() -> None:
             if problem is not None:
                 raise problem
             tick()
-    if len(lengths) == 1:
-        write_text(args.out / FILE_NAME, spec_text(spec))
+    write_text(args.out / FILE_NAME, spec_text(spec))
 
 
 if __name__ == "__main__":
