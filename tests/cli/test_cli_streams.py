@@ -41,8 +41,8 @@ def words(tmp_path_factory):
 def table(words):
     """Returns what a parse as a user's prints under an encoding."""
 
-    def printed(encoding: str, *options: str, columns: int = 100) -> str:
-        variables = {"PYTHONIOENCODING": encoding, "COLUMNS": str(columns)}
+    def printed(encoding: str, *options: str) -> str:
+        variables = {"PYTHONIOENCODING": encoding, "COLUMNS": "100"}
         done = subprocess.run(
             [*RLLD, *words, *options],
             env={**os.environ, **variables},
@@ -59,7 +59,8 @@ def table(words):
 def page(words, monkeypatch):
     """Returns what a parse in this process prints to a stream of an encoding."""
 
-    def printed(encoding: str) -> str:
+    def printed(encoding: str, columns: int = 100) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)
@@ -84,8 +85,11 @@ def test_what_programs_read_is_utf8_everywhere(table):
     assert "\ncaf\u00e9 \u2603.mp4\t" in table("ascii", "--format", "csv")
 
 
-def test_a_narrow_terminal_loses_nothing(table):
-    assert table("utf-8", columns=20) == table("utf-8", columns=LEAST)
+def test_a_narrow_terminal_loses_nothing(page, monkeypatch):
+    whole = page("utf-8", LEAST)
+    assert page("utf-8", 20) == whole
+    monkeypatch.setattr("rlld.utils.console.LEAST", 20)
+    assert page("utf-8", 20) != whole
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
