@@ -18,6 +18,7 @@ from rlld.data.spec import ANNOTATIONS, FILE_NAME, StreamSpec, read_spec, spec_t
 from rlld.data.store import StoreWriter, read_store, store_path
 from rlld.errors import RlldError
 from rlld.networks.han import HAN
+from rlld.parsing.parse import parse
 from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.types import MODALITIES
 from rlld.utils.compute import Compute
@@ -88,6 +89,13 @@ def test_every_recipe_learns_from_videos_of_any_length(name, mixed_data, tmp_pat
             torch.testing.assert_close(found, getattr(alone, part)[0], rtol=0, atol=1e-4)
         found = together.segment[video, :length]
         torch.testing.assert_close(found, alone.segment[0], rtol=0, atol=1e-4)
+    # Clips may be shorter and longer than any video of the training.
+    for length in (1, 3 * run.spec.segments + 1):
+        shape = {name: (length, dim) for name, dim in run.spec.dims.items()}
+        rows = {name: np.random.default_rng(1).normal(size=each) for name, each in shape.items()}
+        parsed = parse(run, {name: value.astype(np.float32) for name, value in rows.items()})
+        assert parsed.duration == length * run.spec.segment_seconds
+        assert all(0 <= event.start < event.end <= parsed.duration for event in parsed.events)
 
 
 def test_a_network_that_cannot_tell_padding_is_refused(mixed_data, monkeypatch):
