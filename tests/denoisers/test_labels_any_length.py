@@ -12,6 +12,7 @@ from rlld.data.split import SEGMENTS, Split
 from rlld.denoisers.lsld import reweigh
 from rlld.denoisers.ma import _lasting
 from rlld.denoisers.reinforced.counterfactual import validation_reward
+from rlld.denoisers.reinforced.labelwise.judge import Examples, joined
 from rlld.denoisers.reinforced.options import Options, TopKOptions
 from rlld.denoisers.reinforced.policy import Policy
 from rlld.denoisers.reinforced.segments import select
@@ -120,3 +121,26 @@ def test_portions_are_all_videos_in_little_memory(videos):
     for batch in batches:
         assert len(batch.index) <= videos
         assert len(batch.index) == 1 or len(batch.index) * batch.segments <= videos * SEGMENTS
+
+
+def test_videos_of_one_length_join_those_of_others():
+    def examples(videos: int, lengths: torch.Tensor | None, seed: int) -> Examples:
+        rows = (videos, 9) if lengths is None else (int(lengths.sum()),)
+        streams = {name: drawn(*rows, each.dim, seed=seed) for name, each in STREAMS.items()}
+        ids = tuple(f"{seed}{number}" for number in range(videos))
+        labels = drawn(videos, CLASSES, seed=seed).round()
+        split = Split("train", SPEC, ids, streams, labels, lengths=lengths)
+        states = drawn(videos, 2, CLASSES, seed=seed)
+        return Examples(split, states, states > 0.5, states > 0.2)
+
+    alike, mixed = examples(2, None, 1), examples(4, LENGTHS, 2)
+    for parts in ((alike, mixed), (mixed, alike)):
+        batch = joined(*parts).videos.all()
+        row = 0
+        for part in parts:
+            for video in range(len(part.videos)):
+                own = part.videos.batch(torch.tensor([video]))
+                found = batch.streams["audio"][row]
+                assert found[: own.segments].equal(own.streams["audio"][0])
+                assert not found[own.segments :].any()
+                row += 1

@@ -159,6 +159,14 @@ class Split:
             lengths=lengths,
         )
 
+    def packed(self) -> Split:
+        """Returns the split in the form of videos of any length, for joining it with such ones."""
+        if self.lengths is not None:
+            return self
+        lengths = torch.full((len(self),), self.spec.segments, device=self.device)
+        streams = {name: value.flatten(0, 1) for name, value in self.streams.items()}
+        return replace(self, streams=streams, lengths=lengths)
+
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Split:
         """Returns the split on a device, its features in ``dtype`` when one is given."""
         return replace(

@@ -118,6 +118,9 @@ def joined(first: Examples, second: Examples) -> Examples:
     if not len(first.videos) or not len(second.videos):
         return first if len(first.videos) else second
     one, two = first.videos, second.videos
+    # A split of a data set of any length may have videos of one length all the same.
+    if one.lengths is not None or two.lengths is not None:
+        one, two = one.packed(), two.packed()
     videos = replace(
         one,
         ids=one.ids + two.ids,
