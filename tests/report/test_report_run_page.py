@@ -7,13 +7,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rlld
+from any_length_kit import draw_maps, write_set
 from parse_kit import make_clip
 from rlld.data.dataset import load_data
+from rlld.data.spec import SPLITS
 from rlld.errors import RlldError
 from rlld.media.playable import Clips
 from rlld.metrics.reference import video_scores
@@ -21,7 +25,10 @@ from rlld.metrics.scores import per_video
 from rlld.report.curves import panel, round_numbers
 from rlld.report.run_page import RunReport, render_run_page, report_run
 from rlld.report.timelines import examples
+from rlld.utils.compute import Compute
 from tiny import quick_labelwise
+
+COMPUTE = Compute(device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +47,6 @@ def folder(tiny_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder) -> RunReport:
-    import rlld
-
     data = load_data(folder / "D")
     return report_run(rlld.load_run(folder / "run"), data, folder / "page.html")
 
@@ -161,6 +166,23 @@ def test_examples_are_the_best_and_the_worst_of_those_with_events(tiny_data):
                 first, last = round(span.start / 0.5), round(span.end / 0.5)
                 drawn[first:last, int(lane.modality == "visual"), place] = True
         assert drawn.equal(truth[number])
+
+
+def test_videos_of_any_length_are_drawn_to_their_end(tmp_path):
+    rng = np.random.default_rng(0)
+    lengths = {name: rng.integers(1, 12, 16).tolist() for name in SPLITS}
+    data = load_data(write_set(tmp_path / "D", draw_maps(lengths)))
+    settings = {"schedule.rounds": 1}
+    run = rlld.train("weak", data, tmp_path / "run", compute=COMPUTE, overrides=settings)
+    report = report_run(run, data, tmp_path / "page.html")
+    shown = [*report.best, *report.worst]
+    assert len(shown) == 6
+    for example in shown:
+        segments = lengths["validation"][data.validation.ids.index(example.video)]
+        assert example.duration == segments * 0.5
+        spans = [span for lane in example.lanes for span in (*lane.found, *lane.true)]
+        assert spans and all(span.end <= example.duration for span in spans)
+    assert f"{shown[0].duration:g} s, tags" in render_run_page(report)
 
 
 def test_lines_lie_where_their_values_are():
