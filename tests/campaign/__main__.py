@@ -12,7 +12,13 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from campaign import inputs, kills, processes, verbs
+from campaign import (
+    inputs,
+    kills,
+    processes,
+    targets_tags,  # noqa: F401  which registers its targets
+    verbs,
+)
 from campaign.commands import NAME, run_commands
 from campaign.fuzzing import FAULTS, Limits, Outcome, run_target
 from campaign.samples import Samples

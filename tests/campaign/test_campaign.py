@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from campaign import inputs, kills, processes, verbs
+from campaign import (
+    inputs,
+    kills,
+    processes,
+    targets_tags,  # noqa: F401  which registers its targets
+    verbs,
+)
 from campaign.commands import NAME, run_commands
 from campaign.fuzzing import FAULTS, Limits, Outcome, run_case, run_target
 from campaign.samples import Samples
