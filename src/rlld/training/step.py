@@ -299,8 +299,7 @@ def lesson_of(supervision: Supervision, videos: Split, index: Tensor) -> Lesson:
         index: Those of the step (b,), as ``draw_annotated`` drew them, on that device.
     """
     batch = videos.batch(index)
-    longest = next(iter(batch.streams.values())).shape[1]
-    return Lesson(supervision.weight, batch, videos.require_dense()[index, :longest])
+    return Lesson(supervision.weight, batch, batch.part(videos.require_dense()))
 
 
 def dense_loss(prediction: Prediction, dense: Tensor) -> Tensor:
