@@ -97,7 +97,8 @@ def test_a_row_does_not_depend_on_its_batch(extractor, pictures):
     np.testing.assert_allclose(extractor.rows_of(pictures), alone, rtol=1e-4, atol=1e-5)
 
 
-def test_rows_of_segments(extractor, pictures):
+def test_rows_of_segments(pictures):
+    extractor = load_extractor("efficientnet_lite0(fps=2)")
     (view,) = extractor.views
     chunk = [Segment(0, {view: pictures[:2]}), Segment(1, {view: None})]
     rows = extractor.describe([chunk], 1.0)["visual_2d"]

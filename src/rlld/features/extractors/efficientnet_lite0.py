@@ -50,7 +50,7 @@ class Config(base.Config):
         batch: Pictures that the network gets at once; it bounds memory and changes no result.
     """
 
-    fps: Weight = 2.0
+    fps: Weight = 1.0
     batch: int = 16
 
     def __post_init__(self) -> None:
