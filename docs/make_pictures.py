@@ -1,6 +1,6 @@
 """Photographs the page of a demo for README and gallery: ``python docs/make_pictures.py demo``.
 
-Needs Chromium, as the tests do; ``CHROMIUM`` names another binary.
+Needs Playwright and Chromium, as the tests do; ``CHROMIUM`` names another binary.
 """
 
 from __future__ import annotations
