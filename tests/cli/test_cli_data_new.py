@@ -38,7 +38,7 @@ def test_a_table_of_tags_makes_a_data_set(run_cli, phone):
     for line in (
         "4 clips, 3 of them in D",
         "left out: c.mp4: no tag says what occurs in it",
-        "1 rows name no clip: 'z.mp4'",
+        "named in tables, but no clip: 1, such as 'z.mp4'",
         "note: 'dog' and 'Dog' are one class, 'Dog'",
         "columns file=clip,tags=tags",
         "needs 4 training videos at least; or rlld train weak --data D --out run",
@@ -76,7 +76,7 @@ def test_the_same_command_again_extracts_what_is_new_and_moves_what_was_watched(
     events.write_text("clip,class,modality,onset,offset\na,Dog,audio,0,1\nc,,,,\n")
     again = ("--tags", tagged(phone, "abcd"), "--events", events)
     result = new(run_cli, phone, *again)
-    assert "features of 1 clips extracted, of the others kept" in result.stdout
+    assert "features of 1 clips extracted, of 4 kept" in result.stdout
     data = load_data(phone.parent / "D")
     assert data.train.ids == ("d", "day1_b", "day2_b")
     assert data.validation.ids == ("a", "c")
@@ -84,7 +84,7 @@ def test_the_same_command_again_extracts_what_is_new_and_moves_what_was_watched(
     (phone / "d.mp4").unlink()
     result = new(run_cli, phone, *again)
     assert "features of 0 clips extracted" in result.stdout
-    assert "1 rows name no clip: 'd.mp4'" in result.stdout
+    assert "named in tables, but no clip: 1, such as 'd.mp4'" in result.stdout
     assert load_data(phone.parent / "D").train.ids == ("day1_b", "day2_b")
 
 

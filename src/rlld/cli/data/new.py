@@ -80,7 +80,7 @@ def _show(args: Args, report: NewReport) -> None:
             OUT.print(f"left out: {more:,} more, listed in {args.out / LEFT_OUT}")
     if report.strangers:
         names = listed([repr(name) for name in report.strangers[:SHOWN]])
-        OUT.print(f"{args.tags}: {len(report.strangers):,} rows name no clip: {names}")
+        OUT.print(f"named in tables, but no clip: {len(report.strangers):,}, such as {names}")
     classes = listed([f"{name} {count:,}" for name, count in sorted(report.counts.items())])
     OUT.print(f"{len(report.counts)} classes, with their clips: {classes}")
     for note in (*report.notes, *report.extracted.remarks):
@@ -93,7 +93,8 @@ def _show(args: Args, report: NewReport) -> None:
     spec = report.spec
     length = "as long as they are" if spec.any_length else f"of {spec.duration:g} s"
     made = report.extracted.made
-    OUT.print(f"videos are {length}; features of {made:,} clips extracted, of the others kept")
+    kept = f", of {used - made:,} kept" if used > made else ""
+    OUT.print(f"videos are {length}; features of {made:,} clips extracted{kept}")
     splits = ", ".join(f"{len(videos):,} {split}" for split, videos in report.splits.items())
     OUT.print(f"{args.out}: {splits} videos with {report.spec.features} features")
     OUT.print(_next(args.out, len(report.splits["train"])))
