@@ -12,12 +12,14 @@ from rlld.evaluation.scoring import evaluate as evaluate_run
 from rlld.evaluation.suggest import Suggestions, suggest_for
 from rlld.parsing.parse import parse as parse_with
 from rlld.parsing.result import Features, Parse
-from rlld.recipes.recipe import Recipe, load_recipe
+from rlld.recipes.recipe import Recipe
 from rlld.report.audit import LabelAudit, audit_labels
 from rlld.tracking import Tracking, tracker_names
+from rlld.training.fitted import fitted_recipe
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
 from rlld.utils.compute import Compute
+from rlld.utils.console import ERR
 
 
 def train(
@@ -51,7 +53,9 @@ def train(
     """
     loaded = data if isinstance(data, DataSet) else load_data(data)
     if not isinstance(recipe, Recipe):
-        recipe = load_recipe(recipe, overrides, loaded.spec.overrides)
+        recipe, decided = fitted_recipe(recipe, loaded, overrides)
+        for line in decided:
+            ERR.print(line)
     with Tracking(tracker_names(log)) as tracking:
         run = train_recipe(
             recipe,

@@ -53,20 +53,22 @@ class Args:
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Trains and prints the validation scores of the selected weights."""
     from rlld.data.dataset import load_data
-    from rlld.recipes.recipe import load_recipe
     from rlld.tracking import Tracking, tracker_names
+    from rlld.training.fitted import fitted_recipe
     from rlld.training.loop import train, train_seeds
     from rlld.utils.compute import Compute
-    from rlld.utils.console import OUT
+    from rlld.utils.console import ERR, OUT
 
     log = tracker_names(args.log)
     data = load_data(args.data)
-    recipe = load_recipe(args.recipe, overrides, data.spec.overrides)
+    recipe, decided = fitted_recipe(args.recipe, data, overrides)
     if args.print_config:
         import yaml
 
         OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
         return
+    for line in decided:
+        ERR.print(line)
     compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
     _say_empty(data)
     options: dict[str, Any] = {"compute": compute, "resume": args.resume}

@@ -13,11 +13,12 @@ from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network, built, require_mask
 from rlld.objectives.base import Objective
+from rlld.recipes.fitting import Sizes, decide
 from rlld.recipes.schedule import Schedule
 from rlld.recipes.selection import Selection
 from rlld.recipes.supervision import Supervision
 from rlld.utils.config import apply_overrides, from_dict, read_yaml, to_dict
-from rlld.utils.plain import kind_of
+from rlld.utils.plain import kind_of, yaml_value
 from rlld.utils.registry import DENOISERS, NETWORKS, OBJECTIVES, Registry
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ SETTINGS: dict[str, type[Any]] = {
     "gate": Gate,
     "supervision": Supervision,
 }
+
+
+FIT = "fit"
+"""Key of a recipe file that leaves to the data what it does not say; see ``recipes.fitting``."""
 
 
 @dataclass(frozen=True)
@@ -142,25 +147,47 @@ def load_recipe(
     name: str | Path,
     overrides: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
+    sizes: Sizes | None = None,
 ) -> Recipe:
     """Reads a recipe.
 
     Args:
         name: A packaged recipe, or the path of a YAML file.
-        overrides: Dotted settings of the user; an unknown one is an error.
+        overrides: Dotted settings of the user; an unknown one is an error. ``fit`` says whether
+            the data decide, whatever the recipe says of it.
         defaults: Dotted settings that a data set needs (``DataSpec.overrides``); those for
             which the recipe's component has no option are passed over.
+        sizes: Counts of the data, by which a recipe with ``fit: true`` decides what its file
+            leaves to them; such a recipe is as its file says where they are not given.
 
     Raises:
         RlldError: If there is no such recipe or a setting is wrong.
     """
     path = recipe_file(name)
+    given = dict(overrides or {})
     data = {"name": path.stem, **read_yaml(path)}
-    chosen = {k: v for k, v in (overrides or {}).items() if k in COMPONENTS}
-    data = apply_overrides(data, chosen)
-    data = apply_overrides(data, _applicable(data, defaults or {}, str(path)))
-    rest = {key: value for key, value in (overrides or {}).items() if key not in COMPONENTS}
+    fit = _whether(given.pop(FIT, data.get(FIT)), f"recipe {name}: {FIT}")
+    data.pop(FIT, None)
+    decided = decide(sizes, teaches=_teaches(data)) if fit and sizes is not None else []
+    data = apply_overrides(data, {k: v for k, v in given.items() if k in COMPONENTS})
+    for settings in (*(each.settings for each in decided), defaults or {}):
+        data = apply_overrides(data, _applicable(data, settings, str(path)))
+    rest = {key: value for key, value in given.items() if key not in COMPONENTS}
     return composed(apply_overrides(data, rest), f"recipe {name}")
+
+
+def _teaches(data: Mapping[str, Any]) -> bool:
+    """Says whether a recipe sets annotated videos apart to teach its denoiser."""
+    selection = data.get("selection", {})
+    share = selection.get("reward_share", 1) if isinstance(selection, Mapping) else 1
+    return share != 1
+
+
+def _whether(value: Any, where: str) -> bool:
+    value = yaml_value(value, where) if isinstance(value, str) else value
+    if value is not None and not isinstance(value, bool):
+        raise RlldError(f"{where}: expected true or false, found {kind_of(value)}")
+    return bool(value)
 
 
 def composed(data: Mapping[str, Any], where: str) -> Recipe:

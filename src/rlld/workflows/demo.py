@@ -22,11 +22,11 @@ from rlld.features import load_extractor
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
 from rlld.parsing.parse import parse
-from rlld.recipes.recipe import load_recipe
 from rlld.report.page import write_page
 from rlld.report.tables import removal_table, score_table
 from rlld.report.truth import known_events
 from rlld.synthetic.clips.dataset import RenderConfig, render
+from rlld.training.fitted import fitted_recipe
 from rlld.training.loop import train
 from rlld.training.run_folder import Run
 from rlld.utils.compute import Compute
@@ -45,14 +45,12 @@ class Size:
 
     Attributes:
         videos: Training, validation and test clips.
-        updates: Task-network updates of each recipe.
     """
 
     videos: tuple[int, int, int]
-    updates: int
 
 
-SIZES = {"tiny": Size((24, 12, 12), 300), "small": Size((200, 60, 60), 600)}
+SIZES = {"tiny": Size((24, 12, 12)), "small": Size((200, 60, 60))}
 
 
 def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
@@ -84,7 +82,7 @@ def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
 
 def _made(out: Path, size: Size, seed: int, workers: int) -> Path:
     data = _data(out / "data", size, seed, workers)
-    runs = {name: _train(name, data, out / name, size, seed) for name in RECIPES}
+    runs = {name: _train(name, data, out / name, seed) for name in RECIPES}
     _print_scores(runs, data.test)
     _print_denoising(runs, load_data(out / "data", with_truth=True).train)
     return _page(runs[BEST], data.test, out)
@@ -100,10 +98,10 @@ def _data(folder: Path, size: Size, seed: int, workers: int) -> DataSet:
     return load_data(folder)
 
 
-def _train(name: str, data: DataSet, out: Path, size: Size, seed: int) -> Run:
-    settings = {"schedule.updates": size.updates}
-    recipe = load_recipe(name, settings, data.spec.overrides)
-    with _step(f"training {name}: {size.updates} updates"):
+def _train(name: str, data: DataSet, out: Path, seed: int) -> Run:
+    # The published schedules are made for LLP's ten thousand videos.
+    recipe, _ = fitted_recipe(name, data, {"fit": True})
+    with _step(f"training {name}: {recipe.schedule.total_updates(len(data.train))} updates"):
         # Networks this small gain nothing from a second thread and lose much on a busy machine.
         compute = Compute(device="cpu", threads=1)
         return train(recipe, data, out, seed=seed, compute=compute, resume=out.exists())

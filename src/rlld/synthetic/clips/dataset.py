@@ -38,16 +38,6 @@ REVISION = 1
 FILES = AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv")
 
 
-OVERRIDES = {
-    "network.hidden": 64,
-    "denoiser.hidden": 64,
-    "schedule.batch_size": 32,
-    "schedule.learning_rate": 1e-3,
-    "schedule.updates": 600,
-}
-"""Recipe settings for a few hundred clips: a small network, small batches, a short run."""
-
-
 @dataclass(frozen=True)
 class RenderConfig:
     """What to render.
@@ -112,7 +102,6 @@ def _render(
         streams=dict(streams),
         annotations=FILES,
         features="light",
-        overrides=OVERRIDES,
     )
     labels = draw_dataset(classes, config.videos, config.seed)
     write_annotations(out / ANNOTATIONS, labels, spec)

@@ -1,0 +1,101 @@
+"""Settings that follow from the data, for recipes that say ``fit: true``.
+
+A published schedule counts epochs: 25 of LLP's 10,000 videos are 1,975 updates, 25 of 300 clips are
+75, after which a network has learned nothing. These rules say what a person should not have to
+know: how wide the networks are, how many updates they take in batches of which size, and what the
+annotated videos do where they are too few to choose weights by. They are pure functions of three
+counts, so that a resumed run decides alike. docs/training.md tells how they were settled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LARGE = 5000
+"""Training videos from which on the published widths, batches and epochs are right as they are."""
+
+WIDTH = 256
+
+BATCHES = ((500, 16), (1500, 32), (LARGE, 64))
+"""Batch sizes by the number of training videos that they are below."""
+
+FEW_ANNOTATED = 100
+"""Annotated videos under which scores on a part of them choose weights by chance."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is counted before a training.
+
+    Attributes:
+        videos: Training videos.
+        annotated: Validation videos with dense annotation.
+        classes: Classes.
+    """
+
+    videos: int
+    annotated: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something that was decided by the data.
+
+    Attributes:
+        settings: Dotted recipe settings.
+        because: Why, as the second half of a sentence.
+    """
+
+    settings: Mapping[str, Any]
+    because: str
+
+
+def decide(sizes: Sizes, *, teaches: bool = False) -> list[Decision]:
+    """Returns what the data decide; nothing where published settings are right as they are.
+
+    Args:
+        sizes: Counts of the data.
+        teaches: Whether annotated videos teach the recipe's denoiser.
+    """
+    decisions = []
+    if sizes.videos < LARGE:
+        decisions = [_width(sizes), _length(sizes)]
+    if 0 < sizes.annotated < FEW_ANNOTATED:
+        decisions.append(_few(sizes, teaches))
+    return decisions
+
+
+def enough(sizes: Sizes) -> int:
+    """Returns the updates that learning takes on so many videos."""
+    return 50 * round(12 * math.pow(max(sizes.videos, 1) / 300, 0.3))
+
+
+def _width(sizes: Sizes) -> Decision:
+    settings = {"network.hidden": WIDTH, "denoiser.hidden": WIDTH}
+    return Decision(settings, f"wider networks learn {sizes.videos} videos by heart")
+
+
+def _length(sizes: Sizes) -> Decision:
+    batch = next(size for most, size in BATCHES if sizes.videos < most)
+    updates = enough(sizes)
+    epochs = updates / math.ceil(sizes.videos / batch)
+    settings = {
+        "schedule.updates": updates,
+        "schedule.batch_size": batch,
+        "schedule.learning_rate": 1e-3,
+        "schedule.decay": "cosine",
+    }
+    return Decision(settings, f"{epochs:.0f} epochs; in fewer updates little is learned")
+
+
+def _few(sizes: Sizes, teaches: bool) -> Decision:
+    count = sizes.annotated
+    settings: dict[str, Any] = {"selection.score": "last", "selection.reward_share": 1.0}
+    if not teaches:
+        return Decision(settings, f"{count} annotated videos would choose weights by chance")
+    settings["supervision.weight"] = 1.0
+    return Decision(settings, f"all {count} annotated videos teach, too few to choose weights by")

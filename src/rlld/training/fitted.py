@@ -1,0 +1,77 @@
+"""Recipes as the data at hand need them, and what was decided, in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlld.data.dataset import DataSet
+from rlld.recipes.fitting import Sizes, decide, enough
+from rlld.recipes.recipe import Recipe, load_recipe
+
+SHORT = 0.6
+"""Share of the updates that learning takes under which a schedule is called too short."""
+
+
+def sizes_of(data: DataSet) -> Sizes:
+    """Counts what the settings of a training depend on."""
+    steering = data.steering
+    annotated = len(steering) if steering.dense is not None else 0
+    return Sizes(len(data.train), annotated, len(data.spec.classes))
+
+
+def fitted_recipe(
+    name: str | Path, data: DataSet, overrides: Mapping[str, Any] | None = None
+) -> tuple[Recipe, list[str]]:
+    """Reads a recipe for a data set.
+
+    Args:
+        name: A packaged recipe, or the path of a YAML file.
+        data: The data set; it decides what a recipe with ``fit: true`` leaves to it.
+        overrides: Dotted settings of the user.
+
+    Returns:
+        The recipe, every setting resolved, and what the data decided: a line for each decision
+        that neither the user nor ``dataset.yaml`` overrode, and one that warns of a schedule
+        that is too short for the data.
+
+    Raises:
+        RlldError: If there is no such recipe, a setting is wrong, or the data cannot be read.
+    """
+    sizes = sizes_of(data)
+    recipe = load_recipe(name, overrides, data.spec.overrides, sizes)
+    plain = load_recipe(name, overrides, data.spec.overrides)
+    return recipe, [*_decided(recipe, plain, sizes), *_warned(recipe, sizes)]
+
+
+def _decided(recipe: Recipe, plain: Recipe, sizes: Sizes) -> list[str]:
+    fitted, before = recipe.as_dict(), plain.as_dict()
+    lines = []
+    for decision in decide(sizes, teaches=plain.selection.reward_share != 1):
+        held = [
+            f"{path} {value}"
+            for path, value in decision.settings.items()
+            if _at(fitted, path) == value and _at(before, path) != value
+        ]
+        if held:
+            lines.append(f"{', '.join(held)}: {decision.because}")
+    return lines
+
+
+def _warned(recipe: Recipe, sizes: Sizes) -> list[str]:
+    updates, needed = recipe.schedule.total_updates(sizes.videos), enough(sizes)
+    if updates >= SHORT * needed:
+        return []
+    return [
+        f"{updates} updates are few for {sizes.videos} videos: about {needed} are needed before a "
+        f"network has learned; add --schedule.updates {needed}, or --fit true, which lets the "
+        "data decide width and batches too"
+    ]
+
+
+def _at(data: Mapping[str, Any], path: str) -> Any:
+    value: Any = data
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

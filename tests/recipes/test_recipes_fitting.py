@@ -1,0 +1,119 @@
+"""Settings that follow from the data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli_kit import called
+from rlld.data.dataset import load_data
+from rlld.errors import RlldError
+from rlld.recipes.fitting import FEW_ANNOTATED, LARGE, Sizes, decide, enough
+from rlld.recipes.recipe import load_recipe, recipe_file, recipe_names
+from rlld.recipes.schedule import Schedule
+from rlld.training.fitted import fitted_recipe, sizes_of
+
+LLP = Sizes(videos=10_000, annotated=649, classes=25)
+SMALL = Sizes(videos=280, annotated=40, classes=14)
+FITTED = [n for n in recipe_names() if yaml.safe_load(recipe_file(n).read_text()).get("fit")]
+
+
+def test_the_recommended_recipe_and_what_it_is_compared_with_are_fitted():
+    assert {"rlld-labelwise", "weak", "true-labels", "supervised"} <= set(FITTED)
+    assert {"han", "jomold", "rlld", "cmpae"}.isdisjoint(FITTED)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_data_of_llps_size_leave_a_recipe_as_its_file_says(name):
+    assert load_recipe(name, {}, {}, LLP) == load_recipe(name)
+
+
+def test_280_clips():
+    recipe = load_recipe("rlld-labelwise", {}, {}, SMALL)
+    assert recipe.schedule.total_updates(280) == 600
+    assert (recipe.network.config.hidden, recipe.denoiser.config.hidden) == (256, 256)
+    assert (recipe.schedule.batch_size, recipe.schedule.decay) == (16, "cosine")
+    # Forty annotated videos teach, all of them, and nothing is selected by them.
+    assert (recipe.selection.score, recipe.selection.reward_share) == ("last", 1.0)
+    assert recipe.supervision.weight == 1.0
+
+
+def test_bare_tags_stay_bare():
+    weak = load_recipe("weak", {}, {}, SMALL)
+    assert weak.supervision.weight == 0
+    assert weak.selection.score == "last"
+
+
+def test_no_annotation_decides_nothing_of_annotation():
+    recipe = load_recipe("rlld-labelwise", {}, {}, replace(SMALL, annotated=0))
+    assert recipe.selection == load_recipe("rlld-labelwise").selection
+    assert recipe.supervision.weight == 0
+
+
+def test_what_is_given_wins():
+    sizes = Sizes(280, 40, 14)
+    recipe = load_recipe(
+        "weak", {"schedule.batch_size": 7}, {"network.hidden": 9, "schedule.batch_size": 8}, sizes
+    )
+    assert (recipe.schedule.batch_size, recipe.network.config.hidden) == (7, 9)
+    assert recipe.schedule.updates == enough(sizes)
+
+
+def test_fit_can_be_asked_for_and_refused():
+    assert load_recipe("han", {"fit": "true"}, {}, SMALL).schedule.updates == 600
+    assert load_recipe("weak", {"fit": "false"}, {}, SMALL) == load_recipe("weak")
+    with pytest.raises(RlldError, match="recipe weak: fit: expected true or false, found text"):
+        load_recipe("weak", {"fit": "perhaps"}, {}, SMALL)
+
+
+@given(st.integers(1, LARGE - 1), st.integers(1, LARGE - 1), st.integers(0, 3 * FEW_ANNOTATED))
+def test_more_videos_never_take_fewer_updates_or_smaller_batches(one, other, annotated):
+    low, high = sorted((one, other))
+    fewer, more = (
+        replace(Schedule(), **_schedule(Sizes(videos, annotated, 5))) for videos in (low, high)
+    )
+    assert fewer.total_updates(low) <= more.total_updates(high)
+    assert fewer.batch_size <= more.batch_size
+    # Every video is seen some times, however many there are.
+    assert more.total_updates(high) * more.batch_size >= 10 * high
+
+
+def _schedule(sizes):
+    paths = {k: v for each in decide(sizes) for k, v in each.settings.items()}
+    return {k.removeprefix("schedule."): v for k, v in paths.items() if k.startswith("schedule.")}
+
+
+def test_every_decision_says_why():
+    for decision in decide(SMALL, teaches=True):
+        assert decision.settings
+        assert decision.because
+
+
+def test_train_tells_what_was_decided_and_records_it(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    words = ("weak", "--data", str(tiny_data), "--out", str(out), "--schedule.updates", "3")
+    said = called("train", *words).stderr
+    assert "schedule.decay cosine: " in said
+    assert "schedule.updates 3," not in said
+    assert "3 updates are few" in said
+    recipe = json.loads((out / "config.json").read_text())["recipe"]
+    assert recipe["schedule"]["updates"] == 3
+    assert recipe["schedule"]["decay"] == "cosine"
+    assert "fit" not in recipe
+
+
+def test_a_published_schedule_that_is_too_short_is_told(tiny_data):
+    data = load_data(tiny_data)
+    needed = enough(sizes_of(data))
+    _, lines = fitted_recipe("han", data, {"schedule.updates": 3, "network.hidden": 8})
+    assert lines == [
+        f"3 updates are few for {len(data.train)} videos: about {needed} are needed before a "
+        f"network has learned; add --schedule.updates {needed}, or --fit true, which lets the "
+        "data decide width and batches too"
+    ]
+    assert fitted_recipe("han", data, {"schedule.updates": needed, "network.hidden": 8})[1] == []
