@@ -17,10 +17,9 @@ from typing import Any
 LARGE = 5000
 """Training videos from which on the published widths, batches and epochs are right as they are."""
 
-WIDTH = 256
-
+WIDTHS = ((150, 128), (LARGE, 256))
 BATCHES = ((500, 16), (1500, 32), (LARGE, 64))
-"""Batch sizes by the number of training videos that they are below."""
+"""Widths and batch sizes by the number of training videos that they are right below."""
 
 FEW_ANNOTATED = 100
 """Annotated videos under which scores on a part of them choose weights by chance."""
@@ -75,7 +74,8 @@ def enough(sizes: Sizes) -> int:
 
 
 def _width(sizes: Sizes) -> Decision:
-    settings = {"network.hidden": WIDTH, "denoiser.hidden": WIDTH}
+    width = next(size for most, size in WIDTHS if sizes.videos < most)
+    settings = {"network.hidden": width, "denoiser.hidden": width}
     return Decision(settings, f"wider networks learn {sizes.videos} videos by heart")
 
 

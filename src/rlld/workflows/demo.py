@@ -50,7 +50,7 @@ class Size:
     videos: tuple[int, int, int]
 
 
-SIZES = {"tiny": Size((24, 12, 12)), "small": Size((200, 60, 60))}
+SIZES = {"tiny": Size((36, 16, 16)), "small": Size((200, 60, 60))}
 
 
 def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
