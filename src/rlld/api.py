@@ -19,7 +19,6 @@ from rlld.training.fitted import fitted_recipe
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
 from rlld.utils.compute import Compute
-from rlld.utils.console import ERR
 
 
 def train(
@@ -52,10 +51,9 @@ def train(
         RlldError: If anything given does not fit.
     """
     loaded = data if isinstance(data, DataSet) else load_data(data)
+    decided: list[str] = []
     if not isinstance(recipe, Recipe):
         recipe, decided = fitted_recipe(recipe, loaded, overrides)
-        for line in decided:
-            ERR.print(line)
     with Tracking(tracker_names(log)) as tracking:
         run = train_recipe(
             recipe,
@@ -65,6 +63,7 @@ def train(
             compute=compute,
             resume=resume,
             watcher=tracking,
+            decided=decided,
         )
         tracking.finish(run)
     return run

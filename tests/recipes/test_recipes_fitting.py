@@ -117,3 +117,11 @@ def test_a_published_schedule_that_is_too_short_is_told(tiny_data):
         "data decide width and batches too"
     ]
     assert fitted_recipe("han", data, {"schedule.updates": needed, "network.hidden": 8})[1] == []
+
+
+@pytest.mark.parametrize("where", ["given", "dataset"])
+def test_a_length_in_rounds_is_a_length(where):
+    rounds = {"schedule.rounds": 2}
+    given, defaults = (rounds, {}) if where == "given" else ({}, rounds)
+    schedule = load_recipe("weak", given, defaults, SMALL).schedule
+    assert (schedule.updates, schedule.total_updates(280)) == (None, 2 * 18)

@@ -273,7 +273,20 @@ def test_a_benchmark_tracks_its_runs_and_its_table(tiny_data, tmp_path):
 def test_an_unknown_tracker_is_refused_before_training(tiny_data, tmp_path, capsys, names):
     out = tmp_path / "run"
     with pytest.raises(SystemExit) as end:
-        main(["train", "weak", "--data", str(tiny_data), "--out", str(out), "--log", names])
+        main(
+            [
+                "train",
+                "weak",
+                "--data",
+                str(tiny_data),
+                "--out",
+                str(out),
+                "--log",
+                names,
+                "--fit",
+                "false",
+            ]
+        )
     assert end.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("rlld: --log: expected names out of tensorboard, wandb joined by")
@@ -286,7 +299,7 @@ def test_a_missing_package_is_named_with_its_extra(tiny_data, tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, name, None)
     words = rf"--log {name} needs {name}, which is not installed; pip install 'rlld\[track\]'"
     with pytest.raises(RlldError, match=words):
-        rlld.train("weak", tiny_data, tmp_path / "run", log=name)
+        rlld.train("weak", tiny_data, tmp_path / "run", log=name, overrides={"fit": False})
     assert not (tmp_path / "run").exists()
     monkeypatch.undo()
     assert tracker_names("wandb,wandb") == ("wandb",)
@@ -297,7 +310,18 @@ def test_wandb_without_a_login_says_what_to_do(tiny_data, tmp_path):
     """In a process of its own: W&B reads its settings once."""
     place = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_MODE": "online"}
     known = {name: value for name, value in os.environ.items() if name != "WANDB_API_KEY"}
-    words = ("train", "weak", "--data", tiny_data, "--out", "run", "--log", "wandb")
+    words = (
+        "train",
+        "weak",
+        "--data",
+        tiny_data,
+        "--out",
+        "run",
+        "--log",
+        "wandb",
+        "--fit",
+        "false",
+    )
     done = subprocess.run(
         [sys.executable, "-c", "from rlld.cli import main; main()", *map(str, words)],
         env={**known, **place, "WANDB_BASE_URL": "http://localhost:9"},
@@ -319,7 +343,9 @@ def test_damaged_knowledge_of_a_run_is_refused(tiny_data, tmp_path):
     out.mkdir()
     (out / "tracking.json").write_text('{"id": "x", "sent": [1]}')
     with pytest.raises(RlldError, match=r"tracking.json: expected the id of a run"):
-        rlld.train("weak", tiny_data, out, log="tensorboard", compute=COMPUTE)
+        rlld.train(
+            "weak", tiny_data, out, log="tensorboard", compute=COMPUTE, overrides={"fit": False}
+        )
 
 
 def test_what_is_not_asked_for_is_not_imported(tiny_data, tmp_path):

@@ -28,6 +28,7 @@ from rlld.utils.compute import Compute
 
 TIMES = ("seconds", "videos_per_second")
 COMPUTE = Compute(device="cpu", threads=1)
+PUBLISHED = {"fit": False}
 
 
 def results(folder: Path) -> tuple[list[dict], dict[str, bytes]]:
@@ -166,7 +167,7 @@ def test_a_second_signal_interrupts_at_once():
 
 
 def test_selected_weights_give_the_recorded_scores(tiny_data, tmp_path):
-    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE)
+    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE, overrides=PUBLISHED)
     again = rlld.evaluate(run, "validation").scores.as_dict()
     assert again == pytest.approx(run.facts["validation"], abs=1e-6)
     lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -177,7 +178,7 @@ def test_selected_weights_give_the_recorded_scores(tiny_data, tmp_path):
 
 def test_training_beats_predicting_nothing(tiny_data, tmp_path):
     """By pooled events; Type rewards silence on so small a set, where many videos have no AV."""
-    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE)
+    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=COMPUTE, overrides=PUBLISHED)
     truth = load_data(tiny_data).test.require_dense()
     floor = scores(torch.zeros_like(truth), truth).segment_event
     assert rlld.evaluate(run, "test").scores.segment_event > floor + 20

@@ -57,7 +57,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.training.fitted import fitted_recipe
     from rlld.training.loop import train, train_seeds
     from rlld.utils.compute import Compute
-    from rlld.utils.console import ERR, OUT
+    from rlld.utils.console import OUT
 
     log = tracker_names(args.log)
     data = load_data(args.data)
@@ -67,12 +67,10 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
 
         OUT.print(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
         return
-    for line in decided:
-        ERR.print(line)
     compute = Compute(args.device, args.precision, args.gemm, graphs=args.graphs)
     _say_empty(data)
     options: dict[str, Any] = {"compute": compute, "resume": args.resume}
-    options["checkpoint_seconds"] = args.checkpoint_seconds
+    options |= {"checkpoint_seconds": args.checkpoint_seconds, "decided": decided}
     with Tracking(log) as tracking:
         options["watcher"] = tracking
         if args.seeds > 1:

@@ -38,6 +38,9 @@ SETTINGS: dict[str, type[Any]] = {
 }
 
 
+LENGTH = frozenset({"schedule.rounds", "schedule.updates"})
+"""Settings of which either says how long a run is."""
+
 FIT = "fit"
 """Key of a recipe file that leaves to the data what it does not say; see ``recipes.fitting``."""
 
@@ -170,7 +173,10 @@ def load_recipe(
     data.pop(FIT, None)
     decided = decide(sizes, teaches=_teaches(data)) if fit and sizes is not None else []
     data = apply_overrides(data, {k: v for k, v in given.items() if k in COMPONENTS})
-    for settings in (*(each.settings for each in decided), defaults or {}):
+    fitted = {path: value for each in decided for path, value in each.settings.items()}
+    if LENGTH & (given.keys() | (defaults or {}).keys()):
+        fitted = {path: value for path, value in fitted.items() if path not in LENGTH}
+    for settings in (fitted, defaults or {}):
         data = apply_overrides(data, _applicable(data, settings, str(path)))
     rest = {key: value for key, value in given.items() if key not in COMPONENTS}
     return composed(apply_overrides(data, rest), f"recipe {name}")

@@ -43,6 +43,7 @@ def train(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     networks: Path | None = None,
     watcher: Watcher | None = None,
+    decided: Sequence[str] = (),
 ) -> Run:
     """Trains a recipe on a data set.
 
@@ -58,6 +59,7 @@ def train(
         networks: Folder where networks that are trained for the denoiser are kept, for other runs
             that would train the same; kept nowhere when None.
         watcher: Is told of every round.
+        decided: Lines that the user reads when the training begins; see ``fitted_recipe``.
 
     Returns:
         The run with its selected weights.
@@ -77,6 +79,7 @@ def train(
         checkpoint_seconds=checkpoint_seconds,
         watcher=watcher,
         networks=networks,
+        decided=decided,
     )
     return session.run()[0]
 
@@ -91,6 +94,7 @@ def train_seeds(
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watcher: Watcher | None = None,
+    decided: Sequence[str] = (),
 ) -> list[Run]:
     """Trains a recipe with several seeds at once; see ``train``.
 
@@ -103,6 +107,7 @@ def train_seeds(
         resume: Go on with the unfinished training in ``out``.
         checkpoint_seconds: Longest time between two resume states.
         watcher: Is told of every round of every run.
+        decided: Lines that the user reads when the training begins.
 
     Returns:
         The runs, in the order of the seeds.
@@ -122,6 +127,7 @@ def train_seeds(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
         watcher=watcher,
+        decided=decided,
     )
     return session.run()
 
@@ -148,6 +154,7 @@ class Session:
         checkpoint_seconds: Longest time between two resume states.
         watcher: Is told of every round.
         networks: Folder where networks that are trained for the denoiser are kept for other runs.
+        decided: Lines that the user reads when the training begins.
     """
 
     recipe: Recipe
@@ -160,6 +167,7 @@ class Session:
     checkpoint_seconds: float
     watcher: Watcher | None
     networks: Path | None = None
+    decided: Sequence[str] = ()
 
     @property
     def several(self) -> bool:
@@ -181,6 +189,8 @@ class Session:
             record = self.compute.setup()
             started = time.monotonic() - (state["seconds"] if state else 0.0)
             trainers = self._trainers()
+            for line in self.decided:
+                ERR.print(line)
             self._drive(trainers, state, started)
             for trainer in trainers:
                 trainer.restore_best()
