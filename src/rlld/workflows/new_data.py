@@ -19,6 +19,7 @@ from rlld.features.to_stores import VIDEOS, extract_dataset
 from rlld.media.files import stamp_of
 from rlld.media.gathered import clips_below, lasting_ids, seconds_of
 from rlld.media.listing import LISTING, Listed, link_clips, read_listing, write_listing
+from rlld.utils.console import progress
 from rlld.utils.files import held, write_text
 from rlld.utils.pool import each
 from rlld.utils.sheets import sheet_text
@@ -232,12 +233,14 @@ def _lengths(
             unknown[file] = video
     workers = wanted.where.workers
     processes = 1 if workers == "ray" else workers or os.cpu_count() or 1
-    for file, result in each(seconds_of, list(unknown), processes, apart=wanted.where.apart):
-        video = unknown[file]
-        if isinstance(result, RlldError):
-            faults[video] = str(result)
-        else:
-            lengths[video] = (result, stamps[video])
+    with progress("measuring clips", len(unknown)) as tick:
+        for file, result in each(seconds_of, list(unknown), processes, apart=wanted.where.apart):
+            tick()
+            video = unknown[file]
+            if isinstance(result, RlldError):
+                faults[video] = str(result)
+            else:
+                lengths[video] = (result, stamps[video])
     return lengths, faults
 
 

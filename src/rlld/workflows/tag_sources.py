@@ -12,6 +12,7 @@ from rlld.data.tags.read import ClipTags, read_tags
 from rlld.data.tags.texts import folder_of_texts, text_tags, texts_beside
 from rlld.errors import RlldError
 from rlld.media.keywords import keywords_of
+from rlld.utils.console import progress
 
 FOLDERS, TEXTS, KEYWORDS = "folders", "texts", "keywords"
 """What may be said in place of a file: sub-folders, text files beside clips, what clips carry."""
@@ -70,14 +71,16 @@ def _keywords(clips: Mapping[str, Path]) -> ClipTags:
     """Reads what clips carry; one that cannot be read carries nothing, and is told of later."""
     of: dict[str, tuple[str, ...]] = {}
     notes: list[str] = []
-    for video, clip in clips.items():
-        try:
-            words = keywords_of(clip)
-        except RlldError as error:
-            notes.append(str(error))
-            continue
-        told = said([tag for word in words for tag in split_tags(word)])
-        if told is not None:
-            of[video] = tuple(dict.fromkeys(told))
+    with progress("reading keywords", len(clips)) as tick:
+        for video, clip in clips.items():
+            tick()
+            try:
+                words = keywords_of(clip)
+            except RlldError as error:
+                notes.append(str(error))
+                continue
+            told = said([tag for word in words for tag in split_tags(word)])
+            if told is not None:
+                of[video] = tuple(dict.fromkeys(told))
     note = "tags are the keywords that the clips carry"
     return ClipTags(of, tuple(clips.keys() - of.keys()), notes=(note, *notes[:3]))
