@@ -105,7 +105,7 @@ def _next(out: Path, videos: int) -> str:
     from rlld.recipes.recipe import load_recipe
 
     folds = load_recipe(BEST).as_dict()["denoiser"]["labelwise"]["folds"]
-    if videos >= folds:
+    if not isinstance(folds, int) or videos >= folds:  # what is no number fits the data
         return f"next: rlld train {BEST} --data {out} --out run"
     return (
         f"next: more clips, for {BEST} needs {folds} training videos at least; or rlld train weak "
