@@ -41,6 +41,7 @@ def test_a_table_of_tags_makes_a_data_set(run_cli, phone):
         "named in tables, but no clip: 1, such as 'z.mp4'",
         "note: 'dog' and 'Dog' are one class, 'Dog'",
         "columns file=clip,tags=tags",
+        "of real clips '--features starter' sees far more (pip install 'rlld[starter]')",
         "needs 4 training videos at least; or rlld train weak --data D --out run",
     ):
         assert line in result.stdout

@@ -85,6 +85,11 @@ def _show(args: Args, report: NewReport) -> None:
     OUT.print(f"{len(report.counts)} classes, with their clips: {classes}")
     for note in (*report.notes, *report.extracted.remarks):
         OUT.print(f"note: {note}")
+    if args.features is None and report.spec.features == "light":
+        OUT.print(
+            "note: light knows no thing of the world; of real clips '--features starter' sees far "
+            "more (pip install 'rlld[starter]')"
+        )
     notes = list(report.extracted.notes.items())
     for video, texts in notes[:SHOWN]:
         OUT.print(f"note on {video}: {'; '.join(texts)}")
