@@ -9,6 +9,7 @@ import pytest
 
 from parse_kit import make_clip
 from rlld.data.dataset import load_data
+from rlld.workflows import new_data
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,12 @@ def phone(tmp_path, clip):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(clip, target)
     return tmp_path / "phone"
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """As on a machine without the extra ``starter``."""
+    monkeypatch.setattr(new_data, "default_features", lambda: "light")
 
 
 def new(run_cli, phone, *args):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.util
 import os
 import re
 import threading
@@ -13,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from rlld.errors import RlldError
-from rlld.features import load_extractor
+from rlld.features import default_features, load_extractor
 from rlld.features.weights import PublishedWeights, fetch, find, is_published, weights_folder
 
 CONTENT = b"weights" * 1000
@@ -193,3 +194,10 @@ def test_nothing_endless_is_taken(server, folder, monkeypatch):
     with pytest.raises(RlldError, match="longer than"):
         fetch(PublishedWeights("a.pth", f"{server}/whole"))
     assert not list(folder.rglob("*.p*"))
+
+
+@pytest.mark.parametrize(("there", "expected"), [(True, "starter"), (False, "light")])
+def test_features_by_default_are_the_best_that_are_installed(monkeypatch, there, expected):
+    found = object() if there else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    assert default_features() == expected

@@ -11,6 +11,7 @@ import pytest
 from cli_kit import called
 from parse_kit import make_clip
 from rlld.data.dataset import load_data
+from rlld.workflows import new_data
 
 PAGE = Path(__file__).parents[2] / "docs/own-videos.md"
 TEXT = PAGE.read_text(encoding="utf-8").partition("\n## What to expect")[0]
@@ -25,6 +26,12 @@ def tables() -> tuple[str, str]:
     shown = [block for block in BLOCKS if not re.match("rlld |pip ", block)]
     assert len(shown) == 2
     return shown[0], shown[1]
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """As on a machine without the extra ``starter``."""
+    monkeypatch.setattr(new_data, "default_features", lambda: "light")
 
 
 @pytest.fixture

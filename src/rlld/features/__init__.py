@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlld.errors import RlldError
 from rlld.utils.config import from_dict
+from rlld.utils.extras import installed
 from rlld.utils.plain import yaml_value
 from rlld.utils.registry import EXTRACTORS
 
@@ -42,6 +43,14 @@ def extractor_configs(features: str) -> dict[str, Any]:
         )
     _check_once([part[1] for part in parts], f"features {features!r}")
     return {part[1]: _config(part[1], part[2] or "") for part in parts}
+
+
+def default_features() -> str:
+    """Returns the features that suit clips of the world best among those that need no download.
+
+    That is ``starter`` where its weights are installed, and ``light``, which needs none, elsewhere.
+    """
+    return "starter" if installed("starter") else "light"
 
 
 def _config(name: str, settings: str) -> Any:

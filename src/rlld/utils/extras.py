@@ -55,6 +55,11 @@ def optional(module: str, purpose: str) -> ModuleType:
         ) from error
 
 
+def installed(extra: str) -> bool:
+    """Says whether the packages of an extra are there, without importing them."""
+    return all(importlib.util.find_spec(package) is not None for package in EXTRAS[extra])
+
+
 def _mend_torchvision() -> None:
     """Makes torchvision importable where its compiled part does not fit torch.
 

@@ -14,6 +14,7 @@ from rlld.data.spec import FILE_NAME, DataSpec, read_spec
 from rlld.data.tags.events import read_events
 from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError
+from rlld.features import default_features
 from rlld.features.job import JobReport, Where
 from rlld.features.to_stores import VIDEOS, extract_dataset
 from rlld.media.files import stamp_of
@@ -40,7 +41,7 @@ class Wanted:
         columns: Which columns of it are read, as ``find_columns`` takes them.
         events: Tables of events with times; their clips are for validation and testing.
         test: How many of those are for testing: a number, or a share of all below 1.
-        features: Extractors; those of before, or ``light``, when not given.
+        features: Extractors; those of before, or ``default_features``, when not given.
         segment_seconds: Length of a segment; that of before, or a second, when not given.
         where: Where to extract.
     """
@@ -255,7 +256,7 @@ def _spec(
     ends = [lengths[video][0] for video in known.tags]
     whole = max(1, round(median(ends) / seconds))
     any_length = max(ends) - min(ends) > seconds / 2
-    features = wanted.features or (old.features if old else "light")
+    features = wanted.features or (old.features if old else default_features())
     name = Path(os.path.abspath(out)).name
     made = DataSpec(name, known.classes, whole, seconds, features=features, any_length=any_length)
     if old is None:

@@ -35,7 +35,8 @@ class Args:
     test: float = 0
     """So many of these, or such a share of them (0.3), are for testing instead."""
     features: str | None = None
-    """Extractors joined by commas; light, which needs no weights, when not given."""
+    """Extractors joined by commas; starter where its extra is installed, else light, when not
+    given."""
     segment_seconds: float | None = None
     """Length of a segment in seconds; 1 when not given."""
     workers: int = 0
