@@ -121,10 +121,13 @@ def _show(run: Run, title: str, data: DataSet) -> None:
     from rlld.evaluation.outcome import outcome
     from rlld.metrics.tags import TAGS
     from rlld.report.tables import score_table
+    from rlld.training.facts import SUPERVISION_NOTE
     from rlld.utils.console import ERR, OUT
 
     found, facts = outcome(run, data), run.facts
     scores: dict[str, float] = facts["validation"]
+    if SUPERVISION_NOTE in facts["notes"]:
+        title += ", on what taught it"
     if found.evaluation is not None:
         rows = {**found.evaluation.rows(title), title: scores}
         OUT.print(score_table(rows, "validation"))
