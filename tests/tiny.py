@@ -106,7 +106,7 @@ def _features(
 
 def quick_labelwise(data: Path, out: Path) -> Run:
     """Trains the label-wise learner as shortly as it goes."""
-    settings = {"schedule.rounds": 2}
+    settings: dict[str, object] = {"fit": False, "schedule.rounds": 2}
     labelwise = {"folds": 2, "judges": 1, "steps": 5}
     settings |= {f"denoiser.labelwise.{name}": value for name, value in labelwise.items()}
     compute = Compute(device="cpu", threads=1)

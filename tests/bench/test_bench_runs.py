@@ -49,6 +49,7 @@ def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path
     (job,) = jobs_of(tiny_data, "weak")
     (result,) = run_all([job], tmp_path / "cache")
     settings = {
+        "fit": False,
         "schedule.updates": 6,
         "selection.score": "segment_type",
         "selection.reward_share": 0.667,

@@ -36,6 +36,7 @@ from scipy_free import slow_auc, slow_logistic
 
 COMPUTE = Compute(device="cpu", threads=1)
 QUICK = {
+    "fit": False,
     "schedule.rounds": 3,
     "denoiser.labelwise.folds": 2,
     "denoiser.labelwise.judges": 2,

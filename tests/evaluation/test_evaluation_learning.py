@@ -101,7 +101,7 @@ def test_recorded_runs_are_judged_as_one_sees_them(losses, gamma, changes, falls
 
 
 def test_a_run_of_few_updates_is_told_so(tiny_data, tmp_path):
-    settings = {"schedule.rounds": 10}
+    settings = {"fit": False, "schedule.rounds": 10}
     compute = Compute(device="cpu", threads=1)
     rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
     note = falling_note(read_rounds(tmp_path / "run" / "metrics.jsonl"))

@@ -21,7 +21,8 @@ def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of RLLD on the tiny data set; tests only read it."""
     out = tmp_path_factory.mktemp("runs") / "rlld"
     compute = Compute(device="cpu", threads=1)
-    rlld.train("rlld-labelwise", tiny_data, out, compute=compute, overrides={"schedule.rounds": 2})
+    settings = {"schedule.rounds": 2, "fit": False}
+    rlld.train("rlld-labelwise", tiny_data, out, compute=compute, overrides=settings)
     return out
 
 

@@ -125,8 +125,7 @@ MADE_HERE = frozenset(
         "training/cache.py: folder / f'{key}.safetensors'",
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/__init__.py: Path(__file__).parent.joinpath(*verb.split())",
-        "cli/weights.py: weights_folder() / published.file",
-        "features/weights.py: weights_folder() / published.file",
+        "features/weights.py: weights_folder() / self.file",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models / f'{split}.safetensors'",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models",
         "report/templates.py: Path(__file__).parent / 'assets' / name",
@@ -135,6 +134,8 @@ MADE_HERE = frozenset(
         "data/checks/check.py: folder / name",
         "data/pack.py: out / (SKIPPED_FILE if skip else PROBLEMS_FILE)",
         "data/pack.py: out / name",
+        "data/own.py: out / ANNOTATIONS / file",
+        "data/own.py: out / ANNOTATIONS / getattr(files, split)",
         "data/store.py: folder / 'features' / f'{split}.safetensors'",
         "data/checks/verify.py: path / name",
         "workflows/push.py: run.path / name",
@@ -142,7 +143,10 @@ MADE_HERE = frozenset(
         # Method, data set and seed of a benchmark, without slashes.
         "tracking/tensorboard.py: place.folder / 'tensorboard' / named",
         "training/run_folder.py: path / name",
-        # A division of numbers that are called like paths elsewhere.
+        # What a folder was seen to hold.
+        "media/gathered.py: at / name",
+        # Divisions of numbers that are called like paths elsewhere.
+        "recipes/fitting.py: sizes.videos / batch",
         "denoisers/reinforced/segments.py: own / total",
         # The one place.
         "utils/names.py: folder / name",

@@ -165,10 +165,10 @@ class Job:
 
     @property
     def command(self) -> str:
-        """The command that trains the same by hand."""
+        """The command that trains the same by hand; benchmarks compare published settings."""
         settings = " ".join(f"--{name} {_typed(value)}" for name, value in self.settings.items())
         paths = f"--data {self.data} --out RUN --seed {self.seed}"
-        typed = f"rlld train {self.recipe.name} {paths} {settings}".rstrip()
+        typed = f"rlld train {self.recipe.name} {paths} --fit false {settings}".rstrip()
         if self.priors is None:
             return typed
         return f"{typed}  # dataset.yaml with priors: {json.dumps(to_dict(self.priors))}"

@@ -126,9 +126,9 @@ def _show(run: Run, title: str, data: DataSet) -> None:
 
     found, facts = outcome(run, data), run.facts
     scores: dict[str, float] = facts["validation"]
-    if SUPERVISION_NOTE in facts["notes"]:
-        title += ", on what taught it"
     if found.evaluation is not None:
+        if SUPERVISION_NOTE in facts["notes"]:
+            OUT.print("What follows are scores on the videos that taught the run: no measurement.")
         rows = {**found.evaluation.rows(title), title: scores}
         OUT.print(score_table(rows, "validation"))
     elif scores:

@@ -24,6 +24,7 @@ from rlld.errors import RlldError
 from rlld.utils.console import ERR, progress
 from rlld.utils.extras import optional
 from rlld.utils.files import sha256, write_text, written_aside
+from rlld.utils.names import inside
 
 VARIABLE = "RLLD_WEIGHTS"
 BLOCK = 1 << 20
@@ -88,7 +89,9 @@ class PackagedWeights(PublishedWeights):
         Raises:
             RlldError: If the package is not installed.
         """
-        return Path(str(optional(self.package, purpose).__file__)).parent / self.file
+        return inside(
+            Path(str(optional(self.package, purpose).__file__)).parent, self.file, "weights"
+        )
 
     def require(self, path: Path) -> None:
         """Raises ``RlldError`` unless the file is the published one, byte for byte."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rlld.errors import RlldError
 from rlld.utils.files import unwritable, write_text
+from rlld.utils.names import inside
 from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 LISTING = "clips.tsv"
@@ -73,7 +74,7 @@ def link_clips(folder: Path, clips: Mapping[str, Path]) -> None:
             elif entry.is_symlink():
                 entry.unlink()
         for name, clip in links.items():
-            (folder / name).symlink_to(clip)
+            inside(folder, name, "video id", links=True).symlink_to(clip)
     except FileExistsError as error:
         raise RlldError(
             f"{error.filename2 or folder}: is no link of 'rlld data new'; move it to where your "

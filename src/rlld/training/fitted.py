@@ -39,9 +39,10 @@ def fitted_recipe(
     Raises:
         RlldError: If there is no such recipe, a setting is wrong, or the data cannot be read.
     """
+    # What is wrong with a recipe is said before any file of the data is read.
+    plain = load_recipe(name, overrides, data.spec.overrides)
     sizes = sizes_of(data)
     recipe = load_recipe(name, overrides, data.spec.overrides, sizes)
-    plain = load_recipe(name, overrides, data.spec.overrides)
     return recipe, [*_decided(recipe, plain, sizes), *_warned(recipe, sizes)]
 
 

@@ -45,9 +45,11 @@ class Size:
 
     Attributes:
         videos: Training, validation and test clips.
+        updates: Task-network updates of each recipe; what suits so many clips when None.
     """
 
     videos: tuple[int, int, int]
+    updates: int | None = None
 
 
 SIZES = {"tiny": Size((36, 16, 16)), "small": Size((200, 60, 60))}
@@ -82,7 +84,7 @@ def demo(out: Path, size: Size, seed: int = 0, workers: int = 0) -> Path:
 
 def _made(out: Path, size: Size, seed: int, workers: int) -> Path:
     data = _data(out / "data", size, seed, workers)
-    runs = {name: _train(name, data, out / name, seed) for name in RECIPES}
+    runs = {name: _train(name, data, out / name, size, seed) for name in RECIPES}
     _print_scores(runs, data.test)
     _print_denoising(runs, load_data(out / "data", with_truth=True).train)
     return _page(runs[BEST], data.test, out)
@@ -98,9 +100,10 @@ def _data(folder: Path, size: Size, seed: int, workers: int) -> DataSet:
     return load_data(folder)
 
 
-def _train(name: str, data: DataSet, out: Path, seed: int) -> Run:
+def _train(name: str, data: DataSet, out: Path, size: Size, seed: int) -> Run:
     # The published schedules are made for LLP's ten thousand videos.
-    recipe, _ = fitted_recipe(name, data, {"fit": True})
+    settings = {"fit": True} | ({"schedule.updates": size.updates} if size.updates else {})
+    recipe, _ = fitted_recipe(name, data, settings)
     with _step(f"training {name}: {recipe.schedule.total_updates(len(data.train))} updates"):
         # Networks this small gain nothing from a second thread and lose much on a busy machine.
         compute = Compute(device="cpu", threads=1)
