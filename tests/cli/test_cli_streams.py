@@ -158,6 +158,15 @@ def test_every_verb_ends_quietly_when_its_reader_goes(command, stream, readable,
     assert "Traceback" not in kept.getvalue()
 
 
+@pytest.fixture
+def interruptible():
+    """As in a foreground shell: what a shell starts in the background ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_in_a_destructor_comes_again(monkeypatch, capsys):
     class Holder:
         def __del__(self) -> None:
@@ -174,6 +183,7 @@ def test_an_interrupt_in_a_destructor_comes_again(monkeypatch, capsys):
     assert capsys.readouterr().err == "rlld: interrupted\n"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_a_library_makes_an_error_of_is_one(monkeypatch, capsys):
     def work(argv: list[str]) -> None:
         try:
