@@ -125,3 +125,10 @@ def test_a_length_in_rounds_is_a_length(where):
     given, defaults = (rounds, {}) if where == "given" else ({}, rounds)
     schedule = load_recipe("weak", given, defaults, SMALL).schedule
     assert (schedule.updates, schedule.total_updates(280)) == (None, 2 * 18)
+
+
+def test_who_selects_otherwise_does_not_select_by_videos_that_taught():
+    recipe = load_recipe("rlld-labelwise", {"selection.score": "mean"}, {}, SMALL)
+    assert (recipe.selection.score, recipe.selection.reward_share) == ("mean", 0.667)
+    assert recipe.supervision.weight == 0
+    assert recipe.schedule.updates == 600

@@ -38,8 +38,13 @@ SETTINGS: dict[str, type[Any]] = {
 }
 
 
-LENGTH = frozenset({"schedule.rounds", "schedule.updates"})
-"""Settings of which either says how long a run is."""
+TOGETHER = (
+    frozenset({"schedule.rounds", "schedule.updates"}),
+    frozenset(
+        {"selection.score", "selection.reward_share", "selection.annotated", "supervision.weight"}
+    ),
+)
+"""Settings that mean something together: who gives one of them has decided of all."""
 
 FIT = "fit"
 """Key of a recipe file that leaves to the data what it does not say; see ``recipes.fitting``."""
@@ -174,8 +179,10 @@ def load_recipe(
     decided = decide(sizes, teaches=_teaches(data)) if fit and sizes is not None else []
     data = apply_overrides(data, {k: v for k, v in given.items() if k in COMPONENTS})
     fitted = {path: value for each in decided for path, value in each.settings.items()}
-    if LENGTH & (given.keys() | (defaults or {}).keys()):
-        fitted = {path: value for path, value in fitted.items() if path not in LENGTH}
+    chosen = given.keys() | (defaults or {}).keys()
+    for group in TOGETHER:
+        if group & chosen:
+            fitted = {path: value for path, value in fitted.items() if path not in group}
     for settings in (fitted, defaults or {}):
         data = apply_overrides(data, _applicable(data, settings, str(path)))
     rest = {key: value for key, value in given.items() if key not in COMPONENTS}
