@@ -152,7 +152,7 @@ class LabelwiseOptions:
     lr: float = 2e-3
     weight_decay: Weight = 1e-3
     noise: Annotated[Weight, EXPERT] = 0.3
-    ridge: float = 0.3
+    ridge: Annotated[float, Within(0, 1_000_000)] = 0.3
 
     def __post_init__(self) -> None:
         counts = ("rounds", "steps", "supervised_steps", "batch_size")
