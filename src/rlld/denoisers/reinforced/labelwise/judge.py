@@ -17,6 +17,7 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import Policy
+from rlld.errors import RlldError
 from rlld.utils.stopping import repeatable
 
 FEATURE_SCALE = 0.3
@@ -243,7 +244,13 @@ def teach_offsets(judge: Judge, examples: Examples, ridge: float, steps: int = 1
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    try:
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise RlldError(
+            f"denoiser reinforced: its policy cannot be fitted to what the networks say ({error}); "
+            "look at the features ('rlld data check')"
+        ) from None
     with torch.no_grad():
         judge.offset.copy_(common + own)
     judge.eval()
