@@ -18,8 +18,8 @@ from rlld.recipes.recipe import load_recipe, recipe_file, recipe_names
 from rlld.recipes.schedule import Schedule
 from rlld.training.fitted import fitted_recipe, sizes_of
 
-LLP = Sizes(videos=10_000, annotated=649, classes=25)
-SMALL = Sizes(videos=280, annotated=40, classes=14)
+LLP = Sizes(videos=10_000, annotated=649)
+SMALL = Sizes(videos=280, annotated=40)
 FITTED = [n for n in recipe_names() if yaml.safe_load(recipe_file(n).read_text()).get("fit")]
 
 
@@ -56,7 +56,7 @@ def test_no_annotation_decides_nothing_of_annotation():
 
 
 def test_what_is_given_wins():
-    sizes = Sizes(280, 40, 14)
+    sizes = Sizes(280, 40)
     recipe = load_recipe(
         "weak", {"schedule.batch_size": 7}, {"network.hidden": 9, "schedule.batch_size": 8}, sizes
     )
@@ -75,7 +75,7 @@ def test_fit_can_be_asked_for_and_refused():
 def test_more_videos_never_take_fewer_updates_or_smaller_batches(one, other, annotated):
     low, high = sorted((one, other))
     fewer, more = (
-        replace(Schedule(), **_schedule(Sizes(videos, annotated, 5))) for videos in (low, high)
+        replace(Schedule(), **_schedule(Sizes(videos, annotated))) for videos in (low, high)
     )
     assert fewer.total_updates(low) <= more.total_updates(high)
     assert fewer.batch_size <= more.batch_size

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.data.ragged import rows_of
+from rlld.data.ragged import first_rows, rows_of
 from rlld.data.spec import SPLITS
 from rlld.data.store import Store, read_store, store_path
 from rlld.errors import RlldError
@@ -77,8 +77,8 @@ def _gathered(stores: Sequence[Store], ids: Sequence[str]) -> Store | None:
     for store, index in parts:
         source, target = rows[index], index
         if lengths is not None:
-            target = rows_of(_first(lengths)[index], lengths[index])
-            source = rows_of(_first(_lengths(store))[rows[index]], lengths[index])
+            target = rows_of(first_rows(lengths)[index], lengths[index])
+            source = rows_of(first_rows(_lengths(store))[rows[index]], lengths[index])
         for name, value in store.streams.items():
             streams[name][target] = value[source]
     return replace(model, ids=tuple(ids), streams=streams, checksums={}, lengths=lengths)
@@ -93,7 +93,3 @@ def _kind(store: Store) -> tuple[Any, ...]:
 def _lengths(store: Store) -> Tensor:
     assert store.lengths is not None  # noqa: S101  (asked of all stores before)
     return store.lengths
-
-
-def _first(lengths: Tensor) -> Tensor:
-    return lengths.cumsum(0) - lengths

@@ -34,7 +34,12 @@ def rows_of(first: Tensor, lengths: Tensor) -> Tensor:
         [5, 6, 0, 1, 2]
     """
     rows = torch.arange(int(lengths.sum()), device=lengths.device)
-    return rows + (first - lengths.cumsum(0) + lengths).repeat_interleave(lengths)
+    return rows + (first - first_rows(lengths)).repeat_interleave(lengths)
+
+
+def first_rows(lengths: Tensor) -> Tensor:
+    """Returns the first packed row of each video (N,), int64."""
+    return lengths.cumsum(0) - lengths
 
 
 def padded(packed: Tensor, lengths: Tensor, segments: int) -> Tensor:

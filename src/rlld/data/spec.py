@@ -18,6 +18,8 @@ from rlld.utils.names import inside, require_name
 FILE_NAME = "dataset.yaml"
 ANNOTATIONS = "annotations"
 """Folder of the annotation files inside a data-set folder."""
+VIDEOS = "videos"
+"""Folder of its clips."""
 
 SPLITS = ("train", "validation", "test")
 

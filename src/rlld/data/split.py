@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlld.data.ragged import by_length, rows_of, within
+from rlld.data.ragged import by_length, first_rows, rows_of, within
 from rlld.errors import RlldError
 from rlld.types import Batch
 
@@ -110,7 +110,7 @@ class Split:
         """The row of ``streams`` where each video begins (N,)."""
         if self.lengths is None:
             raise ValueError("the videos are not packed")
-        return self.lengths.cumsum(0) - self.lengths
+        return first_rows(self.lengths)
 
     @property
     def presence(self) -> Tensor:

@@ -13,7 +13,15 @@ import numpy as np
 from rlld.data.annotations import read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import MANIFEST
-from rlld.data.spec import FILE_NAME, DataSpec, StreamSpec, annotation_file, read_spec, spec_text
+from rlld.data.spec import (
+    FILE_NAME,
+    VIDEOS,
+    DataSpec,
+    StreamSpec,
+    annotation_file,
+    read_spec,
+    spec_text,
+)
 from rlld.data.store import StoreWriter, forget_work, read_store, store_path
 from rlld.errors import RlldError
 from rlld.features import load_extractor
@@ -29,8 +37,6 @@ from rlld.utils.plain import json_text
 
 LONGER, SHORTER = "longer", "shorter"
 MEND = f"'any_length: true' into {FILE_NAME} and extract again"
-VIDEOS = "videos"
-"""Folder of the clips inside a data-set folder."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from rlld.data.annotations import YOUTUBE_ID, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.spec import FILE_NAME, annotation_file, read_spec
+from rlld.data.spec import FILE_NAME, VIDEOS, annotation_file, read_spec
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.read import read_tags
 from rlld.media.listing import read_listing
-
-VIDEOS = "videos"
 
 
 class Known(NamedTuple):

@@ -3,7 +3,7 @@
 A published schedule counts epochs: 25 of LLP's 10,000 videos are 1,975 updates, 25 of 300 clips are
 75, after which a network has learned nothing. These rules say what a person should not have to
 know: how wide the networks are, how many updates they take in batches of which size, and what the
-annotated videos do where they are too few to choose weights by. They are pure functions of three
+annotated videos do where they are too few to choose weights by. They are pure functions of two
 counts, so that a resumed run decides alike. docs/training.md tells how they were settled.
 """
 
@@ -32,12 +32,10 @@ class Sizes:
     Attributes:
         videos: Training videos.
         annotated: Validation videos with dense annotation.
-        classes: Classes.
     """
 
     videos: int
     annotated: int
-    classes: int
 
 
 @dataclass(frozen=True)

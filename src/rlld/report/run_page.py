@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlld.data.dataset import DataSet
+from rlld.data.spec import VIDEOS
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.labels import Suspect, judge, judges_labels, label_report, verdicts
@@ -15,7 +16,6 @@ from rlld.evaluation.labels import suspects as ranked
 from rlld.evaluation.learning import read_rounds
 from rlld.evaluation.outcome import Outcome, outcome
 from rlld.evaluation.scoring import Evaluation, predicted_maps, selecting
-from rlld.features.to_stores import VIDEOS
 from rlld.media.files import clip_of, clips_of_videos
 from rlld.media.playable import Clips, PageClip
 from rlld.metrics.noise_detection import LEAST, DenoisingReport

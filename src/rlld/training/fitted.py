@@ -18,7 +18,7 @@ def sizes_of(data: DataSet) -> Sizes:
     """Counts what the settings of a training depend on."""
     steering = data.steering
     annotated = len(steering) if steering.dense is not None else 0
-    return Sizes(len(data.train), annotated, len(data.spec.classes))
+    return Sizes(len(data.train), annotated)
 
 
 def fitted_recipe(

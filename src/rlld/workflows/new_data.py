@@ -10,13 +10,13 @@ from pathlib import Path
 from statistics import median
 
 from rlld.data.own import Known, Place, doubts, known_of, placed, write_own
-from rlld.data.spec import FILE_NAME, DataSpec, read_spec
+from rlld.data.spec import FILE_NAME, VIDEOS, DataSpec, read_spec
 from rlld.data.tags.events import read_events
 from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError
 from rlld.features import default_features
 from rlld.features.job import JobReport, Where
-from rlld.features.to_stores import VIDEOS, extract_dataset
+from rlld.features.to_stores import extract_dataset
 from rlld.media.files import stamp_of
 from rlld.media.gathered import clips_below, lasting_ids, seconds_of
 from rlld.media.listing import LISTING, Listed, link_clips, read_listing, write_listing

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from rlld.data.annotations import WeakAnnotations, read_weak
 from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.similarities import ScoreSpec, combinations, scores_path
-from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
+from rlld.data.spec import VIDEOS, DataSpec, StreamSpec, annotation_file, read_spec
 from rlld.data.store import StoreWriter, read_store
 from rlld.denoisers._pseudo import LabelPrompts, Teacher
 from rlld.errors import RlldError, nearest
 from rlld.features import extractor_configs, load_extractor
 from rlld.features.extractors._language import Language
 from rlld.features.job import JobReport, Where
-from rlld.features.to_stores import VIDEOS, Wanted, fill_stores
+from rlld.features.to_stores import Wanted, fill_stores
 from rlld.media.files import clips_of_videos
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.types import MODALITIES

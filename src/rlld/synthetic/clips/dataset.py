@@ -10,6 +10,7 @@ from rlld.data.spec import (
     ANNOTATIONS,
     FILE_NAME,
     SPLITS,
+    VIDEOS,
     AnnotationFiles,
     DataSpec,
     StreamSpec,
@@ -28,8 +29,6 @@ from rlld.utils.pool import each
 
 SEGMENTS = 10
 SEGMENT_SECONDS = 1.0
-VIDEOS = "videos"
-"""Folder of the clips inside a data-set folder."""
 
 PLAN_FILE = "render.json"
 REVISION = 1
