@@ -7,9 +7,9 @@ import pytest
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
 from rlld.data.spec import LLP_SPEC
-from rlld.synthetic.clips.labels import draw_dataset, draw_weak, rendered_classes, restrict
+from rlld.synthetic.clips.labels import draw_dataset, draw_weak, rendered_classes
 from rlld.synthetic.features.labels import generator
-from rlld.synthetic.features.statistics import load_statistics
+from rlld.synthetic.features.statistics import load_statistics, restrict
 from rlld.taxonomy import LLP
 
 

@@ -189,7 +189,7 @@ def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"seed": -1}, "seed: expected a whole number from 0, found -1"),
-        ({"videos": (5, 0, 1)}, "every split needs at least one"),
+        ({"videos": (5, 1, 0)}, "every split needs at least one"),
         ({"dtype": "float8"}, "float8"),
     ],
 )

@@ -20,14 +20,23 @@ class Args:
     annotations: Path | None = None
     """Folder of LLP's annotation files; labels follow the shipped statistics when not given."""
     videos: tuple[int, int, int] | None = None
-    """Number of training, validation and test videos; 10000 649 1200 when not given."""
+    """Number of training, validation and test videos; 10000 649 1200 when not given. No
+    validation videos make a data set without annotation."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """Element type of the stores; the last two take half the space."""
+    noise: Literal["llp", "mirrored", "both", "none", "nobody"] = "llp"
+    """Wrong tags: llp, mostly not seen; mirrored, mostly not heard; both; none; nobody, ten times
+    as many that are neither."""
+    classes: int = 25
+    """How many; beyond LLP's 25 there are others that occur alike."""
+    missing: Literal["none", "audio", "visual"] = "none"
+    """A track whose features are all zeros."""
 
 
 def run(args: Args) -> None:
     """Simulates the data set and says what it holds."""
     from rlld.data.dataset import load_data
+    from rlld.synthetic.features.conditions import Conditions
     from rlld.synthetic.features.writing import simulate
     from rlld.utils.console import OUT
 
@@ -38,10 +47,10 @@ def run(args: Args) -> None:
         annotations=args.annotations,
         videos=args.videos,
         dtype=args.dtype,
+        conditions=Conditions(args.noise, args.classes, args.missing),
     )
     streams = ", ".join(f"{name} {dim}" for name, dim in spec.dims.items())
     data = load_data(args.out)
-    counts = ", ".join(
-        f"{len(split)} {split.name}" for split in (data.train, data.validation, data.test)
-    )
+    splits = (data.train, data.steering, data.test)
+    counts = ", ".join(f"{len(split)} {split.name}" for split in splits)
     OUT.print(f"simulated {counts} videos ({streams}) into {args.out}")

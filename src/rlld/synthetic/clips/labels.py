@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from rlld.synthetic.clips.pictures import PICTURES
 from rlld.synthetic.features import masks
 from rlld.synthetic.features.drawn import draw_events
 from rlld.synthetic.features.labels import SplitLabels, generator
-from rlld.synthetic.features.statistics import LabelCounts, LabelStatistics, load_statistics
+from rlld.synthetic.features.statistics import LabelCounts, load_statistics, restrict
 from rlld.taxonomy import LLP
 
 COMPANION = "Speech"
@@ -92,28 +90,3 @@ def _ids(number: int, taken: set[str], rng: np.random.Generator) -> tuple[str, .
             taken.add(name.lower())
             result.append(f"{name}_{start}_{start + 10}")
     return tuple(result)
-
-
-def restrict(statistics: LabelStatistics, classes: Sequence[str]) -> LabelStatistics:
-    """Returns what the statistics say about some of their classes, in the order given."""
-    index = [statistics.classes.index(name) for name in classes]
-
-    def rows(table: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(table[i] for i in index)
-
-    def labels(counts: LabelCounts) -> LabelCounts:
-        pairs, company = (
-            tuple(rows(row) for row in rows(table)) for table in (counts.pairs, counts.company)
-        )
-        return LabelCounts(counts.number, rows(counts.alone), pairs, company)
-
-    return replace(
-        statistics,
-        classes=tuple(classes),
-        train=labels(statistics.train),
-        evaluation=labels(statistics.evaluation),
-        states=rows(statistics.states),
-        extra_states=rows(statistics.extra_states),
-        relations=rows(statistics.relations),
-        masks={role: rows(counts) for role, counts in statistics.masks.items()},
-    )

@@ -32,6 +32,10 @@ class SplitLabels:
         ids = tuple(self.ids[i] for i in index)
         return SplitLabels(ids, self.weak[index], self.events[index])
 
+    def mirrored(self) -> SplitLabels:
+        """Returns the same videos with what is heard to be seen, and what is seen to be heard."""
+        return SplitLabels(self.ids, self.weak, np.ascontiguousarray(self.events[:, :, ::-1]))
+
 
 def generator(seed: int, *place: int) -> np.random.Generator:
     """Returns the random numbers of one place of a simulation, independent of all other places.
@@ -47,7 +51,7 @@ def write_annotations(folder: Path, labels: Mapping[str, SplitLabels], spec: Dat
     """Writes the weak files, the dense files of validation and test, and the training truth."""
     files = spec.annotations
     weak = zip(SPLITS, (files.train, files.validation, files.test), strict=True)
-    for split, name in weak:
+    for split, name in ((split, name) for split, name in weak if name):
         write_weak(
             annotation_file(folder, name), labels[split].ids, labels[split].weak, spec.taxonomy
         )
@@ -55,7 +59,8 @@ def write_annotations(folder: Path, labels: Mapping[str, SplitLabels], spec: Dat
         ((files.audio, files.visual), SPLITS[1:]),
         ((files.truth_audio, files.truth_visual), SPLITS[:1]),
     ):
-        ids = [video for split in splits for video in labels[split].ids]
-        events = np.concatenate([labels[split].events for split in splits])
+        known = [labels[split] for split in splits if split in labels]
+        ids = [video for split in known for video in split.ids]
+        events = np.concatenate([split.events for split in known])
         for modality, name in enumerate(names):
             write_dense(annotation_file(folder, name), ids, events[:, :, modality], spec)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,52 @@ def load_statistics() -> LabelStatistics:
     """Reads the statistics of LLP that the package ships."""
     text = files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8")
     return from_dict(LabelStatistics, json_value(text, FILE_NAME), FILE_NAME)
+
+
+def restrict(statistics: LabelStatistics, classes: Sequence[str]) -> LabelStatistics:
+    """Returns what the statistics say about some of their classes, in the order given."""
+    return taken(statistics, [statistics.classes.index(name) for name in classes], classes)
+
+
+def taken(
+    statistics: LabelStatistics, index: Sequence[int], names: Sequence[str]
+) -> LabelStatistics:
+    """Returns statistics of other classes, each of which is like one that is known.
+
+    Args:
+        statistics: What is known.
+        index: The class that each of the others is like; two that are like the same one never
+            come together.
+        names: Names of the others.
+    """
+
+    def rows(table: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(table[i] for i in index)
+
+    def square(table: Table) -> Table:
+        return tuple(
+            tuple(
+                table[one][two] if one != two or row == column else 0
+                for column, two in enumerate(index)
+            )
+            for row, one in enumerate(index)
+        )
+
+    def labels(counts: LabelCounts) -> LabelCounts:
+        return LabelCounts(
+            counts.number, rows(counts.alone), square(counts.pairs), square(counts.company)
+        )
+
+    return replace(
+        statistics,
+        classes=tuple(names),
+        train=labels(statistics.train),
+        evaluation=labels(statistics.evaluation),
+        states=rows(statistics.states),
+        extra_states=rows(statistics.extra_states),
+        relations=rows(statistics.relations),
+        masks={role: rows(counts) for role, counts in statistics.masks.items()},
+    )
 
 
 def label_counts(weak: NDArray[np.uint8]) -> LabelCounts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from rlld.data.spec import (
 )
 from rlld.data.store import StoreWriter, holds, store_path
 from rlld.errors import RlldError
+from rlld.synthetic.features.conditions import Conditions
 from rlld.synthetic.features.copied import copied_labels
 from rlld.synthetic.features.drawn import draw_labels
 from rlld.synthetic.features.features import (
@@ -36,7 +38,6 @@ from rlld.synthetic.features.features import (
 from rlld.synthetic.features.labels import SplitLabels, generator, write_annotations
 from rlld.synthetic.features.presets import (
     AUDIO,
-    CONFUSED,
     DIMENSIONS,
     PRESETS,
     VISUAL,
@@ -45,7 +46,7 @@ from rlld.synthetic.features.presets import (
     Preset,
 )
 from rlld.synthetic.features.scores import draw_scores, score_specs
-from rlld.synthetic.features.statistics import load_statistics
+from rlld.types import MODALITIES
 from rlld.utils.console import ERR, Tick, progress
 from rlld.utils.files import held, is_free, sha256, unwritable, write_text
 from rlld.utils.names import inside
@@ -54,6 +55,8 @@ CHUNK = 256
 """Videos drawn at once, each chunk from random numbers of its own."""
 
 LEVELS = (AUDIO, VISUAL)
+
+LIKE_LLP = Conditions()
 
 # Places of random numbers within a seed.
 LABELS, LOOKS, SEGMENTS, LIFTS, CHOICE, SCORES = range(6)
@@ -70,6 +73,7 @@ def simulate(
     annotations: Path | None = None,
     videos: tuple[int, int, int] | None = None,
     dtype: str = "float32",
+    conditions: Conditions = LIKE_LLP,
 ) -> DataSpec:
     """Makes a simulated data set; the same arguments give the same bytes.
 
@@ -79,8 +83,10 @@ def simulate(
         seed: Of everything random.
         annotations: Folder of LLP's annotation files to take labels from; drawn from the
             statistics that the package ships when not given.
-        videos: Number of training, validation and test videos; LLP's by default.
+        videos: Number of training, validation and test videos; LLP's by default. Without
+            validation videos the data set has no such split.
         dtype: Element type of the stores: ``float32``, ``float16`` or ``bfloat16``.
+        conditions: Noise, classes and missing features.
 
     Returns:
         The specification, also written to ``dataset.yaml``.
@@ -91,12 +97,18 @@ def simulate(
     """
     if seed < 0:
         raise RlldError(f"seed: expected a whole number from 0, found {seed}")
-    if videos is not None and min(videos) < 1:
-        raise RlldError(f"videos: every split needs at least one, found {videos}")
-    spec = _spec(preset)
-    provenance = f"rlld data simulate --preset {preset} --seed {seed}"
+    numbers = videos or PRESETS[preset].videos
+    if min(numbers[0], numbers[1] + 1, numbers[2]) < 1:
+        raise RlldError(f"videos: every split needs at least one but validation, found {numbers}")
+    if annotations is not None and conditions.statistics() != LIKE_LLP.statistics():
+        raise RlldError(
+            f"{annotations}: labels of annotation files have their own noise and classes; leave "
+            f"out{conditions}, or the annotation files"
+        )
+    spec = _spec(preset, conditions, bool(numbers[1]))
+    provenance = f"rlld data simulate --preset {preset} --seed {seed}{conditions}"
     with held(out), _folder_aside(out) as aside:
-        labels = _labels(spec, annotations, videos or PRESETS[preset].videos, seed)
+        labels = _labels(spec, annotations, numbers, seed, conditions)
         write_annotations(aside / ANNOTATIONS, labels, spec)
         write_text(aside / FILE_NAME, spec_text(spec))
         if not is_free(out):
@@ -106,12 +118,18 @@ def simulate(
         total = sum(len(split.ids) for split in labels.values())
         with progress("simulating videos", total) as tick:
             for number, split in enumerate(SPLITS):
+                if split not in labels:
+                    continue
                 path = store_path(aside, split)
                 writer = StoreWriter(path, split, spec, dtype=dtype, provenance=provenance)
                 with writer:
-                    _write_split(writer, labels[split], PRESETS[preset], seed, number, tick)
+                    _write_split(
+                        writer, labels[split], PRESETS[preset], seed, number, tick, conditions
+                    )
                     writer.finish(labels[split].ids)
-                _write_scores(aside, split, labels[split], seed, number, provenance)
+                _write_scores(
+                    aside, split, labels[split], seed, number, provenance, conditions.groups
+                )
         aside.replace(out)
     return spec
 
@@ -127,45 +145,57 @@ def _require_simulated(
         == sha256(inside(aside, file.as_posix(), "file"))
         for file in files
     ) and all(
-        holds(store_path(out, split), labels[split].ids, provenance, dtype) for split in SPLITS
+        holds(store_path(out, split), labels[split].ids, provenance, dtype) for split in labels
     )
     if not same:
         raise RlldError(f"{out}: exists and is no empty folder; give another --out or remove it")
 
 
-def _spec(preset: Name) -> DataSpec:
+def _spec(preset: Name, conditions: Conditions, validated: bool) -> DataSpec:
     chosen = PRESETS[preset]
+    files = AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv")
     return DataSpec(
         name=f"simulated-{preset}",
-        classes=LLP_SPEC.classes,
+        classes=conditions.names,
         segments=LLP_SPEC.segments,
         segment_seconds=LLP_SPEC.segment_seconds,
         streams={name: StreamSpec(stream.dim) for name, stream in chosen.streams.items()},
-        annotations=AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv"),
+        annotations=files if validated else replace(files, validation=""),
         features="simulated",
         overrides=chosen.overrides,
     )
 
 
 def _labels(
-    spec: DataSpec, annotations: Path | None, videos: tuple[int, int, int], seed: int
+    spec: DataSpec,
+    annotations: Path | None,
+    videos: tuple[int, int, int],
+    seed: int,
+    conditions: Conditions = LIKE_LLP,
 ) -> dict[str, SplitLabels]:
+    """Returns the labels of every split that is to have videos."""
+    places = [(number, *each) for number, each in enumerate(zip(SPLITS, videos, strict=True))]
     if annotations is not None:
         labels = copied_labels(annotations, LLP_FILES, spec, generator(seed, LABELS))
         return {
             split: _some(labels[split], split, wanted, generator(seed, CHOICE, number))
-            for number, (split, wanted) in enumerate(zip(SPLITS, videos, strict=True))
+            for number, split, wanted in places
+            if wanted
         }
-    statistics = load_statistics()
-    return {
+    statistics = conditions.statistics()
+    drawn = {
         split: draw_labels(
             statistics,
             statistics.train if split == "train" else statistics.evaluation,
             tuple(f"{split}_{video:05d}" for video in range(wanted)),
             generator(seed, LABELS, number),
         )
-        for number, (split, wanted) in enumerate(zip(SPLITS, videos, strict=True))
+        for number, split, wanted in places
+        if wanted
     }
+    if conditions.noise == "mirrored":
+        return {split: labels.mirrored() for split, labels in drawn.items()}
+    return drawn
 
 
 def _some(labels: SplitLabels, split: str, wanted: int, rng: np.random.Generator) -> SplitLabels:
@@ -179,9 +209,15 @@ def _some(labels: SplitLabels, split: str, wanted: int, rng: np.random.Generator
 
 
 def _write_split(
-    writer: StoreWriter, labels: SplitLabels, preset: Preset, seed: int, place: int, tick: Tick
+    writer: StoreWriter,
+    labels: SplitLabels,
+    preset: Preset,
+    seed: int,
+    place: int,
+    tick: Tick,
+    conditions: Conditions = LIKE_LLP,
 ) -> None:
-    looks = appearances()
+    looks = appearances(conditions)
     lifts = {
         name: draw_lift(stream.dim, generator(WORLD, LIFTS, number))
         for number, (name, stream) in enumerate(preset.streams.items())
@@ -190,7 +226,11 @@ def _write_split(
     for chunk, start in enumerate(range(0, len(labels.ids), CHUNK)):
         rng = generator(seed, SEGMENTS, place, chunk)
         part = slice(start, start + CHUNK)
-        segments = draw_segments(looks, LEVELS, labels.weak[part], labels.events[part], rng)
+        drawn = draw_segments(looks, LEVELS, labels.weak[part], labels.events[part], rng)
+        segments = [
+            rows * (name != conditions.missing)
+            for name, rows in zip(MODALITIES, drawn, strict=True)
+        ]
         streams = _streams(segments, preset, lifts, rng)
         for row, video in enumerate(labels.ids[part]):
             writer.add(video, {name: value[row] for name, value in streams.items()})
@@ -198,7 +238,13 @@ def _write_split(
 
 
 def _write_scores(
-    folder: Path, split: str, labels: SplitLabels, seed: int, place: int, provenance: str
+    folder: Path,
+    split: str,
+    labels: SplitLabels,
+    seed: int,
+    place: int,
+    provenance: str,
+    groups: Sequence[Sequence[int]],
 ) -> None:
     specs = score_specs(labels)
     with ExitStack() as stack:
@@ -218,7 +264,7 @@ def _write_scores(
         for chunk, start in enumerate(range(0, len(labels.ids), CHUNK)):
             rng = generator(seed, SCORES, place, chunk)
             part = slice(start, start + CHUNK)
-            scores = draw_scores(labels.weak[part], labels.events[part], _groups(), prompts, rng)
+            scores = draw_scores(labels.weak[part], labels.events[part], groups, prompts, rng)
             for row, video in enumerate(labels.ids[part]):
                 for name, writer in writers.items():
                     writer.add(video, {key: value[row] for key, value in scores[name].items()})
@@ -226,14 +272,11 @@ def _write_scores(
             writer.finish(labels.ids)
 
 
-def _groups() -> list[list[int]]:
-    return [LLP_SPEC.taxonomy.indices(group) for group in CONFUSED]
-
-
-def appearances() -> list[Appearance]:
-    """Draws what audio and video of LLP's classes look like, the same in all simulations."""
+def appearances(conditions: Conditions = LIKE_LLP) -> list[Appearance]:
+    """Draws what audio and video of the classes look like, the same in all simulations."""
+    classes, groups = conditions.classes, conditions.groups
     return [
-        draw_appearance(level, len(LLP_SPEC.classes), _groups(), generator(WORLD, LOOKS, number))
+        draw_appearance(level, classes, groups, generator(WORLD, LOOKS, number))
         for number, level in enumerate(LEVELS)
     ]
 
