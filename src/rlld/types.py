@@ -122,3 +122,14 @@ class ModalityLabels:
     video: Tensor
     segment: Tensor | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def at(self, index: Tensor, segments: int | None = None) -> ModalityLabels:
+        """Returns the targets of some videos; extras belong to all of them.
+
+        Args:
+            index: Which videos (n,), int64.
+            segments: Segments of the longest of them; as many as there are when None.
+        """
+        segment = None if self.segment is None else self.segment[index, :segments]
+        audio, visual, video = (part[index] for part in (self.audio, self.visual, self.video))
+        return ModalityLabels(audio, visual, video, segment, self.extras)

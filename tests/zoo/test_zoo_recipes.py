@@ -11,6 +11,7 @@ import torch
 
 import rlld
 from rlld.data.dataset import load_data
+from rlld.recipes.composition import composed
 from rlld.recipes.recipe import Recipe, load_recipe, recipe_names
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
@@ -18,6 +19,11 @@ from rlld.utils.registry import DENOISERS, EXTRACTORS, NETWORKS, OBJECTIVES
 
 COMPUTE = Compute(device="cpu", threads=1)
 SHORT = {"schedule.updates": 2}
+QUICK = {
+    "denoiser.labelwise.folds": 1,
+    "denoiser.labelwise.judges": 1,
+    "denoiser.labelwise.steps": 2,
+}
 
 
 def reinforced_names() -> list[str]:
@@ -87,6 +93,28 @@ def test_reinforcement_drives_every_network(name, tiny_data):
         if not torch.equal(value, before[name, key])
     ]
     assert moved
+
+
+@pytest.mark.parametrize("credit", ["paper", "labelwise"])
+@pytest.mark.parametrize("source", sorted({*DENOISERS.names()} - {"reinforced"}))
+def test_every_denoiser_takes_a_policy_on_top(source, credit, tiny_data, tmp_path):
+    settings = {"denoiser.credit": credit, "denoiser.source": source, **SHORT, **QUICK}
+    data = load_data(tiny_data)
+    recipe = load_recipe("weak", {"denoiser": "reinforced", **settings}, data.spec.overrides)
+    run = rlld.train(recipe, tiny_data, tmp_path / "run", compute=COMPUTE)
+    again = resumed(recipe, tiny_data, tmp_path / "state.pt")
+    for key, value in again.network.state_dict().items():
+        assert torch.equal(value, run.network.state_dict()[key]), key
+    assert rlld.denoise(tmp_path / "run").suspects(1)
+
+
+@pytest.mark.parametrize("name", reinforced_names())
+def test_every_network_takes_a_policy_on_top_of_its_labels(name, tiny_data):
+    data = load_data(tiny_data, with_truth=True)
+    recipe = composed(load_recipe(name), "rlld-labelwise", data.spec.overrides)
+    trainer = Trainer(recipe.varied({**SHORT, **QUICK}), data.train, data.validation, 0, COMPUTE)
+    assert len(list(trainer.steps())) == 2
+    assert trainer.denoiser.training_keep().shape == (len(data.train), 2, len(data.spec.classes))
 
 
 @pytest.mark.parametrize("name", NETWORKS.names())

@@ -10,7 +10,7 @@ class Given(Denoiser):
     """Hands out fixed labels: what a network is retrained on after its labels were cleaned.
 
     Args:
-        labels: Labels of the whole training split, (N, C) each.
+        labels: Labels of the whole training split, (N, C) and (N, T, 2, C).
     """
 
     replayable = True
@@ -20,8 +20,4 @@ class Given(Denoiser):
 
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns the labels of the batch's videos."""
-        index, labels = batch.index, self.labels
-        segment = None if labels.segment is None else batch.part(labels.segment)
-        return ModalityLabels(
-            labels.audio[index], labels.visual[index], labels.video[index], segment
-        )
+        return self.labels.at(batch.index, batch.segments)

@@ -29,7 +29,8 @@ class Fit(Protocol):
         """Trains and returns the network of the last step, in evaluation mode.
 
         Args:
-            labels: Labels of the whole training split, (N, C) each, on the run's device.
+            labels: Labels of the whole training split, (N, C) and (N, T, 2, C), on the run's
+                device.
             share: Length of the training as a share of the recipe's updates, in (0, 1].
             videos: Training videos to train on (n,), int64; all when None.
             unimodal: Whether to train ``Network.unimodal`` instead of the whole network.

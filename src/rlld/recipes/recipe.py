@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,9 @@ TOGETHER = (
     ),
 )
 """Settings that mean something together: who gives one of them has decided of all."""
+
+SOURCE = "denoiser.source"
+"""A denoiser on top of which another one works: chosen by name, as components are."""
 
 FIT = "fit"
 """Key of a recipe file that leaves to the data what it does not say; see ``recipes.fitting``."""
@@ -128,8 +131,7 @@ class Recipe:
 
         Settings for which the components have no option are passed over.
         """
-        chosen = {key: value for key, value in settings.items() if key in COMPONENTS}
-        data, where = apply_overrides(self.as_dict(), chosen), f"recipe {self.name}"
+        data, where = apply_overrides(self.as_dict(), _choices(settings)), f"recipe {self.name}"
         return composed(apply_overrides(data, _applicable(data, settings, where)), where)
 
 
@@ -177,7 +179,7 @@ def load_recipe(
     fit = _whether(given.pop(FIT, data.get(FIT)), f"recipe {name}: {FIT}")
     data.pop(FIT, None)
     decided = decide(sizes, teaches=_teaches(data)) if fit and sizes is not None else []
-    data = apply_overrides(data, {k: v for k, v in given.items() if k in COMPONENTS})
+    data = apply_overrides(data, _choices(given))
     fitted = {path: value for each in decided for path, value in each.settings.items()}
     chosen = given.keys() | (defaults or {}).keys()
     for group in TOGETHER:
@@ -185,7 +187,7 @@ def load_recipe(
             fitted = {path: value for path, value in fitted.items() if path not in group}
     for settings in (fitted, defaults or {}):
         data = apply_overrides(data, _applicable(data, settings, str(path)))
-    rest = {key: value for key, value in given.items() if key not in COMPONENTS}
+    rest = {key: value for key, value in given.items() if key not in _choices(given)}
     return composed(apply_overrides(data, rest), f"recipe {name}")
 
 
@@ -262,16 +264,42 @@ def _section(data: Mapping[str, Any], section: str, where: str) -> Mapping[str, 
     return value
 
 
+def _choices(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that choose components, whose options the others then set."""
+    found = {key: value for key, value in settings.items() if key in COMPONENTS}
+    source = settings.get(SOURCE)
+    if source is not None:
+        # Written out, so that options of the source have a place.
+        found[SOURCE] = {"name": source} if isinstance(source, str) else source
+    return found
+
+
 def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
     usable = {}
     for path, value in defaults.items():
         section, _, option = path.partition(".")
         if section in COMPONENTS:
-            component = COMPONENTS[section].config_type(_section(data, section, where)["name"])
-            known = {field.name for field in dataclasses.fields(component)}
-            if option.partition(".")[0] not in known:
-                continue
-        elif section not in SETTINGS:
+            for place, options in _places(data, section, where):
+                if option.partition(".")[0] in options:
+                    usable[f"{place}.{option}"] = value
+        elif section in SETTINGS:
+            usable[path] = value
+        else:
             raise RlldError(f"{where}: the data set overrides {path!r}, which no recipe has")
-        usable[path] = value
     return usable
+
+
+def _places(
+    data: Mapping[str, Any], section: str, where: str
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yields where options of a component stand, and their names: its own, then its source's."""
+    component = _section(data, section, where)
+    yield section, _options(section, component["name"])
+    source = component.get("source") if section == "denoiser" else None
+    if isinstance(source, Mapping) and isinstance(source.get("name"), str):
+        yield SOURCE, _options(section, source["name"])
+
+
+def _options(section: str, name: str) -> frozenset[str]:
+    fields = dataclasses.fields(COMPONENTS[section].config_type(name))
+    return frozenset(field.name for field in fields)

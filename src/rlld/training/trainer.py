@@ -125,8 +125,7 @@ class Trainer:
         train = self.train
         if videos is not None:
             train = train.subset(videos)
-            audio, visual, video = (part[videos] for part in _three(labels))
-            labels = ModalityLabels(audio, visual, video)
+            labels = labels.at(videos)
         updates = max(1, round(share * self.total_updates))
         recipe = self.recipe.varied(settings) if settings else self.recipe
         recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates))
@@ -398,10 +397,6 @@ class Trainer:
 
 def _count(module: nn.Module) -> int:
     return sum(each.numel() for each in module.parameters() if each.requires_grad)
-
-
-def _three(labels: ModalityLabels) -> tuple[Tensor, Tensor, Tensor]:
-    return labels.audio, labels.visual, labels.video
 
 
 def _on_device(drawn: list[Tensor], device: torch.device) -> tuple[Tensor, ...]:

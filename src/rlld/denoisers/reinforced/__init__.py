@@ -30,6 +30,7 @@ from torch import Tensor
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced import actions, rewards
 from rlld.denoisers.reinforced.base import PolicyDenoiser
+from rlld.denoisers.reinforced.composed import Composed
 from rlld.denoisers.reinforced.counterfactual import Counterfactual
 from rlld.denoisers.reinforced.first_order import FirstOrder
 from rlld.denoisers.reinforced.labelwise.denoiser import LabelwiseDenoiser
@@ -53,9 +54,10 @@ LEARNERS: dict[str, type[PolicyDenoiser | LabelwiseDenoiser]] = {
 class Config(Options):
     """Options of RLLD, each of which ``options.Options`` explains."""
 
-    def build(self, spec: DataSpec) -> PolicyDenoiser | LabelwiseDenoiser:
+    def build(self, spec: DataSpec) -> PolicyDenoiser | LabelwiseDenoiser | Composed:
         """Builds the denoiser for a data set."""
-        return LEARNERS[self.credit](self, spec)
+        policy, source = LEARNERS[self.credit](self, spec), self.source_config()
+        return policy if source is None else Composed(source.build(spec), policy)
 
 
 def algorithm1(

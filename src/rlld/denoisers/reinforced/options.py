@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from rlld.errors import RlldError
-from rlld.utils.config import EXPERT, Count, Share, Weight, Width, Within
+from rlld.utils.config import EXPERT, YOUNG, Count, Share, Weight, Width, Within
+from rlld.utils.registry import DENOISERS
 
 Score = Literal[
     "segment_audio",
@@ -257,9 +259,11 @@ class Options:
         counterfactual: Options of that credit.
         first_order: Options of that credit.
         segments: Targets of segments.
+        source: Another denoiser, ``{name: valor}`` and its options: the policy then judges what
+            that one claims, instead of the bare tags.
 
     Raises:
-        RlldError: If a value is out of range.
+        RlldError: If a value is out of range, or there is no such source.
     """
 
     credit: Literal["paper", "labelwise", "counterfactual", "first_order"] = "paper"
@@ -285,6 +289,7 @@ class Options:
     counterfactual: CounterfactualOptions = field(default_factory=CounterfactualOptions)
     first_order: FirstOrderOptions = field(default_factory=FirstOrderOptions)
     segments: SegmentOptions = field(default_factory=SegmentOptions)
+    source: Mapping[str, Any] | None = field(default=None, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, "lr", "be positive", self.lr)
@@ -296,3 +301,16 @@ class Options:
         # The other two try steps, whose labels are those of videos.
         fits = self.segments.scores is None or self.credit in ("paper", "labelwise")
         _require(fits, "segments.scores", "go with credit paper or labelwise", self.credit)
+        self.source_config()
+
+    def source_config(self) -> Any:
+        """Returns the options of the source, None where the policy judges the bare tags.
+
+        Raises:
+            RlldError: If there is no such denoiser, or one of its options is wrong.
+        """
+        if self.source is None:
+            return None
+        name = self.source.get("name")
+        _require(name != "reinforced", "source", "be another denoiser, such as valor", name)
+        return DENOISERS.config(self.source, "denoiser reinforced: source")
