@@ -35,10 +35,11 @@ class Args:
     columns: str | None = None
     """Which columns of that table are which, where that is in doubt: file=clip,labels=tags."""
     format: str | None = None
-    """text, html, json, csv; as the suffix of --out says when not given, else text."""
+    """text, html, json, csv, or a format of 'rlld export'; as the suffix of --out says when not
+    given, else text."""
     out: Path | None = None
-    """File to write; a folder for several clips. Without it, text, json and csv are printed and
-    the page is written to the current folder."""
+    """File to write; a folder for several clips. Without it, the page is written to the current
+    folder, and everything else is printed."""
     features: Path | None = None
     """Parse these features: a packed store, or a folder of .npy files in the published layout. A
     clip given besides is only played on the page."""
@@ -115,15 +116,19 @@ def run(args: Args) -> None:
 
 
 def _format(args: Args) -> str:
-    from rlld.export import format_names
+    from rlld.export import format_names, formats_with
 
-    known = sorted({*format_names(), "html", "text"})
+    known = sorted({*format_names(), *PLAIN})
     if args.format is not None:
         if args.format not in known:
             raise RlldError(f"unknown format {args.format!r}{nearest(args.format, known)}")
         return args.format
     suffix = args.out.suffix[1:].lower() if args.out is not None else ""
-    return suffix if suffix in known else "text"
+    plain = {suffix: name for name, suffix in PLAIN.items()}
+    if suffix in plain or suffix in known:
+        return plain.get(suffix, suffix)
+    meant = formats_with(suffix)
+    return meant[0] if len(meant) == 1 else "text"
 
 
 def _jobs(args: Args, form: str) -> list[Job]:
@@ -159,19 +164,27 @@ def _clips(jobs: Sequence[Job]) -> dict[str, Path]:
     return {job.video: job.clip or Path(job.video) for job in jobs}
 
 
+PLAIN = {"html": "html", "text": "txt"}
+"""What is written only to be looked at, with the suffix of its files."""
 NO_TAGS = "none"
 """What is given for tags to parse clips of the data set as if they had none."""
 ALONE = "rename the clip, or parse it alone with --out FILE"
 
 
 def _target(args: Args, name: str, form: str, many: bool, advice: str = ADVICE) -> Path | None:
-    suffix = "txt" if form == "text" else form
     if args.out is None and form != "html":
         return None
     folder = Path() if args.out is None else args.out
     if folder.is_dir() or many:
+        suffix = _suffix(form)
         return inside(folder, f"{name}.{suffix}", "name of the result", advice=advice)
     return folder
+
+
+def _suffix(form: str) -> str:
+    from rlld.export import load_format
+
+    return PLAIN[form] if form in PLAIN else load_format(form).SUFFIX
 
 
 class UnusableError(Exception):

@@ -10,17 +10,28 @@ from rlld.parsing.result import Event, Parse
 from rlld.types import Modality
 from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
+SUFFIX = "csv"
+MANY = True
 HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence")
 TAGS = "known_tags"
 """A column more where tags were known, and used: they decide which classes an event can have."""
 
 
-def dumps(parse: Parse) -> str:
-    """Returns the events of a parse, one row each; times in seconds, the offset exclusive."""
-    told = parse.tags is not None
-    header = (*HEADER, TAGS) if told else HEADER
+def dumps(*parses: Parse) -> str:
+    """Returns the events of parses, one row each; times in seconds, the offset exclusive.
+
+    Of several, one without any event has a row that names it alone.
+    """
+    told = any(parse.tags is not None for parse in parses)
+    rows = [row for parse in parses for row in _rows_of(parse, told)]
+    if len(parses) > 1:
+        rows += [_nothing_in(parse, told) for parse in parses if not parse.events]
+    return sheet_text([(*HEADER, TAGS) if told else HEADER, *rows])
+
+
+def _rows_of(parse: Parse, told: bool) -> list[tuple[str, ...]]:
     known = [",".join(parse.tags or ())] if told else []
-    rows = [
+    return [
         (
             parse.name,
             _number(event.start),
@@ -32,7 +43,10 @@ def dumps(parse: Parse) -> str:
         )
         for event in parse.events
     ]
-    return sheet_text([header, *rows])
+
+
+def _nothing_in(parse: Parse, told: bool) -> tuple[str, ...]:
+    return (parse.name, *("" for _ in HEADER[1:]), *([",".join(parse.tags or ())] if told else []))
 
 
 def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
@@ -48,7 +62,9 @@ def loads(text: str, where: str) -> dict[str, tuple[Event, ...]]:
     found: dict[str, list[Event]] = {}
     try:
         for line, row in _rows(text.removeprefix("\ufeff"), where):
-            found.setdefault(row[0], []).append(_event(row, f"{where}:{line}"))
+            events = found.setdefault(row[0], [])
+            if any(row[1:]):  # else nothing occurs in it
+                events.append(_event(row, f"{where}:{line}"))
     except SheetError as error:
         raise RlldError(f"{where}:{error.line}: {error.text}") from None
     return {name: tuple(events) for name, events in found.items()}

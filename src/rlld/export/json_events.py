@@ -10,6 +10,8 @@ from rlld.parsing.result import Parse
 from rlld.utils.config import from_dict, to_dict
 from rlld.utils.plain import json_text, json_value
 
+SUFFIX = "json"
+MANY = False
 FORMAT = "rlld.parse"
 VERSION = 1
 MOST = 1 + 1e-6

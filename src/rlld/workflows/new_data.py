@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+from rlld.data.imported import read_imported, with_imported
 from rlld.data.own import Known, Place, doubts, known_of, placed, write_own
 from rlld.data.spec import FILE_NAME, VIDEOS, DataSpec, read_spec
 from rlld.data.tags.events import read_events
@@ -141,7 +142,7 @@ def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found
     ids = lasting_ids(clips, {known.file: video for video, known in before.items()})
     paths = {video: clips[file] for video, file in ids.items()}
     tags = clip_tags(wanted.tags, ids, paths, wanted.columns)
-    events = read_events(wanted.events, ClipNames(paths))
+    events = with_imported(read_events(wanted.events, ClipNames(paths)), read_imported(out), ids)
     known = known_of(tags.of, events.rows, events.videos)
     lengths, faults = _lengths({video: ids[video] for video in known.tags}, before, wanted)
     left = {video: TAGLESS for video in ids if video not in known.tags}

@@ -115,7 +115,7 @@ def _columns(sheet: Sheet, names: ClipNames) -> tuple[int, dict[str, int], int]:
         for role, known in NAMES.items()
         if (name := next((name for name in known if name in called), None)) is not None
     }
-    if "modality" not in found and _modality_of(sheet.path):
+    if "modality" not in found and modality_named(sheet.path):
         found["modality"] = -1
     if missing := [role for role in NAMES if role not in found]:
         raise RlldError(
@@ -127,8 +127,8 @@ def _columns(sheet: Sheet, names: ClipNames) -> tuple[int, dict[str, int], int]:
     return clip_column(sheet, names, given), found, 0 if sheet.header else 1
 
 
-def _modality_of(path: Path) -> str:
-    """Returns the modality that the name of a file says, or nothing."""
+def modality_named(path: Path) -> str:
+    """Returns the modality that the name of a file says (``dogs_audio.txt``), or nothing."""
     words = [name for name in MODALITIES if name in path.stem.lower()]
     return words[0] if len(words) == 1 else ""
 
@@ -144,8 +144,8 @@ def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[M
             "event a row of its own"
         )
     at = columns["modality"]
-    word = row.text(at) if at >= 0 else _modality_of(path)
-    modalities = _modalities(word.lower())
+    word = row.text(at) if at >= 0 else modality_named(path)
+    modalities = modalities_of(word.lower())
     if not modalities:
         raise RlldError(
             f"{place}: modality is {word!r}, expected audio, visual or both; correct it"
@@ -162,7 +162,8 @@ def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[M
     return [Marked(video, labels[0], modality, onset, offset, place) for modality in modalities]
 
 
-def _modalities(word: str) -> tuple[str, ...]:
+def modalities_of(word: str) -> tuple[str, ...]:
+    """Returns what a word in small letters says: ``heard``, ``visible``, ``both``, or nothing."""
     if word in BOTH:
         return MODALITIES
     return tuple(

@@ -1,0 +1,42 @@
+"""Bring events back that were corrected or made in another program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from rlld.errors import RlldError
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Args:
+    """Options of ``rlld data import``."""
+
+    folder: tyro.conf.Positional[Path]
+    """Data-set folder."""
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """Files of events, in any format of 'rlld export'. A clip that they name is taken as watched:
+    what is not marked does not occur, and what was marked before is replaced."""
+    format: str | None = None
+    """Their format; told by suffix and content when not given."""
+
+
+def run(args: Args) -> None:
+    """Reads all files, then writes the annotation, and says what it has become."""
+    from rlld.utils.console import OUT
+    from rlld.workflows.import_events import import_events
+
+    if not args.files:
+        raise RlldError("nothing to import; give files of events")
+    made = import_events(args.folder, args.files, args.format)
+    for note in made.notes[:SHOWN]:
+        OUT.print(f"note: {note}")
+    if len(made.notes) > SHOWN:
+        OUT.print(f"note: {len(made.notes) - SHOWN:,} more of this kind")
+    if made.moved:
+        OUT.print(f"for validation from now on, and not for training: {len(made.moved):,} clips")
+    OUT.print(f"{args.folder}: {made.events:,} events of {len(made.videos):,} clips imported")

@@ -1,0 +1,66 @@
+"""Files of any format, read: which format it is, in which letters, and whose events they are."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from rlld.errors import RlldError
+from rlld.export import format_names, formats_with, load_format
+from rlld.parsing.result import Event, Parse
+
+MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""How text begins that is not UTF-8; Praat writes so."""
+
+
+def read_events(path: Path, form: str | None = None) -> dict[str, tuple[Event, ...]]:
+    """Reads the events of a file.
+
+    Args:
+        path: The file.
+        form: Its format; told by suffix and content when not given.
+
+    Returns:
+        Events by clip, called as in the file; where that names none, as the file without suffix.
+
+    Raises:
+        RlldError: If the file cannot be read, or is not of the format or any other.
+    """
+    text = _text(path)
+    found = _guessed(text, path) if form is None else load_format(form).loads(text, str(path))
+    if isinstance(found, Parse):
+        return {found.name: found.events}
+    return {name or path.stem: events for name, events in found.items()} or {path.stem: ()}
+
+
+def _guessed(text: str, path: Path) -> Parse | dict[str, tuple[Event, ...]]:
+    """Reads a text by the only format that takes it."""
+    names = formats_with(path.suffix[1:])
+    if not names:
+        raise RlldError(
+            f"{path}: no format has files with this suffix; name one of "
+            f"{', '.join(format_names())} with --format"
+        )
+    if len(names) == 1:
+        return load_format(names[0]).loads(text, str(path))
+    for name in names:
+        try:
+            return load_format(name).loads(text, str(path))
+        except RlldError:
+            continue
+    raise RlldError(
+        f"{path}: is read by none of {', '.join(names)}; name its format with --format, and hear "
+        "what is wrong"
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RlldError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        raise RlldError(f"{path}: is no text in UTF-8; save it so") from None

@@ -1,0 +1,252 @@
+"""Events from other programs back into the annotation of a data set."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlld.data.annotations import DenseRow, covered, read_dense, read_weak, write_rows
+from rlld.data.dataset import dense_files, weak_files
+from rlld.data.imported import class_of, read_imported, write_imported
+from rlld.data.own import Known, write_own
+from rlld.data.spec import ANNOTATIONS, SPLITS, DataSpec, annotation_file, read_spec
+from rlld.data.tags.events import Marked
+from rlld.data.tags.names import ClipNames
+from rlld.errors import RlldError, listed, nearest
+from rlld.export.files import read_events
+from rlld.media.listing import Listed, read_listing, write_listing
+from rlld.parsing.result import Event
+from rlld.report.truth import union
+from rlld.types import MODALITIES
+from rlld.utils.files import owned
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was imported.
+
+    Attributes:
+        events: Audible and visible events that the videos have now.
+        videos: These videos.
+        moved: Those that served for training and are for validation now.
+        notes: What was changed about the events, and what the reader should know.
+    """
+
+    events: int
+    videos: tuple[str, ...]
+    moved: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What a data set holds.
+
+    Attributes:
+        folder: Its folder.
+        spec: It.
+        listing: Its clips, none where 'rlld data new' did not make it.
+        tags: Tags of every video, by split.
+        dense: Events of the watched videos.
+    """
+
+    folder: Path
+    spec: DataSpec
+    listing: dict[str, Listed]
+    tags: dict[str, dict[str, tuple[str, ...]]]
+    dense: tuple[Marked, ...]
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """The split of every video."""
+        return {video: split for split, videos in self.tags.items() for video in videos}
+
+    def seconds(self, video: str) -> float:
+        """Returns how long a video is."""
+        return self.listing[video].seconds if video in self.listing else self.spec.duration
+
+
+def import_events(folder: Path, files: Sequence[Path], form: str | None = None) -> Imported:
+    """Replaces the events of videos by those that files hold.
+
+    A video that a file names is taken as watched: what is not marked does not occur. In a data set
+    of ``rlld data new`` it serves for validation from now on, unless for testing already; in
+    others only validation and test videos have events.
+
+    Args:
+        folder: The data-set folder.
+        files: The files; their events of a video add up.
+        form: Their format; told by suffix and content when not given.
+
+    Raises:
+        RlldError: If a file is wrong, names no video, a class that is unknown or a time behind the
+            end of its clip. Nothing is written then.
+    """
+    with owned(folder):
+        held = _held(folder)
+        notes: list[str] = []
+        found: dict[str, list[Marked]] = {}
+        for file in files:
+            for name, events in read_events(file, form).items():
+                video = _video(name, file, held)
+                marks = found.setdefault(video, [])
+                for event in events:
+                    marks += _marks(event, video, f"{file}: {name}", held, notes)
+        events_of = {video: _merged(marks, notes) for video, marks in sorted(found.items())}
+        moved = _write(held, events_of)
+    everything = [event for events in events_of.values() for event in events]
+    notes += _short(everything, held.spec)
+    notes += _untagged(everything, held)
+    return Imported(len(everything), tuple(events_of), moved, tuple(notes))
+
+
+def _held(folder: Path) -> _Held:
+    spec, at = read_spec(folder), folder / ANNOTATIONS
+    tags = {}
+    for split, file in weak_files(spec).items():
+        weak = read_weak(annotation_file(at, file), spec.taxonomy)
+        tags[split] = {
+            video: tuple(spec.classes[c] for c in row.nonzero()[0])
+            for video, row in zip(weak.ids, weak.labels, strict=True)
+        }
+    files = dense_files(spec, SPLITS[1])
+    dense = [
+        Marked(row.id, row.label, modality, row.onset, row.offset, f"{at / file}:{row.line}")
+        for modality, file in zip(MODALITIES, files, strict=bool(files))
+        for row in read_dense(annotation_file(at, file), spec.taxonomy)
+    ]
+    return _Held(folder, spec, read_listing(folder), tags, tuple(dense))
+
+
+def _video(name: str, file: Path, held: _Held) -> str:
+    """Returns the video that a name in a file means."""
+    splits = held.splits
+    if name in splits:
+        return name
+    paths = {video: held.listing[video].file if held.listing else video for video in splits}
+    found = ClipNames(paths).find(name).ids
+    if file.stem in found:  # several clips have one name, and the file has the id of one
+        return file.stem
+    if len(found) == 1:
+        return found[0]
+    what = f"may be {listed(found)}" if found else "is none of them"
+    raise RlldError(
+        f"{file}: {held.folder} knows its clips by ids and file names, and {name!r} {what}; rename "
+        f"it; nothing was imported{'' if found else nearest(name, splits)}"
+    )
+
+
+def _marks(event: Event, video: str, place: str, held: _Held, notes: list[str]) -> Iterable[Marked]:
+    """Returns an event as the annotation of a video has it, audible, visible or both."""
+    label = class_of(event.label, held.spec.classes, place)
+    end = held.seconds(video)
+    told = f"{place}: {event.label} from {event.start:g} to {event.end:g} s"
+    if event.start >= end:
+        raise RlldError(
+            f"{told} lies behind the end of the clip, which lasts {end:g} s; correct it, or import "
+            "it for the clip that it belongs to; nothing was imported"
+        )
+    if event.end > end + held.spec.segment_seconds:
+        notes.append(f"{told} is cut at the end of the clip, {end:g} s")
+    both = MODALITIES if event.modality == "audio_visual" else (event.modality,)
+    return [
+        Marked(video, label, modality, event.start, min(event.end, end), place) for modality in both
+    ]
+
+
+def _merged(marks: Sequence[Marked], notes: list[str]) -> tuple[Marked, ...]:
+    """Makes one event of those of a class that overlap or touch."""
+    lanes: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for mark in marks:
+        lanes[mark.modality, mark.video, mark.label].append((mark.onset, mark.offset))
+    merged = []
+    for (modality, video, label), spans in lanes.items():
+        kept = union(spans)
+        if len(kept) < len(set(spans)):
+            notes.append(
+                f"{video}: {len(set(spans))} events of {modality} {label} overlap or touch, and "
+                f"are {len(kept)} now"
+            )
+        merged += [Marked(video, label, modality, *span, "") for span in kept]
+    return tuple(sorted(merged))
+
+
+def _write(held: _Held, events: Mapping[str, tuple[Marked, ...]]) -> tuple[str, ...]:
+    """Writes the annotation; returns the videos that changed their split."""
+    kept = [event for event in held.dense if event.video not in events]
+    dense = (*kept, *(event for marks in events.values() for event in marks))
+    moved = tuple(video for video in events if held.splits[video] == "train")
+    if held.listing:
+        _write_own(held, events, dense, moved)
+        return moved
+    if moved or not dense_files(held.spec, SPLITS[1]):
+        raise RlldError(
+            f"{held.folder}: its training videos have no annotated events, and {listed(moved)} is "
+            "one; import events of validation and test videos, or make a data set of your clips "
+            "with 'rlld data new'; nothing was imported"
+        )
+    for modality, file in zip(MODALITIES, dense_files(held.spec, SPLITS[1]), strict=True):
+        rows = [
+            DenseRow(event.video, event.onset, event.offset, event.label, 0)
+            for event in dense
+            if event.modality == modality
+        ]
+        write_rows(annotation_file(held.folder / ANNOTATIONS, file), rows)
+    return ()
+
+
+def _write_own(
+    held: _Held,
+    events: Mapping[str, tuple[Marked, ...]],
+    dense: tuple[Marked, ...],
+    moved: tuple[str, ...],
+) -> None:
+    tags = {video: words for videos in held.tags.values() for video, words in videos.items()}
+    splits = {
+        split: tuple(video for video in held.tags.get(split, ()) if video not in moved)
+        for split in SPLITS
+    }
+    splits["validation"] = tuple(sorted({*splits["validation"], *moved}))
+    if not splits["train"]:
+        raise RlldError(
+            f"{held.folder}: all of its clips would have events, so that none is left to train on; "
+            "keep some for it, or add clips that have tags alone; nothing was imported"
+        )
+    watched = frozenset((*splits["validation"], *splits["test"]))
+    listing = {
+        video: known._replace(split="validation") if video in moved else known
+        for video, known in held.listing.items()
+    }
+    lengths = {video: known.seconds for video, known in listing.items()}
+    write_imported(held.folder, {**read_imported(held.folder), **events})
+    known = Known(tags, dense, watched)
+    used = {split: videos for split, videos in splits.items() if videos}
+    write_own(held.folder, held.spec, used, known, lengths)
+    write_listing(held.folder, listing)
+
+
+def _short(events: Iterable[Marked], spec: DataSpec) -> list[str]:
+    """Tells of events that no segment is half full of."""
+    count = 0
+    for event in events:
+        first, stop = covered(event.onset, event.offset, spec.segment_seconds)
+        count += first == stop
+    if not count:
+        return []
+    return [
+        f"{count} events fill no segment of {spec.segment_seconds:g} s by half; they are kept, and "
+        "mark none in training and scores"
+    ]
+
+
+def _untagged(events: Iterable[Marked], held: _Held) -> list[str]:
+    tags = {video: words for videos in held.tags.values() for video, words in videos.items()}
+    lacking = sorted({event.video for event in events if event.label not in tags[event.video]})
+    if not lacking:
+        return []
+    return [
+        f"{len(lacking):,} clips have events of classes that their tags lack, which stay as they "
+        f"are: {listed(lacking[:5])}"
+    ]

@@ -1,0 +1,99 @@
+"""Parses that are there already: of files of ``rlld parse``, or of a run and its data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rlld.data.annotations import read_weak
+from rlld.data.dataset import weak_files
+from rlld.data.moved import features_of
+from rlld.data.spec import ANNOTATIONS, annotation_file, read_spec
+from rlld.errors import RlldError
+from rlld.export import json_events
+from rlld.media.listing import Listed, read_listing
+from rlld.parsing.parse import parse_source
+from rlld.parsing.result import Features, Parse, Source
+from rlld.training.run_folder import CONFIG, Run, load_run
+from rlld.utils.console import progress
+from rlld.utils.hub import PREFIX
+
+
+def parses_of(sources: Sequence[str], device: str = "cpu") -> dict[str, Parse]:
+    """Returns parses by what a file of each is called, without suffix.
+
+    Args:
+        sources: Files of ``rlld parse --format json``, folders of them, or runs: these parse every
+            video of their data set, with its tags and from its features.
+        device: Where runs compute.
+
+    Raises:
+        RlldError: If a source is neither, cannot be read, or two parses are called the same.
+    """
+    found: dict[str, Parse] = {}
+    for source in sources:
+        made = _of_run(load_run(source, device)) if _is_run(source) else _of_files(Path(source))
+        for name, parse in made:
+            if name in found:
+                raise RlldError(
+                    f"{source}: two parses are called {name!r}; export them one after the other "
+                    "into folders of their own"
+                )
+            found[name] = parse
+    return found
+
+
+def _is_run(source: str) -> bool:
+    return source.startswith(PREFIX) or (Path(source) / CONFIG).is_file()
+
+
+def _of_files(source: Path) -> Iterator[tuple[str, Parse]]:
+    files = [source]
+    if source.is_dir():
+        files = sorted(file for file in source.glob("*.json") if not file.name.startswith("."))
+        if not files:
+            raise RlldError(
+                f"{source}: is no run, and no parses are in it; make some with 'rlld parse RUN "
+                f"CLIPS --format json --out {source}'"
+            )
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+            raise RlldError(
+                f"{file}: cannot be read ({reason}); give a run, or a file of 'rlld parse "
+                "--format json'"
+            ) from None
+        yield file.stem, json_events.loads(text, str(file))
+
+
+def _of_run(run: Run) -> Iterator[tuple[str, Parse]]:
+    folder = Path(str(run.facts.get("data", "")))
+    if not run.facts.get("data") or not folder.is_dir():
+        raise RlldError(
+            f"{run.path}: its data set is not in {folder}; give parses instead, which 'rlld parse "
+            "RUN CLIPS --format json --out FOLDER' makes"
+        )
+    spec, listing = read_spec(folder), read_listing(folder)
+    for split, file in weak_files(spec).items():
+        weak = read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy)
+        labels = dict(zip(weak.ids, weak.labels, strict=True))
+        store = features_of(folder, split, weak.ids)
+        with progress(f"parsing {split} videos", len(store.ids)) as tick:
+            for row, video in enumerate(store.ids):
+                features = {name: value.float().numpy() for name, value in store.video(row).items()}
+                tags = [spec.classes[c] for c in labels[video].nonzero()[0]]
+                tags = [tag for tag in tags if tag in run.spec.classes]
+                source = _source(video, features, listing)
+                yield video, parse_source(run, source, tags or None)
+                tick()
+
+
+def _source(video: str, features: Features, listing: Mapping[str, Listed]) -> Source:
+    """Returns the features of a video, called and as long as its clip where that is known."""
+    if video not in listing:
+        return Source(video, [features])
+    seconds, name = listing[video].seconds, Path(listing[video].file).name
+    alone = sum(Path(clip.file).name == name for clip in listing.values()) == 1
+    return Source(name if alone else video, [features], lambda: (seconds, ()))
