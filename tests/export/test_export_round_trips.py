@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import pytest
@@ -34,7 +35,15 @@ class Owed:
 
 OWED = {
     "audacity": Owed(1e-6, named=False),
+    "activitynet": Owed(0, 0),
     "csv": Owed(0, 0),
+    "dcase": Owed(0),
+    "jams": Owed(1e-9, 0),  # a start and a length; floats differ in the last digit
+    "rttm": Owed(1e-3, 5e-4, letters=False),
+    "elan": Owed(1e-3),
+    "srt": Owed(1e-3, named=False),
+    "textgrid": Owed(0, named=False),
+    "webvtt": Owed(1e-3, named=False),
     "json": Owed(0, 0),
 }
 each_format = pytest.mark.parametrize("name", sorted(OWED))
@@ -89,7 +98,7 @@ def read(name: str, text: str, parse: Parse) -> list[Event]:
 
 
 def expected_name(name: str, parse: Parse) -> str:
-    return parse.name if OWED[name].letters else parse.name.replace(" ", "_")
+    return parse.name if OWED[name].letters else re.sub(r"\s", "_", parse.name)
 
 
 def plain(name: str, label: str) -> str:
@@ -125,14 +134,8 @@ def test_events_come_back(name: str, data: st.DataObject) -> None:
     parse = data.draw(parses())
     text = load_format(name).dumps(parse)
     assert_same(name, read(name, text, parse), parse)
-
-
-@each_format
-@given(data=st.data())
-def test_files_of_windows_are_read_too(name: str, data: st.DataObject) -> None:
-    parse = data.draw(parses())
-    text = load_format(name).dumps(parse)
-    assert_same(name, read(name, text.replace("\n", "\r\n"), parse), parse)
+    of_windows = text.replace("\n", "\r\n")
+    assert_same(name, read(name, of_windows, parse), parse)
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(OWED) if load_format(name).MANY])

@@ -24,17 +24,29 @@ BLUNT = re.compile(r"[\W_]+")
 """What programs change in a name, or people when they type it again."""
 
 
+def alike(name: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the keys of those file names, or other names, that have the letters of another.
+
+    Args:
+        name: The name.
+        known: What each key is called.
+    """
+    wanted = _blunt(name)
+    return tuple(key for key, called in known.items() if wanted and _blunt(called) == wanted)
+
+
+def _blunt(name: str) -> str:
+    return BLUNT.sub(" ", name).strip().casefold()
+
+
 def class_of(label: str, classes: Sequence[str], place: str) -> str:
     """Returns the class that a label means: by its letters and digits where not by every sign.
 
     Raises:
         RlldError: If it means none, or may mean two.
     """
-    if label in classes:
-        return label
-    blunt = BLUNT.sub(" ", label).strip().casefold()
-    found = [name for name in classes if BLUNT.sub(" ", name).strip().casefold() == blunt]
-    if blunt and len(found) == 1:
+    found = [label] if label in classes else alike(label, {name: name for name in classes})
+    if len(found) == 1:
         return found[0]
     raise RlldError(
         f"{place}: {label!r} is no class of the data set, and nothing was imported; correct it "

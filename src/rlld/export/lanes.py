@@ -15,16 +15,32 @@ from typing import cast
 from rlld.data.tags.events import modalities_of, modality_named
 from rlld.errors import RlldError
 from rlld.parsing.result import Event, Parse
-from rlld.types import Modality
+from rlld.types import MODALITIES, Modality
 
 LANE = re.compile(r"\s*(?:\[([^\]:]+)\]|([^:]+):)(.*)", re.DOTALL)
 """How a text tells its modality: ``audio: Dog``, ``[audible] Dog``."""
+
+CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d)[.,](\d{3})")
 
 
 def lanes(parse: Parse) -> list[Event]:
     """Returns the audible and visible events, ordered by start, end, class and modality."""
     kept = [event for event in parse.events if event.modality != "audio_visual"]
     return sorted(kept, key=lambda event: (event.start, event.end, event.label, event.modality))
+
+
+def laid(parse: Parse) -> dict[str, list[Event]]:
+    """Returns the lanes with their events by name: where there are some, or the class is known.
+
+    A lane without events is one to draw them into; where there would be none, they are ``audio``
+    and ``visual``.
+    """
+    names = [f"{modality}: {tag}" for tag in parse.tags or () for modality in MODALITIES]
+    found: dict[str, list[Event]] = {name: [] for name in names}
+    for event in lanes(parse):
+        found.setdefault(lane_name(event), []).append(event)
+    found = found or {modality: [] for modality in MODALITIES}
+    return dict(sorted(found.items(), key=lambda lane: lane[0].partition(": ")[::-1]))
 
 
 def lane_name(event: Event) -> str:
@@ -48,7 +64,7 @@ def lane_of(text: str, where: str, place: str) -> tuple[Modality, str]:
     if found and (modality := modality_of(found[1] or found[2])):
         label = found[3]
     else:
-        modality, label = cast("Modality | None", modality_named(Path(where)) or None), text
+        modality, label = modality_of(modality_named(Path(where))), text
     if modality is None:
         raise RlldError(
             f"{place}: {text[:80]!r} says neither audio nor visual; write 'audio: CLASS' or "
@@ -59,10 +75,51 @@ def lane_of(text: str, where: str, place: str) -> tuple[Modality, str]:
     return modality, label.strip()
 
 
+def lane_value(lane: str, value: str, where: str, place: str) -> tuple[Modality, str]:
+    """Reads an annotation on a lane that has a name.
+
+    Args:
+        lane: The name: ``audio: Dog``, or ``audio`` where the annotation names the class.
+        value: The text of the annotation.
+        where: The file.
+        place: Where it stands, for messages.
+
+    Raises:
+        RlldError: If they tell no modality or no class, or two different ones.
+    """
+    modality = modality_of(lane)
+    if modality is not None:
+        if not value.strip():
+            raise RlldError(f"{place}: names no class; write one into it")
+        return modality, value.strip()
+    modality, label = lane_of(lane, where, place)
+    if value.strip() not in ("", label):
+        raise RlldError(
+            f"{place}: says {value.strip()[:80]!r} and its lane {label!r}; move it to the lane of "
+            "its class, or correct it"
+        )
+    return modality, label
+
+
 def modality_of(word: str) -> Modality | None:
     """Returns the modality that a word means, None for any other word."""
     found = modalities_of(word.strip().lower())
     return cast(Modality, "audio_visual" if len(found) > 1 else found[0]) if found else None
+
+
+def modality_told(word: str, where: str, place: str) -> Modality:
+    """Returns the modality that a field says, or the name of its file where it says nothing.
+
+    Raises:
+        RlldError: If neither does.
+    """
+    modality = modality_of(word or modality_named(Path(where)))
+    if modality is None:
+        raise RlldError(
+            f"{place}: modality is {word[:80]!r}, expected audio or visual; add it, or give the "
+            "file a name with one of these words"
+        )
+    return modality
 
 
 def ticks(event: Event, rate: float) -> tuple[int, int]:
@@ -108,6 +165,25 @@ def marked(
     if not 0 <= confidence <= 1:
         raise RlldError(f"{place}: expected a confidence in [0, 1], found {confidence:g}")
     return Event(label, modality, start, end, confidence)
+
+
+def clock(ticks: int, mark: str) -> str:
+    """Writes milliseconds as ``HH:MM:SS``, a mark, and three decimals."""
+    seconds, rest = divmod(ticks, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{rest:03}"
+
+
+def clocked(text: str, place: str) -> float:
+    """Reads what ``clock`` wrote, in seconds; hours may be missing.
+
+    Raises:
+        RlldError: If it is none.
+    """
+    found = CLOCK.fullmatch(text.strip())
+    if found is None:
+        raise RlldError(f"{place}: {text[:80]!r} is no time; expected hours:minutes:seconds")
+    hours, minutes, seconds, decimals = (int(part or 0) for part in found.groups())
+    return (3_600_000 * hours + 60_000 * minutes + 1000 * seconds + decimals) / 1000
 
 
 def numbered(text: str) -> Iterator[tuple[int, str]]:

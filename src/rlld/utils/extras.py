@@ -18,7 +18,7 @@ EXTRAS = {
     "metrics": ("torchmetrics",),
     "hub": ("huggingface_hub",),
     "tables": ("openpyxl",),
-    "formats": ("praatio", "opentimelineio"),
+    "formats": ("opentimelineio",),
 }
 """Packages of each extra, by the name they are imported by."""
 

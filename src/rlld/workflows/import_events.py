@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rlld.data.annotations import DenseRow, covered, read_dense, read_weak, write_rows
 from rlld.data.dataset import dense_files, weak_files
-from rlld.data.imported import class_of, read_imported, write_imported
+from rlld.data.imported import alike, class_of, read_imported, write_imported
 from rlld.data.own import Known, write_own
 from rlld.data.spec import ANNOTATIONS, SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.tags.events import Marked
@@ -126,7 +126,8 @@ def _video(name: str, file: Path, held: _Held) -> str:
     if name in splits:
         return name
     paths = {video: held.listing[video].file if held.listing else video for video in splits}
-    found = ClipNames(paths).find(name).ids
+    called = {video: Path(path).name for video, path in paths.items()}
+    found = ClipNames(paths).find(name).ids or alike(name, called)
     if file.stem in found:  # several clips have one name, and the file has the id of one
         return file.stem
     if len(found) == 1:
