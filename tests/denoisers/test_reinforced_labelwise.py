@@ -227,7 +227,8 @@ def test_a_strong_ridge_gives_every_class_the_common_offset(tiny_data):
 
 def test_priors_remove_the_least_credible_share(tiny_data):
     split = load_split(tiny_data, "train")
-    spec = replace(split.spec, priors=Priors(visual={"Drum": 0.5}, audio={"Rain": 0.25}))
+    given = Priors(visual={"Drum": 0.5}, audio={"Rain": 0.25}, borrow=False)
+    spec = replace(split.spec, priors=given)
     logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
     keep = logits >= prior_keep(logits, split.labels, spec)
     removed = (split.labels.bool()[:, None] & ~keep).sum(0)
@@ -253,7 +254,8 @@ def test_without_priors_tags_that_a_track_cannot_predict_are_doubted():
 def test_predictability_leaves_audio_and_rare_classes_alone(tiny_data):
     split = load_split(tiny_data, "train")
     logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
-    rates = prior_rates(logits, split.labels, split.spec)
+    spec = replace(split.spec, priors=Priors(borrow=False))
+    rates = prior_rates(logits, split.labels, spec)
     assert rates[0].tolist() == [0, 0, 0, 0]
 
 
@@ -261,9 +263,29 @@ def test_no_annotated_video_falls_back_to_priors_and_says_so(tiny_data, capsys):
     run = trainer(tiny_data, **NOBODY)
     for _ in run.steps():
         pass
+    note, *rates = run.denoiser.notes()
+    assert note.startswith("no annotated video: labels were cleaned by rates that other data sets")
+    assert [line.split(":")[0] for line in rates] == list(run.train.spec.classes)
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert all(line in said for line in (note, *rates))
+
+
+def test_who_borrows_nothing_and_gives_no_number_is_told_what_stands_in(tiny_data):
+    run = trainer(tiny_data, **NOBODY)
+    run.denoiser.spec = replace(run.denoiser.spec, priors=Priors(borrow=False))
     (note,) = run.denoiser.notes()
     assert note.startswith("no annotated video: labels were cleaned by how well their tags can be")
-    assert note in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_number_that_a_person_gave_counts_before_a_borrowed_one(tiny_data):
+    split = load_split(tiny_data, "train")
+    logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
+    borrowed = prior_rates(logits, split.labels, split.spec)
+    spec = replace(split.spec, priors=Priors(visual={"Drum": 0.75}))
+    rates = prior_rates(logits, split.labels, spec)
+    assert rates[1, 1] == 0.75 and borrowed[1, 1] == 0.5  # capped: nobody says how tags were found
+    rates[1, 1] = borrowed[1, 1]
+    assert torch.equal(rates, borrowed)
 
 
 def test_impossible_priors_are_refused(tiny_data):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -22,6 +22,8 @@ VIDEOS = "videos"
 """Folder of its clips."""
 
 SPLITS = ("train", "validation", "test")
+SHORT = ("borrow", "none")
+"""Words that ``priors`` may be."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,16 @@ class Priors:
     Attributes:
         audio: Share of a class's tags whose event is not heard, in [0, 1], by class name.
         visual: Share of a class's tags whose event is not seen (off screen).
+        borrow: Whether classes without a share take that of similar classes of other data sets
+            (``rlld.data.rates``).
+        tags: How the tags were found: those that somebody ``heard`` are right for the sound
+            track, those that somebody has ``seen`` for the picture.
     """
 
     audio: dict[str, float] = field(default_factory=dict)
     visual: dict[str, float] = field(default_factory=dict)
+    borrow: bool = field(default=True, metadata=YOUNG)
+    tags: Literal["heard", "seen", "unknown"] = field(default="unknown", metadata=YOUNG)
 
     def only(self, classes: Collection[str]) -> Priors:
         """Returns those of some classes."""
@@ -84,7 +92,7 @@ class Priors:
             {name: rate for name, rate in rates.items() if name in classes}
             for rates in (self.audio, self.visual)
         ]
-        return Priors(*kept)
+        return replace(self, audio=kept[0], visual=kept[1])
 
 
 LLP_FILES = AnnotationFiles(
@@ -223,7 +231,7 @@ def read_spec(folder: Path) -> DataSpec:
 
 def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
     """Builds a specification from plain data; ``where`` names it in messages."""
-    spec = from_dict(DataSpec, data, where)
+    spec = from_dict(DataSpec, {**data, **_short(data)}, where)
     for key, name in to_dict(spec.annotations).items():
         if name:
             require_name(name, f"{where}: annotations.{key}")
@@ -231,6 +239,12 @@ def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
         if stream.folder:
             require_name(stream.folder, f"{where}: streams.{key}.folder")
     return spec
+
+
+def _short(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Spells out ``priors: borrow`` and ``priors: none``."""
+    priors = data.get("priors")
+    return {"priors": {"borrow": priors == "borrow"}} if priors in SHORT else {}
 
 
 def annotation_file(folder: Path, name: str) -> Path:

@@ -29,7 +29,7 @@ from rlld.denoisers.reinforced.labelwise.judge import (
     teach_features,
     teach_offsets,
 )
-from rlld.denoisers.reinforced.labelwise.priors import prior_keep
+from rlld.denoisers.reinforced.labelwise.priors import prior_keep, told
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
@@ -123,11 +123,14 @@ class LabelwiseDenoiser(Denoiser):
         if context is None:
             return []
         if not self._teaches(context):
-            given = self.spec.priors.audio or self.spec.priors.visual
-            source = (
-                "the priors of dataset.yaml" if given else "how well their tags can be predicted"
-            )
-            return [f"no annotated video: labels were cleaned by {source}; {WORTH}"]
+            priors = self.spec.priors
+            given = ["the priors of dataset.yaml"] * bool(priors.audio or priors.visual)
+            given += ["rates that other data sets have for such classes"] * priors.borrow
+            source = " and ".join(given) or "how well their tags can be predicted"
+            return [
+                f"no annotated video: labels were cleaned by {source}; {WORTH}",
+                *told(self.spec, context.train.labels),
+            ]
         present = context.train.labels.any(0)
         notes = []
         for modality, taught in zip(MODALITIES, self._parts.taught.bool(), strict=True):

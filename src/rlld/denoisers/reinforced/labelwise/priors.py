@@ -1,21 +1,26 @@
 """Without any annotated video: how many labels of a class are wrong, and which.
 
 Evidence ranks the labels of a class well without any annotation, but does not tell how many are
-wrong. A person who knows the classes does, roughly: ``priors`` of ``dataset.yaml``. Where there are
-none, a class whose tag is hard to predict from a modality is taken to be often absent from it.
+wrong. A person who knows the classes does, roughly: ``priors`` of ``dataset.yaml``. Classes that it
+is silent of borrow the rate of similar classes of other data sets (``rlld.data.rates``). Where that
+is not wanted, a class whose tag is hard to predict from a modality is taken to be often absent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from rlld.data.rates.borrow import Rate, borrowed
 from rlld.data.spec import DataSpec
-from rlld.types import AUDIO, MODALITIES, VISUAL
+from rlld.types import MODALITIES, VISUAL
 
 EASY = 0.9
 """Quantile over the classes of the AUC that a class without noise is taken to reach."""
 
+VERBS = ("heard", "seen")
 LEAST = 20
 """A class with fewer tagged or untagged videos is left alone."""
 
@@ -42,22 +47,58 @@ def prior_keep(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
     return cutoffs
 
 
+def supposed(spec: DataSpec) -> dict[str, dict[str, Rate]]:
+    """Returns the rates that are known before training, by modality and class.
+
+    A person's number counts before one that is borrowed; nothing is known of a data set that
+    borrows nothing and gives no number.
+    """
+    priors = spec.priors
+    others = borrowed(spec) if priors.borrow else None
+    found: dict[str, dict[str, Rate]] = {}
+    for modality in MODALITIES:
+        own: Mapping[str, float] = getattr(priors, modality)
+        rates = {}
+        for label in spec.classes:
+            if label in own:
+                rates[label] = Rate(own[label], "dataset.yaml")
+            elif others is not None:
+                rates[label] = others.rate(modality, label)
+        found[modality] = rates
+    return found
+
+
 def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
     """Returns the share of each class's labels that is taken to be wrong (2, C).
 
-    The rates of ``spec.priors`` where there are any; otherwise, for the visual track alone, from
-    how well the tag can be predicted (findings: audio evidence says how hard a class is, not how
-    noisy its tag).
+    Those of ``supposed``; where nothing is, for the visual track alone, from how well the tag can
+    be predicted (findings: audio evidence says how hard a class is, not how noisy its tag).
     """
     rates = torch.zeros(2, labels.shape[1], device=logits.device)
-    given = {name: rate for name in MODALITIES for rate in [getattr(spec.priors, name)] if rate}
-    if not given:
+    found = supposed(spec)
+    if not any(found.values()):
         rates[VISUAL] = predictability_rates(logits[:, VISUAL], labels)
         return rates
-    for modality, name in ((AUDIO, "audio"), (VISUAL, "visual")):
-        for label, rate in given.get(name, {}).items():
-            rates[modality, spec.taxonomy.index(label)] = rate
+    for modality, name in enumerate(MODALITIES):
+        for label, rate in found[name].items():
+            rates[modality, spec.taxonomy.index(label)] = rate.share
     return rates
+
+
+def told(spec: DataSpec, labels: Tensor) -> list[str]:
+    """Says what is supposed of the classes that are tagged (N, C), a line each."""
+    found = supposed(spec)
+    lines = []
+    for number in labels.any(0).nonzero()[:, 0].tolist():
+        label = spec.classes[number]
+        parts = [
+            f"{rate.share:.0%} not {verb} ({rate.because})"
+            for name, verb in zip(MODALITIES, VERBS, strict=True)
+            if (rate := found[name].get(label)) is not None
+        ]
+        if parts:
+            lines.append(f"{label}: {', '.join(parts)}")
+    return lines
 
 
 def predictability_rates(logits: Tensor, labels: Tensor) -> Tensor:
