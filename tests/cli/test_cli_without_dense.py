@@ -64,7 +64,7 @@ def test_from_tags_alone_to_answers(tiny_data, run_cli, tmp_path):
     data, first = bare(tiny_data, tmp_path / "D", validation=False), tmp_path / "first"
     result = run_cli("train", "rlld-labelwise", "--data", data, "--out", first, *QUICK)
     assert result.returncode == 0, result.stderr
-    assert "no annotated video: labels were cleaned by how well their tags" in notes(first)
+    assert "no annotated video: labels were cleaned by rates that other data" in notes(first)
     assert "the weights of the last update were kept" in notes(first)
     assert (
         f"next: rlld report {first}, rlld parse {first} CLIPS" in result.stdout
