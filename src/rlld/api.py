@@ -15,6 +15,7 @@ from rlld.parsing.result import Features, Parse
 from rlld.recipes.recipe import Recipe
 from rlld.report.audit import LabelAudit, audit_labels
 from rlld.tracking import Tracking, tracker_names
+from rlld.training.compared import is_cheap
 from rlld.training.fitted import fitted_recipe
 from rlld.training.loop import train as train_recipe
 from rlld.training.run_folder import Run, load_run
@@ -64,6 +65,7 @@ def train(
             resume=resume,
             watcher=tracking,
             decided=decided,
+            compare=is_cheap(recipe, loaded),
         )
         tracking.finish(run)
     return run

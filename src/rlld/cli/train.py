@@ -54,6 +54,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Trains and prints the validation scores of the selected weights."""
     from rlld.data.dataset import load_data
     from rlld.tracking import Tracking, tracker_names
+    from rlld.training.compared import is_cheap
     from rlld.training.fitted import fitted_recipe
     from rlld.training.loop import train, train_seeds
     from rlld.utils.compute import Compute
@@ -77,7 +78,8 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
             seeds = range(args.seed, args.seed + args.seeds)
             runs = train_seeds(recipe, data, args.out, seeds, **options)
         else:
-            runs = [train(recipe, data, args.out, seed=args.seed, **options)]
+            compare = is_cheap(recipe, data)
+            runs = [train(recipe, data, args.out, seed=args.seed, compare=compare, **options)]
         for each in runs:
             tracking.finish(each)
     for seed, each in enumerate(runs, start=args.seed):
@@ -121,6 +123,7 @@ def _show(run: Run, title: str, data: DataSet) -> None:
     from rlld.evaluation.outcome import outcome
     from rlld.metrics.tags import TAGS
     from rlld.report.tables import score_table
+    from rlld.training.compared import WEAK
     from rlld.training.facts import SUPERVISION_NOTE
     from rlld.utils.console import ERR, OUT
 
@@ -129,8 +132,9 @@ def _show(run: Run, title: str, data: DataSet) -> None:
     if found.evaluation is not None:
         if SUPERVISION_NOTE in facts["notes"]:
             OUT.print("What follows are scores on the videos that taught the run: no measurement.")
-        rows = {**found.evaluation.rows(title), title: scores}
-        OUT.print(score_table(rows, "validation"))
+        OUT.print(score_table({**found.rows(title), title: scores}, "validation"))
+        if found.weak:
+            OUT.print(f"{WEAK}: the same network on the bare tags, taught by no validation video")
     elif scores:
         OUT.print(f"tags of the validation videos: mean average precision {scores[TAGS]:.1f}")
     if found.tags:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from rlld.evaluation.learning import falling_note, read_rounds
 from rlld.evaluation.scoring import Evaluation, evaluate_on, selecting
 from rlld.metrics.scores import NAMES, named_score, ten_scores
 from rlld.metrics.tags import TAGS
+from rlld.training.compared import WEAK, weak_scores
 from rlld.training.run_folder import METRICS, Run
 
 FEW = 30
@@ -36,6 +38,8 @@ class Outcome:
         suspects: Tags that were found wrong, the most certain first.
         wrong: How many were, counting each track.
         tags: How many there are, counting each track.
+        weak: The ten scores of the same task network on the bare tags, on the videos of
+            ``evaluation``; empty where the run trained none.
     """
 
     evaluation: Evaluation | None
@@ -43,6 +47,14 @@ class Outcome:
     suspects: tuple[Suspect, ...] = ()
     wrong: int = 0
     tags: int = 0
+    weak: Mapping[str, float] = field(default_factory=dict)
+
+    def rows(self, title: str) -> dict[str, Mapping[str, float]]:
+        """Returns the ten scores of the run, under a title, and of all that it stands beside."""
+        if self.evaluation is None:
+            return {}
+        own, *others = self.evaluation.rows(title).items()
+        return dict([own, *([(WEAK, self.weak)] if self.weak else []), *others])
 
 
 def outcome(run: Run, data: DataSet) -> Outcome:
@@ -55,15 +67,16 @@ def outcome(run: Run, data: DataSet) -> Outcome:
     scores, evaluation = run.facts["validation"], None
     if scores and TAGS not in scores:
         evaluation = evaluate_on(run, selecting(run, data.validation))
+    weak = weak_scores(run.facts, len(evaluation.columns)) if evaluation else {}
     said = (chance_note(run, evaluation), falling_note(read_rounds(run.path / METRICS)))
     notes = [*run.facts["notes"], *(note for note in said if note), *worth_notes(run)]
     if not judges_labels(run):
-        return Outcome(evaluation, tuple(notes))
+        return Outcome(evaluation, tuple(notes), weak=weak)
     train = data.train.to(run.device)
     rows = verdicts(train, judge(run, train).keep)
     wrong = sum(row.decision == "remove" for row in rows)
     found = tuple(suspects(rows, min(FOUND, wrong)))
-    return Outcome(evaluation, tuple(notes), found, wrong, len(rows))
+    return Outcome(evaluation, tuple(notes), found, wrong, len(rows), weak)
 
 
 def chance_note(run: Run, evaluation: Evaluation | None) -> str | None:

@@ -141,15 +141,14 @@ def render_run_page(report: RunReport) -> str:
 
 def _score_rows(found: Outcome, run: Run) -> dict[str, dict[str, list[str]]]:
     """Returns the scores as text: by level, by row."""
-    if found.evaluation is None:
-        return {}
-    rows = found.evaluation.rows(run.recipe.name)
+    rows = found.rows(run.recipe.name)
     return {
         level: {
             name: [number(scores[f"{level}_{kind}"], 1) for kind in KINDS]
             for name, scores in rows.items()
         }
         for level in ("segment", "event")
+        if rows
     }
 
 
@@ -168,8 +167,7 @@ def _panels(rounds: Sequence[Mapping[str, Any]], found: Outcome, run: Run) -> li
         if all(name in score for score in scores)
     }
     if len(rounds) > 1 and lines:
-        rows = found.evaluation.baselines if found.evaluation else {}
-        levels = {name: row.segment_type for name, row in rows.items()}
+        levels = {name: row["segment_type"] for name, row in found.rows("").items() if name}
         title = "Type score on validation (%)" if len(lines) > 1 else "Tags on validation (%)"
         drawn.append(panel(title, updates, lines, levels, mark))
     return drawn

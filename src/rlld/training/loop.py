@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from rlld.errors import RlldError
 from rlld.metrics.tags import TAGS
 from rlld.recipes.recipe import Recipe
 from rlld.training.checkpoint import FILE, Resumable, forget_state, load_state, restore, save_state
+from rlld.training.compared import Facts, comparing
 from rlld.training.facts import run_facts
 from rlld.training.log import Log, Watcher, open_logs
 from rlld.training.monitor import NotFiniteError
@@ -44,6 +46,7 @@ def train(
     networks: Path | None = None,
     watcher: Watcher | None = None,
     decided: Sequence[str] = (),
+    compare: bool = False,
 ) -> Run:
     """Trains a recipe on a data set.
 
@@ -60,6 +63,8 @@ def train(
             that would train the same; kept nowhere when None.
         watcher: Is told of every round.
         decided: Lines that the user reads when the training begins; see ``fitted_recipe``.
+        compare: Train a network on the bare tags too, whose scores the run folder keeps; see
+            ``rlld.training.compared``.
 
     Returns:
         The run with its selected weights.
@@ -80,6 +85,7 @@ def train(
         watcher=watcher,
         networks=networks,
         decided=decided,
+        compare=compare,
     )
     return session.run()[0]
 
@@ -155,6 +161,7 @@ class Session:
         watcher: Is told of every round.
         networks: Folder where networks that are trained for the denoiser are kept for other runs.
         decided: Lines that the user reads when the training begins.
+        compare: Whether a network on the bare tags is trained beside each run.
     """
 
     recipe: Recipe
@@ -168,6 +175,7 @@ class Session:
     watcher: Watcher | None
     networks: Path | None = None
     decided: Sequence[str] = ()
+    compare: bool = False
 
     @property
     def several(self) -> bool:
@@ -191,12 +199,12 @@ class Session:
             trainers = self._trainers()
             for line in self.decided:
                 ERR.print(line)
-            self._drive(trainers, state, started)
+            compared = self._drive(trainers, state, started)
             for trainer in trainers:
                 trainer.restore_best()
             seconds = (time.monotonic() - started) / len(trainers)
-            for (seed, folder), trainer in zip(self.runs, trainers, strict=True):
-                facts = {"seed": seed, **run_facts(trainer, self.data, seconds, record)}
+            for (seed, folder), trainer, weak in zip(self.runs, trainers, compared, strict=True):
+                facts = {"seed": seed, **run_facts(trainer, self.data, seconds, record), **weak}
                 network, denoiser = trainer.network, trainer.denoiser
                 save_run(folder, network, self.recipe, self.data.spec, facts, denoiser)
             forget_state(self.out)
@@ -259,9 +267,18 @@ class Session:
             for seed, _ in self.runs
         ]
 
-    def _drive(self, trainers: list[Trainer], state: dict[str, Any] | None, started: float) -> None:
-        """Runs the steps that are left, from the resume state on if there is one."""
+    def _drive(
+        self, trainers: list[Trainer], state: dict[str, Any] | None, started: float
+    ) -> list[Facts]:
+        """Runs the steps that are left, from the resume state on if there is one.
+
+        Returns:
+            What each run is compared with.
+        """
         steered, steps = _at_once(trainers) if self.several else _alone(*trainers)
+        compared: list[Facts] = [{} for _ in trainers]
+        if self.compare:
+            steps = chain(steps, comparing(trainers, compared))
         if state is not None:
             restore(self.out, state, steered)
         logs = open_logs([folder / METRICS for _, folder in self.runs], state)
@@ -274,6 +291,7 @@ class Session:
             drive(f"training {title}", steered, steps, first, logs, out, identity, most, started)
         except NotFiniteError as error:
             raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
+        return compared
 
 
 def _alone(trainer: Trainer) -> tuple[Steered, Iterator[Sequence[Report]]]:

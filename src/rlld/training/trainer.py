@@ -328,12 +328,14 @@ class Trainer:
         self._names, (figures,) = take_step([self.part(index, *annotated)], network)
         return figures
 
-    def scores(self, validation: Validation | None) -> dict[str, Tensor]:
-        """Returns what the task network scores on validation videos, nothing without any."""
+    def scores(
+        self, validation: Validation | None, network: Network | None = None
+    ) -> dict[str, Tensor]:
+        """Returns what a network, the run's own or another, scores on validation videos if any."""
         if validation is None:
             return {}
         with self.compute.autocast():
-            prediction = predict_split(self.network, validation.split)
+            prediction = predict_split(network or self.network, validation.split)
         return validation.scores(prediction, self.recipe.gate)
 
     def _selected_scores(self) -> Tensor:

@@ -13,7 +13,7 @@ from rlld.errors import RlldError
 
 LOCAL = ("data",)
 """Facts that mean something on the machine of the training alone: places."""
-FACTS: dict[str, type] = {"seed": int, "notes": list, "validation": dict}
+FACTS: dict[str, type] = {"seed": int, "notes": list, "validation": dict, "weak": dict}
 """Facts that are used later, and what they are."""
 
 
