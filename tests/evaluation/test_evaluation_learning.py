@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 
 import rlld
 from rlld.errors import RlldError
-from rlld.evaluation.learning import falling_note, read_rounds, still_falls
+from rlld.evaluation.learning import falling_note, rounds_of, still_falls
+from rlld.training.run_folder import METRICS
 from rlld.utils.compute import Compute
 
 ROUNDS = 40
@@ -60,19 +60,15 @@ def test_too_few_rounds_constant_rising_and_broken_losses_tell_nothing(losses):
     assert still_falls(losses, [1e-3] * len(losses)) is None
 
 
-def test_the_note_names_the_setting_that_mends_it(tmp_path):
+def test_the_note_names_the_setting_that_mends_it():
     loss = exponential(1.0, FLAT, 0.0, 0)
     lines = [
         {"round": n, "updates": 3 * (n + 1), "learning_rate": 5e-4, "loss": value}
         for n, value in enumerate(loss)
     ]
-    log = tmp_path / "metrics.jsonl"
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert "120 updates were few; train with --schedule.updates 600" in falling_note(
-        read_rounds(log)
-    )
-    assert falling_note([]) is None
-    assert falling_note([{"round": 0}] * 20) is None
+    assert "120 updates were few; train with --schedule.updates 600" in falling_note(lines, 300)
+    assert falling_note([], 300) is None
+    assert falling_note([{"round": 0}] * 20, 300) is None
 
 
 # Losses of real runs, rounded: of 25 updates in all; of 960, every 16th of its rounds; of 300.
@@ -103,14 +99,11 @@ def test_recorded_runs_are_judged_as_one_sees_them(losses, gamma, changes, falls
 def test_a_run_of_few_updates_is_told_so(tiny_data, tmp_path):
     settings = {"fit": False, "schedule.rounds": 10}
     compute = Compute(device="cpu", threads=1)
-    rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
-    note = falling_note(read_rounds(tmp_path / "run" / "metrics.jsonl"))
-    assert "30 updates were few; train with --schedule.updates 600" in note
-
-
-def test_a_log_that_is_none_is_refused_and_a_missing_one_is_empty(tmp_path):
-    assert read_rounds(tmp_path / "metrics.jsonl") == []
-    log = tmp_path / "metrics.jsonl"
-    log.write_text('{"round": 0}\n{"rou')
-    with pytest.raises(RlldError, match="line 2"):
-        read_rounds(log)
+    run = rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
+    note = falling_note(rounds_of(run), run.facts["training_videos"])
+    assert "30 updates were few; train with --schedule.updates 350" in note
+    (run.path / METRICS).write_text('{"round": 0}\n{"rou')
+    with pytest.raises(RlldError, match="not the log of a run"):
+        rounds_of(run)
+    (run.path / METRICS).unlink()  # as of a run that was converted
+    assert rounds_of(run) == []

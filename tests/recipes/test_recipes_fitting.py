@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cli_kit import called
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.recipes.fitting import FEW_ANNOTATED, LARGE, Sizes, decide, enough
+from rlld.recipes.fitting import FEW_ANNOTATED, LARGE, Sizes, decide, enough, longer
 from rlld.recipes.recipe import load_recipe, recipe_file, recipe_names
 from rlld.recipes.schedule import Schedule
 from rlld.training.fitted import fitted_recipe, sizes_of
@@ -61,7 +61,7 @@ def test_what_is_given_wins():
         "weak", {"schedule.batch_size": 7}, {"network.hidden": 9, "schedule.batch_size": 8}, sizes
     )
     assert (recipe.schedule.batch_size, recipe.network.config.hidden) == (7, 9)
-    assert recipe.schedule.updates == enough(sizes)
+    assert recipe.schedule.updates == enough(sizes.videos)
 
 
 def test_fit_can_be_asked_for_and_refused():
@@ -88,6 +88,13 @@ def _schedule(sizes):
     return {k.removeprefix("schedule."): v for k, v in paths.items() if k.startswith("schedule.")}
 
 
+def test_longer_is_twice_as_long_and_never_less_than_enough():
+    assert [longer(updates, 300) for updates in (75, 640, None)] == [600, 1280, 600]
+    assert longer(None, None) == longer(75, None) == 600
+    assert longer(30, 48) == enough(48) == 350
+    assert longer(30, 10_000) == enough(10_000)
+
+
 def test_every_decision_says_why():
     for decision in decide(SMALL, teaches=True):
         assert decision.settings
@@ -109,7 +116,7 @@ def test_train_tells_what_was_decided_and_records_it(tiny_data, tmp_path):
 
 def test_a_published_schedule_that_is_too_short_is_told(tiny_data):
     data = load_data(tiny_data)
-    needed = enough(sizes_of(data))
+    needed = enough(sizes_of(data).videos)
     _, lines = fitted_recipe("han", data, {"schedule.updates": 3, "network.hidden": 8})
     assert lines == [
         f"3 updates are few for {len(data.train)} videos: about {needed} are needed before a "

@@ -146,7 +146,8 @@ def test_a_stop_while_the_denoiser_learns_is_obeyed_and_loses_nothing(tiny_data,
         time.sleep(0.01)
     process.send(signal.SIGTERM)
     assert process.end() == 130
-    assert "stopped after update 0; go on with --resume" in process.log.read_text()
+    told = process.log.read_text()
+    assert "stopped; all is saved up to update 0\nto go on: add --resume\n" in told
     assert (out / "metrics.jsonl").read_text() == ""
     learned = len(list((out / "resume" / "networks").glob("*.safetensors")))
     assert 1 <= learned < 6

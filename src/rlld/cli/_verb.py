@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -80,6 +81,18 @@ def _without(args: type[Any], hidden: Mapping[str, Any]) -> type[Any]:
     place = {"__module__": args.__module__, "__qualname__": args.__qualname__}
     made = type(args.__name__, (args,), {**place, "__annotations__": kinds, **values})
     return dataclass(frozen=True)(made)
+
+
+@contextmanager
+def resumable(how: str) -> Iterator[None]:
+    """Says how to go on where the block is interrupted, which keeps what it did."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from rlld.utils.console import ERR
+
+        ERR.print(f"to go on: {how}")
+        raise
 
 
 def parse_overrides(argv: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rlld.cli._verb import resumable
+
 
 @dataclass(frozen=True)
 class Args:
@@ -25,4 +27,5 @@ def run(args: Args) -> None:
     """Runs the demo."""
     from rlld.workflows.demo import SIZES, demo
 
-    demo(args.out, SIZES[args.size], args.seed, args.workers)
+    with resumable("the same command again"):
+        demo(args.out, SIZES[args.size], args.seed, args.workers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from rlld.cli._verb import HELP_ALL, Expert
+from rlld.cli._verb import HELP_ALL, Expert, resumable
 
 if TYPE_CHECKING:
     from rlld.data.dataset import DataSet
@@ -72,7 +72,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     _say_empty(data)
     options: dict[str, Any] = {"compute": compute, "resume": args.resume}
     options |= {"checkpoint_seconds": args.checkpoint_seconds, "decided": decided}
-    with Tracking(log) as tracking:
+    with resumable("add --resume"), Tracking(log) as tracking:
         options["watcher"] = tracking
         if args.seeds > 1:
             seeds = range(args.seed, args.seed + args.seeds)

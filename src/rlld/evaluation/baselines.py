@@ -13,11 +13,10 @@ from torch import Tensor
 
 from rlld.data.split import Split
 from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
+from rlld.recipes.fitting import longer
 
 BARE_TAGS, NOTHING = "bare tags", "nothing"
 PHRASES = {BARE_TAGS: "the bare tags", NOTHING: "finding nothing"}
-LEAST_UPDATES = 600
-"""Fewer task-network updates than these are the first thing to mend in a poor run."""
 TYPE = {
     level: [COLUMNS.index(f"{level}_{kind}") for kind in ("audio", "visual", "audio_visual")]
     for level in LEVELS
@@ -101,12 +100,13 @@ def gains(own: Tensor, split: Split) -> list[Gain]:
     return found
 
 
-def warned(found: list[Gain], updates: int | None) -> list[str]:
+def warned(found: list[Gain], updates: int | None, videos: int | None) -> list[str]:
     """Says aloud where a run is no better than a baseline, and what helps.
 
     Args:
         found: The comparison.
         updates: Task-network updates of the run, None where they are unknown.
+        videos: Its training videos, None where they are unknown.
     """
     poor = [gain for gain in found if not gain.clear]
     if not poor:
@@ -116,11 +116,7 @@ def warned(found: list[Gain], updates: int | None) -> list[str]:
     done = f", it had {updates}" if updates else ""
     return [
         f"beyond chance no better than {names} ({told}). What helps, in this order: more updates "
-        f"(rlld train ... --schedule.updates {longer(updates)}{done}), more annotated videos "
-        "(rlld suggest RUN names them), and features that fit the clips (rlld data check DATA)"
+        f"(rlld train ... --schedule.updates {longer(updates, videos)}{done}), more annotated "
+        "videos (rlld suggest RUN names them), and features that fit the clips (rlld data check "
+        "DATA)"
     ]
-
-
-def longer(updates: int | None) -> int:
-    """Returns a number of updates that is worth a try after a run of so many: twice as many."""
-    return max(LEAST_UPDATES, 2 * (updates or 0))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.evaluation.baselines import longer
-from rlld.utils.plain import json_value
+from rlld.recipes.fitting import longer
+from rlld.training.run_folder import METRICS, Run, read_rounds
 
 TAIL = 0.2
 """The last part of the learning in which the loss is looked at."""
@@ -22,16 +21,13 @@ CERTAIN = 3.0
 """Standard errors by which the slope has to differ from none."""
 
 
-def read_rounds(log: Path) -> list[dict[str, Any]]:
-    """Reads ``metrics.jsonl``; no round where a run has none.
+def rounds_of(run: Run) -> list[dict[str, Any]]:
+    """Returns the lines of the log of a run; none of one that was converted or fetched without it.
 
     Raises:
-        RlldError: If it is no such file.
+        RlldError: If the log is damaged.
     """
-    if not log.is_file():
-        return []
-    lines = log.read_text(encoding="utf-8").splitlines()
-    return [json_value(line, f"{log}, line {number}") for number, line in enumerate(lines, 1)]
+    return read_rounds(run.path) if (run.path / METRICS).is_file() else []
 
 
 def still_falls(losses: Sequence[float], rates: Sequence[float]) -> float | None:
@@ -69,11 +65,12 @@ def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]
     return slope, float(((rest**2).sum() / (len(x) - 2) / spread) ** 0.5)
 
 
-def falling_note(rounds: Sequence[Mapping[str, Any]]) -> str | None:
+def falling_note(rounds: Sequence[Mapping[str, Any]], videos: int | None) -> str | None:
     """Says that the loss of a run still fell, and the setting that mends it.
 
     Args:
         rounds: The lines of its log.
+        videos: Training videos, None where they are unknown.
     """
     known = [line for line in rounds if "loss" in line]
     share = still_falls([r["loss"] for r in known], [r["learning_rate"] for r in known])
@@ -83,5 +80,5 @@ def falling_note(rounds: Sequence[Mapping[str, Any]]) -> str | None:
     return (
         f"the loss still fell when the run ended (in the last fifth of the learning by "
         f"{100 * share:.0f} % of its whole fall): {updates} updates were few; train with "
-        f"--schedule.updates {longer(updates)}"
+        f"--schedule.updates {longer(updates, videos)}"
     )

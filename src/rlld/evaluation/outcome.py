@@ -10,12 +10,12 @@ import torch
 
 from rlld.data.dataset import DataSet
 from rlld.evaluation.labels import Suspect, judge, judges_labels, suspects, verdicts
-from rlld.evaluation.learning import falling_note, read_rounds
+from rlld.evaluation.learning import falling_note, rounds_of
 from rlld.evaluation.scoring import Evaluation, evaluate_on, selecting
 from rlld.metrics.scores import NAMES, named_score, ten_scores
 from rlld.metrics.tags import TAGS
 from rlld.training.compared import WEAK, weak_scores
-from rlld.training.run_folder import METRICS, Run
+from rlld.training.run_folder import Run
 
 FEW = 30
 """Videos that select; fewer choose among weights by chance."""
@@ -68,7 +68,10 @@ def outcome(run: Run, data: DataSet) -> Outcome:
     if scores and TAGS not in scores:
         evaluation = evaluate_on(run, selecting(run, data.validation))
     weak = weak_scores(run.facts, len(evaluation.columns)) if evaluation else {}
-    said = (chance_note(run, evaluation), falling_note(read_rounds(run.path / METRICS)))
+    said = (
+        chance_note(run, evaluation),
+        falling_note(rounds_of(run), run.facts.get("training_videos")),
+    )
     notes = [*run.facts["notes"], *(note for note in said if note), *worth_notes(run)]
     if not judges_labels(run):
         return Outcome(evaluation, tuple(notes), weak=weak)

@@ -107,7 +107,7 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
         by_class,
         facts,
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
-        tuple(warned(gains(columns, videos), run.facts.get("updates"))),
+        tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
         columns,
     )
 

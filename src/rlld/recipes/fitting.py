@@ -21,6 +21,9 @@ WIDTHS = ((150, 128), (LARGE, 256))
 BATCHES = ((500, 16), (1500, 32), (LARGE, 64))
 """Widths and batch sizes by the number of training videos that they are right below."""
 
+USUAL = 300
+"""Training videos on which learning takes 600 updates."""
+
 FEW_ANNOTATED = 100
 """Annotated videos under which scores on a part of them choose weights by chance."""
 
@@ -66,9 +69,19 @@ def decide(sizes: Sizes, *, teaches: bool = False) -> list[Decision]:
     return decisions
 
 
-def enough(sizes: Sizes) -> int:
-    """Returns the updates that learning takes on so many videos."""
-    return 50 * round(12 * math.pow(max(sizes.videos, 1) / 300, 0.3))
+def enough(videos: int) -> int:
+    """Returns the updates that learning takes on so many training videos."""
+    return 50 * round(12 * math.pow(max(videos, 1) / USUAL, 0.3))
+
+
+def longer(updates: int | None, videos: int | None) -> int:
+    """Returns a number of updates that is worth a try after a run: twice as many, or enough.
+
+    Args:
+        updates: Those of the run, None where they are unknown.
+        videos: Its training videos, None where they are unknown.
+    """
+    return max(enough(videos or USUAL), 2 * (updates or 0))
 
 
 def _width(sizes: Sizes) -> Decision:
@@ -79,7 +92,7 @@ def _width(sizes: Sizes) -> Decision:
 
 def _length(sizes: Sizes) -> Decision:
     batch = next(size for most, size in BATCHES if sizes.videos < most)
-    updates = enough(sizes)
+    updates = enough(sizes.videos)
     epochs = updates / math.ceil(sizes.videos / batch)
     settings = {
         "schedule.updates": updates,

@@ -13,7 +13,7 @@ from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network, built, require_mask
 from rlld.objectives.base import Objective
-from rlld.recipes.fitting import Sizes, decide
+from rlld.recipes.fitting import Decision, Sizes, decide
 from rlld.recipes.schedule import Schedule
 from rlld.recipes.selection import Selection
 from rlld.recipes.supervision import Supervision
@@ -173,6 +173,19 @@ def load_recipe(
     Raises:
         RlldError: If there is no such recipe or a setting is wrong.
     """
+    return decided_recipe(name, overrides, defaults, sizes)[0]
+
+
+def decided_recipe(
+    name: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    sizes: Sizes | None = None,
+) -> tuple[Recipe, list[Decision]]:
+    """Reads a recipe as ``load_recipe``, and returns beside it what the data decided.
+
+    A decision may hold settings that the user or the data set overrode.
+    """
     path = recipe_file(name)
     given = dict(overrides or {})
     data = {"name": path.stem, **read_yaml(path)}
@@ -188,7 +201,7 @@ def load_recipe(
     for settings in (fitted, defaults or {}):
         data = apply_overrides(data, _applicable(data, settings, str(path)))
     rest = {key: value for key, value in given.items() if key not in _choices(given)}
-    return composed(apply_overrides(data, rest), f"recipe {name}")
+    return composed(apply_overrides(data, rest), f"recipe {name}"), decided
 
 
 def _teaches(data: Mapping[str, Any]) -> bool:

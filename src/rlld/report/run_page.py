@@ -13,7 +13,7 @@ from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.labels import Suspect, judge, judges_labels, label_report, verdicts
 from rlld.evaluation.labels import suspects as ranked
-from rlld.evaluation.learning import read_rounds
+from rlld.evaluation.learning import rounds_of
 from rlld.evaluation.outcome import Outcome, outcome
 from rlld.evaluation.scoring import Evaluation, predicted_maps, selecting
 from rlld.media.files import clip_of, clips_of_videos
@@ -25,7 +25,7 @@ from rlld.report.denoise import class_rows, sentences
 from rlld.report.tables import KINDS, number
 from rlld.report.templates import rendered
 from rlld.report.timelines import Example, examples
-from rlld.training.run_folder import METRICS, Run
+from rlld.training.run_folder import Run
 from rlld.utils.files import write_text
 
 SUSPECTS = 12
@@ -90,7 +90,7 @@ def report_run(run: Run, data: DataSet, page: Path) -> RunReport:
         RlldError: If the log of the run cannot be read.
     """
     found = outcome(run, data)
-    parts: dict[str, Any] = {"panels": _panels(read_rounds(run.path / METRICS), found, run)}
+    parts: dict[str, Any] = {"panels": _panels(rounds_of(run), found, run)}
     if judges_labels(run):
         train = data.train.to(run.device)
         keep = judge(run, train).keep

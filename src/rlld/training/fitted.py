@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlld.data.dataset import DataSet
-from rlld.recipes.fitting import Sizes, decide, enough
-from rlld.recipes.recipe import Recipe, load_recipe
+from rlld.recipes.fitting import Decision, Sizes, enough
+from rlld.recipes.recipe import Recipe, decided_recipe, load_recipe
 
 SHORT = 0.6
 """Share of the updates that learning takes under which a schedule is called too short."""
@@ -42,14 +42,14 @@ def fitted_recipe(
     # What is wrong with a recipe is said before any file of the data is read.
     plain = load_recipe(name, overrides, data.spec.overrides)
     sizes = sizes_of(data)
-    recipe = load_recipe(name, overrides, data.spec.overrides, sizes)
-    return recipe, [*_decided(recipe, plain, sizes), *_warned(recipe, sizes)]
+    recipe, decisions = decided_recipe(name, overrides, data.spec.overrides, sizes)
+    return recipe, [*_told(decisions, recipe, plain), *_warned(recipe, sizes)]
 
 
-def _decided(recipe: Recipe, plain: Recipe, sizes: Sizes) -> list[str]:
+def _told(decisions: Sequence[Decision], recipe: Recipe, plain: Recipe) -> list[str]:
     fitted, before = recipe.as_dict(), plain.as_dict()
     lines = []
-    for decision in decide(sizes, teaches=plain.selection.reward_share != 1):
+    for decision in decisions:
         held = [
             f"{path} {value}"
             for path, value in decision.settings.items()
@@ -61,7 +61,7 @@ def _decided(recipe: Recipe, plain: Recipe, sizes: Sizes) -> list[str]:
 
 
 def _warned(recipe: Recipe, sizes: Sizes) -> list[str]:
-    updates, needed = recipe.schedule.total_updates(sizes.videos), enough(sizes)
+    updates, needed = recipe.schedule.total_updates(sizes.videos), enough(sizes.videos)
     if updates >= SHORT * needed:
         return []
     return [

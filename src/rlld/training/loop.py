@@ -378,11 +378,11 @@ def drive(
 
 @contextmanager
 def _resumable(kept: Callable[[], int]) -> Iterator[None]:
-    """Says how to go on where the block is interrupted: ``kept`` updates are saved."""
+    """Says what is saved where the block is interrupted: ``kept`` updates."""
     try:
         yield
     except KeyboardInterrupt:
-        ERR.print(f"stopped after update {kept()}; go on with --resume")
+        ERR.print(f"stopped; all is saved up to update {kept()}")
         raise
 
 

@@ -81,6 +81,6 @@ def _keywords(clips: Mapping[str, Path]) -> ClipTags:
                 continue
             told = said([tag for word in words for tag in split_tags(word)])
             if told is not None:
-                of[video] = tuple(dict.fromkeys(told))
+                of[video] = told
     note = "tags are the keywords that the clips carry"
     return ClipTags(of, tuple(clips.keys() - of.keys()), notes=(note, *notes[:3]))

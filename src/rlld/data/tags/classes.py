@@ -50,9 +50,9 @@ def split_tags(cell: str | tuple[str, ...]) -> list[str]:
 
 
 def said(tags: Iterable[str]) -> tuple[str, ...] | None:
-    """Returns what the tags of a clip say: classes, nothing at all, or None for not known."""
+    """Returns what the tags of a clip say: classes, each once, nothing, or None for not known."""
     words = [tag for tag in tags if tag.casefold() not in UNKNOWN]
-    classes = tuple(tag for tag in words if tag.casefold() not in EMPTY)
+    classes = tuple(dict.fromkeys(tag for tag in words if tag.casefold() not in EMPTY))
     return classes if classes or words else None
 
 

@@ -20,7 +20,7 @@ def folder_tags(paths: Mapping[str, str]) -> ClipTags:
     for video, folders in parts.items():
         told = said([tag for name in folders if name not in shared for tag in split_tags(name)])
         if told is not None:
-            of[video] = tuple(dict.fromkeys(told))
+            of[video] = told
     unknown = tuple(paths.keys() - of.keys())
     note = "tags are the names of the folders that clips lie in"
     return ClipTags(of, unknown, notes=(note,))

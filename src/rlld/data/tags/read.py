@@ -88,7 +88,7 @@ def read_tags(path: Path, names: ClipNames, columns: str | None = None) -> ClipT
     for video, words in tags.items():
         told = said(words)
         if told is not None:
-            of[video] = tuple(dict.fromkeys(told))
+            of[video] = told
     notes = [*sheet.notes, f"{path.name}: columns {found}"]
     if repeated:
         notes.append(f"{repeated:,} rows name a clip again; the clip has the tags of all its rows")

@@ -37,7 +37,7 @@ def text_tags(files: Mapping[str, Path]) -> ClipTags:
         notes |= dict.fromkeys(found)
         told = said(split_tags(text))
         if told is not None:
-            of[video] = tuple(dict.fromkeys(told))
+            of[video] = told
     note = f"tags are read from {len(files):,} text files beside their clips"
     return ClipTags(of, tuple(files.keys() - of.keys()), notes=(note, *list(notes)[:1]))
 
