@@ -211,6 +211,32 @@ def test_an_interrupted_run_goes_on_without_doubled_or_lost_steps(tiny_data, tmp
     assert name == f"run-{json.loads((out / 'tracking.json').read_text())['id']}.wandb"
 
 
+def test_figures_that_a_stop_cut_off_are_told_when_the_run_is_resumed(tiny_data, tmp_path):
+    """As after a kill between the end of a run and its figures; called once more, nothing comes."""
+    out, data = tmp_path / "run", load_data(tiny_data)
+    recipe = recipe_of(tiny_data, "weak")
+
+    def attempt(stopped: bool = False) -> None:
+        with Tracking(tracker_names(BOTH)) as tracking:
+            run = train(recipe, data, out, compute=COMPUTE, resume=True, watcher=tracking)
+            if stopped:
+                raise KeyboardInterrupt
+            tracking.finish(run)
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(stopped=True)
+    assert not tensorboard(out / "tensorboard").Tags()["images"]
+    for _ in range(2):
+        attempt()
+        require_whole(out)
+        events = tensorboard(out / "tensorboard")
+        assert len(series(events, "selected/segment_type")) == 1
+        assert len(events.Images("figures/scores")) == 1
+        shown = [row for row in wandb_history(out) if any("figures" in name for name in row)]
+        assert len(shown) == 1
+    assert json.loads((out / "tracking.json").read_text())["ended"] == ["tensorboard", "wandb"]
+
+
 def test_a_run_that_began_without_trackers_is_told_whole(tiny_data, tmp_path):
     out, data = tmp_path / "run", load_data(tiny_data)
     recipe = recipe_of(tiny_data, "weak", rounds=4)

@@ -14,6 +14,7 @@ from rlld.tracking.results import run_results
 from rlld.tracking.tensorboard import TensorBoard
 from rlld.tracking.wandb import Wandb
 from rlld.training.run_folder import Run, read_rounds
+from rlld.utils.config import to_dict
 from rlld.utils.extras import optional
 from rlld.utils.files import write_text
 from rlld.utils.plain import json_text, parsed
@@ -25,7 +26,8 @@ TRACKERS: dict[str, Callable[[Place, int, int], Tracker]] = {
 NOTHING = -1
 """The last step of what has no rounds: its results are told at step 0."""
 SENT = "tracking.json"
-"""What trackers know of a run: its id, and the last update that each was told of."""
+"""What trackers know of a run: its id, the last update that each was told of, and which of them
+have its figures."""
 
 
 def tracker_names(joined: str | None) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ class Tracking:
         kept = rounds[-1]["updates"] if rounds else 0
         known = _read_sent(folder / SENT)
         place = Place(folder, self.title or folder.absolute().name, config, known["id"])
-        session = _Session({}, folder / SENT, known["id"], known["sent"])
+        session = _Session({}, folder / SENT, known["id"], known["sent"], known["ended"])
         self._sessions[folder] = session
         for name in self.names:
             sent = known["sent"].get(name, 0)
@@ -89,12 +91,21 @@ class Tracking:
         return session.take
 
     def finish(self, run: Run) -> None:
-        """Gives the trackers the figures and pages of a run; nothing of one that was finished."""
-        session = self._sessions.get(run.path)
-        if session is not None:
-            results = run_results(run, read_rounds(run.path))
-            for tracker in session.trackers.values():
-                tracker.results(results)
+        """Gives the trackers the figures and pages of a run, each once.
+
+        A run that was interrupted between its end and this is finished when it is resumed: its
+        trackers are opened here.
+        """
+        lacking = [name for name in self.names if name not in _read_sent(run.path / SENT)["ended"]]
+        if not lacking:
+            return
+        if run.path not in self._sessions:
+            self.start(run.path, _config_of(run))
+        session, results = self._sessions[run.path], run_results(run, read_rounds(run.path))
+        for name in lacking:
+            session.trackers[name].results(results)
+            session.ended.append(name)
+            session.remember()
 
     def __enter__(self) -> Tracking:
         return self
@@ -113,6 +124,7 @@ class _Session:
     file: Path
     id: str
     sent: dict[str, int]
+    ended: list[str]
 
     def take(self, report: dict[str, Any]) -> None:
         """Tells every tracker of a round."""
@@ -125,7 +137,7 @@ class _Session:
         self.sent[name] = report["updates"]
 
     def remember(self) -> None:
-        content = {"id": self.id, "sent": self.sent}
+        content = {"id": self.id, "sent": self.sent, "ended": self.ended}
         write_text(self.file, json_text(content, str(self.file)) + "\n")
 
 
@@ -136,6 +148,12 @@ def scalars(report: Mapping[str, Any]) -> dict[str, float]:
     return {f"training/{name}": float(value) for name, value in own.items()} | {
         f"validation/{name}": float(value) for name, value in report["validation"].items()
     }
+
+
+def _config_of(run: Run) -> dict[str, Any]:
+    """Returns what trackers are told of the settings of a run when it begins."""
+    seed = run.facts.get("seed")
+    return {"recipe": run.recipe.as_dict(), "seed": seed, "dataset": to_dict(run.spec)}
 
 
 def track_results(
@@ -159,11 +177,12 @@ def track_results(
 
 def _read_sent(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        return {"id": uuid.uuid4().hex[:8], "sent": {}}
+        return {"id": uuid.uuid4().hex[:8], "sent": {}, "ended": []}
     try:
         known = parsed(path.read_text(encoding="utf-8"))
         sent = {str(name): int(updates) for name, updates in known["sent"].items()}
-        return {"id": str(known["id"]), "sent": sent}
+        # Those that were written before figures were noted have none as far as one can tell.
+        return {"id": str(known["id"]), "sent": sent, "ended": [*map(str, known.get("ended", ()))]}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise RlldError(
             f"{path}: expected the id of a run and the updates that trackers know ({error}); "
