@@ -128,3 +128,17 @@ def test_annotations_refuses(tiny_data, run_cli, fails_with, tmp_path):
             out = tmp_path / "out"
             worth_of_annotations(AnnotationsArgs(data=(tiny_data,), out=out, **wrong))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_verb_measures_what_it_is_given(run_cli, fails_with, tmp_path):
+    file, out = tmp_path / "vggsounder.csv", tmp_path / "out"
+    file.write_text("video_id,label,modality\na,dog barking,A\nb,dog barking,AV\nc,owl hooting,V\n")
+    result = run_cli("bench", "rates", "--vggsounder", file, "--out", out)
+    assert result.returncode == 0, result.stderr
+    data = json.loads((out / "rates.json").read_text())
+    rows = list(csv.DictReader((out / "rates.csv").open()))
+    assert len(rows) == len(data["figures"]) == 2 * 9
+    keep = next(row for row in rows if (row["modality"], row["way"]) == ("visual", "keep all"))
+    assert float(keep["wrong"]) == pytest.approx(100 / 3, abs=1e-3)
+    assert data["command"] in (out / "rates.md").read_text()
+    fails_with(run_cli("bench", "rates", "--out", out), "give --lfav, --llp or --vggsounder")

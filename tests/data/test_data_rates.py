@@ -15,7 +15,7 @@ from rlld.data.rates.annotated import KnownTag
 from rlld.data.rates.borrow import CAP, Beta, borrowed, fallback
 from rlld.data.rates.likes import likes_of
 from rlld.data.rates.table import SOURCES, Row, counted, load_table, table_text, taken_for
-from rlld.data.spec import LLP_SPEC, DataSpec, Priors, spec_from, spec_text
+from rlld.data.spec import LLP_SPEC, Priors, spec_from, spec_text
 from rlld.errors import RlldError
 
 
@@ -140,7 +140,7 @@ def test_nothing_is_borrowed_from_a_data_set_by_itself():
     assert [source.name for source in taken_for("mine", LLP_SPEC.classes, load_table())] == ["LLP"]
     assert [source.name for source in taken_for("my-lfav", ("a", "b"), load_table())] == ["LFAV"]
     assert not taken_for("mine", ("Crow", "Owl", "Speech"), load_table())
-    found = borrowed(LLP_SPEC)
+    found = borrowed(LLP_SPEC.name, LLP_SPEC.classes)
     assert found.left_out == ("LLP",) and found.origin == "heard"
     assert not any(
         "LLP" in because for part in found.beliefs.values() for _, because in part.values()
@@ -155,30 +155,26 @@ ROWS = (
 )
 
 
-def spec_of(*classes: str, **priors) -> DataSpec:
-    return DataSpec(name="mine", classes=classes, segments=10, priors=Priors(**priors))
-
-
 def test_a_rate_is_between_what_the_sources_say():
-    found = borrowed(spec_of("Dog", "Owl", tags="heard"), ROWS)
+    found = borrowed("mine", ("Dog", "Owl"), "heard", ROWS)
     rate = found.rate("visual", "Dog")
-    assert 0.2 < rate.share < 0.25  # 20 of 100 for up to 100 tags, 40 of 100 for up to 10
+    assert 0.2 < rate.share < 0.25  # 20 of 100 for up to 100 tags, 40 of 100 for up to 5
     assert rate.because == "LFAV dog: 20 of 100; VGGSounder dog barking: 20 of 50"
     assert found.rate("audio", "Dog").share == 0
     assert "heard" in found.rate("audio", "Dog").because
 
 
 def test_the_track_that_tags_came_from_keeps_its_labels():
-    seen = borrowed(spec_of("Dog", "Owl", tags="seen"), ROWS)
+    seen = borrowed("mine", ("Dog", "Owl"), "seen", ROWS)
     assert seen.rate("visual", "Dog").share == 0 and seen.rate("audio", "Dog").share > 0.1
-    unknown = borrowed(spec_of("Speech", "Dog"), ROWS)
+    unknown = borrowed("mine", ("Speech", "Dog"), table=ROWS)
     assert unknown.rate("visual", "Speech").share == CAP
     assert "nobody says how tags were found" in unknown.rate("visual", "Speech").because
     assert unknown.rate("audio", "Dog").share > 0
 
 
 def test_a_class_without_likes_falls_back_to_the_distribution_over_classes():
-    found = borrowed(spec_of("Owl", "Dog", tags="heard"), ROWS)
+    found = borrowed("mine", ("Owl", "Dog"), "heard", ROWS)
     rate, start = found.rate("visual", "Owl"), fallback(ROWS, 1)
     assert rate.share == pytest.approx(start.median()) and "no counted class" in rate.because
 

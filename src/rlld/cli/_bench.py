@@ -138,3 +138,17 @@ class SignalArgs:
     """Batches tried after each of them."""
     repeats: int = 5
     """Fresh networks for each row of the episodes."""
+
+
+@dataclass(frozen=True)
+class RatesArgs:
+    """Options of ``rlld bench rates``."""
+
+    out: Path
+    """Folder of the tables: rates.md, rates.csv, rates.json."""
+    lfav: Path | None = None
+    """Folder of LFAV's annotation (LFAV_dataset)."""
+    llp: Path | None = None
+    """Folder of LLP's annotation files."""
+    vggsounder: Path | None = None
+    """VGGSounder's vggsounder.csv."""

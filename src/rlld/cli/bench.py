@@ -14,6 +14,7 @@ from rlld.cli._bench import (
     CurveArgs,
     DenoisingArgs,
     FigureArgs,
+    RatesArgs,
     SignalArgs,
     TableArgs,
 )
@@ -163,6 +164,21 @@ def measure_signal(args: SignalArgs) -> None:
     OUT.print(f"written: {args.out / 'signal.md'}, {args.out / 'signal.json'}")
 
 
+def compare_rates(args: RatesArgs) -> None:
+    """Measures, prints the tables and writes them."""
+    from rlld.bench.studies.rates import blocks, measure, targets, write
+    from rlld.bench.tables import terminal
+    from rlld.utils.console import OUT
+
+    places = {"lfav": args.lfav, "llp": args.llp, "vggsounder": args.vggsounder}
+    given = " ".join(f"--{name} {path}" for name, path in places.items() if path is not None)
+    figures = measure(targets(**places))
+    for table in terminal(blocks(figures)):
+        OUT.print(table)
+    paths = write(figures, args.out, f"rlld bench rates {given} --out {args.out}")
+    OUT.print(f"written: {', '.join(map(str, paths))}")
+
+
 def _names(joined: str | None) -> list[str] | None:
     return None if joined is None else [name.strip() for name in joined.split(",")]
 
@@ -277,6 +293,11 @@ BENCHMARKS = {
         "Measure what the labels of one step do to the reward, beside its noise (simulated data).",
         SignalArgs,
         measure_signal,
+    ),
+    "rates": Verb(
+        "Compare ways to know how many tags are wrong without annotation, on published labels.",
+        RatesArgs,
+        compare_rates,
     ),
 }
 """The benchmarks in the order of their page; ``table1`` and ``figure6`` are words for them too."""

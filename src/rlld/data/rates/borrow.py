@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlld.data.rates.likes import Like, likes_of
-from rlld.data.rates.table import SOURCES, Row, load_table, taken_for
-from rlld.data.spec import DataSpec
+from rlld.data.rates.table import SOURCES, Origin, Row, load_table, taken_for
 from rlld.types import MODALITIES
 
 CAP = 0.5
@@ -97,7 +96,7 @@ class Borrowed:
     """
 
     beliefs: dict[str, dict[str, tuple[Beta, str]]]
-    origin: str
+    origin: Origin
     left_out: tuple[str, ...]
 
     def rate(self, modality: str, label: str, below: float = 1.0) -> Rate:
@@ -117,27 +116,30 @@ class Borrowed:
         return Rate(share, because)
 
 
-def borrowed(spec: DataSpec, table: Sequence[Row] | None = None) -> Borrowed:
+def borrowed(
+    name: str, classes: Sequence[str], tags: Origin = "unknown", table: Sequence[Row] | None = None
+) -> Borrowed:
     """Says what other data sets tell of the classes of one.
 
     Args:
-        spec: The data set; counts of a source that it is taken for tell nothing.
+        name: Name of the data set.
+        classes: Its classes; counts of a source that it is taken for tell nothing.
+        tags: How its tags were found, where somebody says so.
         table: The counts; those that the package ships when None.
     """
     every = load_table() if table is None else table
-    same = taken_for(spec.name, spec.classes, every)
+    same = taken_for(name, classes, every)
     names = {source.name for source in same}
     rows = [row for row in every if row.source not in names]
-    origin = spec.priors.tags
-    if origin == "unknown" and len({source.tags for source in same}) == 1:
-        origin = same[0].tags
+    if tags == "unknown" and len({source.tags for source in same}) == 1:
+        tags = same[0].tags
     beliefs: dict[str, dict[str, tuple[Beta, str]]] = {}
     for number, modality in enumerate(MODALITIES):
         start = fallback(rows, number)
         beliefs[modality] = {
-            label: _belief(start, likes_of(label, rows), number) for label in spec.classes
+            label: _belief(start, likes_of(label, rows), number) for label in classes
         }
-    return Borrowed(beliefs, origin, tuple(sorted(names)))
+    return Borrowed(beliefs, tags, tuple(sorted(names)))
 
 
 def _belief(start: Beta, likes: Sequence[Like], modality: int) -> tuple[Beta, str]:

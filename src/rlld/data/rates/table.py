@@ -57,7 +57,7 @@ SOURCES = {
             "Zverev et al., VGGSounder, 2025: test clips of VGGSound",
             "Apache-2.0",
             "heard",
-            (20.0, 10.0),
+            (20.0, 5.0),
         ),
         Source(
             "LLP",
@@ -127,14 +127,14 @@ def taken_for(name: str, classes: Sequence[str], table: Collection[Row]) -> list
     """Returns the sources that a data set is, or is drawn from; they tell nothing new of it.
 
     Args:
-        name: Name of the data set; ``my-lfav`` is LFAV.
+        name: Name of the data set; ``my-lfav`` is LFAV, however it spells its classes.
         classes: Its classes.
         table: The rows to judge by.
     """
-    found = []
-    for source in SOURCES.values():
-        own = {row.label for row in table if row.source == source.name}
-        same = sum(label in own for label in classes) >= SAME * len(classes)
-        if same or source.name.casefold() in name.casefold():
-            found.append(source)
-    return found
+    named = [each for each in SOURCES.values() if each.name.casefold() in name.casefold()]
+    return named or [each for each in SOURCES.values() if _spells(classes, each.name, table)]
+
+
+def _spells(classes: Sequence[str], source: str, table: Collection[Row]) -> bool:
+    own = {row.label for row in table if row.source == source}
+    return sum(label in own for label in classes) >= SAME * len(classes)

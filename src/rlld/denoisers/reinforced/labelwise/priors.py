@@ -54,7 +54,7 @@ def supposed(spec: DataSpec) -> dict[str, dict[str, Rate]]:
     borrows nothing and gives no number.
     """
     priors = spec.priors
-    others = borrowed(spec) if priors.borrow else None
+    others = borrowed(spec.name, spec.classes, priors.tags) if priors.borrow else None
     found: dict[str, dict[str, Rate]] = {}
     for modality in MODALITIES:
         own: Mapping[str, float] = getattr(priors, modality)
