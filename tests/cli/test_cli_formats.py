@@ -223,3 +223,26 @@ def test_not_all_clips_can_be_watched(run_cli, home, fails_with):
     files = [f"{name}.txt" for name in ("bell", "dog", "rain", "day_bell")]
     fails_with(run_cli("data", "import", "D", *files, cwd=home), "none is left to train on")
     assert contents(home / "D") == before
+
+
+def test_frames_are_those_of_the_timeline(run_cli, home, parses, fails_with):
+    line = ("export", parses / "a.json", "--to", "edl")
+    assert "01:00:02:00 01:00:02:01" in run_cli(*line, "--fps", 24).stdout
+    text = run_cli(*line).stdout.replace("a.mp4", "dog.mp4")
+    text = (
+        text.split("\n002")[0].replace("Dog_bark", "dog bark").replace("01:00:02:00", "01:00:01:00")
+    )
+    assert bring(home, "x.edl", text.replace("|D:75", "|D:12"), "--fps", 24).returncode == 0
+    assert (home / "D/annotations/audio.csv").read_text().endswith("dog\t1\t1.5\tDog bark\n")
+    fails_with(
+        bring(home, "dog.txt", "", "--fps", 24), "audacity counts no frames; formats that do"
+    )
+    fails_with(run_cli(*line, "--fps", 0), "expected 1 to 1,000 frames per second, found 0")
+    fails_with(run_cli("export", parses, "--to", "premiere", "--fps", 24.5, "--out", home), "24.5")
+
+
+def test_a_file_of_json_tells_its_format_by_its_content(run_cli, home, parses):
+    for to in ("activitynet", "labelstudio", "via"):
+        text = run_cli("export", parses / "a.json", "--to", to).stdout.replace("a.mp4", "dog.mp4")
+        result = bring(home, "all.json", text.replace("Dog_bark", "Bell"))
+        assert result.returncode == 2 and "lies behind the end of the clip" in result.stderr

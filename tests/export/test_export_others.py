@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import jams
+import opentimelineio as otio
 import pandas as pd
 import pytest
 import srt
@@ -14,10 +16,14 @@ import webvtt
 from praatio import textgrid
 from pympi.Elan import Eaf
 
+from rlld.errors import RlldError
 from rlld.export import (
     dcase_events,
+    edl_events,
     elan_events,
     jams_events,
+    otio_events,
+    premiere_events,
     srt_events,
     textgrid_events,
     webvtt_events,
@@ -143,3 +149,69 @@ def test_tables_of_sound_event_detection(parse):
     assert dcase_events.loads(strong, "audio_strong.tsv") == {
         "x_30000": (Event("/m/09x0r", "audio", 0.5, 1.0, 1.0),)
     }
+
+
+def framed(parse: Parse, fps: float) -> list[tuple[str, float, float]]:
+    return [(lane_name(e), round(e.start * fps), round(e.end * fps)) for e in lanes(parse)]
+
+
+def markers(found) -> list[tuple[str, float, float]]:
+    spans = [(marker.name, marker.marked_range) for marker in found]
+    return [
+        (name, span.start_time.value, span.start_time.value + span.duration.value)
+        for name, span in spans
+    ]
+
+
+@pytest.mark.parametrize(("fps", "rate"), [(25, 25), (29.97, 30000 / 1001), (60, 60)])
+def test_premiere(parse, fps, rate):
+    text = premiere_events.dumps(parse, fps=fps)
+    (timeline,) = [otio.adapters.read_from_string(text, "fcp_xml")]
+    stack = timeline.tracks if isinstance(timeline, otio.schema.Timeline) else timeline[0].tracks
+    assert markers(stack.markers) == framed(parse, fps)
+    assert stack.markers[0].marked_range.duration.rate == pytest.approx(rate, abs=0.01)
+    theirs = otio.adapters.write_to_string(timeline, "fcp_xml")
+    found = premiere_events.loads(theirs, "x")["a b.mp4"]
+    assert [(lane_name(e), round(e.start * rate), round(e.end * rate)) for e in found] == framed(
+        parse, fps
+    )
+
+
+def test_timelines(parse):
+    timeline = otio.adapters.read_from_string(otio_events.dumps(parse, fps=24), "otio_json")
+    (clip,) = timeline.find_clips()
+    assert clip.media_reference.target_url == "a b.mp4"
+    assert markers(clip.markers) == framed(parse, 24)
+    assert clip.duration().to_seconds() == 10
+    # A camera whose clock says one hour, and half of the clip cut away.
+    hour, second = otio.opentime.RationalTime(24 * 3600, 24), otio.opentime.RationalTime(24, 24)
+    clip.media_reference.available_range = otio.opentime.TimeRange(hour, clip.duration())
+    clip.source_range = otio.opentime.TimeRange(hour + second, second)
+    del clip.markers[:]
+    clip.markers.append(
+        otio.schema.Marker("visible: Dog", otio.opentime.TimeRange(hour + second, second))
+    )
+    text = otio.adapters.write_to_string(timeline, "otio_json")
+    assert otio_events.loads(text, "x") == {"a b.mp4": (Event("Dog", "visual", 1.0, 2.0, 1.0),)}
+
+
+def test_markers_of_resolve(parse):
+    """The form is that of Resolve's own exports; no other program reads it."""
+    text = edl_events.dumps(parse, fps=24)
+    assert text.startswith(
+        "TITLE: a b.mp4\nFCM: NON-DROP FRAME\n\n"
+        "001  001      V     C        01:00:00:00 01:00:00:01 01:00:00:00 01:00:00:01  \n"
+        "confidence 0.88 |C:ResolveColorBlue |M:Dog (audible) |D:60\n\n"
+        "002  001      V     C        01:00:01:06 01:00:01:07 01:00:01:06 01:00:01:07  \n"
+    )
+    theirs = (
+        "TITLE: Timeline 1\nFCM: NON-DROP FRAME\n\n"
+        "001  001      V     C        01:00:02:00 01:00:02:01 01:00:02:00 01:00:02:01  \n"
+        " |C:ResolveColorBlue |M:seen: Dog |D:12\n"
+    )
+    expected = {"Timeline 1": (Event("Dog", "visual", 2.0, 2.5, 1.0),)}
+    assert edl_events.loads(theirs, "x", fps=24) == expected
+    assert edl_events.loads(text, "x", fps=24)["a b.mp4"][0].end == 2.5
+    crowd = replace(parse, events=EVENTS[:1] * 1000)
+    with pytest.raises(RlldError, match="1,000 events are more than the 999 markers"):
+        edl_events.dumps(crowd)

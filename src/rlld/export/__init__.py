@@ -1,8 +1,9 @@
 """Annotation formats, one module each: ``NAME_events.py`` is the format ``NAME``.
 
 A module holds ``dumps(parse) -> str`` and ``loads(text, where)``, its way back; ``SUFFIX`` of its
-files, and in ``MANY`` whether one holds many clips: ``dumps(*parses)``. Adding a module adds the
-format; nothing else is edited.
+files, and in ``MANY`` whether one holds many clips: ``dumps(*parses)``. Where times are counted in
+frames, it says ``FRAMES = True``, and both take ``fps``. Adding a module adds the format; nothing
+else is edited.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rlld.errors import RlldError, nearest
 from rlld.parsing.result import Event, Parse
 
 _SUFFIX = "_events"
+MOST_FRAMES = 1000
 
 
 class Format(Protocol):
@@ -23,10 +25,10 @@ class Format(Protocol):
     SUFFIX: str
     MANY: bool
 
-    def dumps(self, *parses: Parse) -> str:
+    def dumps(self, *parses: Parse, **rate: float) -> str:
         """Returns the text of a file; of one parse where the format holds no more."""
 
-    def loads(self, text: str, where: str) -> Parse | dict[str, tuple[Event, ...]]:
+    def loads(self, text: str, where: str, **rate: float) -> Parse | dict[str, tuple[Event, ...]]:
         """Reads such a text; ``where`` names it in messages.
 
         The events stand under the names of their clips, under ``""`` where a file names none.
@@ -45,6 +47,26 @@ def format_names() -> list[str]:
 def formats_with(suffix: str) -> list[str]:
     """Returns the formats whose files have a suffix, written as one likes, without its dot."""
     return [name for name in format_names() if load_format(name).SUFFIX.lower() == suffix.lower()]
+
+
+def rate_of(name: str, fps: float | None) -> dict[str, float]:
+    """Returns what ``dumps`` and ``loads`` of a format take for a number of frames per second.
+
+    Args:
+        name: The format.
+        fps: The number; that of the format when not given.
+
+    Raises:
+        RlldError: If the format counts no frames, or there are none per second.
+    """
+    if fps is None:
+        return {}
+    if not getattr(load_format(name), "FRAMES", False):
+        counting = [each for each in format_names() if getattr(load_format(each), "FRAMES", False)]
+        raise RlldError(f"--fps: {name} counts no frames; formats that do: {', '.join(counting)}")
+    if not 1 <= fps <= MOST_FRAMES:
+        raise RlldError(f"--fps: expected 1 to {MOST_FRAMES:,} frames per second, found {fps:g}")
+    return {"fps": fps}
 
 
 def load_format(name: str) -> Format:

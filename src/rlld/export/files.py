@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
 from pathlib import Path
 
 from rlld.errors import RlldError
-from rlld.export import format_names, formats_with, load_format
+from rlld.export import format_names, formats_with, load_format, rate_of
 from rlld.parsing.result import Event, Parse
 
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """How text begins that is not UTF-8; Praat writes so."""
 
 
-def read_events(path: Path, form: str | None = None) -> dict[str, tuple[Event, ...]]:
+def read_events(
+    path: Path, form: str | None = None, fps: float | None = None
+) -> dict[str, tuple[Event, ...]]:
     """Reads the events of a file.
 
     Args:
         path: The file.
         form: Its format; told by suffix and content when not given.
+        fps: Frames per second of a timeline whose file does not say it.
 
     Returns:
         Events by clip, called as in the file; where that names none, as the file without suffix.
@@ -27,27 +31,32 @@ def read_events(path: Path, form: str | None = None) -> dict[str, tuple[Event, .
         RlldError: If the file cannot be read, or is not of the format or any other.
     """
     text = _text(path)
-    found = _guessed(text, path) if form is None else load_format(form).loads(text, str(path))
+    found = _read(text, path, form or _guessed(text, path), fps)
     if isinstance(found, Parse):
         return {found.name: found.events}
     return {name or path.stem: events for name, events in found.items()} or {path.stem: ()}
 
 
-def _guessed(text: str, path: Path) -> Parse | dict[str, tuple[Event, ...]]:
-    """Reads a text by the only format that takes it."""
+def _read(
+    text: str, path: Path, form: str, fps: float | None = None
+) -> Parse | dict[str, tuple[Event, ...]]:
+    return load_format(form).loads(text, str(path), **rate_of(form, fps))
+
+
+def _guessed(text: str, path: Path) -> str:
+    """Returns the format of files with this suffix, of several the one that takes the text."""
     names = formats_with(path.suffix[1:])
     if not names:
         raise RlldError(
             f"{path}: no format has files with this suffix; name one of "
             f"{', '.join(format_names())} with --format"
         )
+    for name in names if len(names) > 1 else ():
+        with suppress(RlldError):
+            _read(text, path, name)
+            return name
     if len(names) == 1:
-        return load_format(names[0]).loads(text, str(path))
-    for name in names:
-        try:
-            return load_format(name).loads(text, str(path))
-        except RlldError:
-            continue
+        return names[0]
     raise RlldError(
         f"{path}: is read by none of {', '.join(names)}; name its format with --format, and hear "
         "what is wrong"

@@ -17,6 +17,8 @@ from rlld.errors import RlldError
 from rlld.parsing.result import Event, Parse
 from rlld.types import MODALITIES, Modality
 
+FPS = 25.0
+"""Frames per second where nobody says another number."""
 LANE = re.compile(r"\s*(?:\[([^\]:]+)\]|([^:]+):)(.*)", re.DOTALL)
 """How a text tells its modality: ``audio: Dog``, ``[audible] Dog``."""
 

@@ -30,8 +30,7 @@ def parsed_xml(text: str, where: str, tag: str, what: str) -> Element:
     from defusedxml.common import DefusedXmlException
 
     try:
-        # As bytes: text that says its encoding is refused as text.
-        root: Element = Safe.fromstring(text.encode())
+        root: Element = Safe.fromstring(text)
     except (Safe.ParseError, DefusedXmlException, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise RlldError(f"{where}: no {what}, for it is no plain XML ({reason})") from None

@@ -68,7 +68,9 @@ class _Held:
         return self.listing[video].seconds if video in self.listing else self.spec.duration
 
 
-def import_events(folder: Path, files: Sequence[Path], form: str | None = None) -> Imported:
+def import_events(
+    folder: Path, files: Sequence[Path], form: str | None = None, fps: float | None = None
+) -> Imported:
     """Replaces the events of videos by those that files hold.
 
     A video that a file names is taken as watched: what is not marked does not occur. In a data set
@@ -79,6 +81,7 @@ def import_events(folder: Path, files: Sequence[Path], form: str | None = None) 
         folder: The data-set folder.
         files: The files; their events of a video add up.
         form: Their format; told by suffix and content when not given.
+        fps: Frames per second of timelines whose files do not say it.
 
     Raises:
         RlldError: If a file is wrong, names no video, a class that is unknown or a time behind the
@@ -89,7 +92,7 @@ def import_events(folder: Path, files: Sequence[Path], form: str | None = None) 
         notes: list[str] = []
         found: dict[str, list[Marked]] = {}
         for file in files:
-            for name, events in read_events(file, form).items():
+            for name, events in read_events(file, form, fps).items():
                 video = _video(name, file, held)
                 marks = found.setdefault(video, [])
                 for event in events:

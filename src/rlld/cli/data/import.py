@@ -23,6 +23,9 @@ class Args:
     what is not marked does not occur, and what was marked before is replaced."""
     format: str | None = None
     """Their format; told by suffix and content when not given."""
+    fps: float | None = None
+    """Frames per second of the timeline, where the format counts frames and does not say it (edl);
+    25 when not given."""
 
 
 def run(args: Args) -> None:
@@ -32,7 +35,7 @@ def run(args: Args) -> None:
 
     if not args.files:
         raise RlldError("nothing to import; give files of events")
-    made = import_events(args.folder, args.files, args.format)
+    made = import_events(args.folder, args.files, args.format, args.fps)
     for note in made.notes[:SHOWN]:
         OUT.print(f"note: {note}")
     if len(made.notes) > SHOWN:
