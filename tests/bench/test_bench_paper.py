@@ -8,6 +8,7 @@ from itertools import chain
 import pytest
 
 from rlld.bench.comparison import published_scores
+from rlld.bench.page import write_page
 from rlld.bench.studies.denoisers import Settings
 from rlld.bench.studies.paper import (
     FIGURES,
@@ -18,7 +19,7 @@ from rlld.bench.studies.paper import (
     figure,
     table,
 )
-from rlld.bench.tables import write_tables
+from rlld.bench.tables import page_of
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe, recipe_names
 
@@ -45,7 +46,7 @@ def test_a_table_is_written_in_every_form(tiny_data, tmp_path):
     made = table(1, settings, ["han", "ma"], baseline="han")
     assert [row.method for row in made.rows] == ["han", "ma"]
     assert made.failures == []
-    files = [*write_tables(made, tmp_path, "table1"), *draw_table(made, tmp_path / "table1")]
+    files = [*write_page(page_of(made), tmp_path, "table1"), *draw_table(made, tmp_path / "table1")]
     assert {path.suffix for path in files} == {".md", ".csv", ".json", ".tex", ".png", ".svg"}
     text = (tmp_path / "table1.md").read_text()
     assert "57.4*" in text

@@ -14,8 +14,9 @@ import pytest
 import rlld
 from cli_kit import Forked
 from rlld.bench import runs
+from rlld.bench.jobs import Job, Terms, common_terms, plan
 from rlld.bench.keys import dataset_fingerprint
-from rlld.bench.runs import SCORES, Failure, Terms, common_terms, plan, run_all
+from rlld.bench.runs import SCORES, Failure, run_all
 from rlld.bench.studies.denoisers import Settings, denoising
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
@@ -24,7 +25,7 @@ from rlld.recipes.recipe import recipe_names
 TERMS = Terms(6, "segment_type")
 
 
-def jobs_of(data: Path, *names: str, seeds: int = 1, terms: Terms = TERMS) -> list[runs.Job]:
+def jobs_of(data: Path, *names: str, seeds: int = 1, terms: Terms = TERMS) -> list[Job]:
     return plan({name: (name, {}) for name in names}, [data], range(seeds), terms, "cpu")
 
 

@@ -87,6 +87,29 @@ def test_denoising_refuses(tiny_data, run_cli, fails_with, tmp_path, options, wo
     assert not out.exists()
 
 
+def test_enhance_shows_its_table_and_figure(tiny_data, run_cli, tmp_path):
+    options = ("--seeds", "1", "--recipes", "weak", *QUICK)
+    result = run_cli("bench", "enhance", "--data", tiny_data, "--out", tmp_path, *options)
+    assert result.returncode == 0, result.stderr
+    assert "own labels" in result.stdout
+    assert f"drawn: {tmp_path / 'enhance.png'}" in result.stdout
+    report = json.loads((tmp_path / "enhance.json").read_text())
+    assert [row["method"] for row in report["rows"]["weak"]["rows"]] == [
+        "own labels",
+        "rlld",
+        "rlld-labelwise",
+    ]
+
+
+def test_regimes_refuse_what_they_cannot_make(tmp_path, run_cli, fails_with):
+    folders, out = (tmp_path / "a", tmp_path / "b"), tmp_path / "out"
+    result = run_cli("bench", "regimes", "--data", *folders, "--out", out)
+    fails_with(result, "--data: expected one folder")
+    result = run_cli("bench", "regimes", "--data", folders[0], "--out", out, "--axes", "x")
+    fails_with(result, "unknown axis 'x'")
+    assert not list(tmp_path.iterdir())
+
+
 def test_suggest_names_videos_and_writes_them(table, installed, tmp_path):
     runs = (path.parent for path in table[0].glob("runs/*/config.json"))
     run = next(r for r in runs if '"name": "rlld"' in (r / "config.json").read_text())

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from rlld.bench import runs
-from rlld.bench.runs import SCORES, Terms, plan
+from rlld.bench.jobs import Terms, plan
+from rlld.bench.runs import SCORES
 from rlld.errors import RlldError
 from rlld.features.to_files import extract_files
 from rlld.media.files import find_clips

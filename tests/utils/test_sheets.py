@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import rlld
 from rlld.bench.comparison import Comparison, MethodRow
-from rlld.bench.runs import Terms
+from rlld.bench.jobs import Terms
 from rlld.bench.studies.curves import Recorded, draw
 from rlld.bench.tables import csv_text
 from rlld.data.answers import answer_text, read_answers

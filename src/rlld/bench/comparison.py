@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlld.bench.runs import Failure, Result, Terms
+from rlld.bench.jobs import Terms
+from rlld.bench.runs import Failure, Result
 from rlld.bench.statistics import Estimate, Pair, estimate, paired_difference
 from rlld.metrics.scores import NAMES
 from rlld.types import MODALITIES

@@ -1,35 +1,26 @@
-"""A comparison as text: for the terminal, Markdown, LaTeX, CSV and JSON."""
+"""A comparison as a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, MethodRow, PublishedScores
+from rlld.bench.page import NOTHING, Block, Page
 from rlld.bench.statistics import Estimate
-from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES
 from rlld.report.tables import KINDS
-from rlld.tracking import Results, track_results
 from rlld.types import MODALITIES
-from rlld.utils import plain
-from rlld.utils.console import OUT
-from rlld.utils.files import write_text
 from rlld.utils.sheets import sheet_text
 
-NOTHING = "-"
 WRONG = "*"
 """Marks a printed number that cannot be right; a remark says why."""
-NAME_WIDTH = 12
-"""Characters of a row's name that a narrow terminal shows at least, before it folds."""
 SCORE_HEADS = tuple(
     f"{level} {head}" if number == 0 else head
     for level in ("seg", "ev")
     for number, head in enumerate(KINDS.values())
+)
+ENDS = ("mean", "low", "high")
+SHEET_HEADS = (
+    *("method", "measure", "runs", *ENDS, "sd", *(f"difference_{end}" for end in ENDS)),
+    *("published", "source", "updates", "selection", "data", "seeds"),
 )
 REMOVAL = {
     f"{modality}_{name}": f"{modality[0]} {head}"
@@ -39,19 +30,20 @@ REMOVAL = {
 """Heads of the measures of noise detection; the last AUC is the mean over classes."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """One rectangle of text.
-
-    Attributes:
-        title: What stands above it.
-        heads: Column titles; the first column is text, the others are numbers.
-        rows: Its cells.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+def page_of(comparison: Comparison) -> Page:
+    """Returns a comparison as a page."""
+    return Page(
+        comparison.title,
+        comparison.command,
+        tuple(blocks(comparison)),
+        tuple(remarks(comparison)),
+        csv_text(comparison),
+        comparison.as_dict(),
+        tuple(row.commands[0] for row in comparison.rows if row.commands),
+        tuple(comparison.failures),
+        means(comparison),
+        {"terms": str(comparison.terms), "data": comparison.data},
+    )
 
 
 def blocks(comparison: Comparison) -> list[Block]:
@@ -59,35 +51,6 @@ def blocks(comparison: Comparison) -> list[Block]:
     headlines = (_headline(comparison, measure) for measure in HEADLINES)
     found = (_scores(comparison), *headlines, _removal(comparison), _published(comparison))
     return [block for block in found if block.rows]
-
-
-def terminal(found: Sequence[Block]) -> list[Table]:
-    """Returns blocks as tables for the terminal."""
-    tables = []
-    for block in found:
-        table = Table(
-            title=block.title,
-            title_justify="left",
-            box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
-        for number, head in enumerate(block.heads):
-            if number:
-                table.add_column(head, justify="right", no_wrap=True)
-            else:
-                # A long name takes several lines; numbers stay whole where they can.
-                table.add_column(head, overflow="fold", min_width=NAME_WIDTH)
-        for row in block.rows:
-            table.add_row(*row)
-        tables.append(table)
-    return tables
-
-
-def block_markdown(block: Block) -> str:
-    """Returns a block as Markdown under its title."""
-    lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
-    return f"## {block.title}\n\n" + "\n".join(lines + [_bar(row) for row in block.rows])
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -111,44 +74,14 @@ def remarks(comparison: Comparison) -> list[str]:
     ]
 
 
-def markdown(comparison: Comparison) -> str:
-    """Returns the comparison as Markdown."""
-    parts = [f"# {comparison.title}", f"```\n{comparison.command}\n```"]
-    parts += [block_markdown(block) for block in blocks(comparison)]
-    parts.append("\n".join(f"- {remark}" for remark in remarks(comparison)))
-    commands = [row.commands[0] for row in comparison.rows if row.commands]
-    parts.append("The first run of each row, by hand:\n\n```\n" + "\n".join(commands) + "\n```")
-    return "\n\n".join(parts) + "\n"
-
-
-def latex(comparison: Comparison) -> str:
-    """Returns the tables as LaTeX (package booktabs)."""
-    parts = [f"% {comparison.command}", *(f"% {remark}" for remark in remarks(comparison))]
-    parts += [block_latex(block) for block in blocks(comparison)]
-    return "\n".join(parts) + "\n"
-
-
-def block_latex(block: Block) -> str:
-    """Returns a block as a LaTeX table (package booktabs)."""
-    lines = [
-        f"% {block.title}",
-        rf"\begin{{tabular}}{{l{'r' * (len(block.heads) - 1)}}}",
-        rf"\toprule {_ampersand(block.heads)}",
-        r"\midrule",
-        *(_ampersand(row) for row in block.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    return "\n".join(lines)
-
-
 def csv_text(comparison: Comparison) -> str:
     """Returns one line per method and measure with all figures."""
-    ends = ("mean", "low", "high")
-    heads = ["method", "measure", "runs", *ends, "sd", *(f"difference_{end}" for end in ends)]
-    rows: list[list[str | float]] = [
-        [*heads, "published", "source", "updates", "selection", "data", "seeds"]
-    ]
+    return sheet_text([SHEET_HEADS, *csv_rows(comparison)], ",")
+
+
+def csv_rows(comparison: Comparison) -> list[list[str | float]]:
+    """Returns the lines of a sheet under ``SHEET_HEADS``."""
+    rows: list[list[str | float]] = []
     terms = comparison.terms
     common = [
         "" if terms.updates is None else terms.updates,
@@ -167,69 +100,11 @@ def csv_text(comparison: Comparison) -> str:
             published = [str(printed), known.source if known else ""]
             cells = ["" if value is None else float(value) for value in figures]
             rows.append([row.method, measure, row.runs, *cells, *published, *common])
-    return sheet_text(rows, ",")
+    return rows
 
 
-def json_text(comparison: Comparison) -> str:
-    """Returns everything as JSON, each run included."""
-    data = comparison.as_dict()
-    return plain.json_text(data, comparison.title, indent=2, ensure_ascii=False) + "\n"
-
-
-FORMATS: dict[str, Callable[[Comparison], str]] = {
-    "md": markdown,
-    "csv": csv_text,
-    "json": json_text,
-    "tex": latex,
-}
-
-
-def write_tables(comparison: Comparison, out: Path, stem: str) -> list[Path]:
-    """Writes a comparison in every format and returns the files."""
-    paths = []
-    for suffix, form in FORMATS.items():
-        paths.append(out / f"{stem}.{suffix}")
-        write_text(paths[-1], form(comparison))
-    return paths
-
-
-def show(
-    comparison: Comparison,
-    out: Path,
-    stem: str,
-    figures: Sequence[Path] = (),
-    log: Sequence[str] = (),
-) -> None:
-    """Prints a comparison, writes it in every format and gives it to trackers.
-
-    Args:
-        comparison: The table.
-        out: Folder of the files.
-        stem: Their name without suffix.
-        figures: What was drawn of it.
-        log: Trackers, see ``rlld.tracking``.
-
-    Raises:
-        RlldError: If runs failed, after everything else was shown and written.
-    """
-    paths = write_tables(comparison, out, stem)
-    for table in terminal(blocks(comparison)):
-        OUT.print(table, soft_wrap=False)
-    for remark in remarks(comparison):
-        OUT.print(remark)
-    OUT.print(f"written: {', '.join(map(str, paths))}")
-    config = {"command": comparison.command, "terms": str(comparison.terms)}
-    results = Results(_means(comparison), (*figures, *paths))
-    track_results(log, out, stem, {**config, "data": comparison.data}, results)
-    count = len(comparison.failures)
-    if count:
-        raise RlldError(
-            f"{count} runs failed, the first with: {comparison.failures[0]}; the others are in "
-            "the table, and the same command tries again"
-        )
-
-
-def _means(comparison: Comparison) -> dict[str, float]:
+def means(comparison: Comparison) -> dict[str, float]:
+    """Returns the mean of every measure by row and measure."""
     return {
         f"{row.method}/{name}": found.mean
         for row in comparison.rows
@@ -239,7 +114,7 @@ def _means(comparison: Comparison) -> dict[str, float]:
 
 
 def _scores(comparison: Comparison) -> Block:
-    rows = tuple((row.method, *(_mean(row, name) for name in NAMES)) for row in comparison.rows)
+    rows = tuple((row.method, *(mean_text(row, name) for name in NAMES)) for row in comparison.rows)
     title = "F-scores, mean over runs: segment level, then event level"
     return Block(title, ("method", *SCORE_HEADS), rows)
 
@@ -249,8 +124,8 @@ def _headline(comparison: Comparison, measure: str) -> Block:
     columns = ("published",) if known else ()
     rows = []
     for row in comparison.rows:
-        spread = _spread(row.estimate(measure))
-        cells = [row.method, spread, _interval(comparison.difference(row, measure))]
+        spread = spread_text(row.estimate(measure))
+        cells = [row.method, spread, interval_text(comparison.difference(row, measure))]
         if known:
             cells.append(_printed(known.get(row.method), measure))
         rows.append(tuple(cells))
@@ -261,7 +136,7 @@ def _headline(comparison: Comparison, measure: str) -> Block:
 
 def _removal(comparison: Comparison) -> Block:
     rows = tuple(
-        (row.method, *(_mean(row, name) for name in REMOVAL))
+        (row.method, *(mean_text(row, name) for name in REMOVAL))
         for row in comparison.rows
         if any(name in row.values for name in REMOVAL)
     )
@@ -291,19 +166,21 @@ def _printed(known: PublishedScores | None, measure: str) -> str:
     return f"{known.scores[measure]:.1f}" + (WRONG if measure in known.errors else "")
 
 
-def _mean(row: MethodRow, measure: str) -> str:
+def mean_text(row: MethodRow, measure: str) -> str:
+    """Returns the mean of a measure."""
     found = row.estimate(measure)
     return f"{found.mean:.1f}" if found else NOTHING
 
 
-def _spread(found: Estimate | None) -> str:
-    """A single run has no spread, which is not a spread of 0."""
+def spread_text(found: Estimate | None) -> str:
+    """Returns a mean with its spread; a single run has none, which is not a spread of 0."""
     if found is None:
         return NOTHING
     return f"{found.mean:.1f}" + (f" ± {found.sd:.1f}" if found.runs > 1 else "")
 
 
-def _interval(found: Estimate | None) -> str:
+def interval_text(found: Estimate | None) -> str:
+    """Returns a difference with its interval, where it has one."""
     if found is None:
         return NOTHING
     if not found.has_interval:
@@ -313,13 +190,3 @@ def _interval(found: Estimate | None) -> str:
 
 def _ends(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
     return (found.mean, found.low, found.high) if found else (None, None, None)
-
-
-def _bar(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _ampersand(cells: Sequence[str]) -> str:
-    marks = {"_": r"\_", "±": r"$\pm$", "&": r"\&", "%": r"\%"}
-    text = " & ".join("".join(marks.get(mark, mark) for mark in cell) for cell in cells)
-    return text + r" \\"

@@ -124,6 +124,35 @@ class AnnotationsArgs(UpdatesArgs):
     """Draw the line of videos that rlld suggest chooses."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class EnhanceArgs(UpdatesArgs):
+    """Options of ``rlld bench enhance``."""
+
+    recipes: str | None = None
+    """Recipes, joined by commas; every network and label source when not given."""
+    selection: str = "segment_type+event_type"
+    """Validation score that picks the weights of every run, or last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegimesArgs(UpdatesArgs):
+    """Options of ``rlld bench regimes``."""
+
+    data: tuple[Path, ...]
+    """One folder, in which the data sets are simulated where they are not there yet."""
+    updates: int | None = None
+    """Task-network updates of every run; those of the recommended recipe when not given."""
+    recipe: str = "rlld-labelwise"
+    """The recommended recipe."""
+    preset: Literal["compact", "llp"] = "compact"
+    """Features of 40 dimensions, or of the published ones."""
+    simulations: tuple[int, ...] = (0, 1)
+    """Seeds of the data sets of each row."""
+    axes: str | None = None
+    """Axes to vary, joined by commas: videos, annotated, noise, classes, streams; all when not
+    given."""
+
+
 @dataclass(frozen=True)
 class SignalArgs:
     """Options of ``rlld bench signal``."""

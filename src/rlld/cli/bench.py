@@ -13,14 +13,17 @@ from rlld.cli._bench import (
     BenchArgs,
     CurveArgs,
     DenoisingArgs,
+    EnhanceArgs,
     FigureArgs,
     RatesArgs,
+    RegimesArgs,
     SignalArgs,
     TableArgs,
 )
 from rlld.cli._verb import Verb
 
 if TYPE_CHECKING:
+    from rlld.bench.grid import Grid
     from rlld.data.spec import Priors
 
 INTRODUCTION = "recipes x data sets x seeds, cached and resumable, beside what was published."
@@ -28,8 +31,9 @@ INTRODUCTION = "recipes x data sets x seeds, cached and resumable, beside what w
 
 def paper_table(number: int, args: TableArgs) -> None:
     """Trains what the cache does not hold, prints a table, draws and writes it."""
+    from rlld.bench.page import show
     from rlld.bench.studies.paper import draw_table, table
-    from rlld.bench.tables import show
+    from rlld.bench.tables import page_of
 
     settings = args.settings
     comparison = table(
@@ -41,13 +45,13 @@ def paper_table(number: int, args: TableArgs) -> None:
     )
     stem = f"table{number}"
     figures = _told(draw_table(comparison, args.out / stem))
-    show(comparison, args.out, stem, figures, settings.log)
+    show(page_of(comparison), args.out, stem, figures, settings.log)
 
 
 def paper_costs(args: FigureArgs) -> None:
     """Trains what the cache does not hold, one run at a time; prints Table 3 and writes it."""
+    from rlld.bench.page import terminal
     from rlld.bench.studies.costs import block, costs, remarks_of, write_costs
-    from rlld.bench.tables import terminal
     from rlld.utils.console import OUT
 
     settings = args.settings
@@ -65,14 +69,15 @@ def paper_costs(args: FigureArgs) -> None:
 
 def paper_figure(number: int, args: FigureArgs) -> None:
     """Trains what the cache does not hold, draws a figure and writes its numbers."""
+    from rlld.bench.page import show
     from rlld.bench.studies.paper import draw_figure, figure
-    from rlld.bench.tables import show
+    from rlld.bench.tables import page_of
 
     settings = args.settings
     comparison = figure(number, settings, conditions=args.terms)
     stem = f"figure{number}"
     figures = _told(draw_figure(number, comparison, args.out / stem))
-    show(comparison, args.out, stem, figures, settings.log)
+    show(page_of(comparison), args.out, stem, figures, settings.log)
 
 
 def curves(numbers: Iterable[int], args: CurveArgs, *, keeping: bool = False) -> None:
@@ -106,30 +111,33 @@ def curves(numbers: Iterable[int], args: CurveArgs, *, keeping: bool = False) ->
 
 def compare_denoisers(args: DenoisingArgs) -> None:
     """Trains what the cache does not hold, prints the table and writes it."""
+    from rlld.bench.page import show
     from rlld.bench.studies.denoisers import denoising
-    from rlld.bench.tables import show
+    from rlld.bench.tables import page_of
 
     settings = args.settings
     comparison = denoising(
         settings, _names(args.recipes), selection=args.selection, baseline=args.baseline
     )
-    show(comparison, args.out, "denoising", log=settings.log)
+    show(page_of(comparison), args.out, "denoising", log=settings.log)
 
 
 def take_apart(args: AblationArgs) -> None:
     """Trains what the cache does not hold, prints the table and writes it."""
+    from rlld.bench.page import show
     from rlld.bench.studies.ablation import ablation
-    from rlld.bench.tables import show
+    from rlld.bench.tables import page_of
 
     settings = args.settings
     comparison = ablation(settings, args.learner, selection=args.selection)
-    show(comparison, args.out, f"ablation-{args.learner}", log=settings.log)
+    show(page_of(comparison), args.out, f"ablation-{args.learner}", log=settings.log)
 
 
 def worth_of_annotations(args: AnnotationsArgs) -> None:
     """Trains what the cache does not hold, prints the table, writes it and the figures."""
+    from rlld.bench.page import show
     from rlld.bench.studies.annotations import learning_curves
-    from rlld.bench.tables import show
+    from rlld.bench.tables import page_of
     from rlld.utils.console import OUT
 
     settings = args.settings
@@ -140,13 +148,37 @@ def worth_of_annotations(args: AnnotationsArgs) -> None:
         suggested=args.suggested,
     )
     OUT.print(f"figures: {', '.join(map(str, figures))}")
-    show(comparison, args.out, "annotations", figures, settings.log)
+    show(page_of(comparison), args.out, "annotations", figures, settings.log)
+
+
+def enhance_all(args: EnhanceArgs) -> None:
+    """Trains what the cache does not hold, prints the tables, writes and draws them."""
+    from rlld.bench.studies.enhance import enhance
+
+    _show_grid(enhance(args.settings, _names(args.recipes), selection=args.selection), args)
+
+
+def vary_regimes(args: RegimesArgs) -> None:
+    """Simulates and trains what is not there yet, prints the tables, writes and draws them."""
+    from rlld.bench.studies.regimes import AXES, Choice, regimes
+
+    axes = tuple(_names(args.axes) or AXES)
+    choice = Choice(args.recipe, args.preset, args.simulations, axes)
+    _show_grid(regimes(args.settings, choice), args)
+
+
+def _show_grid(grid: Grid, args: BenchArgs) -> None:
+    from rlld.bench.grid import draw_grid, page_of_grid
+    from rlld.bench.page import show
+
+    figures = _told(draw_grid(grid, args.out / grid.stem))
+    show(page_of_grid(grid), args.out, grid.stem, figures, args.settings.log)
 
 
 def measure_signal(args: SignalArgs) -> None:
     """Measures, prints the tables and writes them."""
+    from rlld.bench.page import terminal
     from rlld.bench.studies.signal import as_dict, blocks, markdown, signal
-    from rlld.bench.tables import terminal
     from rlld.utils.console import OUT
     from rlld.utils.files import write_text
     from rlld.utils.plain import json_text
@@ -166,8 +198,8 @@ def measure_signal(args: SignalArgs) -> None:
 
 def compare_rates(args: RatesArgs) -> None:
     """Measures, prints the tables and writes them."""
+    from rlld.bench.page import terminal
     from rlld.bench.studies.rates import blocks, measure, targets, write
-    from rlld.bench.tables import terminal
     from rlld.utils.console import OUT
 
     places = {"lfav": args.lfav, "llp": args.llp, "vggsounder": args.vggsounder}
@@ -288,6 +320,16 @@ BENCHMARKS = {
         "Draw what annotated videos are worth: scores over how many there are, beside baselines.",
         AnnotationsArgs,
         worth_of_annotations,
+    ),
+    "enhance": Verb(
+        "Put the learners on top of every network and label source, beside their own labels.",
+        EnhanceArgs,
+        enhance_all,
+    ),
+    "regimes": Verb(
+        "Try the recommended recipe on other data: sizes, annotation, noise, classes, streams.",
+        RegimesArgs,
+        vary_regimes,
     ),
     "signal": Verb(
         "Measure what the labels of one step do to the reward, beside its noise (simulated data).",

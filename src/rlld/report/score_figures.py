@@ -9,8 +9,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rlld.report.figures import COLOURS, GREY, GRID, PALE, canvas, draw_panels, save
+from rlld.report.figures import COLOURS, GREY, GRID, MARKERS, PALE, canvas, draw_panels, save
 
+APART = 0.16
+"""Distance of two methods of one row, in rows."""
 OURS, PUBLISHED = "ours (95 % interval)", "published on LLP"
 
 
@@ -51,6 +53,31 @@ def score_dots(
     with canvas(2.4 + 3.4 * len(panels), 1.4 + 0.27 * len(methods)) as figure:
         draw_panels(figure, methods, panels, _dots, "F-score (%)", title)
         figure.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
+        return save(figure, path_stem)
+
+
+def score_series(
+    path_stem: Path,
+    rows: Sequence[str],
+    panels: Mapping[str, Mapping[str, Sequence[Mark]]],
+    title: str,
+) -> list[Path]:
+    """Draws dots with their intervals of several methods in each row, panels beside each other.
+
+    Args:
+        path_stem: Path without suffix.
+        rows: Row titles from top to bottom.
+        panels: For each panel title one mark for each row by method; all panels have the same
+            methods.
+        title: Title of the figure.
+
+    Returns:
+        The PNG and the SVG.
+    """
+    with canvas(2.4 + 3.4 * len(panels), 1.6 + 0.34 * len(rows)) as figure:
+        draw_panels(figure, rows, panels, _series, "F-score (%)", title)
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
         return save(figure, path_stem)
 
 
@@ -95,10 +122,30 @@ def _dots(axis: Axes, marks: Sequence[Mark]) -> None:
     for row, mark in enumerate(marks):
         if mark.published is not None:
             axis.plot(mark.published, row, "D", mfc="white", mec=GREY, ms=4.5)
+        _reach(axis, mark, row, COLOURS[0])
         if mark.mean is not None:
-            if mark.low is not None and mark.high is not None:
-                axis.plot([mark.low, mark.high], [row, row], color=COLOURS[0], lw=1.6, alpha=0.6)
             axis.plot(mark.mean, row, "o", color=COLOURS[0], ms=5)
+    _lines(axis)
+
+
+def _series(axis: Axes, series: Mapping[str, Sequence[Mark]]) -> None:
+    for number, (name, marks) in enumerate(series.items()):
+        colour, shift = COLOURS[number % len(COLOURS)], APART * (number - (len(series) - 1) / 2)
+        for row, mark in enumerate(marks):
+            _reach(axis, mark, row + shift, colour)
+        known = [(mark.mean, row) for row, mark in enumerate(marks) if mark.mean is not None]
+        means, places = [mean for mean, _ in known], [row + shift for _, row in known]
+        shape = MARKERS[number % len(MARKERS)]
+        axis.plot(means, places, shape, color=colour, ms=4, label=name)
+    _lines(axis)
+
+
+def _reach(axis: Axes, mark: Mark, place: float, colour: str) -> None:
+    if mark.low is not None and mark.high is not None:
+        axis.plot([mark.low, mark.high], [place, place], color=colour, lw=1.6, alpha=0.6)
+
+
+def _lines(axis: Axes) -> None:
     axis.grid(axis="both", color=GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(axis="y", length=0)

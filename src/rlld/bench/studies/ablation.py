@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlld.bench.comparison import Comparison
-from rlld.bench.runs import common_terms
+from rlld.bench.jobs import common_terms
 from rlld.bench.studies.denoisers import SELECTION, Settings, compared, trained
 
 Learner = Literal["paper", "labelwise"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlld.bench.comparison import Comparison, MethodRow, rows_of
-from rlld.bench.runs import Failure, Job, Result, Terms, common_terms, plan, run_all
+from rlld.bench.jobs import Job, Terms, common_terms, plan
+from rlld.bench.runs import Failure, Result, run_all
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import Settings, compared
 from rlld.data.dataset import load_data

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlld.bench.runs import Failure, Result, Terms, plan, run_all
+from rlld.bench.jobs import Terms, plan
+from rlld.bench.page import NOTHING, Block, block_latex, block_markdown
+from rlld.bench.runs import Failure, Result, run_all
 from rlld.bench.statistics import Estimate, estimate
 from rlld.bench.studies.denoisers import Settings
 from rlld.bench.studies.paper import Conditions, terms_of
-from rlld.bench.tables import NOTHING, Block, block_latex, block_markdown
 from rlld.errors import RlldError
 from rlld.utils.files import write_text
 from rlld.utils.plain import json_text

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.bench.runs import Failure, Terms, plan, run_all
+from rlld.bench.jobs import Terms, plan
+from rlld.bench.runs import Failure, run_all
 from rlld.bench.studies.denoisers import SELECTION, Settings
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlld.bench.comparison import Comparison, MethodRow, published_scores, rows_of, tags_row
+from rlld.bench.jobs import Terms, common_terms, plan
 from rlld.bench.keys import dataset_fingerprint
-from rlld.bench.runs import Terms, common_terms, plan, run_all
+from rlld.bench.runs import run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.baselines import bare_tags

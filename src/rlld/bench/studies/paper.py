@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from rlld.bench.comparison import HEADLINES, Comparison, MethodRow
-from rlld.bench.runs import Terms, common_terms
+from rlld.bench.grid import mark_of
+from rlld.bench.jobs import Terms, common_terms
 from rlld.bench.studies.denoisers import SELECTION, Settings, chosen_recipes, compared, trained
 from rlld.errors import RlldError, nearest
 from rlld.metrics.scores import NAMES
@@ -197,10 +198,5 @@ def draw_table(comparison: Comparison, stem: Path) -> list[Path]:
 
 
 def _mark(comparison: Comparison, row: MethodRow, name: str) -> Mark:
-    known, found = comparison.published.get(row.method), row.estimate(name)
-    printed = known.scores[name] if known else None
-    if found is None:
-        return Mark(None, published=printed)
-    if not found.has_interval:
-        return Mark(found.mean, published=printed)
-    return Mark(found.mean, found.low, found.high, printed)
+    known = comparison.published.get(row.method)
+    return mark_of(row.estimate(name), known.scores[name] if known else None)

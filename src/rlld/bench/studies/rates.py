@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.bench.tables import Block, block_markdown
+from rlld.bench.page import Block, block_markdown
 from rlld.data.rates.annotated import read_lfav, read_llp, read_vggsounder
 from rlld.data.rates.borrow import borrowed, fallback
 from rlld.data.rates.likes import likes_of

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.bench.tables import Block, block_markdown
+from rlld.bench.page import Block, block_markdown
 from rlld.data.dataset import load_data
 from rlld.data.split import Split
 from rlld.denoisers._given import Given

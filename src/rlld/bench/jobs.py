@@ -1,0 +1,204 @@
+"""What a benchmark is to train: jobs on equal terms, each with the key of its run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
+from rlld.data.dataset import load_data
+from rlld.data.spec import Priors
+from rlld.errors import RlldError
+from rlld.metrics.scores import NAMES, named_score
+from rlld.recipes.recipe import FIT, Recipe, load_recipe
+from rlld.training.fitted import sizes_of
+from rlld.utils.compute import Compute
+from rlld.utils.config import to_dict
+
+MEASURES_VERSION = 1
+"""Part of every key; raised when ``rlld.bench.runs`` measures something else."""
+
+UPDATES, SELECTION = "schedule.updates", "selection.score"
+REWARD_SHARE = "selection.reward_share"
+TEACHING = 0.667
+"""Share of the validation videos that may teach, in every row; the others select the weights."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every row of a table has in common.
+
+    Attributes:
+        updates: Updates of the task network; those of each recipe when None.
+        selection: The validation score that picks the kept weights; the rule of each recipe, which
+            may use the same videos for teaching and selecting, when None.
+
+    Raises:
+        RlldError: If there is no such score.
+    """
+
+    updates: int | None
+    selection: str | None
+
+    def __post_init__(self) -> None:
+        if self.selection not in ("last", None):
+            named_score(dict.fromkeys(NAMES, 0.0), self.selection)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings that enforce them, by dotted path."""
+        found: dict[str, Any] = {} if self.updates is None else {UPDATES: self.updates}
+        if self.selection is not None:
+            share = 1.0 if self.selection == "last" else TEACHING
+            found |= {SELECTION: self.selection, REWARD_SHARE: share}
+        return found
+
+    def __str__(self) -> str:
+        if self.updates is None or self.selection is None:
+            return (
+                "each recipe at its own terms: length and selection rule as published, but for "
+                "what dataset.yaml asks of every recipe"
+            )
+        chosen = "weights of the last round kept"
+        if self.selection != "last":
+            chosen = (
+                f"weights selected by {self.selection} on a third of the validation videos, of "
+                "which none teaches"
+            )
+        return f"equal terms: {self.updates} updates of the task network, {chosen}"
+
+
+def common_terms(folders: Sequence[Path], updates: int | None, selection: str) -> Terms:
+    """Finds the terms of a table.
+
+    Args:
+        folders: Data-set folders.
+        updates: Updates of the task network; those that the data sets ask for when None.
+        selection: The validation score that picks the kept weights.
+
+    Raises:
+        RlldError: If no number of updates is given or the data sets ask for different ones.
+    """
+    if updates is not None:
+        return Terms(updates, selection)
+    asked = {folder: load_data(folder).spec.overrides.get(UPDATES) for folder in folders}
+    found = set(asked.values())
+    if len(found) > 1 or None in found:
+        told = ", ".join(f"{folder}: {value}" for folder, value in asked.items())
+        raise RlldError(
+            f"rows compare at the same number of updates only, and dataset.yaml asks for {told}; "
+            "give --updates"
+        )
+    return Terms(int(str(found.pop())), selection)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and what is measured after it.
+
+    Attributes:
+        method: Title of its row.
+        recipe: What is trained, all overrides applied.
+        data: Data-set folder.
+        fingerprint: Hash of the data set, see ``dataset_fingerprint``.
+        seed: Seed of the run.
+        device: Where to compute.
+        settings: The overrides that made the recipe, for the command of the row.
+        priors: Rates of wrong tags in place of those of ``dataset.yaml``; those when None.
+    """
+
+    method: str
+    recipe: Recipe
+    data: Path
+    fingerprint: str
+    seed: int
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    priors: Priors | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that its result depends on, JSON-ready."""
+        return {
+            "recipe": self.recipe.as_dict(),
+            "data": self.fingerprint,
+            "priors": to_dict(self.priors),
+            "seed": self.seed,
+            "device": Compute(self.device).torch_device.type,
+            "rlld": version("rlld"),
+            "source": source_fingerprint(),
+            "torch": torch.__version__,
+            "measures": MEASURES_VERSION,
+        }
+
+    @property
+    def key(self) -> str:
+        """The name of its folder in the cache."""
+        return short_hash(self.identity)
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs it takes."""
+        return int(Compute(self.device).torch_device.type == "cuda")
+
+    @property
+    def command(self) -> str:
+        """The command that trains the same by hand; benchmarks compare published settings."""
+        given = {FIT: "false", **self.settings}
+        settings = " ".join(f"--{name} {_typed(value)}" for name, value in given.items())
+        typed = f"rlld train {self.recipe.name} --data {self.data} --out RUN --seed {self.seed}"
+        typed = f"{typed} {settings}"
+        if self.priors is None:
+            return typed
+        return f"{typed}  # dataset.yaml with priors: {json.dumps(to_dict(self.priors))}"
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.data.name}, seed {self.seed}"
+
+
+def _typed(value: Any) -> str:
+    """Returns a setting as it is typed in a shell."""
+    return shlex.quote(json.dumps(value) if isinstance(value, tuple | list | bool) else str(value))
+
+
+def plan(
+    methods: Mapping[str, tuple[str, Mapping[str, Any]]],
+    folders: Sequence[Path],
+    seeds: Iterable[int],
+    terms: Terms,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> list[Job]:
+    """Returns the jobs of a table, seed by seed, so that early results cover every method.
+
+    Args:
+        methods: Recipe and own overrides by row title; the terms win over the overrides. The data
+            decide what a recipe leaves to them where ``fit: true`` is among its overrides.
+        folders: Data-set folders.
+        seeds: Seeds of the runs.
+        terms: What every row has in common.
+        device: Where to compute.
+
+    Raises:
+        RlldError: If a recipe is unknown, a setting does not fit, or a data set is damaged.
+    """
+    prints = {folder: dataset_fingerprint(folder) for folder in folders}
+    recipes = {}
+    for folder in folders:
+        data = load_data(folder)
+        defaults = data.spec.overrides
+        for method, (name, own) in methods.items():
+            settings = {**own, **terms.overrides}
+            sizes = sizes_of(data) if own.get(FIT) else None
+            recipes[folder, method] = (load_recipe(name, settings, defaults, sizes), settings)
+    return [
+        Job(method, recipe, folder, prints[folder], seed, device, settings)
+        for seed in seeds
+        for (folder, method), (recipe, settings) in recipes.items()
+    ]

@@ -1,0 +1,193 @@
+"""What a benchmark came to, as a page: for the terminal, Markdown, LaTeX, CSV and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from rlld.errors import RlldError
+from rlld.tracking import Results, track_results
+from rlld.utils import plain
+from rlld.utils.console import OUT
+from rlld.utils.files import write_text
+
+NOTHING = "-"
+NAME_WIDTH = 12
+"""Characters of a row's name that a narrow terminal shows at least, before it folds."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One rectangle of text.
+
+    Attributes:
+        title: What stands above it.
+        heads: Column titles; the first column is text, the others are numbers.
+        rows: Its cells.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that a benchmark shows and writes.
+
+    Attributes:
+        title: What is compared.
+        command: What made it.
+        blocks: Its tables.
+        remarks: The sentences under them.
+        sheet: All figures as CSV.
+        report: Everything, JSON-ready, each run included.
+        by_hand: Commands that train runs of it without the benchmark.
+        failures: Why runs came to nothing.
+        means: What trackers show, by name.
+        config: What trackers are told besides.
+    """
+
+    title: str
+    command: str
+    blocks: tuple[Block, ...]
+    remarks: tuple[str, ...]
+    sheet: str
+    report: Mapping[str, Any]
+    by_hand: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    means: Mapping[str, float] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def terminal(found: Sequence[Block]) -> list[Table]:
+    """Returns blocks as tables for the terminal."""
+    tables = []
+    for block in found:
+        table = Table(
+            title=block.title,
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        for number, head in enumerate(block.heads):
+            if number:
+                table.add_column(head, justify="right", no_wrap=True)
+            else:
+                # A long name takes several lines; numbers stay whole where they can.
+                table.add_column(head, overflow="fold", min_width=NAME_WIDTH)
+        for row in block.rows:
+            table.add_row(*row)
+        tables.append(table)
+    return tables
+
+
+def block_markdown(block: Block) -> str:
+    """Returns a block as Markdown under its title."""
+    lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
+    return f"## {block.title}\n\n" + "\n".join(lines + [_bar(row) for row in block.rows])
+
+
+def markdown(page: Page) -> str:
+    """Returns a page as Markdown."""
+    parts = [f"# {page.title}", f"```\n{page.command}\n```"]
+    parts += [block_markdown(block) for block in page.blocks]
+    parts.append("\n".join(f"- {remark}" for remark in page.remarks))
+    if page.by_hand:
+        commands = "\n".join(page.by_hand)
+        parts.append(f"The first run of each row, by hand:\n\n```\n{commands}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(page: Page) -> str:
+    """Returns the tables of a page as LaTeX (package booktabs)."""
+    parts = [f"% {page.command}", *(f"% {remark}" for remark in page.remarks)]
+    parts += [block_latex(block) for block in page.blocks]
+    return "\n".join(parts) + "\n"
+
+
+def block_latex(block: Block) -> str:
+    """Returns a block as a LaTeX table (package booktabs)."""
+    lines = [
+        f"% {block.title}",
+        rf"\begin{{tabular}}{{l{'r' * (len(block.heads) - 1)}}}",
+        rf"\toprule {_ampersand(block.heads)}",
+        r"\midrule",
+        *(_ampersand(row) for row in block.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines)
+
+
+def json_text(page: Page) -> str:
+    """Returns everything as JSON, each run included."""
+    return plain.json_text(page.report, page.title, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Page], str]] = {
+    "md": markdown,
+    "csv": lambda page: page.sheet,
+    "json": json_text,
+    "tex": latex,
+}
+
+
+def write_page(page: Page, out: Path, stem: str) -> list[Path]:
+    """Writes a page in every format and returns the files."""
+    paths = []
+    for suffix, form in FORMATS.items():
+        paths.append(out / f"{stem}.{suffix}")
+        write_text(paths[-1], form(page))
+    return paths
+
+
+def show(
+    page: Page,
+    out: Path,
+    stem: str,
+    figures: Sequence[Path] = (),
+    log: Sequence[str] = (),
+) -> None:
+    """Prints a page, writes it in every format and gives it to trackers.
+
+    Args:
+        page: What to show.
+        out: Folder of the files.
+        stem: Their name without suffix.
+        figures: What was drawn of it.
+        log: Trackers, see ``rlld.tracking``.
+
+    Raises:
+        RlldError: If runs failed, after everything else was shown and written.
+    """
+    paths = write_page(page, out, stem)
+    for table in terminal(page.blocks):
+        OUT.print(table, soft_wrap=False)
+    for remark in page.remarks:
+        OUT.print(remark)
+    OUT.print(f"written: {', '.join(map(str, paths))}")
+    results = Results(dict(page.means), (*figures, *paths))
+    track_results(log, out, stem, {"command": page.command, **page.config}, results)
+    count = len(page.failures)
+    if count:
+        raise RlldError(
+            f"{count} runs failed, the first with: {page.failures[0]}; the others are in "
+            "the table, and the same command tries again"
+        )
+
+
+def _bar(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _ampersand(cells: Sequence[str]) -> str:
+    marks = {"_": r"\_", "±": r"$\pm$", "&": r"\&", "%": r"\%"}
+    text = " & ".join("".join(marks.get(mark, mark) for mark in cell) for cell in cells)
+    return text + r" \\"

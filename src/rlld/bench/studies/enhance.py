@@ -1,0 +1,96 @@
+"""The paper's second claim: cleaned labels improve any network and any other source of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rlld.bench.comparison import Comparison, rows_of
+from rlld.bench.grid import Grid
+from rlld.bench.jobs import Terms, common_terms, plan
+from rlld.bench.runs import run_all
+from rlld.bench.statistics import Estimate
+from rlld.bench.studies.denoisers import SELECTION, Settings, chosen_recipes, compared
+from rlld.recipes.composition import composition
+from rlld.recipes.recipe import load_recipe
+
+RECIPES = (
+    *("ave", "avsdn", "han", "mm-pyramid", "mgn", "cvcms", "dhhn", "cpsp", "cmpae"),
+    *("valor", "lsld", "vaplan", "ma", "jomold", "poibin", "han+coteaching", "han+jocor"),
+    "weak",
+)
+"""Every network, label source and loss of the zoo; ``weak`` is the task network of RLLD itself."""
+OWN, LEARNERS = "own labels", ("rlld", "rlld-labelwise")
+"""Columns: the recipe as it is, and with the policy of another on top of it."""
+
+
+def enhance(
+    settings: Settings, recipes: Sequence[str] | None = None, *, selection: str = SELECTION
+) -> Grid:
+    """Trains every recipe as it is and with a learner on top of it.
+
+    Args:
+        settings: Data, seeds and places.
+        recipes: Recipes to compare; ``RECIPES`` when None.
+        selection: The validation score that picks the weights of every run.
+
+    Raises:
+        RlldError: If a recipe is unknown or data are wrong. A run that fails raises nothing; it
+            stands in the comparison of its row.
+    """
+    names, _ = chosen_recipes(recipes, RECIPES, settings.data)
+    terms = common_terms(settings.data, settings.updates, selection)
+    methods = {
+        _title(name, column): (name, own)
+        for name in names
+        for column, own in _columns(name).items()
+    }
+    jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
+    outcomes = run_all(jobs, settings.runs, settings.workers, settings.log)
+    rows = {row.method: row for row in rows_of(outcomes)}
+    command = f"rlld bench enhance {settings.command} --selection {selection}"
+    command += f" --recipes {','.join(recipes)}" if recipes else ""
+
+    def comparison(name: str) -> Comparison:
+        found = [replace(rows[_title(name, each)], method=each) for each in (OWN, *LEARNERS)]
+        made = compared(name, found, settings, terms, baseline=OWN, command=command)
+        return replace(made, published={})  # its columns are no recipes by themselves
+
+    comparisons = {name: comparison(name) for name in names}
+    return Grid(
+        stem="enhance",
+        title="Every network and label source with cleaned labels",
+        heading="recipe",
+        comparisons=comparisons,
+        command=command,
+        notes=_notes(terms, comparisons[names[0]]),
+        flags=_unproven,
+        flagged=f"not above {OWN} by more than the interval",
+    )
+
+
+def _columns(name: str) -> dict[str, Mapping[str, Any]]:
+    """Returns the settings of each column of a recipe."""
+    recipe = load_recipe(name)
+    return {OWN: {}, **{learner: composition(recipe, learner) for learner in LEARNERS}}
+
+
+def _title(name: str, column: str) -> str:
+    return name if column == OWN else f"{name} under {column}"
+
+
+def _unproven(difference: Estimate) -> bool:
+    """Says whether a learner may have improved nothing."""
+    return difference.low <= 0
+
+
+def _notes(terms: Terms, first: Comparison) -> tuple[str, ...]:
+    data = ", ".join(f"{folder} ({code})" for folder, code in first.data.items())
+    return (
+        f"{terms}.",
+        f"Data: {data}; seeds {', '.join(map(str, first.seeds))}; test split.",
+        f"{OWN}: the recipe as it is. {' and '.join(LEARNERS)}: the policy of that recipe judges "
+        "the labels on which the recipe trains; network, losses and schedule stay the recipe's. "
+        "Policies are taught by two thirds of the annotated videos, which own labels may not use.",
+    )
