@@ -26,6 +26,7 @@ def make_inputs(work: Path) -> None:
     make_few(work)
     write_marked(work / "odd.mkv", offset=20.0)
     _trained(work)
+    _known(work)
     _llp(work)
 
 
@@ -84,6 +85,26 @@ def _llp(work: Path) -> None:
     (work / "llp-clips").mkdir()
     for video, clip in zip(videos[::6], sorted((work / "clips").iterdir()), strict=False):
         shutil.copy(clip, work / "llp-clips" / f"{video[:YOUTUBE_ID]}{clip.suffix}")
+
+
+def _known(work: Path) -> None:
+    """Writes what is known of the clips, and makes a data set of them that knows less."""
+    clips = sorted(path.name for path in (work / "clips").iterdir())
+    known, early = work / "known", work / "early"
+    known.mkdir()
+    early.mkdir()
+    for name in clips[:3]:
+        shutil.copy(work / "clips" / name, early)
+    rows = [f"{name},{'dog;speech' if n % 2 else 'dog'}" for n, name in enumerate(clips)]
+    (known / "tags.csv").write_text("\n".join(["file,tags", *rows]))
+    (known / "events.csv").write_text(
+        f"clip,class,modality,onset,offset\n{clips[0]},dog,both,0,3\n{clips[1]},none,,,\n"
+    )
+    (known / "answers.csv").write_text(
+        f"clip,class,modality,present\n{clips[2]},dog,both,yes\n{clips[3]},dog,visual,no\n"
+    )
+    words = ["--videos", str(early), f"--tags={known / 'tags.csv'}", "--features", "light"]
+    _done(["data", "new", str(work / "owned"), *words, "--workers", "1"], work)
 
 
 def _answers(work: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from campaign.kills import Verb
+from campaign.kills import CLOCK, Verb
 from campaign.pushing import Pushed, publish
 from rlld.workflows import demo
 
@@ -20,6 +21,7 @@ SHORT = ("train-han", "pack", "extract-files")
 """Those of the short form."""
 
 OUT = ("--out", "out")
+LIGHT = ("--features", "light", "--workers", "1")
 BRIEF = demo.Size((4, 4, 2), 20)
 """A demo that shows nothing, and is over in seconds."""
 
@@ -36,7 +38,25 @@ def _trainings(work: Path) -> list[Verb]:
     rest = ["--data", str(work / "sim"), *OUT, *often]
     commands = {f"train-{name}": ["train", name, *rest] for name in RECIPES}
     commands["train-seeds"] = ["train", "rlld", *rest, "--seeds", "2"]
-    return [Verb(name, argv, [*argv, "--resume"]) for name, argv in commands.items()]
+    verbs = [Verb(name, argv, [*argv, "--resume"]) for name, argv in commands.items()]
+    tracked = ["train", "weak", *rest, "--log", "tensorboard"]
+    return [*verbs, Verb("train-log", tracked, [*tracked, "--resume"], fetch=_events_read)]
+
+
+def _events_read(folder: Path) -> None:
+    """Puts what a reader sees of TensorBoard files in their place, whose names are the clock's."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "out" / "tensorboard"))
+    events.Reload()
+    names = [name for name in events.Tags()["scalars"] if name.rpartition("/")[2] not in CLOCK]
+    seen = {name: {event.step: event.value for event in events.Scalars(name)} for name in names}
+    told = {"scalars": seen, "images": sorted(events.Tags()["images"])}
+    (folder / "events.json").write_text(json.dumps(told))
+    shutil.rmtree(folder / "out" / "tensorboard")
+    sent = folder / "out" / "tracking.json"
+    known = json.loads(sent.read_text())
+    sent.write_text(json.dumps({name: known[name] for name in ("sent", "ended")}))
 
 
 def _data(work: Path) -> list[Verb]:
@@ -71,9 +91,18 @@ def _clips(work: Path) -> list[Verb]:
         Verb("extract-pool", ["extract", clips, *OUT, *pool]),
         Verb("extract-stores", ["extract", "out", *pool], setup=setup),
         Verb("llp-clips", _llp_clips(work)),
+        Verb("new", _new(work)),
+        Verb("new-again", _new(work), setup=_copy(work / "owned")),
         Verb("parse-clips", texts),
         Verb("parse", ["parse", light, str(work / "odd.mkv"), *OUT[:1], "out/p.html"]),
     ]
+
+
+def _new(work: Path) -> list[str]:
+    """Makes a data set of clips, or brings the one up to date that knows fewer clips and tags."""
+    known = work / "known"
+    tables = [f"--{kind}={known / kind}.csv" for kind in ("tags", "events", "answers")]
+    return ["data", "new", "out", "--videos", str(work / "clips"), *tables, *LIGHT]
 
 
 def _llp_clips(work: Path) -> list[str]:

@@ -96,6 +96,71 @@ def test_the_same_command_again_extracts_what_is_new_and_moves_what_was_watched(
     assert load_data(phone.parent / "D").train.ids == ("day1_b", "day2_b")
 
 
+def test_answers_come_along_and_join_those_that_are_there(run_cli, phone):
+    first, later = phone.parent / "answers.csv", phone.parent / "sheet.csv"
+    first.write_text(
+        "file;label;where;answer\nday1/a.mp4;dog;heard;yes\nC;DOG;both;no\nc;cat;a;\nz;dog;a;yes\n"
+    )
+    tags = tagged(phone, "abc")
+    result = new(run_cli, phone, "--tags", tags, "--answers", first)
+    assert result.returncode == 0, result.stderr
+    assert "named in tables, but no clip: 1, such as 'z'" in result.stdout
+    file = phone.parent / "D/annotations/answers.csv"
+    assert file.read_text().splitlines() == [
+        "video\tclass\tmodality\tpresent",
+        "a\tDog\taudio\tyes",
+        "c\tDog\taudio\tno",
+        "c\tDog\tvisual\tno",
+    ]
+    again = {path: path.read_bytes() for path in (file, phone.parent / "D/dataset.yaml")}
+    assert new(run_cli, phone, "--tags", tags, "--answers", first).returncode == 0
+    assert again == {path: path.read_bytes() for path in again}
+    # What rlld suggest asks is called by ids; a later answer replaces an earlier one.
+    later.write_text(
+        "video\tclass\tmodality\tpresent\nday1_b\tDog\tvisual\tyes\nc\tDog\taudio\tyes\n"
+    )
+    assert new(run_cli, phone, "--tags", tags, "--answers", later).returncode == 0
+    assert sorted(file.read_text().splitlines()[1:]) == [
+        "a\tDog\taudio\tyes",
+        "c\tDog\taudio\tyes",
+        "c\tDog\tvisual\tno",
+        "day1_b\tDog\tvisual\tyes",
+    ]
+    assert new(run_cli, phone, "--tags", tags).returncode == 0  # they stay
+    train = load_data(phone.parent / "D").train
+    assert train.answers[train.ids.index("c"), :, 1].tolist() == [1, 0]
+    assert run_cli("data", "check", "D", cwd=phone.parent).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("clip,class,modality\na,Dog,audio\n", "has no column present"),
+        ("clip,class,modality,present\na,Dog,audio,maybe\n", "answers.csv:2: present is 'maybe'"),
+        ("clip,class,modality,present\na,Dog,smell,yes\n", "answers.csv:2: modality is 'smell'"),
+        ("clip,class,modality,present\na,Dog;Cat,audio,yes\n", "names several classes"),
+        (
+            "clip,class,modality,present\na,Dog,audio,yes\nday1/a.mp4,dog,both,no\n",
+            "answers.csv:3: says no to audio dog of 'a', and answers.csv:2 says yes; keep one",
+        ),
+        ("", "holds no rows"),
+    ],
+)
+def test_answers_that_are_none_are_refused(run_cli, phone, fails_with, text, told):
+    (phone.parent / "answers.csv").write_text(text)
+    tags = tagged(phone, "abc")
+    fails_with(new(run_cli, phone, "--tags", tags, "--answers", "answers.csv"), told)
+    assert not (phone.parent / "D/dataset.yaml").exists()
+
+
+def test_an_answer_about_no_tag_of_its_clip_is_not_used_and_told(run_cli, phone):
+    (phone.parent / "answers.csv").write_text("clip,class,modality,present\na,owl,audio,yes\n")
+    result = new(run_cli, phone, "--tags", tagged(phone, "abc"), "--answers", "answers.csv")
+    assert "1 of 1 answers are about classes that the clip is not tagged with" in result.stdout
+    assert not (phone.parent / "D/annotations/answers.csv").exists()
+    assert "answers: ''" in (phone.parent / "D/dataset.yaml").read_text()
+
+
 def tagged(phone, stems):
     """Writes the tags of clips whose names are these letters, in every folder."""
     files = sorted(file for file in phone.rglob("*.mp4") if file.stem in stems)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rlld.data.annotations import DenseRow, write_rows, write_weak
-from rlld.data.answers import read_answers, write_answers
+from rlld.data.answers import FILE, Answer, read_answers, write_answers
 from rlld.data.problems import Problem
 from rlld.data.spec import (
     ANNOTATIONS,
@@ -42,12 +42,14 @@ class Known:
         events: Events of the clips that were watched.
         watched: These clips.
         notes: What the reader should know.
+        answers: Whether the event of a tag is heard or seen in a clip.
     """
 
     tags: dict[str, tuple[str, ...]]
     events: tuple[Marked, ...]
     watched: frozenset[str]
     notes: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -60,7 +62,9 @@ class Known:
         """Returns what is known of some clips, in their order."""
         tags = {video: self.tags[video] for video in videos if video in self.tags}
         events = tuple(event for event in self.events if event.video in tags)
-        return replace(self, tags=tags, events=events, watched=self.watched & tags.keys())
+        answers = tuple(answer for answer in self.answers if answer.video in tags)
+        watched = self.watched & tags.keys()
+        return replace(self, tags=tags, events=events, watched=watched, answers=answers)
 
 
 class Place(NamedTuple):
@@ -71,14 +75,18 @@ class Place(NamedTuple):
 
 
 def known_of(
-    tags: Mapping[str, Sequence[str]], events: Sequence[Marked], watched: Collection[str]
+    tags: Mapping[str, Sequence[str]],
+    events: Sequence[Marked],
+    watched: Collection[str],
+    answers: Sequence[Answer] = (),
 ) -> Known:
-    """Settles tags and events as they were found.
+    """Settles tags, events and answers as they were found.
 
     Args:
         tags: Tags by clip, as they are spelled.
         events: Events.
         watched: Clips whose events are all among them. One without tags has those of its events.
+        answers: Answers; those about tags that a clip does not have are passed over.
     """
     marked: dict[str, list[str]] = {video: [] for video in watched}
     for event in events:
@@ -98,7 +106,18 @@ def known_of(
             f"{len(lacking):,} clips have events of classes that their tags lack, which stay as "
             f"they are: {listed(sorted(lacking)[:5])}"
         )
-    return Known(made, spelled, frozenset(watched), tuple(notes))
+    folds = {name.casefold(): name for name in spelling.values()}
+    told = tuple(
+        answer._replace(label=folds[answer.label.casefold()])
+        for answer in answers
+        if folds.get(answer.label.casefold()) in made.get(answer.video, ())
+    )
+    if len(told) < len(answers):
+        notes.append(
+            f"{len(answers) - len(told):,} of {len(answers):,} answers are about classes that the "
+            "clip is not tagged with; they are not used"
+        )
+    return Known(made, spelled, frozenset(watched), tuple(notes), told)
 
 
 def doubts(counts: Mapping[str, int], clips: int) -> list[str]:
@@ -180,7 +199,8 @@ def write_own(
 
     Args:
         out: The data-set folder.
-        spec: The data set; answers that it names stay, but for those on classes that are gone.
+        spec: The data set; answers that it names stay, but for those on classes that are gone and
+            those that ``known`` answers anew.
         splits: Videos by split.
         known: What is known of them.
         lengths: Seconds of every clip.
@@ -188,8 +208,9 @@ def write_own(
     Raises:
         RlldError: If an event lies outside its clip.
     """
+    answers = [a for a in known.answers if a.video not in splits.get("test", ())]
     files = replace(
-        AnnotationFiles(answers=spec.annotations.answers),
+        AnnotationFiles(answers=spec.annotations.answers or (FILE if answers else "")),
         **{split: "" for split in SPLITS if split not in splits},
         **({} if known.watched else {"audio": "", "visual": ""}),
     )
@@ -204,7 +225,8 @@ def write_own(
         if file:
             write_rows(out / ANNOTATIONS / file, rows)
     if files.answers:
-        _keep_answers(annotation_file(out / ANNOTATIONS, files.answers), spec)
+        before = spec.annotations.answers != ""
+        _write_answers(annotation_file(out / ANNOTATIONS, files.answers), spec, answers, before)
     write_text(out / FILE_NAME, spec_text(replace(spec, annotations=files)))
 
 
@@ -228,11 +250,9 @@ def _dense(
     return sorted(rows)
 
 
-def _keep_answers(path: Path, spec: DataSpec) -> None:
-    """Takes the answers on classes away that the data set has no more."""
-    if not path.is_file():
-        return
+def _write_answers(path: Path, spec: DataSpec, answers: Sequence[Answer], kept: bool) -> None:
+    """Adds answers to those that are kept, and takes away those on classes that are gone."""
     gone: list[Problem] = []
-    answers = read_answers(path, spec.taxonomy, gone.append)
-    if any(problem.grade == "error" for problem in gone):
-        write_answers(path, answers)
+    old = read_answers(path, spec.taxonomy, gone.append) if kept and path.is_file() else []
+    if answers or any(problem.grade == "error" for problem in gone):
+        write_answers(path, {answer.question: answer for answer in (*old, *answers)}.values())

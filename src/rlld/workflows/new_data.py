@@ -12,6 +12,7 @@ from statistics import median
 from rlld.data.imported import read_imported, with_imported
 from rlld.data.own import Known, Place, doubts, known_of, placed, write_own
 from rlld.data.spec import FILE_NAME, VIDEOS, DataSpec, read_spec
+from rlld.data.tags.answered import read_answered
 from rlld.data.tags.events import read_events
 from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError
@@ -41,7 +42,8 @@ class Wanted:
         tags: Where the tags are, as ``clip_tags`` takes it.
         columns: Which columns of it are read, as ``find_columns`` takes them.
         events: Tables of events with times; their clips are for validation and testing.
-        test: How many of those are for testing: a number, or a share of all below 1.
+        answers: Tables of answers: whether the event of a tag is heard, and whether it is seen.
+        test: How many of the clips of ``events`` are for testing: a number, or a share below 1.
         features: Extractors; those of before, or ``default_features``, when not given.
         segment_seconds: Length of a segment; that of before, or a second, when not given.
         where: Where to extract.
@@ -51,6 +53,7 @@ class Wanted:
     tags: str | None = None
     columns: str | None = None
     events: tuple[Path, ...] = ()
+    answers: tuple[Path, ...] = ()
     test: float = 0
     features: str | None = None
     segment_seconds: float | None = None
@@ -143,7 +146,8 @@ def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found
     paths = {video: clips[file] for video, file in ids.items()}
     tags = clip_tags(wanted.tags, ids, paths, wanted.columns)
     events = with_imported(read_events(wanted.events, ClipNames(paths)), read_imported(out), ids)
-    known = known_of(tags.of, events.rows, events.videos)
+    answers = read_answered(wanted.answers, ClipNames(paths))
+    known = known_of(tags.of, events.rows, events.videos, answers.rows)
     lengths, faults = _lengths({video: ids[video] for video in known.tags}, before, wanted)
     left = {video: TAGLESS for video in ids if video not in known.tags}
     return _Found(
@@ -153,8 +157,8 @@ def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found
         known.only([video for video in ids if video in lengths]),
         lengths,
         left | faults,
-        tuple(dict.fromkeys((*tags.strangers, *events.strangers))),
-        (*tags.notes, *events.notes),
+        tuple(dict.fromkeys((*tags.strangers, *events.strangers, *answers.strangers))),
+        (*tags.notes, *events.notes, *answers.notes),
     )
 
 

@@ -34,6 +34,9 @@ class Args:
     validation."""
     test: float = 0
     """So many of these, or such a share of them (0.3), are for testing instead."""
+    answers: tuple[Path, ...] = ()
+    """Tables of clip, class, modality, present (yes, no, or empty where it is not known): is it
+    heard, is it seen?"""
     features: str | None = None
     """Extractors joined by commas; starter where its extra is installed, else light, when not
     given."""
@@ -57,6 +60,7 @@ def run(args: Args) -> None:
         args.tags,
         args.columns,
         args.events,
+        args.answers,
         args.test,
         args.features,
         args.segment_seconds,

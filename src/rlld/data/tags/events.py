@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -95,7 +95,7 @@ def read_events(paths: Sequence[Path], names: ClipNames) -> Events:
     for path in paths:
         sheet = read_sheet_of(path, names)
         notes += sheet.notes
-        clip, columns, first = _columns(sheet, names)
+        clip, columns, first = columns_of(sheet, names, NAMES)
         homes, unknown = homes_of(path, sheet.rows[first:], clip, names)
         strangers |= dict.fromkeys(unknown)
         for row, video in homes:
@@ -104,24 +104,36 @@ def read_events(paths: Sequence[Path], names: ClipNames) -> Events:
     return Events(tuple(rows), frozenset(videos), tuple(strangers), tuple(notes))
 
 
-def _columns(sheet: Sheet, names: ClipNames) -> tuple[int, dict[str, int], int]:
-    """Returns the column of the clips, those of the rest, and the first row that is no header."""
+def columns_of(
+    sheet: Sheet, names: ClipNames, roles: Mapping[str, Sequence[str]]
+) -> tuple[int, dict[str, int], int]:
+    """Returns the column of the clips, those of the rest, and the first row that is no header.
+
+    Args:
+        sheet: The table.
+        names: The clips.
+        roles: What each of the other columns may be called, in small letters; the modality may
+            be said by the name of the file instead.
+
+    Raises:
+        RlldError: If a column is missing, or none names clips.
+    """
     if not sheet.rows:
-        raise RlldError(f"{sheet.path}: holds no rows; expected a row for each event")
+        raise RlldError(f"{sheet.path}: holds no rows; expected a header and rows below it")
     head = sheet.header or tuple(sheet.rows[0].text(at) for at in range(sheet.width))
     called = [name.strip().lower().replace(" ", "_") for name in head]
     found = {
         role: called.index(name)
-        for role, known in NAMES.items()
+        for role, known in roles.items()
         if (name := next((name for name in known if name in called), None)) is not None
     }
     if "modality" not in found and modality_named(sheet.path):
         found["modality"] = -1
-    if missing := [role for role in NAMES if role not in found]:
+    if missing := [role for role in roles if role not in found]:
         raise RlldError(
             f"{sheet.path}: has no column {' and no column '.join(missing)}, found "
-            f"{', '.join(map(repr, head))[:120]}; expected a header such as clip, class, modality, "
-            "onset, offset"
+            f"{', '.join(map(repr, head))[:120]}; expected a header such as clip, "
+            f"{', '.join(roles)}"
         )
     given = {at: role for role, at in found.items()}
     return clip_column(sheet, names, given), found, 0 if sheet.header else 1
@@ -133,23 +145,44 @@ def modality_named(path: Path) -> str:
     return words[0] if len(words) == 1 else ""
 
 
-def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[Marked]:
-    place = f"{path}:{row.line}"
-    labels = said(split_tags(row.text(columns["class"])))
-    if not labels:
-        return []
-    if len(labels) > 1:
-        raise RlldError(
-            f"{place}: {row.text(columns['class'])!r} names several classes; give each "
-            "event a row of its own"
-        )
-    at = columns["modality"]
-    word = row.text(at) if at >= 0 else modality_named(path)
+def class_in(cell: str, place: str) -> str | None:
+    """Returns the only class that a cell names, None where it names none.
+
+    Raises:
+        RlldError: If it names several.
+    """
+    labels = said(split_tags(cell))
+    if labels and len(labels) > 1:
+        raise RlldError(f"{place}: {cell!r} names several classes; give each a row of its own")
+    return labels[0] if labels else None
+
+
+def modalities_in(path: Path, row: Row, column: int) -> tuple[str, ...]:
+    """Returns the modalities that a row speaks of.
+
+    Args:
+        path: The file, whose name says it where ``column`` is -1.
+        row: The row.
+        column: Where it stands.
+
+    Raises:
+        RlldError: If it is no modality.
+    """
+    word = row.text(column) if column >= 0 else modality_named(path)
     modalities = modalities_of(word.lower())
     if not modalities:
         raise RlldError(
-            f"{place}: modality is {word!r}, expected audio, visual or both; correct it"
+            f"{path}:{row.line}: modality is {word!r}, expected audio, visual or both; correct it"
         )
+    return modalities
+
+
+def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[Marked]:
+    place = f"{path}:{row.line}"
+    label = class_in(row.text(columns["class"]), place)
+    if label is None:
+        return []
+    modalities = modalities_in(path, row, columns["modality"])
     times = [row.text(columns[role]) for role in ("onset", "offset")]
     onset, offset = map(seconds_of, times)
     if onset is None or offset is None:
@@ -159,7 +192,7 @@ def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[M
         raise RlldError(
             f"{place}: the event ends at {times[1]} and begins at {times[0]}; correct it"
         )
-    return [Marked(video, labels[0], modality, onset, offset, place) for modality in modalities]
+    return [Marked(video, label, modality, onset, offset, place) for modality in modalities]
 
 
 def modalities_of(word: str) -> tuple[str, ...]:
