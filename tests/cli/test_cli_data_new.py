@@ -96,6 +96,22 @@ def test_the_same_command_again_extracts_what_is_new_and_moves_what_was_watched(
     assert load_data(phone.parent / "D").train.ids == ("day1_b", "day2_b")
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("", "no tag says what occurs in any of its 4 clips"),
+        ("none", "no clip has a tag: of 4, 2 are said to be empty and of the others nothing is"),
+    ],
+)
+def test_a_table_without_any_tag_is_told_from_one_of_empty_clips(
+    run_cli, phone, fails_with, cell, told
+):
+    tags = phone.parent / "tags.csv"
+    tags.write_text(f"file,tags\nc.mp4,{cell}\nday1/a.mp4,{cell}\n")
+    fails_with(new(run_cli, phone, "--tags", tags), told)
+    assert not (phone.parent / "D/dataset.yaml").exists()
+
+
 def test_answers_come_along_and_join_those_that_are_there(run_cli, phone):
     first, later = phone.parent / "answers.csv", phone.parent / "sheet.csv"
     first.write_text(

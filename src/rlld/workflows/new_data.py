@@ -216,7 +216,16 @@ def _tagless(found: _Found) -> str:
     faults = [text for text in found.left.values() if text != TAGLESS]
     if faults:
         return f"none of its tagged clips can be read: {faults[0]}"
-    return f"all of its {found.clips:,} clips are said to be empty; tag those that are not"
+    known = len(found.known.tags)
+    if not known:
+        return (
+            f"no tag says what occurs in any of its {found.clips:,} clips: cells are empty, '?' or "
+            "'n/a'; write what occurs there, or 'none' where nothing does"
+        )
+    return (
+        f"no clip has a tag: of {found.clips:,}, {known:,} are said to be empty and of the others "
+        "nothing is known; tag some"
+    )
 
 
 def _lengths(
