@@ -12,6 +12,8 @@ import torch
 import rlld
 from rlld.data.dataset import load_data, load_split
 from rlld.data.spec import Priors
+from rlld.denoisers.reinforced.labelwise import denoiser
+from rlld.denoisers.reinforced.labelwise.agreement import Agreement
 from rlld.denoisers.reinforced.labelwise.judge import (
     Examples,
     Judge,
@@ -230,7 +232,7 @@ def test_priors_remove_the_least_credible_share(tiny_data):
     given = Priors(visual={"Drum": 0.5}, audio={"Rain": 0.25}, borrow=False)
     spec = replace(split.spec, priors=given)
     logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
-    keep = logits >= prior_keep(logits, split.labels, spec)
+    keep = logits >= prior_keep(logits, split.labels, prior_rates(logits, split.labels, spec))
     removed = (split.labels.bool()[:, None] & ~keep).sum(0)
     tagged = split.labels.sum(0)
     assert removed[1].tolist() == [0, int(tagged[1] * 0.5), 0, 0]
@@ -449,3 +451,22 @@ def test_a_killed_run_does_not_train_finished_state_networks_again(
     for name in ("model.safetensors", "denoiser.safetensors", "held_out.safetensors"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
     assert not (killed / "resume").exists()
+
+
+def test_a_run_keeps_all_labels_where_borrowed_rates_do_not_fit_and_says_so(
+    tiny_data, tmp_path, monkeypatch, capsys
+):
+    never = Agreement(-0.9, 25, -3.0)
+    monkeypatch.setattr(denoiser, "doubts", lambda *_: {"visual": never})
+    out = tmp_path / "run"
+    run = rlld.train(
+        "rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides={**QUICK, **NOBODY}
+    )
+    train = load_split(tiny_data, "train")
+    keep = keep_probabilities(run, train)
+    assert bool((keep[:, 1][train.labels.bool()] >= 0.5).all())
+    assert bool((keep[:, 0][train.labels.bool()] < 0.5).any())
+    assert "visual: rank correlation -0.90 over 25 classes" in capsys.readouterr().err
+    notes = load_run(out).facts["notes"]
+    assert any("do not fit how well the tags can be predicted from the visual" in n for n in notes)
+    assert not any("not seen (" in note for note in notes)

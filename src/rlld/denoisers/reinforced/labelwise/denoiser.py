@@ -29,7 +29,13 @@ from rlld.denoisers.reinforced.labelwise.judge import (
     teach_features,
     teach_offsets,
 )
-from rlld.denoisers.reinforced.labelwise.priors import prior_keep, told
+from rlld.denoisers.reinforced.labelwise.priors import (
+    VERBS,
+    doubts,
+    prior_keep,
+    prior_rates,
+    told,
+)
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
@@ -127,9 +133,17 @@ class LabelwiseDenoiser(Denoiser):
             given = ["the priors of dataset.yaml"] * bool(priors.audio or priors.visual)
             given += ["rates that other data sets have for such classes"] * priors.borrow
             source = " and ".join(given) or "how well their tags can be predicted"
+            doubted = self._doubted()
+            kept = [
+                f"borrowed rates do not fit how well the tags can be predicted from the {name} "
+                f"track: nothing is taken to be not {VERBS[MODALITIES.index(name)]} that "
+                "dataset.yaml does not say"
+                for name in doubted
+            ]
             return [
                 f"no annotated video: labels were cleaned by {source}; {WORTH}",
-                *told(self.spec, context.train.labels),
+                *kept,
+                *told(self.spec, context.train.labels, doubted),
             ]
         present = context.train.labels.any(0)
         notes = []
@@ -196,7 +210,7 @@ class LabelwiseDenoiser(Denoiser):
             if self._teaches(context):
                 self._teach(context, logits, first=number == 0)
             else:
-                self._suppose(context.train, logits)
+                self._suppose(context.train, logits, first=number == 0)
             keep = self._judged(context.train, logits)
             labels = self._cleaned(tags, keep)
         return keep
@@ -296,15 +310,28 @@ class LabelwiseDenoiser(Denoiser):
                 rich_logits[own] = mixed([rich], plain, *judged)
         return _Crossed(plain_logits, rich_logits if considered else None)
 
-    def _suppose(self, train: Split, logits: Tensor) -> None:
-        """Without annotation: removes the least credible share that the priors give a class."""
+    def _doubted(self) -> list[str]:
+        """Returns the modalities in which borrowed rates turned out not to fit."""
+        lacking = (self._parts.taught == 0).any(1)
+        return [name for name, doubted in zip(MODALITIES, lacking, strict=True) if doubted]
+
+    def _suppose(self, train: Split, logits: Tensor, *, first: bool) -> None:
+        """Without annotation: removes the least credible share that the priors give a class.
+
+        Only networks that were trained on the bare tags say whether borrowed rates fit.
+        """
         plain = self._parts.plain
         with torch.no_grad():
             plain.own.fill_(1.0)
             plain.other.zero_()
             plain.offset.zero_()
-        cutoffs = prior_keep(logits, train.labels, self.spec)
-        self._parts.cutoffs.copy_(cutoffs)
+        if first:
+            for name, fit in doubts(logits, train.labels, self.spec).items():
+                self._parts.taught[MODALITIES.index(name)] = 0
+                ERR.print(f"{name}: {fit} between borrowed rates and hard tags, all tags are kept")
+        rates = prior_rates(logits, train.labels, self.spec, self._doubted())
+        self._parts.taught[rates > 0] = 1
+        self._parts.cutoffs.copy_(prior_keep(logits, train.labels, rates))
 
 
 @dataclass(frozen=True)

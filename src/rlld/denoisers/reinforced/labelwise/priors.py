@@ -8,32 +8,30 @@ is not wanted, a class whose tag is hard to predict from a modality is taken to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
 
 from rlld.data.rates.borrow import Rate, borrowed
 from rlld.data.spec import DataSpec
+from rlld.denoisers.reinforced.labelwise.agreement import Agreement, agreement, areas
 from rlld.types import MODALITIES, VISUAL
 
 EASY = 0.9
 """Quantile over the classes of the AUC that a class without noise is taken to reach."""
 
 VERBS = ("heard", "seen")
-LEAST = 20
-"""A class with fewer tagged or untagged videos is left alone."""
 
 
-def prior_keep(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
+def prior_keep(logits: Tensor, labels: Tensor, rates: Tensor) -> Tensor:
     """Returns the logit of each class and modality below which a label is removed (2, C).
 
     Args:
         logits: Evidence for the event in the modality (N, 2, C), out of fold.
         labels: Weak labels (N, C).
-        spec: The data set, with ``priors``.
+        rates: Shares of the labels that are wrong (2, C).
     """
-    rates = prior_rates(logits, labels, spec)
     # Below every label of the class: nothing is removed, and the evidence still ranks.
     tagged_logits = torch.where(labels.bool()[:, None], logits, torch.inf)
     cutoffs = tagged_logits.amin(0).nan_to_num(posinf=0.0) - 1
@@ -47,11 +45,15 @@ def prior_keep(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
     return cutoffs
 
 
-def supposed(spec: DataSpec) -> dict[str, dict[str, Rate]]:
+def supposed(spec: DataSpec, doubted: Collection[str] = ()) -> dict[str, dict[str, Rate]]:
     """Returns the rates that are known before training, by modality and class.
 
     A person's number counts before one that is borrowed; nothing is known of a data set that
     borrows nothing and gives no number.
+
+    Args:
+        spec: The data set.
+        doubted: Modalities in which nothing is borrowed.
     """
     priors = spec.priors
     others = borrowed(spec.name, spec.classes, priors.tags) if priors.borrow else None
@@ -62,21 +64,50 @@ def supposed(spec: DataSpec) -> dict[str, dict[str, Rate]]:
         for label in spec.classes:
             if label in own:
                 rates[label] = Rate(own[label], "dataset.yaml")
-            elif others is not None:
+            elif others is not None and modality not in doubted:
                 rates[label] = others.rate(modality, label)
         found[modality] = rates
     return found
 
 
-def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
+def doubts(logits: Tensor, labels: Tensor, spec: DataSpec) -> dict[str, Agreement]:
+    """Returns the modalities in which borrowed rates do not fit the data, and how little they do.
+
+    Args:
+        logits: Evidence (N, 2, C), out of fold, of networks that were trained on the bare tags.
+        labels: Weak labels (N, C).
+        spec: The data set.
+    """
+    if not spec.priors.borrow:
+        return {}
+    others = borrowed(spec.name, spec.classes, spec.priors.tags)
+    found = {}
+    for number, modality in enumerate(MODALITIES):
+        shares = [others.rate(modality, label).share for label in spec.classes]
+        fit = agreement(torch.tensor(shares, device=logits.device), logits[:, number], labels)
+        if not fit.holds:
+            found[modality] = fit
+    return found
+
+
+def prior_rates(
+    logits: Tensor, labels: Tensor, spec: DataSpec, doubted: Collection[str] = ()
+) -> Tensor:
     """Returns the share of each class's labels that is taken to be wrong (2, C).
 
-    Those of ``supposed``; where nothing is, for the visual track alone, from how well the tag can
-    be predicted (findings: audio evidence says how hard a class is, not how noisy its tag).
+    Those of ``supposed``; who borrows nothing and gives no number gets, for the visual track alone,
+    what follows from how well the tag can be predicted (findings: audio evidence says how hard a
+    class is, not how noisy its tag).
+
+    Args:
+        logits: Evidence (N, 2, C), out of fold.
+        labels: Weak labels (N, C).
+        spec: The data set.
+        doubted: Modalities in which nothing is borrowed.
     """
     rates = torch.zeros(2, labels.shape[1], device=logits.device)
-    found = supposed(spec)
-    if not any(found.values()):
+    found = supposed(spec, doubted)
+    if not spec.priors.borrow and not any(found.values()):
         rates[VISUAL] = predictability_rates(logits[:, VISUAL], labels)
         return rates
     for modality, name in enumerate(MODALITIES):
@@ -85,9 +116,9 @@ def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Tensor:
     return rates
 
 
-def told(spec: DataSpec, labels: Tensor) -> list[str]:
+def told(spec: DataSpec, labels: Tensor, doubted: Collection[str] = ()) -> list[str]:
     """Says what is supposed of the classes that are tagged (N, C), a line each."""
-    found = supposed(spec)
+    found = supposed(spec, doubted)
     lines = []
     for number in labels.any(0).nonzero()[:, 0].tolist():
         label = spec.classes[number]
@@ -110,13 +141,7 @@ def predictability_rates(logits: Tensor, labels: Tensor) -> Tensor:
         logits: Evidence in one modality (N, C), out of fold.
         labels: Weak labels (N, C).
     """
-    tagged = labels.bool()
-    ranks = logits.argsort(0).argsort(0).double() + 1
-    positives = tagged.sum(0).double()
-    negatives = len(labels) - positives
-    total = (ranks * tagged).sum(0)
-    area = (total - positives * (positives + 1) / 2) / (positives * negatives).clamp(min=1)
-    known = (positives >= LEAST) & (negatives >= LEAST)
+    area, known = areas(logits, labels)
     if not bool(known.any()):
         return torch.zeros(labels.shape[1], device=logits.device)
     easy = torch.quantile(area[known], EASY)
