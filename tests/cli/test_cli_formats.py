@@ -11,7 +11,10 @@ import pytest
 from cli_kit import called
 from parse_kit import make_clip, make_parse, make_run
 from rlld.data.dataset import load_data
-from rlld.export import audacity_events, csv_events, json_events
+from rlld.data.spec import FILE_NAME
+from rlld.export import audacity_events, csv_events, format_names, json_events, load_format
+from rlld.parsing.result import Event, Parse
+from tiny import make_tiny
 
 TAGS = "file,tags\nbell.mp4,Bell\ndog.mp4,Bell;Dog bark\nrain.mp4,Dog bark\nday/bell.mp4,Bell\n"
 NEW = ("data", "new", "D", "--videos", "phone", "--tags", "tags.csv", "--features", "light")
@@ -161,6 +164,22 @@ def test_imported_clips_are_watched_and_stay_so(run_cli, home):
         assert run_cli("data", "check", "D", cwd=home).returncode == 0
 
 
+@pytest.mark.parametrize("name", format_names())
+def test_every_format_comes_back_into_a_data_set(home, name):
+    events = (
+        Event("Bell", "audio", 0.0, 1.0, 0.75),
+        Event("Dog bark", "visual", 1.0, 2.0, 0.5),
+    )
+    classes, row = ("Bell", "Dog bark"), (0.0, 0.0)
+    parse = Parse("dog.mp4", 2.0, 1.0, classes, events, ((row, row),) * 2, (row, row))
+    form = load_format(name)
+    result = bring(home, f"dog.{form.SUFFIX}", form.dumps(parse))
+    assert result.stdout.endswith("D: 2 events of 1 clips imported\n"), result.stderr
+    data = load_data(home / "D")
+    assert data.validation.ids == ("dog",)
+    assert data.validation.require_dense().nonzero().tolist() == [[0, 0, 0, 0], [0, 1, 1, 1]]
+
+
 def test_a_later_import_replaces_the_events_of_its_clips_alone(run_cli, home):
     bring(home, "dog.txt", "0\t1\taudio: Bell\n")
     bring(home, "rain.txt", "0\t1\taudio: Dog bark\n")
@@ -246,3 +265,57 @@ def test_a_file_of_json_tells_its_format_by_its_content(run_cli, home, parses):
         text = run_cli("export", parses / "a.json", "--to", to).stdout.replace("a.mp4", "dog.mp4")
         result = bring(home, "all.json", text.replace("Dog_bark", "Bell"))
         assert result.returncode == 2 and "lies behind the end of the clip" in result.stderr
+
+
+def test_audio_visual_events_follow_from_what_was_corrected(home):
+    head = "\t".join(csv_events.HEADER)
+    rows = ["dog.mp4\t0\t1\tBell\taudio\t1", "dog.mp4\t0\t2\tBell\taudio_visual\t1"]
+    result = bring(home, "dog.csv", "\n".join([head, *rows]) + "\n")
+    assert result.stdout.endswith("1 events of 1 clips imported\n") and "note" not in result.stdout
+    dense = load_data(home / "D").validation.require_dense()
+    assert dense.nonzero().tolist() == [[0, 0, 0, 0]]
+    bring(home, "dog.csv", f"{head}\n{rows[1]}\n")  # alone it is what a person wrote
+    assert load_data(home / "D").validation.require_dense().sum() == 4
+
+
+def test_a_folder_of_files_is_imported(run_cli, home, fails_with):
+    (home / "labels").mkdir()
+    fails_with(run_cli("data", "import", "D", "labels", cwd=home), "labels: no files of events in")
+    for name in ("dog", "rain"):
+        (home / f"labels/{name}.txt").write_text("0\t1\taudio: Bell\n")
+    (home / "labels/read.me").write_text("")
+    result = run_cli("data", "import", "D", "labels", cwd=home)
+    assert result.stdout.endswith("D: 2 events of 2 clips imported\n"), result.stderr
+    fails_with(run_cli("data", "import", "no", "labels", cwd=home), "no: no such folder")
+    assert not (home / "no").exists()
+
+
+def test_videos_of_one_length_end_with_their_last_segment(home):
+    text = (home / "D" / FILE_NAME).read_text()
+    assert "segments: 2\n" in text
+    (home / "D" / FILE_NAME).write_text(text.replace("segments: 2\n", "segments: 1\n"))
+    result = bring(home, "dog.txt", "0.5\t2\taudio: Bell\n1.5\t2\tvisual: Bell\n")
+    assert "Bell from 1.5 to 2 s is left out: videos of this data set end at 1 s" in result.stdout
+    rows = (home / "D/annotations/audio.csv").read_text().splitlines()
+    assert rows[1:] == ["dog\t0.5\t1\tBell"]
+
+
+def test_other_data_sets_have_events_of_validation_and_test_alone(run_cli, tmp_path, fails_with):
+    make_tiny(tmp_path / "D")
+    before = load_data(tmp_path / "D").validation.require_dense()
+    result = bring(tmp_path, "validation_003.txt", "0\t1\taudio: bell\n0.5\t3\tvisual: Rain\n")
+    assert result.returncode == 0, result.stderr
+    after = load_data(tmp_path / "D").validation.require_dense()  # (N, T, 2, C), half seconds
+    assert after[3].nonzero().tolist() == [
+        *([0, 0, 0], [1, 0, 0]),
+        *([segment, 1, 3] for segment in range(1, 6)),
+    ]
+    others = [n for n in range(len(before)) if n != 3]
+    assert after[others].equal(before[others])
+    assert run_cli("data", "check", tmp_path / "D").returncode == 0
+    kept = contents(tmp_path / "D")
+    fails_with(
+        bring(tmp_path, "train_003.txt", ""), "only validation and test videos of this data set"
+    )
+    fails_with(bring(tmp_path, "test_003.txt", "3\t4\taudio: Bell\n"), "which lasts 3 s")
+    assert contents(tmp_path / "D") == kept

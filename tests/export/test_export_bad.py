@@ -11,6 +11,9 @@ from parse_kit import make_parse
 from rlld.errors import RlldError
 from rlld.export import format_names, load_format
 
+TIMES = '{"OTIO_SCHEMA": "RationalTime.1", "rate": 25.0, "value": 1.0}'
+SPAN = f'{{"OTIO_SCHEMA": "TimeRange.1", "start_time": {TIMES}, "duration": {TIMES}}}'
+MARKER = f'{{"OTIO_SCHEMA": "Marker.2", "name": "Bell", "color": "RED", "marked_range": {SPAN}}}'
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa">]>\n'
 
 
@@ -74,11 +77,13 @@ def test_what_is_cut_short_or_damaged_is_read_or_refused(name: str) -> None:
         ("via", '"1": "1"', '"1": "77"', "option '77': expected a text, found null"),
         ("premiere", "<in>150</in>", "<in>x</in>", "marker 'audio: Bell': in: 'x' is no number"),
         ("premiere", "<out>250</out>", "<out>-1</out>", "'Bell' lasts from 6 to -0.04 s"),
+        ("premiere", "<media>", "<media><marker/>", "markers are on clips, or in another"),
         ("premiere", "audio: Bell", "Bell", "'Bell' says neither audio nor visual"),
         ("premiere", ">25<", ">0<", "timebase: expected frames per second, found 0"),
         ("edl", "Bell (audible)", "Bell", "'Bell' says neither audio nor visual"),
         ("edl", "01:00:02:00 01", "00:59:02:00 01", "'Dog_bark' lasts from -58 to -55 s"),
         ("edl", "|D:75", "|D:0", "'Dog_bark' lasts from 2 to 2 s"),
+        ("otio", '"markers": []', f'"markers": [{MARKER}]', "x: 2 markers are on the timeline or"),
         ("otio", "Timeline.1", "Marker.2", "x: "),
         ("otio", "audio: Bell", "Bell", "'clip.mp4': marker 'Bell': 'Bell' says neither audio"),
     ],

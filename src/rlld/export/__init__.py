@@ -2,8 +2,9 @@
 
 A module holds ``dumps(parse) -> str`` and ``loads(text, where)``, its way back; ``SUFFIX`` of its
 files, and in ``MANY`` whether one holds many clips: ``dumps(*parses)``. Where times are counted in
-frames, it says ``FRAMES = True``, and both take ``fps``. Adding a module adds the format; nothing
-else is edited.
+frames it says ``FRAMES = True``, and both take ``fps``; where audio-visual events stand beside
+those that they follow from, ``JOINT = True``. Adding a module adds the format; nothing else is
+edited.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from rlld.types import Modality
 from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 SUFFIX = "csv"
+JOINT = True
 MANY = True
 HEADER = ("filename", "onset", "offset", "event_labels", "modality", "confidence")
 TAGS = "known_tags"

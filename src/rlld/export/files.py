@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,10 +32,21 @@ def read_events(
         RlldError: If the file cannot be read, or is not of the format or any other.
     """
     text = _text(path)
-    found = _read(text, path, form or _guessed(text, path), fps)
+    form = form or _guessed(text, path)
+    found = _read(text, path, form, fps)
     if isinstance(found, Parse):
-        return {found.name: found.events}
+        found = {found.name: found.events}
+    if getattr(load_format(form), "JOINT", False):
+        found = {name: _without_derived(events) for name, events in found.items()}
     return {name or path.stem: events for name, events in found.items()} or {path.stem: ()}
+
+
+def _without_derived(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Leaves audio-visual events out that follow from others: those may have been corrected."""
+    single = {event.label for event in events if event.modality != "audio_visual"}
+    return tuple(
+        event for event in events if event.modality != "audio_visual" or event.label not in single
+    )
 
 
 def _read(

@@ -11,6 +11,7 @@ from rlld.utils.config import from_dict, to_dict
 from rlld.utils.plain import json_text, json_value
 
 SUFFIX = "json"
+JOINT = True
 MANY = False
 FORMAT = "rlld.parse"
 VERSION = 1

@@ -82,6 +82,11 @@ def loads(text: str, where: str, fps: float = FPS) -> dict[str, tuple[Event, ...
         raise RlldError(f"{where}: no file of OpenTimelineIO ({reason[:200]})") from None
     if not hasattr(timeline, "find_clips"):
         raise RlldError(f"{where}: holds no timeline of OpenTimelineIO; export one")
+    if loose := [*timeline.tracks.markers, *(each for t in timeline.tracks for each in t.markers)]:
+        raise RlldError(
+            f"{where}: {len(loose)} markers are on the timeline or a track, not on a clip; put "
+            "them on the clip that they are about"
+        )
     found: dict[str, list[Event]] = {}
     for clip in timeline.find_clips():
         events = found.setdefault(_name(clip), [])

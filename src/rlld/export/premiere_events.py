@@ -67,7 +67,7 @@ def _thing(parent: Element, tag: str, name: str, length: str, fps: float) -> Ele
 
 
 def loads(text: str, where: str, fps: float = FPS) -> dict[str, tuple[Event, ...]]:
-    """Reads the markers of the sequence; those of single clips are passed over.
+    """Reads the markers of the sequence.
 
     Args:
         text: The text that ``dumps`` or another program wrote.
@@ -78,7 +78,8 @@ def loads(text: str, where: str, fps: float = FPS) -> dict[str, tuple[Event, ...
         The events of the clip that the sequence is named after.
 
     Raises:
-        RlldError: If it is no such XML, or a marker has no length, class or modality.
+        RlldError: If it is no such XML, or a marker has no length, class or modality, or is on
+            something else than the sequence.
     """
     root = parsed_xml(text, where, "xmeml", "XML of Final Cut Pro 7")
     sequence = root.find(".//sequence")
@@ -90,8 +91,13 @@ def loads(text: str, where: str, fps: float = FPS) -> dict[str, tuple[Event, ...
         rate *= SLOWER
     if rate <= 0:
         raise RlldError(f"{where}: timebase: expected frames per second, found {rate:g}")
-    events = []
-    for marker in sequence.findall("marker"):
+    markers, events = sequence.findall("marker"), []
+    if elsewhere := sum(1 for _ in root.iter("marker")) - len(markers):
+        raise RlldError(
+            f"{where}: {elsewhere} markers are on clips, or in another sequence; put them on the "
+            "first sequence, and export that alone"
+        )
+    for marker in markers:
         name = marker.findtext("name") or ""
         place = f"{where}: marker {name!r}"
         modality, label = lane_of(name, where, place)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlld.data.annotations import DenseRow, covered, read_dense, read_weak, write_rows
 from rlld.data.dataset import dense_files, weak_files
 from rlld.data.imported import alike, class_of, read_imported, write_imported
+from rlld.data.moved import features_of
 from rlld.data.own import Known, write_own
 from rlld.data.spec import ANNOTATIONS, SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.tags.events import Marked
 from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError, listed, nearest
+from rlld.export import format_names, load_format
 from rlld.export.files import read_events
 from rlld.media.listing import Listed, read_listing, write_listing
 from rlld.parsing.result import Event
 from rlld.report.truth import union
 from rlld.types import MODALITIES
+from rlld.utils.files import held as locked
 from rlld.utils.files import owned
 
 
@@ -50,6 +53,7 @@ class _Held:
         listing: Its clips, none where 'rlld data new' did not make it.
         tags: Tags of every video, by split.
         dense: Events of the watched videos.
+        ends: Seconds of every video.
     """
 
     folder: Path
@@ -57,15 +61,12 @@ class _Held:
     listing: dict[str, Listed]
     tags: dict[str, dict[str, tuple[str, ...]]]
     dense: tuple[Marked, ...]
+    ends: dict[str, float]
 
     @property
     def splits(self) -> dict[str, str]:
         """The split of every video."""
         return {video: split for split, videos in self.tags.items() for video in videos}
-
-    def seconds(self, video: str) -> float:
-        """Returns how long a video is."""
-        return self.listing[video].seconds if video in self.listing else self.spec.duration
 
 
 def import_events(
@@ -79,7 +80,7 @@ def import_events(
 
     Args:
         folder: The data-set folder.
-        files: The files; their events of a video add up.
+        files: The files, or folders of them; their events of a video add up.
         form: Their format; told by suffix and content when not given.
         fps: Frames per second of timelines whose files do not say it.
 
@@ -87,11 +88,12 @@ def import_events(
         RlldError: If a file is wrong, names no video, a class that is unknown or a time behind the
             end of its clip. Nothing is written then.
     """
-    with owned(folder):
+    read_spec(folder)  # refuses what is none, for which the locks would make a folder
+    with locked(folder), owned(folder):  # as 'data new', and as what adds answers
         held = _held(folder)
         notes: list[str] = []
         found: dict[str, list[Marked]] = {}
-        for file in files:
+        for file in _files(files, form):
             for name, events in read_events(file, form, fps).items():
                 video = _video(name, file, held)
                 marks = found.setdefault(video, [])
@@ -103,6 +105,19 @@ def import_events(
     notes += _short(everything, held.spec)
     notes += _untagged(everything, held)
     return Imported(len(everything), tuple(events_of), moved, tuple(notes))
+
+
+def _files(files: Iterable[Path], form: str | None) -> Iterator[Path]:
+    """Yields files, and of folders those whose suffix is that of the format, or of any."""
+    known = {load_format(name).SUFFIX.lower() for name in ([form] if form else format_names())}
+    for file in files:
+        if not file.is_dir():
+            yield file
+            continue
+        found = sorted(each for each in file.iterdir() if each.suffix[1:].lower() in known)
+        if not found:
+            raise RlldError(f"{file}: no files of events in it; give those that were corrected")
+        yield from found
 
 
 def _held(folder: Path) -> _Held:
@@ -120,7 +135,23 @@ def _held(folder: Path) -> _Held:
         for modality, file in zip(MODALITIES, files, strict=bool(files))
         for row in read_dense(annotation_file(at, file), spec.taxonomy)
     ]
-    return _Held(folder, spec, read_listing(folder), tags, tuple(dense))
+    listing = read_listing(folder)
+    ends = {video: known.seconds for video, known in listing.items()}
+    return _Held(folder, spec, listing, tags, tuple(dense), ends or _ends(folder, spec, tags))
+
+
+def _ends(
+    folder: Path, spec: DataSpec, tags: Mapping[str, Mapping[str, object]]
+) -> dict[str, float]:
+    """Returns how long videos are whose clips nobody measured: as long as their segments."""
+    ends = {video: spec.duration for videos in tags.values() for video in videos}
+    for split, videos in tags.items() if spec.any_length else ():
+        store = features_of(folder, split, tuple(videos))
+        if store.lengths is not None:
+            counts = store.lengths.tolist()
+            for video, count in zip(store.ids, counts, strict=True):
+                ends[video] = count * spec.segment_seconds
+    return ends
 
 
 def _video(name: str, file: Path, held: _Held) -> str:
@@ -145,19 +176,21 @@ def _video(name: str, file: Path, held: _Held) -> str:
 def _marks(event: Event, video: str, place: str, held: _Held, notes: list[str]) -> Iterable[Marked]:
     """Returns an event as the annotation of a video has it, audible, visible or both."""
     label = class_of(event.label, held.spec.classes, place)
-    end = held.seconds(video)
+    end, spec = held.ends[video], held.spec
     told = f"{place}: {event.label} from {event.start:g} to {event.end:g} s"
     if event.start >= end:
         raise RlldError(
             f"{told} lies behind the end of the clip, which lasts {end:g} s; correct it, or import "
             "it for the clip that it belongs to; nothing was imported"
         )
-    if event.end > end + held.spec.segment_seconds:
+    if not spec.any_length and event.start >= spec.duration:
+        notes.append(f"{told} is left out: videos of this data set end at {spec.duration:g} s")
+        return []
+    if event.end > end + spec.segment_seconds:
         notes.append(f"{told} is cut at the end of the clip, {end:g} s")
     both = MODALITIES if event.modality == "audio_visual" else (event.modality,)
-    return [
-        Marked(video, label, modality, event.start, min(event.end, end), place) for modality in both
-    ]
+    stop = min(event.end, end)
+    return [Marked(video, label, modality, event.start, stop, place) for modality in both]
 
 
 def _merged(marks: Sequence[Marked], notes: list[str]) -> tuple[Marked, ...]:
@@ -185,13 +218,15 @@ def _write(held: _Held, events: Mapping[str, tuple[Marked, ...]]) -> tuple[str, 
     if held.listing:
         _write_own(held, events, dense, moved)
         return moved
-    if moved or not dense_files(held.spec, SPLITS[1]):
+    files = dense_files(held.spec, SPLITS[1])
+    if moved or not files:
+        which = f"{listed(moved)} is one" if moved else "it has no validation or test videos"
         raise RlldError(
-            f"{held.folder}: its training videos have no annotated events, and {listed(moved)} is "
-            "one; import events of validation and test videos, or make a data set of your clips "
-            "with 'rlld data new'; nothing was imported"
+            f"{held.folder}: only validation and test videos of this data set have events, and "
+            f"{which}; make a data set of your clips with 'rlld data new', where any clip can be "
+            "watched; nothing was imported"
         )
-    for modality, file in zip(MODALITIES, dense_files(held.spec, SPLITS[1]), strict=True):
+    for modality, file in zip(MODALITIES, files, strict=True):
         rows = [
             DenseRow(event.video, event.onset, event.offset, event.label, 0)
             for event in dense

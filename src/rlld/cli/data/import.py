@@ -19,8 +19,8 @@ class Args:
     folder: tyro.conf.Positional[Path]
     """Data-set folder."""
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """Files of events, in any format of 'rlld export'. A clip that they name is taken as watched:
-    what is not marked does not occur, and what was marked before is replaced."""
+    """Files of events in any format of 'rlld export', or folders of them. A clip that they name is
+    taken as watched: what is not marked does not occur, and what was marked before is replaced."""
     format: str | None = None
     """Their format; told by suffix and content when not given."""
     fps: float | None = None
