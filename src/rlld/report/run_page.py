@@ -167,7 +167,8 @@ def _panels(rounds: Sequence[Mapping[str, Any]], found: Outcome, run: Run) -> li
         if all(name in score for score in scores)
     }
     if len(rounds) > 1 and lines:
-        levels = {name: row["segment_type"] for name, row in found.rows("").items() if name}
+        rows = found.evaluation.baselines if found.evaluation else {}
+        levels = {name: row.segment_type for name, row in rows.items()}
         title = "Type score on validation (%)" if len(lines) > 1 else "Tags on validation (%)"
         drawn.append(panel(title, updates, lines, levels, mark))
     return drawn
