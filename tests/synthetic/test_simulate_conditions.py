@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rlld.data.dataset import load_data
+from rlld.data.rates.table import load_table, taken_for
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.synthetic.features.conditions import Conditions
@@ -63,6 +65,39 @@ def test_mirrored_events_are_those_of_llp_on_the_other_track() -> None:
     assert (plain.weak == mirrored.weak).all()
     assert (plain.events[:, :, 0] == mirrored.events[:, :, 1]).all()
     assert (plain.events[:, :, 1] == mirrored.events[:, :, 0]).all()
+
+
+@pytest.mark.parametrize("kind", ["lfav", "vggsounder"])
+def test_classes_have_the_rates_that_another_data_set_counted(kind: str) -> None:
+    conditions = Conditions(kind)
+    labels, plain = labels_of(conditions), labels_of(Conditions())
+    assert (labels.weak == plain.weak).all()
+    tagged = labels.weak[:, 0] > 0
+    speech = {
+        "lfav": (34 / 1972, 1346 / 1972),
+        "vggsounder": (28 / 4556, 2313 / 4556),  # a man, a woman, a child
+    }
+    for number, share in enumerate(speech[kind]):
+        found = 1 - labels.events[tagged, :, number, 0].any(1).mean()
+        assert found == pytest.approx(share, abs=0.03)
+    # Classes that the source does not have take the rates of others.
+    frying = LLP.index("Frying_(food)")
+    states = np.array(conditions.statistics().states[frying]).sum(0)
+    rates = (states[2:].sum() / states.sum(), states[1::2].sum() / states.sum())
+    known = [
+        (row.not_heard / row.tags, row.not_seen / row.tags)
+        for row in load_table()
+        if row.source.casefold() == kind
+    ]
+    assert any(rates == pytest.approx(each, abs=2e-3) for each in known)
+
+
+def test_what_other_rates_made_bears_their_name_and_borrows_elsewhere(tmp_path: Path) -> None:
+    spec = simulate(tmp_path / "D", "compact", videos=(8, 2, 2), conditions=Conditions("lfav"))
+    assert spec.name == "simulated-compact-lfav"
+    assert [each.name for each in taken_for(spec.name, spec.classes, load_table())] == ["LFAV"]
+    plain = simulate(tmp_path / "E", "compact", videos=(8, 2, 2))
+    assert [each.name for each in taken_for(plain.name, plain.classes, load_table())] == ["LLP"]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 25, 100])

@@ -24,9 +24,9 @@ class Args:
     validation videos make a data set without annotation."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """Element type of the stores; the last two take half the space."""
-    noise: Literal["llp", "mirrored", "both", "none", "nobody"] = "llp"
+    noise: Literal["llp", "mirrored", "both", "none", "nobody", "lfav", "vggsounder"] = "llp"
     """Wrong tags: llp, mostly not seen; mirrored, mostly not heard; both; none; nobody, ten times
-    as many that are neither."""
+    as many that are neither; lfav, vggsounder: as often as counted there for each class."""
     classes: int = 25
     """How many; beyond LLP's 25 there are others that occur alike."""
     missing: Literal["none", "audio", "visual"] = "none"

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from rlld.data.rates.likes import likes_of
+from rlld.data.rates.table import SOURCES, load_table
 from rlld.errors import RlldError
 from rlld.synthetic.features.presets import CONFUSED
 from rlld.synthetic.features.statistics import (
@@ -18,7 +20,9 @@ from rlld.synthetic.features.statistics import (
 )
 from rlld.taxonomy import LLP
 
-Noise = Literal["llp", "mirrored", "both", "none", "nobody"]
+Noise = Literal["llp", "mirrored", "both", "none", "nobody", "lfav", "vggsounder"]
+TABLES = {name.casefold(): name for name in SOURCES if name != "LLP"}
+"""Data sets whose counted rates may be the noise, by the word for it."""
 Missing = Literal["none", "audio", "visual"]
 
 MOST_CLASSES = 1000
@@ -34,7 +38,9 @@ class Conditions:
         noise: Which tags are wrong: as in ``llp``, where most of them are not seen; ``mirrored``,
             where they are not heard instead; ``both``, where as many are not heard as not seen;
             ``none``, where every tag is seen and heard and no event lacks one; ``nobody``, where
-            ten times as many as in LLP are neither seen nor heard.
+            ten times as many as in LLP are neither seen nor heard; ``lfav`` and ``vggsounder``,
+            where classes have the rates that these data sets have for them, and one without a
+            counterpart there those of another.
         classes: How many; the first of LLP, and beyond its 25 others that occur alike.
         missing: A track whose features are all zeros, as if they had been lost.
 
@@ -94,6 +100,10 @@ class Conditions:
         else:
             index = [number % len(LLP) for number in range(self.classes)]
             known = taken(known, index, self.names)
+        if self.noise in TABLES:
+            rates = _rates(TABLES[self.noise], self.names)
+            pairs = zip(known.states, rates, strict=True)
+            return replace(known, states=tuple(_with_rates(table, rate) for table, rate in pairs))
         known = replace(known, states=tuple(_noisy(table, self.noise) for table in known.states))
         if self.noise == "none":
             known = replace(known, extra_number=(sum(known.extra_number),))
@@ -113,3 +123,39 @@ def _noisy(table: Table, noise: Noise) -> Table:
     elif noise == "nobody":
         counts = counts * (1, 1, 1, NOBODY)
     return tuple(tuple(row) for row in counts.tolist())
+
+
+def _rates(source: str, names: tuple[str, ...]) -> list[tuple[float, float]]:
+    """Returns what a source counts for each class: shares that are not heard and not seen."""
+    rows = [row for row in load_table() if row.source == source]
+    found = []
+    for number, name in enumerate(names):
+        # Whoever has no counterpart takes the rows in turn, so that the rates are spread alike.
+        own = [like.row for like in likes_of(name, rows)] or [rows[7 * number % len(rows)]]
+        tags = sum(row.tags for row in own)
+        heard, seen = (sum(row.absent[modality] for row in own) / tags for modality in (0, 1))
+        found.append((heard, seen))
+    return found
+
+
+MANY = 10_000
+"""Tags by which the states of a class are written, so that rounding does not show."""
+
+
+def _with_rates(table: Table, rates: tuple[float, float]) -> Table:
+    """Returns the states of a class (3, 4) with given shares not heard and not seen.
+
+    Iterative proportional fitting: heard and seen stay as dependent on each other as they were.
+    """
+    absent = np.clip(rates, 1e-4, 1 - 1e-4)
+    counts = np.asarray(table, float)
+    pooled = counts.sum(0) + 1
+    rows = []
+    for own in counts:
+        both, audio, visual, neither = (own + pooled / pooled.sum() + 1e-3).tolist()
+        joint = np.array([[both, audio], [visual, neither]])  # heard or not, seen or not
+        for _ in range(200):
+            joint *= (np.array([1 - absent[0], absent[0]]) / joint.sum(1))[:, None]
+            joint *= np.array([1 - absent[1], absent[1]]) / joint.sum(0)
+        rows.append(tuple(np.round(MANY * joint).astype(int).ravel().tolist()))
+    return tuple(rows)
