@@ -235,6 +235,13 @@ def test_a_bad_import_changes_nothing(home, fails_with, name, text, words):
     assert contents(home / "D") == before
 
 
+def test_clips_that_the_data_set_lost_are_told(home, fails_with):
+    listing = (home / "D/clips.tsv").read_text().splitlines(keepends=True)
+    (home / "D/clips.tsv").write_text("".join(row for row in listing if not row.startswith("rain")))
+    fails_with(bring(home, "dog.txt", ""), "clips.tsv: lists no clip of rain, which the annotation")
+    assert not (home / "D/events.tsv").exists()
+
+
 def test_not_all_clips_can_be_watched(run_cli, home, fails_with):
     before = contents(home / "D")
     for name in ("bell", "dog", "rain", "day_bell"):

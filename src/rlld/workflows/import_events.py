@@ -18,7 +18,7 @@ from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError, listed, nearest
 from rlld.export import format_names, load_format
 from rlld.export.files import read_events
-from rlld.media.listing import Listed, read_listing, write_listing
+from rlld.media.listing import LISTING, Listed, read_listing, write_listing
 from rlld.parsing.result import Event
 from rlld.report.truth import union
 from rlld.types import MODALITIES
@@ -136,6 +136,12 @@ def _held(folder: Path) -> _Held:
         for row in read_dense(annotation_file(at, file), spec.taxonomy)
     ]
     listing = read_listing(folder)
+    named = {video for videos in tags.values() for video in videos} | {row.video for row in dense}
+    if listing and (strange := named - listing.keys()):
+        raise RlldError(
+            f"{folder / LISTING}: lists no clip of {listed(sorted(strange))}, which the annotation "
+            "names; run 'rlld data new' again, or remove it there; nothing was imported"
+        )
     ends = {video: known.seconds for video, known in listing.items()}
     return _Held(folder, spec, listing, tags, tuple(dense), ends or _ends(folder, spec, tags))
 
