@@ -123,4 +123,4 @@ def test_a_source_is_named_on_the_command_line_with_its_options():
 def test_a_composition_is_built_of_both(tiny_data):
     run = trainer(tiny_data, "valor", "rlld")
     assert isinstance(run.denoiser, Composed)
-    assert set(run.denoiser.networks()) == {"kept", "policy"}
+    assert set(run.denoiser.networks()) == {"kept", "policy", "believed"}

@@ -52,7 +52,7 @@ class PseudoLabels(Denoiser):
 
     def __init__(self, classes: int) -> None:
         self._segment: Tensor | None = None
-        self._kept = _Kept(classes)
+        self._kept = Kept(classes)
 
     @abstractmethod
     def segment_labels(self, split: Split) -> Tensor:
@@ -88,7 +88,7 @@ class PseudoLabels(Denoiser):
         return {"kept": self._kept}
 
 
-class _Kept(nn.Module):
+class Kept(nn.Module):
     """Largest segment labels (N, 2, C); a module so that a run folder holds them."""
 
     keep: Tensor

@@ -57,7 +57,7 @@ class Config(Options):
     def build(self, spec: DataSpec) -> PolicyDenoiser | LabelwiseDenoiser | Composed:
         """Builds the denoiser for a data set."""
         policy, source = LEARNERS[self.credit](self, spec), self.source_config()
-        return policy if source is None else Composed(source.build(spec), policy)
+        return policy if source is None else Composed(source.build(spec), policy, spec)
 
 
 def algorithm1(

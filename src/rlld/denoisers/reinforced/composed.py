@@ -2,7 +2,8 @@
 
 The source says which tags hold in which modality, some sources in which segments too. The policy
 removes from that; what it keeps stays as the source has it. Every network that is trained for the
-policy learns from such labels as well, so that its evidence knows what the source knows.
+policy learns from such labels as well, so that its evidence knows what the source knows. Where the
+source can be asked about annotated segments, claims are judged segment by segment (``claims``).
 """
 
 from __future__ import annotations
@@ -14,9 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlld.data.spec import DataSpec
 from rlld.data.split import Split
+from rlld.denoisers._pseudo import Kept, PseudoLabels
 from rlld.denoisers.base import Context, Denoiser, Fit, TaskStep
+from rlld.denoisers.reinforced.claims import (
+    HALF,
+    Claims,
+    SegmentEvidence,
+    answered,
+    believed,
+)
 from rlld.denoisers.reinforced.policy import CHUNK
+from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import Batch, ModalityLabels, Prediction
 
@@ -34,7 +45,7 @@ EITHER = (
 
 
 class Composed(Denoiser):
-    """The labels of a source, less what a policy removes.
+    """The labels of a source, less what a policy removes, or the segments of it that are believed.
 
     A source that judges by the network being trained (JoMoLD) has no labels before the training;
     what is trained for the policy then learns from the policy's labels alone.
@@ -42,14 +53,20 @@ class Composed(Denoiser):
     Args:
         source: The source of labels.
         policy: The learner, which acts on the tags.
+        spec: The data set.
 
     Attributes:
         source: The source of labels.
         policy: The learner.
     """
 
-    def __init__(self, source: Denoiser, policy: Denoiser) -> None:
+    def __init__(self, source: Denoiser, policy: Denoiser, spec: DataSpec) -> None:
         self.source, self.policy = source, policy
+        self._context: Context | None = None
+        self._evidence: SegmentEvidence | None = None
+        self._segment: Tensor | None = None
+        self._kept = Kept(len(spec.classes))
+        self._unheard = ""
         self._declare()
 
     @property
@@ -72,6 +89,10 @@ class Composed(Denoiser):
         self.source.prepare(context)
         self.policy.prepare(replace(context, fit=self._fit_on(context)))
         self._declare()
+        self._context, self._segment = context, None
+        taught = context.reward.dense is not None and len(context.reward)
+        if isinstance(self.source, PseudoLabels) and taught:
+            self._evidence = SegmentEvidence(context.train, context.reward)
 
     def _fit_on(self, context: Context) -> Fit:
         def fit(
@@ -84,7 +105,10 @@ class Composed(Denoiser):
             if not self.source.wants_prediction:
                 own = training_labels(self.source, context.train)
                 labels = composed(own, labels, context.train.labels)
-            return context.fit(labels, share, videos, unimodal, settings)
+            network = context.fit(labels, share, videos, unimodal, settings)
+            if self._evidence is not None and unimodal and videos is not None:
+                self._evidence.see(network, videos)
+            return network
 
         return fit
 
@@ -105,7 +129,46 @@ class Composed(Denoiser):
     def revise(self, batch: Batch, prediction: Prediction | None) -> ModalityLabels:
         """Returns what the source claims of a batch, less what the policy removes."""
         own = self.source.revise(batch, prediction)
-        return composed(own, self.policy.revise(batch, prediction), batch.labels)
+        judged = self.policy.revise(batch, prediction)
+        if self._evidence is not None:
+            self._judge(self._evidence)
+        if self._segment is None:
+            return composed(own, judged, batch.labels)
+        segment = batch.part(self._segment).to(batch.labels.dtype)
+        audio, visual = segment.amax(1).unbind(1)
+        return ModalityLabels(audio, visual, torch.maximum(audio, visual), segment, own.extras)
+
+    def _judge(self, evidence: SegmentEvidence) -> None:
+        """Judges what the source claims of the training segments, where that can be learned.
+
+        It cannot where the learner trains no networks, no annotated video taught it, or the source
+        has no scores of those that did.
+        """
+        self._evidence = None
+        context, source, keep = self._context, self.source, self.policy.training_keep()
+        taught = self.policy.held_out()
+        if context is None or keep is None or taught is None or not evidence.known:
+            return
+        if not isinstance(source, PseudoLabels):
+            return
+        held = dict(zip(*taught, strict=True))
+        rows = [row for row, video in enumerate(context.reward.ids) if video in held]
+        index = torch.tensor(rows, device=context.device)
+        videos = context.reward.subset(index)
+        try:
+            claimed = source.segment_labels(videos)
+        except RlldError as error:
+            self._unheard = f"claims were judged by video, not by segment: {error}"
+            return
+        own = training_labels(source, context.train).segment
+        if own is None or not rows:
+            return
+        probability = torch.stack([held[video] for video in videos.ids])
+        annotated = Claims(videos, claimed, evidence.reward[index], probability)
+        found = believed(annotated, Claims(context.train, own, evidence.train, keep))
+        if context.train.answers is not None:
+            found = answered(found, context.train.answers)
+        self._segment, self._kept.keep = found >= HALF, found.amax(1)
 
     def after_step(self) -> dict[str, Tensor]:
         """Tells both that the step was taken."""
@@ -120,7 +183,12 @@ class Composed(Denoiser):
         return _smaller([part.keep_probability(batch) for part in self.parts])
 
     def training_keep(self) -> Tensor | None:
-        """Returns the smaller keep probability of the two, of the training labels."""
+        """Returns how probably the training labels are kept, in any segment (N, 2, C).
+
+        That is the smaller keep probability of the two where segments were not judged.
+        """
+        if len(self._kept.keep):
+            return self._kept.keep
         return _smaller([part.training_keep() for part in self.parts])
 
     def held_out(self) -> tuple[Sequence[str], Tensor] | None:
@@ -129,24 +197,33 @@ class Composed(Denoiser):
 
     def notes(self) -> list[str]:
         """Returns the notes of both."""
-        return [note for part in self.parts for note in part.notes()]
+        own = [self._unheard] if self._unheard else []
+        return own + [note for part in self.parts for note in part.notes()]
 
     def end_of_round(self) -> dict[str, Tensor]:
         """Tells both that a round ended."""
         return {**self.source.end_of_round(), **self.policy.end_of_round()}
 
     def networks(self) -> dict[str, nn.Module]:
-        """Returns the networks of both."""
-        return {**self.source.networks(), **self.policy.networks()}
+        """Returns the networks of both, and what was kept of judged segments."""
+        return {**self.source.networks(), **self.policy.networks(), "believed": self._kept}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the states of both."""
-        return {"source": self.source.state_dict(), "policy": self.policy.state_dict()}
+        state = {"source": self.source.state_dict(), "policy": self.policy.state_dict()}
+        if self._segment is not None:
+            state["judged"] = {"segment": self._segment, "keep": self._kept.keep}
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the states of both."""
         self.source.load_state_dict(state["source"])
         self.policy.load_state_dict(state["policy"])
+        if state["policy"]:
+            # What was learned is known; networks will not be asked again.
+            self._evidence = None
+        if "judged" in state:
+            self._segment, self._kept.keep = state["judged"]["segment"], state["judged"]["keep"]
 
 
 def composed(own: ModalityLabels, judged: ModalityLabels, tags: Tensor) -> ModalityLabels:
