@@ -7,7 +7,7 @@ probability gates which modality, and in the thresholds; ``published_gate`` has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from rlld.errors import RlldError, nearest
 from rlld.metrics.scores import NAMES, Scorer, named_score
 from rlld.types import AUDIO, MODALITIES, Prediction
+from rlld.utils.config import YOUNG
 
 if TYPE_CHECKING:
     from rlld.data.split import Split
@@ -42,9 +43,12 @@ class Gate:
         audio_threshold: Threshold of the audio gate, in [0, 1]; one number or one per class.
         visual_threshold: The same for visual.
         segment_threshold: Threshold of the segment probabilities, in [0, 1].
+        smoothing: How much each of the two neighbours of a segment counts before its probability
+            is compared, in [0, 0.5]; the segment itself has the rest. At the ends of a video it
+            stands in for the neighbour that is missing.
 
     Raises:
-        RlldError: If a threshold is out of range.
+        RlldError: If a threshold or the smoothing is out of range.
     """
 
     audio: Source = "modality"
@@ -52,8 +56,11 @@ class Gate:
     audio_threshold: Threshold = 0.5
     visual_threshold: Threshold = 0.5
     segment_threshold: float = 0.5
+    smoothing: float = field(default=0.0, metadata=YOUNG)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.smoothing <= 0.5:
+            raise RlldError(f"gate: smoothing {self.smoothing} is out of range; give 0 to 0.5")
         for name in ("audio_threshold", "visual_threshold", "segment_threshold"):
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
@@ -97,7 +104,8 @@ class Gate:
                 f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
                 f"column per class, {tuple(prediction.video.shape)}"
             )
-        active = _reaches(prediction.segment, self.segment_threshold) & video[:, None]
+        segment = smoothed(prediction.segment, self.smoothing, prediction.mask)
+        active = _reaches(segment, self.segment_threshold) & video[:, None]
         return active if prediction.mask is None else active & prediction.mask[..., None, None]
 
     def video_level(self, prediction: Prediction) -> Tensor:
@@ -109,6 +117,28 @@ class Gate:
             _reaches(visual, self.visual_threshold),
         )
         return torch.stack(passed, 1)
+
+
+def smoothed(segment: Tensor, weight: float, mask: Tensor | None = None) -> Tensor:
+    """Returns the probabilities of segments, each mixed with those of its two neighbours.
+
+    Args:
+        segment: (B, T, ...); 0 behind the end of a video.
+        weight: Of each neighbour, in [0, 0.5].
+        mask: Which segments belong to their video (B, T), bool; all when None.
+
+    Examples:
+        >>> smoothed(torch.tensor([[0.8, 0.0, 0.4]]), 0.25)
+        tensor([[0.6000, 0.3000, 0.3000]])
+    """
+    if not weight:
+        return segment
+    before = torch.cat([segment[:, :1], segment[:, :-1]], 1)
+    after = torch.cat([segment[:, 1:], segment[:, -1:]], 1)
+    if mask is not None:
+        goes_on = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], 1)
+        after = torch.where(goes_on.view(*mask.shape, *[1] * (segment.ndim - 2)), after, segment)
+    return segment + weight * (before + after - 2 * segment)
 
 
 def _reaches(probability: Tensor, threshold: Threshold) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.metrics.gates import Gate
+from rlld.metrics.gates import Gate, smoothed
 from rlld.types import Prediction
 
 BATCH = 32
@@ -182,19 +182,23 @@ def decide(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
         evidence: Joined probabilities.
         gate: Segment thresholds and video-level gates.
     """
-    # Every segment is handed over as a video of one segment, with the video-level probabilities
-    # around it: the rule of the gate stays in one place.
-    opened = gate.apply(
-        Prediction(evidence.segment[:, None], evidence.audio, evidence.visual, evidence.video)
-    )
+    opened = gate.apply(_by_segment(evidence, gate))
     return keep_marked(above(evidence, gate), opened[:, 0].numpy())
 
 
 def above(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
     """Returns which segments pass the segment threshold alone, all gates open (S, 2, C)."""
-    video = evidence.video
-    prediction = Prediction(evidence.segment[:, None], evidence.audio, evidence.visual, video)
-    return gate.apply(prediction, torch.ones_like(video, dtype=torch.bool))[:, 0].numpy()
+    marked = torch.ones_like(evidence.video, dtype=torch.bool)
+    return gate.apply(_by_segment(evidence, gate), marked)[:, 0].numpy()
+
+
+def _by_segment(evidence: Evidence, gate: Gate) -> Prediction:
+    """Hands every segment over as a video of one segment, with the video level around it.
+
+    So the rule of the gate stays in one place; only neighbours have to be mixed in before.
+    """
+    segment = smoothed(evidence.segment[None], gate.smoothing)[0]
+    return Prediction(segment[:, None], evidence.audio, evidence.visual, evidence.video)
 
 
 def keep_marked(active: NDArray[np.bool_], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rlld.errors import RlldError
-from rlld.utils.config import Weight, Width, require_positive
+from rlld.utils.config import YOUNG, Share, Weight, Width, require_positive
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Schedule:
         betas: Decay of the optimizer's two running means, each in [0, 1).
         weight_decay: The optimizer's weight decay.
         clip_norm: Largest norm of the whole gradient; a larger one is scaled down to it.
+        mixing: Share of the videos of a batch that are trained on with the pictures of another
+            one: as many new videos as there are pairs, for labels that are right for each
+            modality by itself.
 
     Raises:
         RlldError: If a value is out of range.
@@ -59,6 +62,7 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: Weight = 0.0
     clip_norm: float | None = None
+    mixing: Share = field(default=0.0, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         sizes = ("rounds", "updates", "batch_size", "steps", "learning_rate", "gamma", "clip_norm")

@@ -20,6 +20,7 @@ from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
 from rlld.recipes.supervision import Supervision
 from rlld.training.checkpoint import random_state, restore_random_state
+from rlld.training.mixing import crossed
 from rlld.training.monitor import gradient_norm
 from rlld.training.predict import predict_split
 from rlld.training.speed.ensemble import predict_stack, stacked_optimizer
@@ -65,6 +66,7 @@ class NetworkStep:
         optimizer: What moves both.
         compute: Device and precision.
         lesson: What annotated videos teach in this step.
+        mixing: Share of the videos that get the pictures of another.
     """
 
     network: Network
@@ -72,6 +74,7 @@ class NetworkStep:
     optimizer: torch.optim.Optimizer
     compute: Compute
     lesson: Lesson | None = None
+    mixing: float = 0.0
 
     def take(
         self, batch: Batch, labels: ModalityLabels, prediction: Prediction | None = None
@@ -272,6 +275,9 @@ def take_step(parts: Sequence[Part], networks: Networks) -> tuple[tuple[str, ...
             denoiser.revise(batch, own)
             for (denoiser, _, batch), own in zip(parts, seen, strict=True)
         ]
+    if any(part.task.mixing for part in parts):
+        # What was asked before was said of the videos as they are.
+        parts, labels, predictions = _mixed(parts, labels)
     figures = networks.take(parts, labels, predictions)
     for denoiser, own in zip(denoisers, figures, strict=True):
         own.update(denoiser.after_step())
@@ -282,6 +288,16 @@ def take_step(parts: Sequence[Part], networks: Networks) -> tuple[tuple[str, ...
         own["gradient"] = norm
     rows = [torch.stack([value.double() for value in own.values()]) for own in figures]
     return tuple(figures[0]), rows
+
+
+def _mixed(
+    parts: Sequence[Part], labels: Sequence[ModalityLabels]
+) -> tuple[list[Part], list[ModalityLabels], Seen]:
+    pairs = [
+        crossed(part.batch, own, part.task.mixing) for part, own in zip(parts, labels, strict=True)
+    ]
+    mixed = [part._replace(batch=batch) for part, (batch, _) in zip(parts, pairs, strict=True)]
+    return mixed, [own for _, own in pairs], [None] * len(parts)
 
 
 def _put_back(kept: Sequence[tuple[Tensor, Tensor]]) -> None:

@@ -311,7 +311,9 @@ class Trainer:
         lesson = None
         if annotated and self.reward is not None:
             lesson = lesson_of(self.recipe.supervision, self.reward.split, *annotated)
-        task = NetworkStep(network, self.objective, self.optimizer, self.compute, lesson)
+        task = NetworkStep(
+            network, self.objective, self.optimizer, self.compute, lesson, self.schedule.mixing
+        )
         return Part(self.denoiser, task, batch)
 
     def _take(self, index: Tensor, *annotated: Tensor) -> Tensor:

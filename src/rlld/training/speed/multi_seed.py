@@ -202,6 +202,7 @@ def _require_stackable(trainer: Trainer) -> None:
         and not list(trainer.objective.parameters()),
         "a fresh network in each round": not denoiser.fresh_network_each_round,
         "schedule.clip_norm": recipe.schedule.clip_norm is None,
+        "schedule.mixing": not recipe.schedule.mixing,
         "videos of any length": of_one_length(trainer.train, trainer.selection, trainer.reward),
     }
     for part, fits in parts.items():
