@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ from rlld.errors import RlldError
 from rlld.evaluation.labels import teachers
 from rlld.evaluation.scoring import keep_probabilities
 from rlld.recipes.recipe import load_recipe
-from rlld.training.run_folder import load_run
+from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.trainer import Trainer
 from rlld.training.validation import partition
 from rlld.utils.compute import Compute
@@ -75,14 +76,18 @@ def examples(folder, seed: int = 0) -> Examples:
 
 def test_every_training_label_is_judged_by_a_network_that_did_not_see_it(tiny_data, monkeypatch):
     run = trainer(tiny_data)
-    seen, given, judged = [], [], []
+    seen, given, judged, started, trained = [], [], [], [], []
     fit, judge = run.fit, run.denoiser._judged
 
     def watched(labels, **options):
         seen.append(set(options["videos"].tolist()))
         given.append(torch.stack([labels.audio, labels.visual], 1))
         assert options["unimodal"]
-        return fit(labels, **options)
+        start = options["start"]
+        started.append(start and copy.deepcopy(start.state_dict()))
+        network = fit(labels, **options)
+        trained.append(copy.deepcopy(network.state_dict()))
+        return network
 
     def remembered(*inputs):
         judged.append(judge(*inputs))
@@ -95,7 +100,10 @@ def test_every_training_label_is_judged_by_a_network_that_did_not_see_it(tiny_da
     for first, second in (seen[:2], seen[2:]):
         assert first | second == set(range(48))
         assert not first & second
-    # The second round trains on what the first one left, and decides anew.
+    # The second round goes on from the networks of the first one, on what that left.
+    assert started[:2] == [None, None]
+    for start, network in zip(started[2:], trained[:2], strict=True):
+        assert all(torch.equal(value, network[name]) for name, value in start.items())
     tags = run.train.labels[:, None].expand(-1, 2, -1)
     assert torch.equal(given[0], tags)
     assert torch.equal(given[1], tags)
@@ -447,7 +455,8 @@ def test_a_killed_run_does_not_train_finished_state_networks_again(
     counted = []
     monkeypatch.setattr(Trainer, "finish", lambda self: (counted.append(1), finish(self)))
     rlld.train("rlld-labelwise", tiny_data, killed, resume=True, **options)
-    assert len(counted) == 3
+    # Three networks of evidence, and one on the bare tags to compare with.
+    assert len(counted) == 4
     for name in ("model.safetensors", "denoiser.safetensors", "held_out.safetensors"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
     assert not (killed / "resume").exists()
@@ -470,3 +479,17 @@ def test_a_run_keeps_all_labels_where_borrowed_rates_do_not_fit_and_says_so(
     notes = load_run(out).facts["notes"]
     assert any("do not fit how well the tags can be predicted from the visual" in n for n in notes)
     assert not any("not seen (" in note for note in notes)
+
+
+def test_other_networks_may_give_the_evidence(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    small = {**QUICK, "network.hidden": 8, "schedule.rounds": 1}
+    rlld.train("rlld-best", tiny_data, out, compute=COMPUTE, overrides=small)
+    run = load_run(out)
+    fresh = trainer(tiny_data)
+    assert type(run.network).__name__ == "CMPAE"
+    judges = load_denoiser(run).networks()["labelwise"].states.networks
+    assert {type(each).__name__ for each in judges} == {"HAN"}
+    assert {each.config.hidden for each in judges} == {8}
+    kept = keep_probabilities(run, load_split(tiny_data, "train"))
+    assert kept.shape == (len(fresh.train), 2, len(fresh.train.spec.classes))

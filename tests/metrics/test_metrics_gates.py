@@ -21,6 +21,7 @@ from rlld.metrics import (
     scores,
     search_thresholds,
 )
+from rlld.metrics.gates import smoothed
 from rlld.types import Prediction
 from rlld.utils.config import from_dict, to_dict
 
@@ -184,3 +185,23 @@ def test_search_refuses_the_test_split_and_wrong_names() -> None:
         search_thresholds(prediction(), split_of(dense), Gate(), modality="picture")
     with pytest.raises(RlldError, match="no dense annotation"):
         search_thresholds(prediction(), replace(split_of(dense), dense=None), Gate())
+
+
+def test_smoothing_mixes_neighbours_up_to_the_end_of_each_video():
+    segment = torch.tensor([[0.9, 0.1, 0.9, 0.0], [0.2, 0.8, 0.4, 0.6]])[..., None, None]
+    segment = segment.expand(2, 4, 2, 1).clone()
+    mask = torch.tensor([[True, True, True, False], [True] * 4])
+    segment[0, 3] = 0
+    found = smoothed(segment, 0.25, mask)[:, :, 0, 0]
+    # 0.9 / 2 + 0.9 / 4 + 0.1 / 4 and so on; the third segment of the first video is its last.
+    wanted = torch.tensor([[0.7, 0.5, 0.7], [0.35, 0.55, 0.55]])
+    assert torch.allclose(found[:, :3], wanted)
+    level = torch.ones(2, 1)
+    prediction = Prediction(segment, level, level, level, mask=mask)
+    maps = Gate(smoothing=0.25, segment_threshold=0.45).apply(prediction)[:, :, 0, 0]
+    assert maps.tolist() == [[True, True, True, False], [False, True, True, True]]
+
+
+def test_smoothing_out_of_range_is_refused():
+    with pytest.raises(RlldError, match=r"smoothing 0\.6 is out of range"):
+        Gate(smoothing=0.6)

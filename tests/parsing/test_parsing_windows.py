@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
-from rlld.metrics.gates import GLOBAL
+from rlld.metrics.gates import GLOBAL, Gate
 from rlld.parsing.windows import (
     BATCH,
     Evidence,
@@ -113,7 +113,8 @@ def test_a_video_of_one_window_gets_exactly_the_plain_result(length: int, seed: 
     evidence = evidence_of(features, 10, 4)
     assert torch.equal(evidence.segment, plain.segment[0])
     assert torch.equal(evidence.video, plain.video.expand(length, -1))
-    assert (decide(evidence, GLOBAL) == GLOBAL.apply(plain)[0].numpy()).all()
+    for gate in (GLOBAL, Gate(smoothing=0.2)):
+        assert (decide(evidence, gate) == gate.apply(plain)[0].numpy()).all()
 
 
 def test_a_shorter_video_is_seen_at_its_own_length() -> None:

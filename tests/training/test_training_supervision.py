@@ -14,7 +14,7 @@ from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe
 from rlld.recipes.supervision import Supervision
 from rlld.training.order import draw_annotated
-from rlld.training.step import dense_loss
+from rlld.training.step import dense_loss, lesson_of
 from rlld.training.trainer import Trainer
 from rlld.types import Prediction
 from rlld.utils.compute import Compute
@@ -92,6 +92,25 @@ def test_only_reward_videos_teach(tiny_data):
 def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path):
     data = load_data(tiny_data)
     require_resumable(lambda: trainer(data), tmp_path)
+
+
+def test_annotated_videos_teach_in_pairs_too(tiny_data):
+    """Of two annotated videos each teaches with its own sound and the pictures of the other."""
+    videos = load_data(tiny_data).validation
+    lesson = lesson_of(Supervision(1.0, mixing=1.0), videos, torch.tensor([0, 1]))
+    plain = videos.batch(torch.tensor([0, 1]))
+    assert torch.equal(lesson.batch.streams["audio"], plain.streams["audio"])
+    assert torch.equal(lesson.batch.streams["visual_2d"], plain.streams["visual_2d"].flip(0))
+    assert torch.equal(lesson.dense[:, :, 0], videos.dense[:2, :, 0])
+    assert torch.equal(lesson.dense[:, :, 1], videos.dense[:2, :, 1].flip(0))
+
+
+def test_pairs_are_drawn_anew_and_resumed(tiny_data, tmp_path):
+    data = load_data(tiny_data)
+    pairs = {"supervision.mixing": 0.5, "schedule.mixing": 0.5}
+    require_resumable(lambda: trainer(data, **pairs), tmp_path)
+    mixed = [row for row in trainer(data, **pairs).steps() if row]
+    assert mixed != [row for row in trainer(data).steps() if row]
 
 
 def test_a_supervised_run_says_so(tiny_data, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ class Fit(Protocol):
         videos: Tensor | None = None,
         unimodal: bool = False,
         settings: Mapping[str, Any] | None = None,
+        start: Network | None = None,
     ) -> Network:
         """Trains and returns the network of the last step, in evaluation mode.
 
@@ -36,6 +37,7 @@ class Fit(Protocol):
             unimodal: Whether to train ``Network.unimodal`` instead of the whole network.
             settings: Dotted settings of the recipe that differ in this training; those for which
                 its components have no option are passed over.
+            start: Network of that kind whose weights the training starts from.
         """
 
 
@@ -61,6 +63,17 @@ class TaskStep(Protocol):
             batch: The videos of all steps.
             choices: Their labels, one for each step.
             split: What is predicted after each, as ``predict`` does.
+        """
+
+
+class Build(Protocol):
+    """Builds a task network of the recipe."""
+
+    def __call__(self, settings: Mapping[str, Any] | None = None) -> Network:
+        """Builds it.
+
+        Args:
+            settings: Components and dotted settings that are other than the recipe's.
         """
 
 
@@ -118,7 +131,7 @@ class Denoiser(ABC):
     networks_are_fixed: bool = False
     fresh_network_each_round: bool = False
 
-    def attach(self, build_network: Callable[[], Network]) -> None:
+    def attach(self, build_network: Build) -> None:
         """Is told how to build a task network of the recipe, before ``prepare`` or ``networks``."""
 
     def prepare(self, context: Context) -> None:

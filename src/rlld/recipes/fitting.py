@@ -64,7 +64,9 @@ def decide(sizes: Sizes, *, teaches: bool = False) -> list[Decision]:
     decisions = []
     if sizes.videos < LARGE:
         decisions = [_width(sizes), _length(sizes)]
-    if 0 < sizes.annotated < FEW_ANNOTATED:
+    if not sizes.annotated:
+        decisions.append(Decision({"supervision.weight": 0.0}, "no annotated video teaches"))
+    elif sizes.annotated < FEW_ANNOTATED:
         decisions.append(_few(sizes, teaches))
     return decisions
 

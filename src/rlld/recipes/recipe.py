@@ -90,12 +90,18 @@ class Recipe:
     gate: Gate
     supervision: Supervision
 
-    def build_network(self, spec: DataSpec) -> Network:
+    def build_network(self, spec: DataSpec, settings: Mapping[str, Any] | None = None) -> Network:
         """Builds the task network for a data set.
+
+        Args:
+            spec: The data set.
+            settings: What is other than in the recipe, as for ``varied``.
 
         Raises:
             RlldError: If a size does not fit the data set, or all of them make it too large.
         """
+        if settings:
+            return self.varied(settings).build_network(spec)
         what = f"network {self.network.name}"
         network: Network = built(lambda: self.network.config.build(spec), what)
         if spec.any_length:
@@ -129,9 +135,13 @@ class Recipe:
     def varied(self, settings: Mapping[str, Any]) -> Recipe:
         """Returns the recipe with other components and dotted settings.
 
-        Settings for which the components have no option are passed over.
+        Settings for which the components have no option are passed over. Another network keeps
+        the width and whatever else it has in common with the recipe's, unless it is set.
         """
-        data, where = apply_overrides(self.as_dict(), _choices(settings)), f"recipe {self.name}"
+        own, where = self.as_dict(), f"recipe {self.name}"
+        data = apply_overrides(own, _choices(settings))
+        if data["network"]["name"] != self.network.name:
+            data["network"] = {**_common(data, own["network"], where), **data["network"]}
         return composed(apply_overrides(data, _applicable(data, settings, where)), where)
 
 
@@ -285,6 +295,13 @@ def _choices(settings: Mapping[str, Any]) -> dict[str, Any]:
         # Written out, so that options of the source have a place.
         found[SOURCE] = {"name": source} if isinstance(source, str) else source
     return found
+
+
+def _common(data: Mapping[str, Any], options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns the options of a former network that the chosen one has too."""
+    rest = {f"network.{key}": value for key, value in options.items() if key != "name"}
+    kept = _applicable(data, rest, where)
+    return {path.partition(".")[2]: value for path, value in kept.items()}
 
 
 def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rlld.errors import RlldError
-from rlld.utils.config import Weight, Width
+from rlld.utils.config import YOUNG, Share, Weight, Width
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,8 @@ class Supervision:
     Attributes:
         weight: Weight of the dense loss in every step; 0 leaves it out.
         batch_size: Annotated videos per step; all where there are fewer.
+        mixing: Share of them that teach with the pictures of another one; their events are known
+            in each modality, so every pair of tracks is one more annotated video.
 
     Raises:
         RlldError: If a value is out of range.
@@ -22,6 +24,7 @@ class Supervision:
 
     weight: Weight = 0.0
     batch_size: Width = 128
+    mixing: Share = field(default=0.0, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.batch_size < 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -29,7 +30,12 @@ TOLD = Told("not the weights of a network", "delete it")
 
 
 def training_key(
-    recipe: Recipe, train: Split, labels: ModalityLabels, seed: int, *, unimodal: bool
+    recipe: Recipe,
+    train: Split,
+    labels: ModalityLabels,
+    seed: int,
+    unimodal: bool,
+    start: Mapping[str, Tensor] | None = None,
 ) -> str:
     """Returns a name for what training a network on fixed labels gives on one machine.
 
@@ -39,6 +45,7 @@ def training_key(
         labels: Their labels.
         seed: Seed of the training.
         unimodal: Whether ``Network.unimodal`` is trained.
+        start: Weights that the training starts from; drawn from the seed where there are none.
 
     Returns:
         32 hexadecimal digits.
@@ -47,7 +54,8 @@ def training_key(
     where = [str(train.device), torch.__version__, seed, unimodal]
     digest = hashlib.blake2b(json.dumps([settings, where], sort_keys=True).encode(), digest_size=16)
     lengths = {} if train.lengths is None else {"lengths": train.lengths}
-    for name, value in {**train.streams, **lengths, **_given(labels)}.items():
+    parts = {**train.streams, **lengths, **_given(labels), **(start or {})}
+    for name, value in parts.items():
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()

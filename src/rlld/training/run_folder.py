@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def load_denoiser(run: Run) -> Denoiser:
         RlldError: If the run's denoiser has no network, so that it cannot judge labels.
     """
     denoiser = run.recipe.build_denoiser(run.spec)
-    denoiser.attach(lambda: run.recipe.build_network(run.spec))
+    denoiser.attach(partial(run.recipe.build_network, run.spec))
     parts = denoiser.networks()
     if not parts:
         raise RlldError(

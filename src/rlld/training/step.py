@@ -315,7 +315,13 @@ def lesson_of(supervision: Supervision, videos: Split, index: Tensor) -> Lesson:
         index: Those of the step (b,), as ``draw_annotated`` drew them, on that device.
     """
     batch = videos.batch(index)
-    return Lesson(supervision.weight, batch, batch.part(videos.require_dense()))
+    dense = batch.part(videos.require_dense())
+    if supervision.mixing:
+        present = dense.any(1).to(batch.labels)
+        labels = ModalityLabels(present[:, AUDIO], present[:, VISUAL], batch.labels, dense)
+        batch, labels = crossed(batch, labels, supervision.mixing)
+        dense = dense if labels.segment is None else labels.segment
+    return Lesson(supervision.weight, batch, dense)
 
 
 def dense_loss(prediction: Prediction, dense: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ class Trainer:
         self._fresh_network(seed)
         self.parts = KeptParts(self.rule, self.network, recipe.network.name)
         self.denoiser = denoiser or recipe.build_denoiser(train.spec)
-        self.denoiser.attach(self._build_network)
+        self.denoiser.attach(partial(recipe.build_network, train.spec))
         self._require_dense()
         if self.reward is not None:
             self.denoiser.prepare(Context(self.train, self.reward.split, seed, device, self.fit))
@@ -119,6 +120,7 @@ class Trainer:
         videos: Tensor | None = None,
         unimodal: bool = False,
         settings: Mapping[str, Any] | None = None,
+        start: Network | None = None,
     ) -> Network:
         """Trains a fresh network of the same recipe; see ``rlld.denoisers.base.Fit``."""
         before = random_state(self.device)
@@ -131,10 +133,13 @@ class Trainer:
         recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates))
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
         inner.unimodal = unimodal
+        weights = None if start is None else start.state_dict()
+        if weights is not None:
+            inner.network.load_state_dict(weights)
         if self._networks is None:
             inner.finish()
         else:
-            key = cache.training_key(recipe, train, labels, self.seed, unimodal=unimodal)
+            key = cache.training_key(recipe, train, labels, self.seed, unimodal, weights)
             if not cache.take(self._networks, key, inner.network):
                 inner.finish()
                 cache.keep(self._networks, key, inner.network)
@@ -245,12 +250,9 @@ class Trainer:
         restore_random_state(state["random"], self.device)
         self._forget_recordings()
 
-    def _build_network(self) -> Network:
-        return self.recipe.build_network(self.train.spec)
-
     def _fresh_network(self, seed: int) -> None:
         torch.manual_seed(seed)
-        self.network = self._build_network().to(self.device)
+        self.network = self.recipe.build_network(self.train.spec).to(self.device)
         objective = self.recipe.build_objective(self.train.spec)
         objective.prepare(self.videos)
         self.objective = objective.to(self.device)

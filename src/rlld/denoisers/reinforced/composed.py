@@ -8,7 +8,7 @@ source can be asked about annotated segments, claims are judged segment by segme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._pseudo import Kept, PseudoLabels
-from rlld.denoisers.base import Context, Denoiser, Fit, TaskStep
+from rlld.denoisers.base import Build, Context, Denoiser, Fit, TaskStep
 from rlld.denoisers.reinforced.claims import (
     HALF,
     Claims,
@@ -79,7 +79,7 @@ class Composed(Denoiser):
             for name in names:
                 setattr(self, name, quantified(getattr(part, name) for part in self.parts))
 
-    def attach(self, build_network: Callable[[], Network]) -> None:
+    def attach(self, build_network: Build) -> None:
         """Tells both how to build a task network."""
         for part in self.parts:
             part.attach(build_network)
@@ -101,11 +101,12 @@ class Composed(Denoiser):
             videos: Tensor | None = None,
             unimodal: bool = False,
             settings: Mapping[str, Any] | None = None,
+            start: Network | None = None,
         ) -> Network:
             if not self.source.wants_prediction:
                 own = training_labels(self.source, context.train)
                 labels = composed(own, labels, context.train.labels)
-            network = context.fit(labels, share, videos, unimodal, settings)
+            network = context.fit(labels, share, videos, unimodal, settings, start)
             if self._evidence is not None and unimodal and videos is not None:
                 self._evidence.see(network, videos)
             return network

@@ -121,7 +121,7 @@ class LabelwiseOptions:
 
     Attributes:
         folds: Networks trained on the bare tags; each label is judged by one that did not see it.
-        state_share: Length of their training, as a share of the run's updates.
+        state_share: Length of their training in each round, as a share of the run's updates.
         rounds: How often networks are trained and labels cleaned; after the first round, networks
             are trained on the labels that the round before left.
         judge: Whether in the first round policies that read ``features`` join the one that reads
@@ -138,23 +138,26 @@ class LabelwiseOptions:
         weight_decay: Its weight decay.
         noise: Gaussian noise on the features, in units of their standard deviation.
         ridge: How strongly offsets of classes are drawn to the common one, without features.
+        evidence: What the networks that give evidence have other than the recipe's: ``network``,
+            ``objective`` or dotted settings. A small network judges labels as well as a large one.
     """
 
-    folds: Count = 4
-    state_share: float = 1.0
+    folds: Count = 3
+    state_share: float = 0.5
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: Annotated[int, EXPERT] = 3
     least_videos: Annotated[int, Within(0), EXPERT] = 150
-    judges: Annotated[Count, EXPERT] = 3
+    judges: Annotated[Count, EXPERT] = 1
     learning: Literal["reinforce", "supervised"] = "reinforce"
-    steps: int = 300
+    steps: int = 150
     supervised_steps: Annotated[int, EXPERT] = 100
     batch_size: Width = 128
     lr: float = 2e-3
     weight_decay: Weight = 1e-3
     noise: Annotated[Weight, EXPERT] = 0.3
     ridge: Annotated[float, Within(0, 1_000_000)] = 0.3
+    evidence: Annotated[Mapping[str, Any] | None, EXPERT] = field(default=None, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         counts = ("rounds", "steps", "supervised_steps", "batch_size")

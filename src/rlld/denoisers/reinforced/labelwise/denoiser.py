@@ -7,7 +7,7 @@ that it then leaves to the training videos train the task network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
-from rlld.denoisers.base import Context, Denoiser
+from rlld.denoisers.base import Build, Context, Denoiser
 from rlld.denoisers.reinforced import actions
 from rlld.denoisers.reinforced.labelwise.evidence import States
 from rlld.denoisers.reinforced.labelwise.judge import (
@@ -39,7 +39,7 @@ from rlld.denoisers.reinforced.labelwise.priors import (
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
-from rlld.networks.base import Network, built
+from rlld.networks.base import built
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 from rlld.utils.console import ERR
 from rlld.utils.stopping import repeatable
@@ -62,8 +62,8 @@ class LabelwiseDenoiser(Denoiser):
     3. Labels that the mean policy would rather remove than keep are removed. A class of which no
        annotated video says anything in a modality keeps all its labels there. Without any annotated
        video, the rates of ``priors`` decide how many go.
-    4. Once more: networks trained on what is left give better evidence, and a policy that is
-       logistic in it decides about all labels anew.
+    4. Once more: the networks go on from there on what is left, which gives better evidence, and
+       a policy that is logistic in it decides about all labels anew.
 
     Annotated are the reward videos, by times or by bare answers, and training videos with answers,
     whose labels are then simply what the answers say.
@@ -85,10 +85,10 @@ class LabelwiseDenoiser(Denoiser):
         self._parts: _Parts
         self._held_out: tuple[tuple[str, ...], Tensor] | None = None
 
-    def attach(self, build_network: Callable[[], Network]) -> None:
+    def attach(self, build_network: Build) -> None:
         """Builds the parts that a run folder keeps."""
         with torch.random.fork_rng(devices=[]):
-            states = States(build_network, self.options.folds)
+            states = States(build_network, self.options.folds, self.options.evidence)
             judges = [self._judge(number, features=True) for number in range(self.options.judges)]
             plain = self._judge(0, features=False)
         self._parts = _Parts(states, judges, plain, len(self.spec.classes))
@@ -206,7 +206,9 @@ class LabelwiseDenoiser(Denoiser):
                 ERR.print(note)
         rounds = self.options.rounds
         for number in repeatable("cleaning labels", range(rounds), rounds):
-            logits = self._parts.states.learn(context, labels, self.options.state_share)
+            logits = self._parts.states.learn(
+                context, labels, self.options.state_share, go_on=number > 0
+            )
             if self._teaches(context):
                 self._teach(context, logits, first=number == 0)
             else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rlld.data.split import Split
-from rlld.denoisers.base import Context
+from rlld.denoisers.base import Build, Context
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.errors import RlldError
 from rlld.networks.base import Network
@@ -29,11 +30,13 @@ class States(nn.Module):
     Args:
         build: Builds a task network.
         folds: Number of networks.
+        settings: What they have other than the recipe's.
     """
 
-    def __init__(self, build: Callable[[], Network], folds: int) -> None:
+    def __init__(self, build: Build, folds: int, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(build() for _ in range(folds))
+        self.settings = settings
+        self.networks = nn.ModuleList(build(settings) for _ in range(folds))
         self.requires_grad_(requires_grad=False)
 
     def train(self, mode: bool = True) -> States:
@@ -44,13 +47,17 @@ class States(nn.Module):
         """Returns the mean logits of all networks (B, 2, C), for videos none was trained on."""
         return torch.stack([_logits(network, streams, mask) for network in self.networks]).mean(0)
 
-    def learn(self, context: Context, labels: ModalityLabels, share: float) -> Tensor:
-        """Trains the networks, from the start.
+    def learn(
+        self, context: Context, labels: ModalityLabels, share: float, *, go_on: bool = False
+    ) -> Tensor:
+        """Trains the networks.
 
         Args:
             context: What the loop hands over.
             labels: Labels of the training split: the bare tags, or cleaned ones.
             share: Length of each training as a share of the run's, for the whole split.
+            go_on: Whether they go on from where they are. On labels that were cleaned, half a
+                training from there tells as much as a whole one from scratch.
 
         Returns:
             Logits of the training videos (N, 2, C), each by the network that did not see it.
@@ -72,7 +79,14 @@ class States(nn.Module):
             if folds == 1:
                 others = own
             length = share * len(others) / len(train)
-            trained = context.fit(labels, share=length, videos=others, unimodal=True)
+            trained = context.fit(
+                labels,
+                share=length,
+                videos=others,
+                unimodal=True,
+                settings=self.settings,
+                start=_network(network) if go_on else None,
+            )
             network.load_state_dict(trained.state_dict())
             network.to(train.device)
             for batch in train.portions(CHUNK, own):
@@ -89,10 +103,16 @@ class States(nn.Module):
         return found
 
 
+def _network(network: nn.Module) -> Network:
+    assert isinstance(network, Network)  # noqa: S101  (ModuleList forgets it)
+    return network
+
+
 @torch.no_grad()
 def _logits(network: nn.Module, streams: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
-    assert isinstance(network, Network)  # noqa: S101  (ModuleList forgets it)
     network.eval()
-    prediction = network.unimodal({name: value.float() for name, value in streams.items()}, mask)
+    prediction = _network(network).unimodal(
+        {name: value.float() for name, value in streams.items()}, mask
+    )
     probability = torch.stack([prediction.audio, prediction.visual], 1)
     return probability.clamp(CLIP, 1 - CLIP).logit()
