@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from rlld.recipes import RECOMMENDED
+
 if TYPE_CHECKING:
     from rlld.bench.studies.denoisers import Settings
 
@@ -142,7 +144,7 @@ class RegimesArgs(UpdatesArgs):
     """One folder, in which the data sets are simulated where they are not there yet."""
     updates: int | None = None
     """Task-network updates of every run; those of the recommended recipe when not given."""
-    recipe: str = "rlld-labelwise"
+    recipe: str = RECOMMENDED
     """The recommended recipe."""
     preset: Literal["compact", "llp"] = "compact"
     """Features of 40 dimensions, or of the published ones."""

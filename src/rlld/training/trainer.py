@@ -18,6 +18,7 @@ from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES, named_score
 from rlld.metrics.tags import TAGS
 from rlld.networks.base import Network, Unimodal
+from rlld.recipes import RECOMMENDED
 from rlld.recipes.recipe import Recipe
 from rlld.training import cache
 from rlld.training.checkpoint import random_state, restore_random_state
@@ -365,7 +366,7 @@ class Trainer:
             raise RlldError(
                 f"recipe {self.recipe.name}: {' and '.join(needs)} learns from dense annotation of "
                 f"validation videos, and data set {self.train.spec.name!r} has none; train "
-                "rlld-labelwise, which can do without, or annotate some (docs/annotate.md)"
+                f"{RECOMMENDED}, which can do without, or annotate some (docs/annotate.md)"
             )
 
     def end_round(self, number: int) -> Report:

@@ -17,6 +17,7 @@ from rlld.bench.studies.denoisers import BARE_TAGS, SELECTION, Settings
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.baselines import bare_tags
+from rlld.recipes import RECOMMENDED
 from rlld.recipes.fitting import FEW_ANNOTATED
 from rlld.recipes.recipe import FIT, load_recipe
 from rlld.synthetic.features.conditions import Conditions
@@ -25,7 +26,6 @@ from rlld.synthetic.features.writing import LIKE_LLP, simulate
 from rlld.training.fitted import sizes_of
 from rlld.utils.console import quiet
 
-RECIPE = "rlld-labelwise"
 BASELINES = ("han", "weak", "constant")
 NEEDS_ANNOTATION = "constant"
 TEST_VIDEOS = 1200
@@ -85,7 +85,7 @@ class Choice:
         RlldError: If an axis is unknown or no data set would be made.
     """
 
-    recipe: str = RECIPE
+    recipe: str = RECOMMENDED
     preset: Name = "compact"
     simulations: tuple[int, ...] = (0, 1)
     axes: tuple[str, ...] = tuple(AXES)

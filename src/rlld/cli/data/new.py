@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rlld.workflows.new_data import NewReport
 
 SHOWN = 5
-BEST = "rlld-labelwise"
 
 
 @dataclass(frozen=True)
@@ -112,12 +111,13 @@ def _show(args: Args, report: NewReport) -> None:
 
 def _next(out: Path, videos: int) -> str:
     """Says what can be done with so many training videos."""
+    from rlld.recipes import RECOMMENDED
     from rlld.recipes.recipe import load_recipe
 
-    folds = load_recipe(BEST).as_dict()["denoiser"]["labelwise"]["folds"]
+    folds = load_recipe(RECOMMENDED).as_dict()["denoiser"]["labelwise"]["folds"]
     if not isinstance(folds, int) or videos >= folds:  # what is no number fits the data
-        return f"next: rlld train {BEST} --data {out} --out run"
+        return f"next: rlld train {RECOMMENDED} --data {out} --out run"
     return (
-        f"next: more clips, for {BEST} needs {folds} training videos at least; or rlld train weak "
+        f"next: more clips, for {RECOMMENDED} needs {folds} training videos at least; or rlld train weak "
         f"--data {out} --out run"
     )
