@@ -59,7 +59,7 @@ def decide(sizes: Sizes, *, teaches: bool = False) -> list[Decision]:
 
     Args:
         sizes: Counts of the data.
-        teaches: Whether annotated videos teach the recipe's denoiser.
+        teaches: Whether annotated videos teach in the recipe.
     """
     decisions = []
     if sizes.videos < LARGE:
@@ -110,5 +110,5 @@ def _few(sizes: Sizes, teaches: bool) -> Decision:
     settings: dict[str, Any] = {"selection.score": "last", "selection.reward_share": 1.0}
     if not teaches:
         return Decision(settings, f"{count} annotated videos would choose weights by chance")
-    settings["supervision.weight"] = 1.0
+    settings |= {"supervision.weight": 1.0, "supervision.mixing": 1.0}
     return Decision(settings, f"all {count} annotated videos teach, too few to choose weights by")

@@ -41,7 +41,13 @@ SETTINGS: dict[str, type[Any]] = {
 TOGETHER = (
     frozenset({"schedule.rounds", "schedule.updates"}),
     frozenset(
-        {"selection.score", "selection.reward_share", "selection.annotated", "supervision.weight"}
+        {
+            "selection.score",
+            "selection.reward_share",
+            "selection.annotated",
+            "supervision.weight",
+            "supervision.mixing",
+        }
     ),
 )
 """Settings that mean something together: who gives one of them has decided of all."""
@@ -215,10 +221,13 @@ def decided_recipe(
 
 
 def _teaches(data: Mapping[str, Any]) -> bool:
-    """Says whether a recipe sets annotated videos apart to teach its denoiser."""
-    selection = data.get("selection", {})
-    share = selection.get("reward_share", 1) if isinstance(selection, Mapping) else 1
-    return share != 1
+    """Says whether annotated videos teach in a recipe: its network, or its denoiser alone."""
+
+    def given(section: str, option: str, usual: float) -> Any:
+        value = data.get(section, {})
+        return value.get(option, usual) if isinstance(value, Mapping) else usual
+
+    return given("selection", "reward_share", 1) != 1 or given("supervision", "weight", 0) != 0
 
 
 def _whether(value: Any, where: str) -> bool:

@@ -119,7 +119,8 @@ def _print_scores(runs: dict[str, Run], test: Split) -> None:
     OUT.print(score_table(rows, "test"))
     OUT.print(
         f"{BARE_TAGS}: the known tags in every segment of both tracks, no network at all.\n"
-        f"{TAGS_KNOWN}: {RECOMMENDED}, the known tags of a clip standing in for the video-level gate."
+        f"{TAGS_KNOWN}: {RECOMMENDED}, the known tags of a clip standing in for the video-level "
+        "gate."
     )
 
 

@@ -118,6 +118,6 @@ def _next(out: Path, videos: int) -> str:
     if not isinstance(folds, int) or videos >= folds:  # what is no number fits the data
         return f"next: rlld train {RECOMMENDED} --data {out} --out run"
     return (
-        f"next: more clips, for {RECOMMENDED} needs {folds} training videos at least; or rlld train weak "
-        f"--data {out} --out run"
+        f"next: more clips, for {RECOMMENDED} needs {folds} training videos at least; or rlld "
+        f"train weak --data {out} --out run"
     )

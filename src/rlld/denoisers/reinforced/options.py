@@ -142,15 +142,15 @@ class LabelwiseOptions:
             ``objective`` or dotted settings. A small network judges labels as well as a large one.
     """
 
-    folds: Count = 3
-    state_share: float = 0.5
+    folds: Count = 4
+    state_share: float = 1.0
     rounds: int = 2
     judge: Literal["auto", "features", "evidence"] = "auto"
     cross_validation: Annotated[int, EXPERT] = 3
     least_videos: Annotated[int, Within(0), EXPERT] = 150
-    judges: Annotated[Count, EXPERT] = 1
+    judges: Annotated[Count, EXPERT] = 3
     learning: Literal["reinforce", "supervised"] = "reinforce"
-    steps: int = 150
+    steps: int = 300
     supervised_steps: Annotated[int, EXPERT] = 100
     batch_size: Width = 128
     lr: float = 2e-3
