@@ -227,7 +227,8 @@ def _teaches(data: Mapping[str, Any]) -> bool:
         value = data.get(section, {})
         return value.get(option, usual) if isinstance(value, Mapping) else usual
 
-    return given("selection", "reward_share", 1) != 1 or given("supervision", "weight", 0) != 0
+    apart = given("selection", "reward_share", 1) != 1
+    return apart or bool(given("supervision", "weight", 0))
 
 
 def _whether(value: Any, where: str) -> bool:
