@@ -27,7 +27,7 @@ def test_a_printed_recipe_is_read_back_as_the_same(tmp_path, name):
 
 
 def require_within(part, whole):
-    """Every value of one tree stands in the other; young options are written by the second alone."""
+    """Every value of one tree stands in the other, which alone has young options."""
     if isinstance(part, dict):
         for key, value in part.items():
             require_within(value, whole[key])

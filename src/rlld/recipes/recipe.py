@@ -301,6 +301,8 @@ def _choices(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that choose components, whose options the others then set."""
     found = {key: value for key, value in settings.items() if key in COMPONENTS}
     source = settings.get(SOURCE)
+    if isinstance(source, str):
+        source = yaml_value(source, f"setting {SOURCE!r}")
     if source is not None:
         # Written out, so that options of the source have a place.
         found[SOURCE] = {"name": source} if isinstance(source, str) else source
