@@ -123,6 +123,13 @@ def test_copies_of_a_class_are_as_frequent_as_it_and_never_together() -> None:
     assert speech.sum() == pytest.approx(labels_of(Conditions()).weak[:, 0].sum(), rel=0.1)
 
 
+@pytest.mark.parametrize("classes", [3, 25, 100])
+def test_no_simulation_of_llp_borrows_its_rates(classes: int, tmp_path: Path) -> None:
+    conditions = Conditions(classes=classes)
+    spec = simulate(tmp_path / "out", "compact", videos=(4, 0, 2), conditions=conditions)
+    assert [each.name for each in taken_for(spec.name, spec.classes, load_table())] == ["LLP"]
+
+
 @pytest.mark.parametrize("track", ["audio", "visual"])
 def test_a_missing_track_has_labels_but_no_features(track: str, tmp_path: Path) -> None:
     whole, part = (

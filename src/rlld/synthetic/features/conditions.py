@@ -81,6 +81,16 @@ class Conditions:
         )
 
     @property
+    def source(self) -> str:
+        """Whose rates of wrong tags these are, empty where the names of the classes tell LLP's.
+
+        The data set bears it in its name, so that it borrows no rates of its own.
+        """
+        if self.noise in TABLES:
+            return self.noise
+        return "llp" if self.classes > len(LLP) else ""
+
+    @property
     def groups(self) -> list[list[int]]:
         """Indices of classes that look or sound alike."""
         place = {name: number for number, name in enumerate(self.names)}

@@ -24,7 +24,7 @@ from rlld.data.spec import (
 )
 from rlld.data.store import StoreWriter, holds, store_path
 from rlld.errors import RlldError
-from rlld.synthetic.features.conditions import TABLES, Conditions
+from rlld.synthetic.features.conditions import Conditions
 from rlld.synthetic.features.copied import copied_labels
 from rlld.synthetic.features.drawn import draw_labels
 from rlld.synthetic.features.features import (
@@ -155,7 +155,7 @@ def _spec(preset: Name, conditions: Conditions, validated: bool) -> DataSpec:
     chosen = PRESETS[preset]
     files = AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv")
     return DataSpec(
-        name=f"simulated-{preset}" + (f"-{conditions.noise}" if conditions.noise in TABLES else ""),
+        name="-".join(filter(None, ("simulated", preset, conditions.source))),
         classes=conditions.names,
         segments=LLP_SPEC.segments,
         segment_seconds=LLP_SPEC.segment_seconds,
