@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from rlld.data.dataset import load_split
+from rlld.data.rates.borrow import borrowed
 from rlld.data.spec import Priors
 from rlld.denoisers.reinforced.labelwise import priors
 from rlld.denoisers.reinforced.labelwise.agreement import _variance, agreement, areas
+from rlld.denoisers.reinforced.labelwise.judge import Examples
+from rlld.denoisers.reinforced.labelwise.lending import lent_rates
 from rlld.denoisers.reinforced.labelwise.priors import doubts, prior_rates, told
 from scipy_free import slow_auc
 
@@ -92,3 +95,30 @@ def test_rates_that_do_not_fit_are_not_borrowed_but_numbers_of_a_person_count(
     assert rates[1].tolist() == [0, 0.25, 0, 0] and float(rates[0].sum()) > 0
     lines = told(spec, split.labels, ("visual",))
     assert "25% not seen (dataset.yaml)" in lines[1] and "seen" not in lines[0]
+
+
+def annotated_of(split, wrong: dict[str, float], classes: int) -> Examples:
+    """400 annotated labels of the first classes, of which given shares are not seen."""
+    tags = torch.arange(400) % classes
+    labels = torch.nn.functional.one_hot(tags, len(split.spec.classes)).float()
+    present = torch.ones(400, 2, len(split.spec.classes), dtype=torch.bool)
+    for label, share in wrong.items():
+        place = split.spec.classes.index(label)
+        rows = (tags == place).nonzero()[:, 0]
+        present[rows[: round(share * len(rows))], 1, place] = False
+    one = split.subset(torch.zeros(400, dtype=torch.int64))
+    return Examples(replace(one, labels=labels), torch.zeros(400, 2, 4), present, present | True)
+
+
+def test_a_class_that_nobody_annotated_borrows_where_the_others_are_as_the_table_says(tiny_data):
+    split = load_split(tiny_data, "train")  # Bell, Drum, Horse, Rain
+    alike = annotated_of(split, {"Bell": 0.4, "Drum": 0.48}, classes=3)
+    rates = lent_rates(split.spec, alike)
+    told_so = borrowed(split.spec.name, split.spec.classes).beliefs["visual"]["Rain"][0].median()
+    assert rates[1].tolist() == pytest.approx([0, 0, 0, told_so])
+    assert rates[0].tolist() == [0, 0, 0, 0]  # nothing was wrong there, which 0 says best
+    other = annotated_of(split, {"Horse": 0.6}, classes=3)
+    assert not lent_rates(split.spec, other).any()
+    alone = replace(split.spec, priors=Priors(borrow=False))
+    assert not lent_rates(alone, alike).any()
+    assert not lent_rates(split.spec, alike.at(torch.arange(10))).any()  # ten labels say nothing

@@ -29,6 +29,7 @@ from rlld.denoisers.reinforced.labelwise.judge import (
     teach_features,
     teach_offsets,
 )
+from rlld.denoisers.reinforced.labelwise.lending import LENT, lent_rates, untaught
 from rlld.denoisers.reinforced.labelwise.priors import (
     VERBS,
     doubts,
@@ -46,8 +47,6 @@ from rlld.utils.stopping import repeatable
 
 SEED = 0x5EED_0003
 THRESHOLD = 0.5
-NAMED = 12
-"""Classes that a note names."""
 WORTH = "about 25 annotated videos, or answers on their labels, would tell the rates of the classes"
 
 
@@ -145,17 +144,7 @@ class LabelwiseDenoiser(Denoiser):
                 *kept,
                 *told(self.spec, context.train.labels, doubted),
             ]
-        present = context.train.labels.any(0)
-        notes = []
-        for modality, taught in zip(MODALITIES, self._parts.taught.bool(), strict=True):
-            alone = [self.spec.classes[c] for c in (present & ~taught).nonzero()[:, 0].tolist()]
-            if alone:
-                more = f" and {len(alone) - NAMED} more" if len(alone) > NAMED else ""
-                notes.append(
-                    f"no annotated video says anything of the {modality} labels of "
-                    f"{', '.join(alone[:NAMED])}{more}: all of them were kept"
-                )
-        return notes
+        return untaught(self.spec, context.train.labels.any(0), self._parts.taught)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything learned; nothing before the first step."""
@@ -182,10 +171,12 @@ class LabelwiseDenoiser(Denoiser):
 
     @torch.no_grad()
     def _probability(self, batch: Batch, states: Tensor) -> Tensor:
-        rich = self._parts.policies if self._parts.uses_features else []
-        logits = mixed(rich, self._parts.plain, batch.streams, batch.labels, states, batch.mask)
-        keep = (logits - self._parts.cutoffs).sigmoid()
+        keep = (self._decided(batch, states) - self._parts.cutoffs).sigmoid()
         return _spared(keep, self._parts.taught.bool())
+
+    def _decided(self, batch: Batch, states: Tensor) -> Tensor:
+        rich = self._parts.policies if self._parts.uses_features else []
+        return mixed(rich, self._parts.plain, batch.streams, batch.labels, states, batch.mask)
 
     def _learn(self) -> Tensor:
         context = self._context
@@ -210,7 +201,8 @@ class LabelwiseDenoiser(Denoiser):
                 context, labels, self.options.state_share, go_on=number > 0
             )
             if self._teaches(context):
-                self._teach(context, logits, first=number == 0)
+                examples = self._teach(context, logits, first=number == 0)
+                self._lend(context.train, logits, examples)
             else:
                 self._suppose(context.train, logits, first=number == 0)
             keep = self._judged(context.train, logits)
@@ -234,8 +226,8 @@ class LabelwiseDenoiser(Denoiser):
     def _teaches(context: Context) -> bool:
         return bool(context.reward.annotated.any() or context.train.annotated.any())
 
-    def _teach(self, context: Context, logits: Tensor, *, first: bool) -> None:
-        """Teaches the policies on the evidence of a round.
+    def _teach(self, context: Context, logits: Tensor, *, first: bool) -> Examples:
+        """Teaches the policies on the evidence of a round; returns what taught them.
 
         What features tell is in the labels that the networks of later rounds were trained on; to
         read them again would only fit the annotated videos. Those networks have indirectly seen
@@ -248,7 +240,7 @@ class LabelwiseDenoiser(Denoiser):
         teach_offsets(self._parts.plain, examples, self.options.ridge)
         if not first:
             self._parts.uses_features.zero_()
-            return
+            return examples
         crossed = self._cross_validate(examples, context.seed)
         chosen = self._features_win(examples, crossed)
         self._parts.uses_features.fill_(float(chosen))
@@ -259,6 +251,18 @@ class LabelwiseDenoiser(Denoiser):
         if crossed is not None:
             keep = crossed.of(chosen).sigmoid()
             self._held_out = (examples.videos.ids, _spared(keep, self._parts.taught.bool()))
+        return examples
+
+    @torch.no_grad()
+    def _lend(self, train: Split, logits: Tensor, examples: Examples) -> None:
+        """Removes the share that similar classes have from classes that nothing taught."""
+        rates = lent_rates(self.spec, examples).to(logits)
+        self._parts.taught[rates > 0] = LENT
+        decided = torch.zeros_like(logits)
+        for batch in train.portions(CHUNK) if bool(rates.any()) else ():
+            decided[batch.index] = self._decided(batch, logits[batch.index])
+        cutoffs = prior_keep(decided, train.labels, rates)
+        self._parts.cutoffs.copy_(torch.where(rates > 0, cutoffs, 0.0))
 
     def _considers_features(self, examples: Examples) -> bool:
         if self.options.judge != "auto":
@@ -366,7 +370,8 @@ class _Parts(nn.Module):
         judges: Policies that read features.
         plain: The policy that reads evidence alone.
         uses_features: Whether ``judges`` decide, else ``plain``.
-        taught: Which (modality, class) annotation teaches, 1 or 0 (2, C); the others are spared.
+        taught: Which (modality, class) annotation teaches, 1 or 0 (2, C), LENT where the rate is
+            borrowed; those of 0 are spared.
         cutoffs: Logits below which a label is removed (2, C), zero unless priors set them.
         keep: Keep probabilities of the training labels (N, 2, C), empty before they are known.
     """
