@@ -110,11 +110,27 @@ def test_tags_stand_in_for_the_video_level_gate() -> None:
     tags = torch.tensor([[1.0, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1]])
     without = Gate().apply(given)
     with_tags = Gate().apply(given, tags)
-    assert torch.equal(with_tags, (given.segment >= 0.5) & (tags > 0)[:, None, None])
+    for video, classes in enumerate(tags.tolist()):
+        for label, known in enumerate(classes):
+            values = given.segment[video, :, :, label]
+            near = values >= 0.5 * max(values.flatten().tolist())
+            expected = ((values >= 0.5) | near) & bool(known)
+            assert torch.equal(with_tags[video, :, :, label], expected)
     assert torch.equal(Gate().apply(given, tags.bool()), with_tags)
     assert without[2].any()
     with pytest.raises(RlldError, match="tags have shape"):
         Gate().apply(given, tags[:2])
+
+
+def test_a_known_tag_is_where_it_is_strongest_however_weak() -> None:
+    heard, seen = torch.tensor([0.10, 0.30, 0.16]), torch.tensor([0.02, 0.14, 0.15])
+    level = torch.zeros(1, 1)
+    weak = Prediction(torch.stack([heard, seen], 1)[None, ..., None], level, level, level)
+    assert not Gate().apply(weak).any()
+    found = Gate().apply(weak, torch.ones(1, 1))[0, :, :, 0]
+    assert found.tolist() == [[False, False], [True, False], [True, True]]
+    silent = replace(weak, segment=torch.zeros_like(weak.segment))
+    assert not Gate().apply(silent, torch.ones(1, 1)).any()
 
 
 def test_fused_passes_are_mixed_in_float32() -> None:

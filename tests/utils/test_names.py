@@ -114,6 +114,7 @@ MADE_HERE = frozenset(
         "bench/runs.py: cache.absolute() / job.key",
         "bench/runs.py: folder.parent / NETWORKS / source_fingerprint()",
         "bench/page.py: out / f'{stem}.{suffix}'",
+        "bench/studies/rates.py: out / f'rates.{kind}'",
         "bench/studies/regimes.py: settings.data[0] / cell.folder(choice.preset, seed)",
         "cli/bench.py: args.out / grid.stem",
         "cli/bench.py: args.out / stem",
@@ -128,6 +129,8 @@ MADE_HERE = frozenset(
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/__init__.py: Path(__file__).parent.joinpath(*verb.split())",
         "features/weights.py: weights_folder() / self.file",
+        "data/rates/annotated.py: folder / split",
+        "data/rates/annotated.py: folder / split / name.format(split=split)",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models / f'{split}.safetensors'",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models",
         "report/templates.py: Path(__file__).parent / 'assets' / name",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Source = Literal["video", "modality"]
 Threshold = float | tuple[float, ...]
 
+NEAR = 0.5
+"""Share of the strongest probability of a known tag from which on a segment is taken to hold it."""
+
 CANDIDATES = tuple(step / 20 for step in range(5, 15))
 """Thresholds that CMPAE tries for each class: 0.25, 0.30 ... 0.70."""
 
@@ -74,7 +77,9 @@ class Gate:
             prediction: Probabilities of B videos.
             tags: Known tags (B, C), bool or 0/1, which stand in for the video-level gate: a
                 class that is not among the tags of a video is off in it, a tag is never dropped
-                for a low video-level probability. None when nothing is known.
+                for a low video-level probability. And since it is somewhere in the video, the
+                segments, heard or seen, that come near its strongest one are on, however weak.
+                None when nothing is known.
 
         Returns:
             (B, T, 2, C), bool, on the device of the prediction; False behind the end of a video.
@@ -104,9 +109,28 @@ class Gate:
                 f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
                 f"column per class, {tuple(prediction.video.shape)}"
             )
-        segment = smoothed(prediction.segment, self.smoothing, prediction.mask)
-        active = _reaches(segment, self.segment_threshold) & video[:, None]
-        return active if prediction.mask is None else active & prediction.mask[..., None, None]
+        active = self.reached(prediction.segment, prediction.mask, known=tags is not None)
+        return active & video[:, None]
+
+    def reached(
+        self, segment: Tensor, mask: Tensor | None = None, *, known: bool = False
+    ) -> Tensor:
+        """Returns which segments hold a class, as far as they tell by themselves.
+
+        Args:
+            segment: Probabilities (B, T, 2, C).
+            mask: Which segments belong to their video (B, T), bool; all when None.
+            known: Whether each class is known to be somewhere in its video.
+
+        Returns:
+            (B, T, 2, C), bool.
+        """
+        segment = smoothed(segment, self.smoothing, mask)
+        active = _reaches(segment, self.segment_threshold)
+        if known:
+            strongest = segment.amax((1, 2), keepdim=True)
+            active |= (segment >= NEAR * strongest) & (strongest > 0)
+        return active if mask is None else active & mask[..., None, None]
 
     def video_level(self, prediction: Prediction) -> Tensor:
         """Returns which classes pass the video-level gate (B, 2, C), bool."""

@@ -52,7 +52,7 @@ def parse(
         run: A trained run (``rlld.training.run_folder.load_run``).
         source: A media file, or features by stream name, each (S, D) for S segments.
         tags: Classes that the video is known to hold. Other classes are off, and the tags stand in
-            for the video-level gate; the segment threshold then decides where their events are.
+            for the video-level gate; each is somewhere, and the segments say where.
         name: Name of the result; the file name when empty.
         tracks: Which of several tracks of a clip are parsed; those of a player when not given.
 
@@ -91,7 +91,7 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
         allowed[:] = np.isin(np.arange(len(spec.classes)), known)
     allowed[absent] = False
     evidence.segment[:, absent] = 0
-    active = decide(evidence, run.gate) if known is None else above(evidence, run.gate)
+    active = decide(evidence, run.gate) if known is None else above(evidence, run.gate, known=True)
     return Parse(
         # Names of files may be bytes that are no text; every format has to read its name again.
         name=source.name.encode("utf-8", "backslashreplace").decode(),

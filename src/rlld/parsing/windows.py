@@ -186,10 +186,15 @@ def decide(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
     return keep_marked(above(evidence, gate), opened[:, 0].numpy())
 
 
-def above(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
-    """Returns which segments pass the segment threshold alone, all gates open (S, 2, C)."""
-    marked = torch.ones_like(evidence.video, dtype=torch.bool)
-    return gate.apply(_by_segment(evidence, gate), marked)[:, 0].numpy()
+def above(evidence: Evidence, gate: Gate, *, known: bool = False) -> NDArray[np.bool_]:
+    """Returns which segments pass the segment threshold alone, all gates open (S, 2, C).
+
+    Args:
+        evidence: Joined probabilities.
+        gate: Segment threshold.
+        known: Whether each class is known to be somewhere in the video.
+    """
+    return gate.reached(evidence.segment[None], known=known)[0].numpy()
 
 
 def _by_segment(evidence: Evidence, gate: Gate) -> Prediction:
