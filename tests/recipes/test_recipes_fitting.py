@@ -139,3 +139,17 @@ def test_who_selects_otherwise_does_not_select_by_videos_that_taught():
     assert (recipe.selection.score, recipe.selection.reward_share) == ("mean", 0.667)
     assert recipe.supervision.weight == 0
     assert recipe.schedule.updates == 600
+
+
+def test_annotated_videos_teach_in_pairs_where_they_teach_the_network_of_few_videos():
+    def taught(name: str, videos: int, annotated: int) -> tuple[float, float]:
+        supervision = load_recipe(name, {}, {}, Sizes(videos, annotated)).supervision
+        return supervision.weight, supervision.mixing
+
+    assert taught("rlld-best", 280, 40) == (1, 1)
+    assert taught("rlld-best", 500, 40) == (1, 0)
+    assert taught("rlld-best", 280, 100) == (1, 0)
+    assert taught("rlld-best", 280, 0) == (0, 0)
+    assert taught("rlld-best", 10_000, 649) == (1, 0)
+    assert taught("rlld-labelwise", 280, 40) == (1, 0)
+    assert taught("weak", 280, 40) == (0, 0)

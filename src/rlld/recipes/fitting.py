@@ -24,6 +24,9 @@ BATCHES = ((500, 16), (1500, 32), (LARGE, 64))
 USUAL = 300
 """Training videos on which learning takes 600 updates."""
 
+PAIRED = 500
+"""Training videos under which annotated ones teach in pairs, too, where they teach the network."""
+
 FEW_ANNOTATED = 100
 """Annotated videos under which scores on a part of them choose weights by chance."""
 
@@ -54,12 +57,13 @@ class Decision:
     because: str
 
 
-def decide(sizes: Sizes, *, teaches: bool = False) -> list[Decision]:
+def decide(sizes: Sizes, *, teaches: bool = False, supervised: bool = False) -> list[Decision]:
     """Returns what the data decide; nothing where published settings are right as they are.
 
     Args:
         sizes: Counts of the data.
-        teaches: Whether annotated videos teach in the recipe.
+        teaches: Whether annotated videos are set apart to teach the recipe's denoiser.
+        supervised: Whether they teach its network in any case.
     """
     decisions = []
     if sizes.videos < LARGE:
@@ -68,6 +72,8 @@ def decide(sizes: Sizes, *, teaches: bool = False) -> list[Decision]:
         decisions.append(Decision({"supervision.weight": 0.0}, "no annotated video teaches"))
     elif sizes.annotated < FEW_ANNOTATED:
         decisions.append(_few(sizes, teaches))
+        if supervised and sizes.videos < PAIRED:
+            decisions.append(_pairs(sizes))
     return decisions
 
 
@@ -110,5 +116,10 @@ def _few(sizes: Sizes, teaches: bool) -> Decision:
     settings: dict[str, Any] = {"selection.score": "last", "selection.reward_share": 1.0}
     if not teaches:
         return Decision(settings, f"{count} annotated videos would choose weights by chance")
-    settings |= {"supervision.weight": 1.0, "supervision.mixing": 1.0}
+    settings["supervision.weight"] = 1.0
     return Decision(settings, f"all {count} annotated videos teach, too few to choose weights by")
+
+
+def _pairs(sizes: Sizes) -> Decision:
+    because = f"the sound of each of {sizes.annotated} annotated videos teaches with all pictures"
+    return Decision({"supervision.mixing": 1.0}, because)

@@ -207,7 +207,7 @@ def decided_recipe(
     data = {"name": path.stem, **read_yaml(path)}
     fit = _whether(given.pop(FIT, data.get(FIT)), f"recipe {name}: {FIT}")
     data.pop(FIT, None)
-    decided = decide(sizes, teaches=_teaches(data)) if fit and sizes is not None else []
+    decided = decide(sizes, **_taught(data)) if fit and sizes is not None else []
     data = apply_overrides(data, _choices(given))
     fitted = {path: value for each in decided for path, value in each.settings.items()}
     chosen = given.keys() | (defaults or {}).keys()
@@ -220,15 +220,17 @@ def decided_recipe(
     return composed(apply_overrides(data, rest), f"recipe {name}"), decided
 
 
-def _teaches(data: Mapping[str, Any]) -> bool:
-    """Says whether annotated videos teach in a recipe: its network, or its denoiser alone."""
+def _taught(data: Mapping[str, Any]) -> dict[str, bool]:
+    """Says what annotated videos teach in a recipe, for ``decide``."""
 
     def given(section: str, option: str, usual: float) -> Any:
         value = data.get(section, {})
         return value.get(option, usual) if isinstance(value, Mapping) else usual
 
-    apart = given("selection", "reward_share", 1) != 1
-    return apart or bool(given("supervision", "weight", 0))
+    return {
+        "teaches": given("selection", "reward_share", 1) != 1,
+        "supervised": given("supervision", "weight", 0) != 0,
+    }
 
 
 def _whether(value: Any, where: str) -> bool:
