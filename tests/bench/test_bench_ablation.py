@@ -33,7 +33,6 @@ def changed(row: tuple[str, Any], whole: tuple[str, Any]) -> set[str]:
         ("paper", "rlld-without-inter-reward", {"inter.alpha1", "inter.alpha2"}),
         ("labelwise", "without features", {"labelwise.judge"}),
         ("labelwise", "without features, unshrunken", {"labelwise.judge", "labelwise.ridge"}),
-        ("labelwise", "one policy", {"labelwise.judges"}),
         ("labelwise", "without tags in the state", {"initial_labels"}),
         ("labelwise", "states in sample", {"labelwise.folds"}),
         ("labelwise", "supervised", {"labelwise.learning"}),

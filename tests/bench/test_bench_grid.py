@@ -176,7 +176,7 @@ def test_all_methods_of_a_cell_are_trained_alike(tmp_path, monkeypatch, few):
     with monkeypatch.context() as patch:
         patch.setattr(regimes_module, "rows_of", lambda _: [])
         regimes(quick(tmp_path, tmp_path / "sims", updates=None), choice)
-    assert [job.method for job in jobs] == ["han", "weak", "constant", "rlld-labelwise"]
+    assert [job.method for job in jobs] == ["han", "weak", "constant", "rlld-best"]
     # What dataset.yaml asks for, and what six annotated videos can do: teach, not choose.
     assert {job.recipe.schedule.updates for job in jobs} == {960}
     assert {job.recipe.selection.score for job in jobs} == {"last"}

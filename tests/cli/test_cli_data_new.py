@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from parse_kit import make_clip
+from rlld.cli.data.new import _next
 from rlld.data.dataset import load_data
 from rlld.workflows import new_data
 
@@ -37,6 +39,12 @@ def new(run_cli, phone, *args):
     return run_cli("data", "new", "D", "--videos", phone, "--workers", 1, *args, cwd=phone.parent)
 
 
+def test_too_few_clips_for_the_recommended_recipe_are_told():
+    said = _next(Path("D"), 2)
+    assert "rlld-best needs 3 training videos at least; or rlld train weak --data D" in said
+    assert _next(Path("D"), 3) == "next: rlld train rlld-best --data D --out run"
+
+
 def test_a_table_of_tags_makes_a_data_set(run_cli, phone):
     tags = phone.parent / "tags.csv"
     tags.write_text("file,tags\nday1/a.mp4,Dog;cat\nday1/b.mp4,dog\nday2/b.mp4,none\nz.mp4,owl\n")
@@ -49,7 +57,7 @@ def test_a_table_of_tags_makes_a_data_set(run_cli, phone):
         "note: 'dog' and 'Dog' are one class, 'Dog'",
         "columns file=clip,tags=tags",
         "of real clips '--features starter' sees far more (pip install 'rlld[starter]')",
-        "needs 4 training videos at least; or rlld train weak --data D --out run",
+        "next: rlld train rlld-best --data D --out run",
     ):
         assert line in result.stdout
     data = load_data(phone.parent / "D")

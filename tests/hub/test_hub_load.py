@@ -74,7 +74,7 @@ def test_every_verb_takes_it(hub, finished, tiny_data, tmp_path, call, monkeypat
     monkeypatch.chdir(tmp_path)
     status, _, err = call("evaluate", NAME, "--data", tiny_data, "--json", "scores.json")
     assert status == 0, err
-    assert without_warnings(err) == f"{NAME}: 5 files, 0.2 MB\n"
+    assert without_warnings(err) == f"{NAME}: 5 files, 0.1 MB\n"
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["segment"] == rlld.evaluate(finished).as_dict()["segment"]
     assert call("denoise", NAME, "--out", "labels.csv", "--data", tiny_data)[0] == 0
@@ -336,5 +336,5 @@ def test_the_variables_of_the_environment_hold(finished, tiny_data, tmp_path):
         command = [sys.executable, "-c", code, "evaluate", NAME, "--data", str(tiny_data)]
         result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert without_warnings(result.stderr) == f"{NAME}: 5 files, 0.2 MB\n"
+    assert without_warnings(result.stderr) == f"{NAME}: 5 files, 0.1 MB\n"
     assert (tmp_path / "home" / "hub" / "models--owner--parser").is_dir()

@@ -32,7 +32,7 @@ def trainer(folder, recipe: str, compute: Compute, **settings: object) -> Traine
 def networks(folder, count: int = 3, **settings: object) -> tuple[Trainer, list[Network]]:
     made = trainer(folder, "weak", ALONE, **settings)
     torch.manual_seed(11)
-    return made, [made._build_network() for _ in range(count)]
+    return made, [made.recipe.build_network(made.train.spec) for _ in range(count)]
 
 
 def test_a_stack_predicts_what_its_networks_do(tiny_data):
@@ -86,7 +86,7 @@ def test_gradients_of_a_stack_are_those_of_its_networks(tiny_data, way):
 def test_rows_of_a_stack_draw_dropout_of_their_own(tiny_data):
     settings = {"network.visual_dropout": 0.5, "network.attention_dropout": 0.5}
     made, rows = networks(tiny_data, 1, **settings)
-    twins = [rows[0].train(), made._build_network().train()]
+    twins = [rows[0].train(), made.recipe.build_network(made.train.spec).train()]
     twins[1].load_state_dict(rows[0].state_dict())
     streams = {name: value[:8] for name, value in made.train.streams.items()}
     first, second = stacked_call(twins[0], stack_rows(twins), streams, shared=True)

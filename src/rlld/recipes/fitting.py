@@ -57,20 +57,23 @@ class Decision:
     because: str
 
 
-def decide(sizes: Sizes, *, teaches: bool = False, supervised: bool = False) -> list[Decision]:
+def decide(
+    sizes: Sizes, *, teaches: bool = False, supervised: bool = False, cleans: bool = False
+) -> list[Decision]:
     """Returns what the data decide; nothing where published settings are right as they are.
 
     Args:
         sizes: Counts of the data.
         teaches: Whether annotated videos are set apart to teach the recipe's denoiser.
         supervised: Whether they teach its network in any case.
+        cleans: Whether its labels are cleaned, which needs no annotated video.
     """
     decisions = []
     if sizes.videos < LARGE:
         decisions = [_width(sizes), _length(sizes)]
-    if not sizes.annotated:
+    if not sizes.annotated and cleans:
         decisions.append(Decision({"supervision.weight": 0.0}, "no annotated video teaches"))
-    elif sizes.annotated < FEW_ANNOTATED:
+    if 0 < sizes.annotated < FEW_ANNOTATED:
         decisions.append(_few(sizes, teaches))
         if supervised and sizes.videos < PAIRED:
             decisions.append(_pairs(sizes))

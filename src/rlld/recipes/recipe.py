@@ -217,19 +217,24 @@ def decided_recipe(
     for settings in (fitted, defaults or {}):
         data = apply_overrides(data, _applicable(data, settings, str(path)))
     rest = {key: value for key, value in given.items() if key not in _choices(given)}
-    return composed(apply_overrides(data, rest), f"recipe {name}"), decided
+    recipe = composed(apply_overrides(data, rest), f"recipe {name}")
+    for settings in getattr(recipe.denoiser.config, "variations", ()):
+        # What is wrong with the networks of a denoiser is said before they are trained.
+        recipe.varied(settings)
+    return recipe, decided
 
 
 def _taught(data: Mapping[str, Any]) -> dict[str, bool]:
-    """Says what annotated videos teach in a recipe, for ``decide``."""
+    """Says what annotated videos teach in a recipe, and whether it can do without."""
 
-    def given(section: str, option: str, usual: float) -> Any:
+    def given(section: str, option: str, usual: Any) -> Any:
         value = data.get(section, {})
         return value.get(option, usual) if isinstance(value, Mapping) else usual
 
     return {
         "teaches": given("selection", "reward_share", 1) != 1,
         "supervised": given("supervision", "weight", 0) != 0,
+        "cleans": given("denoiser", "credit", "") == "labelwise",
     }
 
 

@@ -62,7 +62,6 @@ ABLATIONS: dict[Learner, Ablation] = {
                 LABELWISE,
                 {**EVIDENCE, "denoiser.labelwise.ridge": 1e-6},
             ),
-            "one policy": (LABELWISE, {"denoiser.labelwise.judges": 1}),
             "without tags in the state": (LABELWISE, {"denoiser.initial_labels": False}),
             "states in sample": (LABELWISE, {"denoiser.labelwise.folds": 1}),
             "supervised": (LABELWISE, {"denoiser.labelwise.learning": "supervised"}),

@@ -294,6 +294,12 @@ class Options:
     segments: SegmentOptions = field(default_factory=SegmentOptions)
     source: Mapping[str, Any] | None = field(default=None, metadata=YOUNG)
 
+    @property
+    def variations(self) -> tuple[Mapping[str, Any], ...]:
+        """Settings of the recipe with which networks are trained for the denoiser."""
+        evidence = self.labelwise.evidence
+        return () if evidence is None or self.credit != "labelwise" else (evidence,)
+
     def __post_init__(self) -> None:
         _require(self.lr > 0, "lr", "be positive", self.lr)
         _require(self.hidden > 0, "hidden", "be positive", self.hidden)
