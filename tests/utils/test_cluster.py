@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from rlld.bench import runs
+from rlld.bench import jobs, runs
 from rlld.bench.jobs import Terms, plan
 from rlld.bench.runs import SCORES
 from rlld.errors import RlldError
@@ -55,9 +55,9 @@ def test_a_node_that_differs_is_told(tiny_data, tmp_path, monkeypatch):
     (job,) = plan({"han": ("han", {})}, [tiny_data], [0], Terms(4, "last"), "cpu")
     key = job.key
     runs._require_same(job, key)
-    for name in ("source_fingerprint", "dataset_fingerprint"):
+    for module, name in ((jobs, "source_fingerprint"), (runs, "dataset_fingerprint")):
         with monkeypatch.context() as patch:
-            patch.setattr(runs, name, lambda *_: "another")
+            patch.setattr(module, name, lambda *_: "another")
             with pytest.raises(NodeError, match="another rlld, torch or device, or other data"):
                 runs._require_same(job, key)
 
