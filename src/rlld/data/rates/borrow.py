@@ -54,11 +54,13 @@ class Beta:
             below: The bound, in (0, 1].
         """
         # In log odds the density has no pole, whatever the parameters.
-        odds = np.linspace(-60, 60, 12_001)
+        highest = 60.0 if below >= 1 else float(np.log(below / (1 - below)))
+        odds = np.linspace(min(-60.0, highest - 60), highest, 24_001)
         shares = 1 / (1 + np.exp(-odds))
         wrong, right = np.logaddexp(0, -odds), np.logaddexp(0, odds)
         density = np.exp(-self.wrong * wrong - self.right * right)
-        chance = np.cumsum(np.where(shares <= below, density, 0.0))
+        # Half of a step lies on either side of it: beside a bound, few steps may hold everything.
+        chance = np.cumsum(density) - density / 2
         if chance[-1] <= 0:
             return below
         return float(np.interp(0.5, chance / chance[-1], shares))
