@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rlld.data.split import Split
 from rlld.denoisers.reinforced.labelwise.evidence import CLIP
+from rlld.denoisers.reinforced.labelwise.judge import minimise
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.networks._blocks import time_mean
 from rlld.networks.base import Network
@@ -174,17 +175,13 @@ def answered(keep: Tensor, answers: Tensor) -> Tensor:
 def _logistic(inputs: Tensor, target: Tensor) -> Tensor:
     """Fits logistic regression: inputs (n, F), target (n,); returns the weights (F,)."""
     weights = inputs.new_zeros(inputs.shape[1], requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=STEPS, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
+    def loss() -> Tensor:
         fit = functional.binary_cross_entropy_with_logits(
             inputs @ weights, target.to(inputs.dtype), reduction="sum"
         )
-        loss = fit + RIDGE * weights.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        return fit + RIDGE * weights.square().sum()
 
     with torch.enable_grad():
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        minimise(loss, [weights], STEPS)
     return weights.detach()

@@ -6,7 +6,7 @@ features and labels, s the logits of the states for the modality and for the oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -232,17 +232,38 @@ def teach_offsets(judge: Judge, examples: Examples, ridge: float, steps: int = 1
     common = torch.zeros(2, 1, device=examples.states.device, requires_grad=True)
     own = torch.zeros_like(judge.offset, requires_grad=True)
     free = [judge.own, judge.other, common, own]
-    optimizer = torch.optim.LBFGS(free, max_iter=steps, line_search_fn="strong_wolfe")
     labelled, target = examples.labelled, examples.present
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
+    def loss() -> Tensor:
         logits = judge.own * examples.states + judge.other * examples.states.flip(1) + common + own
         losses = _cross_entropy(logits, target)[labelled]
         weights = ridge * (own.square().sum() + judge.other.square().sum())
-        loss = losses.sum() + weights + 0.1 * (judge.own - 0.5).square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        return losses.sum() + weights + 0.1 * (judge.own - 0.5).square().sum()
+
+    minimise(loss, free, steps)
+    with torch.no_grad():
+        judge.offset.copy_(common + own)
+    judge.eval()
+
+
+def minimise(loss: Callable[[], Tensor], free: Sequence[Tensor], steps: int) -> None:
+    """Fits a policy that is logistic in its inputs, by L-BFGS.
+
+    Args:
+        loss: What is to be small.
+        free: What is free, with gradient; changed in place.
+        steps: Most iterations.
+
+    Raises:
+        RlldError: If it cannot be fitted, as to numbers that are none.
+    """
+    optimizer = torch.optim.LBFGS(free, max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        found = loss()
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
 
     try:
         optimizer.step(closure)  # type: ignore[no-untyped-call]
@@ -251,9 +272,6 @@ def teach_offsets(judge: Judge, examples: Examples, ridge: float, steps: int = 1
             f"denoiser reinforced: its policy cannot be fitted to what the networks say ({error}); "
             "look at the features ('rlld data check')"
         ) from None
-    with torch.no_grad():
-        judge.offset.copy_(common + own)
-    judge.eval()
 
 
 def mixed(
