@@ -32,31 +32,30 @@ def crossed(batch: Batch, labels: ModalityLabels, share: float) -> tuple[Batch, 
     count = round(share * len(batch.index))
     if count < 2:
         return batch, labels
-    partner = torch.arange(len(batch.index), device=batch.index.device)
+    everyone = torch.arange(len(batch.index), device=batch.index.device)
     # Sorting draws is a permutation that a GPU can record.
-    chosen = torch.rand(len(partner), device=partner.device).argsort()[:count]
-    partner = partner.scatter(0, chosen, chosen.roll(1))
-    streams = {
-        name: value if name == "audio" else value[partner] for name, value in batch.streams.items()
-    }
+    chosen = torch.rand(len(everyone), device=everyone.device).argsort()[:count]
+    partner = everyone.scatter(0, chosen, chosen.roll(1))
     mask, segment = batch.mask, labels.segment
-    visual_segment = None if segment is None else segment[partner, :, VISUAL]
-    audio_segment = None if segment is None else segment[:, :, AUDIO]
     if mask is not None:
-        own = mask.sum(1)
+        own, longest = mask.sum(1), mask.shape[1]
         lengths = torch.maximum(own, own[partner])
-        streams = {
-            name: _repeated(value, own if name == "audio" else own[partner], lengths, mask.shape[1])
-            for name, value in streams.items()
-        }
-        if audio_segment is not None and visual_segment is not None:
-            audio_segment = _repeated(audio_segment, own, lengths, mask.shape[1])
-            visual_segment = _repeated(visual_segment, own[partner], lengths, mask.shape[1])
-        mask = torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]
-    if audio_segment is not None and visual_segment is not None:
-        segment = torch.stack([audio_segment, visual_segment], 2)
+        mask = torch.arange(longest, device=mask.device) < lengths[:, None]
+
+    def track(rows: Tensor, whose: Tensor) -> Tensor:
+        if mask is None:
+            return rows[whose]
+        return _repeated(rows[whose], own[whose], lengths, longest)
+
+    streams = {
+        name: track(value, everyone if name == "audio" else partner)
+        for name, value in batch.streams.items()
+    }
+    if segment is not None:
+        heard, seen = segment[:, :, AUDIO], segment[:, :, VISUAL]
+        segment = torch.stack([track(heard, everyone), track(seen, partner)], 2)
     audio, visual = labels.audio, labels.visual[partner]
-    alone = (partner == torch.arange(len(partner), device=partner.device))[:, None]
+    alone = (partner == everyone)[:, None]
     video = torch.where(alone, labels.video, torch.maximum(audio, visual))
     mixed = replace(labels, audio=audio, visual=visual, video=video, segment=segment)
     tags = torch.where(alone, batch.labels, (video > 0).to(batch.labels))
