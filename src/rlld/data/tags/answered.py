@@ -8,9 +8,8 @@ from pathlib import Path
 
 from rlld.data.answers import Answer
 from rlld.data.tags.columns import NO, YES
-from rlld.data.tags.events import NAMES, class_in, columns_of, modalities_in
+from rlld.data.tags.events import NAMES, class_in, modalities_in, read_table
 from rlld.data.tags.names import ClipNames
-from rlld.data.tags.read import homes_of, read_sheet_of
 from rlld.errors import RlldError
 
 ROLES = {
@@ -52,12 +51,11 @@ def read_answered(paths: Sequence[Path], names: ClipNames) -> Answered:
     strangers: dict[str, None] = {}
     notes: list[str] = []
     for path in paths:
-        sheet = read_sheet_of(path, names)
-        notes += sheet.notes
-        clip, columns, first = columns_of(sheet, names, ROLES)
-        homes, unknown = homes_of(path, sheet.rows[first:], clip, names)
-        strangers |= dict.fromkeys(unknown)
-        for row, video in homes:
+        table = read_table(path, names, ROLES)
+        notes += table.notes
+        strangers |= dict.fromkeys(table.strangers)
+        columns = table.columns
+        for row, video in table.rows:
             place = f"{path}:{row.line}"
             label = class_in(row.text(columns["class"]), place)
             present = _yes(row.text(columns["present"]), place)

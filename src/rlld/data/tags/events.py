@@ -93,18 +93,50 @@ def read_events(paths: Sequence[Path], names: ClipNames) -> Events:
     strangers: dict[str, None] = {}
     notes: list[str] = []
     for path in paths:
-        sheet = read_sheet_of(path, names)
-        notes += sheet.notes
-        clip, columns, first = columns_of(sheet, names, NAMES)
-        homes, unknown = homes_of(path, sheet.rows[first:], clip, names)
-        strangers |= dict.fromkeys(unknown)
-        for row, video in homes:
+        table = read_table(path, names, NAMES)
+        notes += table.notes
+        strangers |= dict.fromkeys(table.strangers)
+        for row, video in table.rows:
             videos.add(video)
-            rows += _events(path, row, video, columns)
+            rows += _events(path, row, video, table.columns)
     return Events(tuple(rows), frozenset(videos), tuple(strangers), tuple(notes))
 
 
-def columns_of(
+@dataclass(frozen=True)
+class Table:
+    """A table whose rows say something of clips.
+
+    Attributes:
+        rows: Its rows, each with the clip that it names.
+        columns: The column of each role.
+        strangers: Names that mean no clip.
+        notes: How it was read.
+    """
+
+    rows: Sequence[tuple[Row, str]]
+    columns: dict[str, int]
+    strangers: Sequence[str]
+    notes: Sequence[str]
+
+
+def read_table(path: Path, names: ClipNames, roles: Mapping[str, Sequence[str]]) -> Table:
+    """Reads a table of clips.
+
+    Args:
+        path: A table of any kind that tags are read from.
+        names: The clips.
+        roles: What each column but that of the clips may be called, in small letters.
+
+    Raises:
+        RlldError: If it cannot be read, lacks a column, or none names clips.
+    """
+    sheet = read_sheet_of(path, names)
+    clip, columns, first = _columns_of(sheet, names, roles)
+    rows, strangers = homes_of(path, sheet.rows[first:], clip, names)
+    return Table(rows, columns, strangers, sheet.notes)
+
+
+def _columns_of(
     sheet: Sheet, names: ClipNames, roles: Mapping[str, Sequence[str]]
 ) -> tuple[int, dict[str, int], int]:
     """Returns the column of the clips, those of the rest, and the first row that is no header.
