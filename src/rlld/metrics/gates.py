@@ -25,7 +25,9 @@ Source = Literal["video", "modality"]
 Threshold = float | tuple[float, ...]
 
 NEAR = 0.5
-"""Share of the strongest probability of a known tag from which on a segment is taken to hold it."""
+"""Share of the strongest probability of a known tag from which on a track is taken to hold it."""
+LASTING = 0.35
+"""Times the square of the strongest probability of such a track: its segments from there on."""
 
 CANDIDATES = tuple(step / 20 for step in range(5, 15))
 """Thresholds that CMPAE tries for each class: 0.25, 0.30 ... 0.70."""
@@ -78,7 +80,8 @@ class Gate:
             tags: Known tags (B, C), bool or 0/1, which stand in for the video-level gate: a
                 class that is not among the tags of a video is off in it, a tag is never dropped
                 for a low video-level probability. And since it is somewhere in the video, the
-                segments, heard or seen, that come near its strongest one are on, however weak.
+                track that comes near its strongest segment holds it, however weak that is; the
+                weaker, the less is known of when, and the longer it is taken to last.
                 None when nothing is known.
 
         Returns:
@@ -128,8 +131,10 @@ class Gate:
         segment = smoothed(segment, self.smoothing, mask)
         active = _reaches(segment, self.segment_threshold)
         if known:
-            strongest = segment.amax((1, 2), keepdim=True)
-            active |= (segment >= NEAR * strongest) & (strongest > 0)
+            track = segment.amax(1, keepdim=True)
+            held = (track >= NEAR * track.amax(2, keepdim=True)) & (track > 0)
+            held |= active.any(1, keepdim=True)
+            active |= held & (segment >= LASTING * track.square())
         return active if mask is None else active & mask[..., None, None]
 
     def video_level(self, prediction: Prediction) -> Tensor:
