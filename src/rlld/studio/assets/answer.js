@@ -1,0 +1,222 @@
+// One question after the other: is the class heard, is it seen?
+
+import { button, icon, keys, make, plain } from "./dom.js";
+import { pace } from "./pace.js";
+import { Player } from "./player.js";
+
+/** @typedef {import("./api.js").Question} Question */
+/** @typedef {import("./api.js").Context} Context */
+/** @typedef {{key: string, label: string, icon: string, audio: boolean|null, visual: boolean|null, unsure: boolean}} Choice */
+/** @typedef {{question: Question, choice: Choice, row: HTMLLIElement, sign: HTMLElement, lost: boolean}} Given */
+
+/** @type {Choice[]} */
+const CHOICES = [
+  { key: "H", label: "Heard", icon: "audio", audio: true, visual: false, unsure: false },
+  { key: "S", label: "Seen", icon: "visual", audio: false, visual: true, unsure: false },
+  { key: "B", label: "Both", icon: "audio_visual", audio: true, visual: true, unsure: false },
+  { key: "N", label: "Neither", icon: "", audio: false, visual: false, unsure: false },
+  { key: "?", label: "Unsure", icon: "", audio: null, visual: null, unsure: true },
+];
+const AHEAD = 4; // questions whose clips are loaded before they are asked
+const TRAIL = 4; // answers that stay in sight
+
+/** Answers go to the server one after the other, also when the view was left meanwhile. */
+let sending = Promise.resolve();
+let waiting = 0;
+addEventListener("beforeunload", (event) => {
+  if (waiting) event.preventDefault();
+});
+
+/** @param {() => Promise<void>} work */
+function inOrder(work) {
+  waiting += 1;
+  sending = sending.then(work).finally(() => { waiting -= 1; });
+}
+
+/** @param {Question} question */
+const keyOf = (question) => JSON.stringify([question.video, question.class]);
+
+/**
+ * @param {HTMLElement} root
+ * @param {Context} context
+ */
+export async function answer(root, { api, person, signal, tell, state, refresh, go }) {
+  await sending; // what the last visit sent is known before more is asked
+  /** @type {Question[]} */
+  let open = []; // the first one is asked
+  /** @type {Map<string, Player>} */
+  const players = new Map();
+  /** @type {Set<string>} */
+  const under = new Set(); // answered, not yet known to be stored
+  /** @type {Given|null} */
+  let latest = null;
+  let shown = "";
+  let loading = false;
+  let stop = state.stop;
+
+  const screen = make("section", "stage");
+  screen.setAttribute("aria-label", "Clip");
+  const name = make("b");
+  const title = make("h1", "question", name, make("span", "", "Do you hear it? Do you see it?"));
+  title.setAttribute("aria-live", "polite");
+  title.setAttribute("aria-atomic", "true");
+  const choices = make("div", "choices", ...CHOICES.map((choice) => {
+    const node = button(choice.label, choice.key, () => give(choice), `quiet ${choice.icon}`);
+    if (choice.icon) node.append(icon(choice.icon));
+    return node;
+  }));
+  choices.setAttribute("role", "group");
+  choices.setAttribute("aria-label", "Your answer");
+  const trail = make("ol", "trail");
+  trail.setAttribute("aria-label", "Your last answers");
+  const why = make("p", "why");
+  const asking = make("section", "card asking", title, choices,
+    make("div", "line", button("Replay", "Space", replay), button("Undo", "U", undo)), why, trail);
+  asking.setAttribute("aria-label", "Question");
+  const nothing = make("section", "card nothing");
+  nothing.hidden = true;
+  root.append(screen, asking, nothing);
+
+  // --- showing ------------------------------------------------------------------------------
+  function show() {
+    const soon = open.slice(0, 1 + AHEAD);
+    const wanted = new Set(soon.map(keyOf));
+    for (const [key, player] of players) {
+      if (wanted.has(key)) continue;
+      player.drop();
+      players.delete(key);
+    }
+    for (const question of soon) {
+      const key = keyOf(question);
+      if (players.has(key)) continue;
+      const player = new Player(question);
+      player.node.hidden = true;
+      players.set(key, player);
+      screen.append(player.node);
+    }
+    const [question] = open;
+    const none = !question;
+    asking.hidden = screen.hidden = none;
+    nothing.hidden = !none || loading;
+    if (none) {
+      shown = "";
+      rest();
+      return;
+    }
+    const key = keyOf(question);
+    if (key === shown) return;
+    for (const [other, player] of players) {
+      player.node.hidden = other !== key;
+      if (other === shown) player.clip.pause();
+    }
+    shown = key;
+    name.textContent = plain(question.class);
+    why.textContent = question.why || "";
+    players.get(key)?.play();
+  }
+
+  function rest() {
+    nothing.replaceChildren(
+      make("h1", "", "No question is open."),
+      make("p", "facts", stop || "Everything was answered that a tag leaves open."),
+      make("div", "line", button("Train", "", () => go("train"), "quiet main"),
+        button("Undo", "U", undo)),
+    );
+  }
+
+  async function more() {
+    if (loading || open.length > AHEAD + 1) return;
+    loading = true;
+    try {
+      const count = open.length + under.size + 2 * AHEAD;
+      /** @type {Question[]} */
+      const asked = await api.get(api.path`/api/questions?person=${person}&count=${count}`);
+      const have = new Set([...open.map(keyOf), ...under]);
+      open.push(...asked.filter((question) => !have.has(keyOf(question))));
+    } catch (error) {
+      tell(/** @type {Error} */ (error).message);
+    } finally {
+      loading = false;
+    }
+    if (!signal.aborted) show();
+  }
+
+  // --- answering ----------------------------------------------------------------------------
+  /** @param {Choice} choice */
+  function give(choice) {
+    const question = open.shift();
+    if (!question) return;
+    const sign = make("span", "sign", "");
+    const said = make("span", "", choice.label.toLowerCase());
+    const row = make("li", choice.icon, make("b", "", plain(question.class)), said, sign);
+    const given = { question, choice, row, sign, lost: false };
+    latest = given;
+    trail.prepend(row);
+    while (trail.children.length > TRAIL) trail.lastElementChild?.remove();
+    under.add(keyOf(question));
+    pace.beat();
+    show();
+    inOrder(() => send(given));
+    more();
+  }
+
+  /** @param {Given} given */
+  async function send(given) {
+    const { question, choice } = given;
+    try {
+      await api.post("/api/answers", {
+        person, video: question.video, class: question.class, audio: choice.audio,
+        visual: choice.visual, probability: question.probability, unsure: choice.unsure,
+      });
+      given.sign.textContent = "stored";
+      under.delete(keyOf(question));
+      if (waiting === 1) await refresh(); // a fast person's next answer goes first
+    } catch (error) {
+      if (under.delete(keyOf(question))) comesBack(given, /** @type {Error} */ (error).message);
+    }
+  }
+
+  /** @param {Given} given @param {string} why */
+  function comesBack(given, why) {
+    given.lost = true;
+    given.row.classList.add("lost");
+    given.sign.textContent = "not stored";
+    tell(`${plain(given.question.class)} was not stored and is asked again. ${why}`);
+    open.splice(1, 0, given.question);
+    if (!signal.aborted) show();
+  }
+
+  function undo() {
+    const meant = latest;
+    inOrder(async () => {
+      if (meant?.lost) return; // it is asked again already
+      try {
+        const answered = await api.post("/api/answers/undo", { person });
+        if (!answered.question) {
+          tell("There is no answer of yours to undo.");
+          return;
+        }
+        meant?.row.remove();
+        if (latest === meant) latest = null;
+        const back = answered.question;
+        open = [back, ...open.filter((other) => keyOf(other) !== keyOf(back))];
+        tell(`${plain(back.class)} is asked again.`);
+        if (!signal.aborted) show();
+        await refresh();
+      } catch (error) {
+        tell(/** @type {Error} */ (error).message);
+      }
+    });
+  }
+
+  function replay() {
+    players.get(shown)?.play();
+  }
+
+  keys({
+    ...Object.fromEntries(CHOICES.map((choice) => [choice.key.toLowerCase(), () => give(choice)])),
+    " ": replay, u: undo,
+  }, signal);
+  signal.addEventListener("abort", () => players.forEach((player) => player.drop()));
+  await more();
+}

@@ -1,0 +1,197 @@
+// The frame of the studio: which view is shown, who answers, light or dark, how far the round is.
+
+import { answer } from "./answer.js";
+import { api, Refused } from "./api.js";
+import { browse, likeliest } from "./browse.js";
+import { correct } from "./correct.js";
+import { button, count, make } from "./dom.js";
+import { pace } from "./pace.js";
+import { people } from "./people.js";
+import { train } from "./train.js";
+
+/** @typedef {import("./api.js").State} State */
+/** @typedef {import("./api.js").Context} Context */
+
+/** Questions after which training is proposed. */
+export const ROUND = 25;
+
+const VIEWS = { answer, correct, browse, train, people };
+const TITLES = { answer: "Answer", correct: "Correct", browse: "Browse", train: "Train", people: "People" };
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+// --- what the browser keeps -------------------------------------------------------------------
+/** @param {string} key */
+const kept = (key) => {
+  try { return localStorage.getItem(key) || ""; } catch { return ""; }
+};
+/** @param {string} key @param {string} value */
+const keep = (key, value) => {
+  try { localStorage.setItem(key, value); } catch { /* storage is off */ }
+};
+
+// --- one sentence at a time -------------------------------------------------------------------
+let fading = 0;
+/** @param {string} sentence */
+function tell(sentence) {
+  clearTimeout(fading);
+  $("told").textContent = sentence;
+  fading = setTimeout(() => { $("told").textContent = ""; }, 4000 + 60 * sentence.length);
+}
+addEventListener("unhandledrejection", (event) => {
+  if (!(event.reason instanceof Refused)) return;
+  event.preventDefault();
+  tell(event.reason.message);
+});
+
+// --- light and dark ---------------------------------------------------------------------------
+const THEMES = ["system", "light", "dark"];
+/** @param {string} name */
+function setTheme(name) {
+  const theme = THEMES.includes(name) ? name : "system";
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  $("theme").textContent = `Theme: ${theme}`;
+  keep("rlld-theme", theme);
+}
+$("theme").addEventListener("click", () => {
+  setTheme(THEMES[(THEMES.indexOf(kept("rlld-theme")) + 1) % THEMES.length]);
+});
+
+// --- who answers ------------------------------------------------------------------------------
+let person = new URLSearchParams(location.search).get("person") || kept("rlld-person");
+
+/** @param {string} name */
+function become(name) {
+  person = name;
+  keep("rlld-person", name);
+  // A name in the address would come back with every reload.
+  history.replaceState(null, "", `${location.pathname}#/answer`);
+  show();
+}
+
+/**
+ * Asks for a name.
+ * @param {HTMLElement} root
+ * @param {State} state
+ */
+function askName(root, state) {
+  const field = make("input");
+  field.id = "who";
+  field.autocomplete = "name";
+  field.required = true;
+  field.maxLength = 60;
+  field.value = person;
+  const label = make("label", "", "Your name");
+  label.htmlFor = "who";
+  const form = make("form", "card hello", make("h1", "", "Who is answering?"),
+    make("p", "facts", "Answers are kept under a name, so that several people can be compared. It is asked once."),
+    label, make("div", "line", field, make("button", "quiet main", "Begin")));
+  if (state.people.length) {
+    form.append(make("p", "facts", "Who has been here:"),
+      make("div", "line", ...state.people.map((name) => button(name, "", () => become(name)))));
+  }
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim()) become(field.value.trim());
+  });
+  root.replaceChildren(form);
+  field.focus();
+}
+
+// --- how far ----------------------------------------------------------------------------------
+/** @param {State} state */
+function progress(state) {
+  const answered = Object.hasOwn(state.by_person, person) ? state.by_person[person] : 0;
+  const inRound = answered % ROUND || (answered ? ROUND : 0);
+  const bar = /** @type {HTMLProgressElement} */ ($("done"));
+  bar.max = ROUND;
+  bar.value = inRound;
+  const parts = [`${inRound} of ${ROUND}`];
+  const seconds = pace.seconds();
+  if (seconds && inRound < ROUND) parts.push(left(seconds * (ROUND - inRound)));
+  if (state.gain !== null) parts.push(`+${state.gain.toFixed(1)} expected`);
+  $("left").textContent = parts.join(" · ");
+  $("left").title = `${count(answered, "answer")} by ${person}, ${state.answered.toLocaleString("en")} by all`
+    + (state.unit ? `; expected gain: ${state.unit}` : "");
+  $("round").hidden = false;
+}
+/** @param {number} seconds */
+const left = (seconds) => (seconds < 50 ? `${Math.ceil(seconds / 5) * 5} s left` : `${Math.round(seconds / 60)} min left`);
+
+/** @returns {Promise<State>} */
+async function refresh() {
+  /** @type {State} */
+  const state = await api.get(person ? api.path`/api/state?person=${person}` : "/api/state");
+  $("name").textContent = state.data.name;
+  if (person) progress(state);
+  return state;
+}
+
+// --- views ------------------------------------------------------------------------------------
+let leave = new AbortController();
+let last = "";
+
+/** @param {string} view @param {string} [id] */
+function go(view, id) {
+  const hash = id === undefined ? `#/${view}` : `#/${view}/${encodeURIComponent(id)}`;
+  if (location.hash === hash) show();
+  else location.hash = hash;
+}
+
+async function show() {
+  leave.abort();
+  leave = new AbortController();
+  const { signal } = leave;
+  const [, name = "", id] = location.hash.split("/");
+  const view = /** @type {keyof typeof VIEWS} */ (name in VIEWS ? name : "answer");
+  const root = make("div", name === "name" ? "name-view" : `${view}-view`);
+  try {
+    const state = await refresh();
+    if (signal.aborted) return;
+    const asked = !person || name === "name";
+    mark(asked ? "" : view, state);
+    $("view").replaceChildren(root);
+    if (asked) {
+      askName(root, state);
+      return;
+    }
+    const clip = view === "correct" ? await toCorrect(id) : null;
+    if (signal.aborted) return;
+    await VIEWS[view](root, { api, person, id: clip, go, signal, tell, state, refresh });
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    root.replaceChildren(make("p", "notes", error.message), button("Try again", "", show));
+    $("view").replaceChildren(root);
+  }
+}
+
+/** @param {string} view @param {State} state */
+function mark(view, state) {
+  for (const link of document.querySelectorAll(".bar nav a")) {
+    if (link.getAttribute("href") === `#/${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const title = view ? `${TITLES[/** @type {keyof typeof TITLES} */ (view)]} - ` : "";
+  document.title = `${title}${state.data.name} - rlld studio`;
+  $("person").textContent = person;
+  $("person").hidden = !person;
+}
+
+/**
+ * The clip to correct: the one of the address, else the last one, else the most suspicious one.
+ * @param {string|undefined} id
+ * @returns {Promise<string|null>}
+ */
+async function toCorrect(id) {
+  last = id ? decodeURIComponent(id) : last || await likeliest(api, person);
+  return last || null;
+}
+
+// A view that was chosen by a link is where the keyboard goes on.
+document.querySelector(".bar nav")?.addEventListener("click", () => $("view").focus({ preventScroll: true }));
+addEventListener("hashchange", show);
+setTheme(kept("rlld-theme"));
+if (person) keep("rlld-person", person);
+show();

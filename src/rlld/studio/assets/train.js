@@ -1,0 +1,169 @@
+// What the answers change: train again, compare, write into the data set, hand on.
+
+import { button, choice, count, icon, make, plain } from "./dom.js";
+
+/** @typedef {import("./api.js").Context} Context */
+/** @typedef {import("./api.js").Job} Job */
+/** @typedef {import("./api.js").Changed} Changed */
+
+const EVERY = 1000; // ms between looks at a running training
+const FIRST = 50; // changed labels that are listed at once
+const WORDS = { audio: "heard", visual: "seen" };
+
+/**
+ * @param {HTMLElement} root
+ * @param {Context} context
+ */
+export async function train(root, { api, signal, tell, state, refresh }) {
+  const panel = make("section", "card job");
+  panel.setAttribute("aria-label", "Training");
+  root.append(panel, writing(), exporting());
+
+  // --- training -----------------------------------------------------------------------------
+  /** @type {Job|null} */
+  let job = await api.get("/api/train");
+  draw();
+  if (job?.state === "running") watch();
+
+  async function start() {
+    job = await api.post("/api/train", {});
+    draw();
+    panel.querySelector("button")?.focus();
+    watch();
+  }
+
+  async function cancel() {
+    job = await api.remove("/api/train");
+    draw();
+  }
+
+  async function watch() {
+    while (!signal.aborted && job?.state === "running") {
+      await new Promise((done) => { setTimeout(done, EVERY); });
+      if (signal.aborted) return;
+      job = /** @type {Job|null} */ (await api.get("/api/train"));
+      if (job?.state === "running") update(job);
+    }
+    if (signal.aborted) return;
+    draw();
+    if (job?.state === "done") tell("The training is done: the scores are here.");
+    await refresh();
+  }
+
+  /** @param {Job} running */
+  function update(running) {
+    const bar = /** @type {HTMLProgressElement|null} */ (panel.querySelector("progress"));
+    const text = panel.querySelector(".doing");
+    if (bar) bar.value = running.progress;
+    if (text) text.textContent = running.text;
+  }
+
+  function draw() {
+    const answered = `${count(state.answered, "answer")} by ${count(state.people.length, "person", "people")}`;
+    const words = { done: "Trained again", failed: "The training failed", cancelled: "The training was cancelled", running: "Training" };
+    const head = make("h1", "", job ? words[job.state] : "Train again");
+    const told = [head];
+    if (job?.state === "running") {
+      const bar = make("progress");
+      bar.max = 1;
+      bar.setAttribute("aria-label", "Training");
+      const text = make("p", "facts doing");
+      panel.replaceChildren(head, bar, text, make("div", "line", button("Cancel", "", cancel)));
+      update(job);
+      return;
+    }
+    if (job?.state === "failed") told.push(make("p", "notes", job.error || "It ended without a word."));
+    const again = button(job ? "Train once more" : "Train", "", start, "quiet main");
+    told.push(make("p", "facts", `With ${answered}. It runs in the background; go on answering meanwhile.`));
+    panel.replaceChildren(...told, make("div", "line", again), ...(job?.state === "done" ? results(job) : []));
+  }
+
+  /** @param {Job} done */
+  function results(done) {
+    const parts = [];
+    if (done.after) parts.push(scores(done, done.after));
+    const labels = done.changed;
+    const head = make("h2", "", labels.length ? `${count(labels.length, "label")} changed ${labels.length === 1 ? "its" : "their"} mind` : "No label changed its mind");
+    const list = make("ul", "changed", ...labels.slice(0, FIRST).map(mind));
+    parts.push(head, list);
+    if (labels.length > FIRST) {
+      const rest = button(`Show all ${labels.length}`, "", () => {
+        list.append(...labels.slice(FIRST).map(mind));
+        rest.remove();
+      });
+      parts.push(rest);
+    }
+    return parts;
+  }
+
+  /** @param {Changed} label */
+  function mind(label) {
+    const was = label.before ? "was " : "was not ";
+    const now = label.after ? `now ${WORDS[label.modality]}` : `now not ${WORDS[label.modality]}`;
+    const link = make("a", "", make("b", "", plain(label.class)), icon(label.modality),
+      make("span", "", `${was}${WORDS[label.modality]}, ${now}`), make("small", "", label.video));
+    link.href = `#/correct/${encodeURIComponent(label.video)}`;
+    return make("li", "", link);
+  }
+
+  // --- into the data set --------------------------------------------------------------------
+  function writing() {
+    const said = make("p", "facts", "Answers and corrected events become annotation files of the data set, which every training reads and rlld data check checks.");
+    said.setAttribute("aria-live", "polite");
+    const write = async () => {
+      const written = await api.post("/api/write", {});
+      said.textContent = written.text || `Written: ${count(written.answers, "answer")}, ${count(written.corrected, "corrected clip")}.`;
+    };
+    return make("section", "card", make("h2", "", "Write into the data set"), said,
+      make("div", "line", button("Write", "", write)));
+  }
+
+  // --- on to the editor ---------------------------------------------------------------------
+  function exporting() {
+    const formats = state.formats ?? [["elan", "ELAN"], ["audacity", "Audacity labels"]];
+    const chosen = { format: formats[0]?.[0] ?? "elan", what: "corrected" };
+    const save = async () => tell(`${await api.download("/api/export", chosen)} was saved.`);
+    return make("section", "card", make("h2", "", "Export events"),
+      make("p", "facts", "One file for each clip, for the program that goes on with them."),
+      make("div", "line",
+        choice("Format", formats.map(([name, about]) => [name, about || name]), chosen.format, (value) => { chosen.format = value; }),
+        choice("Clips", [["corrected", "corrected clips"], ["all", "all clips"]], chosen.what, (value) => { chosen.what = value; }),
+        button("Export", "", save)));
+  }
+}
+
+/**
+ * The scores of both runs side by side.
+ * @param {Job} done
+ * @param {import("./api.js").Scores} after
+ */
+function scores({ before, on }, after) {
+  const head = make("tr", "", cell("th", "", "Score"), cell("th", "n", "Before"), cell("th", "n", "After"), cell("th", "n", "Change"));
+  const body = Object.keys(after).map((name) => {
+    const was = before?.[name];
+    const gain = was === undefined ? "" : signed(after[name] - was);
+    return make("tr", "", cell("th", "", spoken(name)), cell("td", "n", was === undefined ? "-" : was.toFixed(1)),
+      cell("td", "n", after[name].toFixed(1)), cell("td", `n ${gain.startsWith("+") ? "better" : ""}`, gain));
+  });
+  const table = make("table", "scores", make("thead", "", head), make("tbody", "", ...body));
+  return make("div", "", table, make("p", "facts", on ? `Measured on ${on}.` : ""));
+}
+
+/** @param {number} change */
+const signed = (change) => `${change >= 0.05 ? "+" : change <= -0.05 ? "\u2212" : "\u00b1"}${Math.abs(change).toFixed(1)}`;
+
+const TRACKS = { audio: "audible", visual: "visible", audio_visual: "audio-visual", type: "Type", event: "Event" };
+
+/** A score as the tables call it: "segment_type" is "Segment-level Type". @param {string} name */
+function spoken(name) {
+  const level = name.split("_", 1)[0];
+  const track = name.slice(level.length + 1);
+  return `${level[0].toUpperCase()}${level.slice(1)}-level ${TRACKS[/** @type {keyof typeof TRACKS} */ (track)] ?? plain(track)}`;
+}
+
+/** @param {"th"|"td"} tag @param {string} name @param {string} text */
+function cell(tag, name, text) {
+  const node = make(tag, name, text);
+  if (tag === "th") node.setAttribute("scope", name ? "col" : "row");
+  return node;
+}
