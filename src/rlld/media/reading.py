@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,23 +50,45 @@ class Track:
         A missing, absurd (outside the clip) or repeated time stamp is replaced by the end of the
         frame before.
         """
+        with open_media(self.path) as container:
+            yield from self._from_here(container, self._ready(container))
+
+    def frames_from(self, starts: Iterable[float]) -> Iterator[Iterator[Timed]]:
+        """Yields for each time the frames from shortly before it on, reading none before those.
+
+        Only where time stamps go on through the whole file, as ``Clock.plain`` says.
+
+        Args:
+            starts: Seconds, in ascending order.
+        """
+        with open_media(self.path) as container:
+            stream = self._ready(container)
+            for start in starts:
+                stamp = max(0.0, start) - self.clock.shifts[0]
+                container.seek(round(stamp / self._base), stream=stream)
+                self._next = start
+                yield self._from_here(container, stream)
+
+    def _ready(self, container: Any) -> Any:
+        stream = container.streams[self._index]
+        ready(stream)
+        self._base = float(stream.time_base)
+        return stream
+
+    def _from_here(self, container: Any, stream: Any) -> Iterator[Timed]:
         from av.error import FFmpegError
 
-        with open_media(self.path) as container:
-            stream: Any = container.streams[self._index]
-            ready(stream)
-            self._base = float(stream.time_base)
-            packets = corrected(container, stream, self.clock)
-            while True:
-                try:
-                    packet = next(packets)
-                except StopIteration:
-                    break
-                except FFmpegError:
-                    self.damaged += 1
-                    break
-                yield from self._decoded(stream, packet)
-            yield from self._decoded(stream, None)
+        packets = corrected(container, stream, self.clock)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except FFmpegError:
+                self.damaged += 1
+                break
+            yield from self._decoded(stream, packet)
+        yield from self._decoded(stream, None)
 
     def _decoded(self, stream: Any, packet: Any) -> Iterator[Timed]:
         from av.error import FFmpegError

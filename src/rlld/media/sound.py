@@ -165,6 +165,39 @@ class Resampled:
             self._position += frame.samples
 
 
+class Mono:
+    """Sound at another rate, mixed down to one channel, placed in time.
+
+    Args:
+        rate: Samples per second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._resampled = Resampled(rate)
+        self._mixes: dict[str, Mix] = {}
+
+    def push(self, time: float, frame: Any) -> Iterator[tuple[int, Samples]]:
+        """Yields (position, samples) of what a frame gives."""
+        for position, piece in self._resampled.push(time, frame):
+            yield position, self._mono(piece)
+
+    def finish(self) -> Iterator[tuple[int, Samples]]:
+        """Yields what the resampler still holds."""
+        for position, piece in self._resampled.finish():
+            yield position, self._mono(piece)
+
+    def heard(self) -> tuple[float, float]:
+        """Returns the seconds that were loud, and those of them that cancelled out."""
+        mixes = self._mixes.values()
+        return sum(mix.loud for mix in mixes), sum(mix.cancelled for mix in mixes)
+
+    def _mono(self, piece: Any) -> Samples:
+        layout = piece.layout
+        if layout.name not in self._mixes:
+            self._mixes[layout.name] = Mix(layout)
+        return self._mixes[layout.name].mono(piece)
+
+
 class SoundRows:
     """Cuts the sound of a track into segments, for several views at once.
 
@@ -217,31 +250,22 @@ class _Cutter:
         self.index = 0
         self._pace = rate * seconds
         self._length = round(rate * seconds)
-        self._resampled = Resampled(rate)
-        self._mixes: dict[str, Mix] = {}
+        self._mono = Mono(rate)
         self._parts: dict[int, Samples] = {}
 
     def push(self, time: float, frame: Any) -> None:
-        for position, piece in self._resampled.push(time, frame):
-            self._write(position, self._mono(piece))
+        for position, samples in self._mono.push(time, frame):
+            self._write(position, samples)
 
     def finish(self) -> None:
-        for position, piece in self._resampled.finish():
-            self._write(position, self._mono(piece))
+        for position, samples in self._mono.finish():
+            self._write(position, samples)
 
     def take(self, index: int) -> Samples | None:
         return self._parts.pop(index, None)
 
     def heard(self) -> tuple[float, float]:
-        """Returns the seconds that were loud, and those of them that cancelled out."""
-        mixes = self._mixes.values()
-        return sum(mix.loud for mix in mixes), sum(mix.cancelled for mix in mixes)
-
-    def _mono(self, piece: Any) -> Samples:
-        layout = piece.layout
-        if layout.name not in self._mixes:
-            self._mixes[layout.name] = Mix(layout)
-        return self._mixes[layout.name].mono(piece)
+        return self._mono.heard()
 
     def _write(self, position: int, samples: Samples) -> None:
         while len(samples):
