@@ -45,6 +45,7 @@ VERBS = (
     "report",
     "denoise",
     "suggest",
+    "studio",
     "parse",
     "export",
     "extract",

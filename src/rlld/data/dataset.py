@@ -16,6 +16,8 @@ from rlld.data.answers import answered, read_answers
 from rlld.data.moved import features_of
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
 from rlld.data.spec import FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
+from rlld.data.spec import dense_files as dense_files
+from rlld.data.spec import weak_files as weak_files
 from rlld.data.split import Split
 from rlld.data.store import Store
 from rlld.errors import RlldError, nearest
@@ -106,28 +108,6 @@ def load_split(folder: Path | str, name: str, *, with_truth: bool = False) -> Sp
     folder = Path(folder)
     spec = read_spec(folder).require_streams(folder / FILE_NAME)
     return _load_split(folder, spec, name, with_truth)
-
-
-def weak_files(spec: DataSpec) -> dict[str, str]:
-    """Returns the weak annotation file of every split that the data set has."""
-    files = {name: getattr(spec.annotations, name) for name in SPLITS}
-    return {name: file for name, file in files.items() if file}
-
-
-def dense_files(spec: DataSpec, split: str, *, with_truth: bool = True) -> tuple[str, ...]:
-    """Returns the audible and the visible annotation file of a split, or nothing.
-
-    Args:
-        spec: The data set.
-        split: Its name.
-        with_truth: Count the true events of training videos.
-    """
-    files = spec.annotations
-    if split == "train":
-        pair = (files.truth_audio, files.truth_visual) if with_truth else ("", "")
-    else:
-        pair = (files.audio, files.visual)
-    return pair if all(pair) else ()
 
 
 def _check_name(name: str) -> None:

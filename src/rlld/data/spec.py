@@ -247,6 +247,28 @@ def _short(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"priors": {"borrow": priors == "borrow"}} if priors in SHORT else {}
 
 
+def weak_files(spec: DataSpec) -> dict[str, str]:
+    """Returns the weak annotation file of every split that the data set has."""
+    files = {name: getattr(spec.annotations, name) for name in SPLITS}
+    return {name: file for name, file in files.items() if file}
+
+
+def dense_files(spec: DataSpec, split: str, *, with_truth: bool = True) -> tuple[str, ...]:
+    """Returns the audible and the visible annotation file of a split, or nothing.
+
+    Args:
+        spec: The data set.
+        split: Its name.
+        with_truth: Count the true events of training videos.
+    """
+    files = spec.annotations
+    if split == "train":
+        pair = (files.truth_audio, files.truth_visual) if with_truth else ("", "")
+    else:
+        pair = (files.audio, files.visual)
+    return pair if all(pair) else ()
+
+
 def annotation_file(folder: Path, name: str) -> Path:
     """Joins the name of an annotation file to the annotation folder.
 

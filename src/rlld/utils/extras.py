@@ -19,6 +19,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "tables": ("openpyxl",),
     "formats": ("opentimelineio",),
+    "studio": ("starlette", "uvicorn"),
 }
 """Packages of each extra, by the name they are imported by."""
 

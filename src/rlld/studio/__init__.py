@@ -1,0 +1,1 @@
+"""The studio: one local web page to look, answer, correct, retrain and export."""

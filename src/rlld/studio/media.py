@@ -1,0 +1,171 @@
+"""What is played and drawn of clips: made once, kept in ``D/studio/cache``."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlld.errors import RlldError
+from rlld.media.files import SUFFIXES, stamp_of
+from rlld.studio.clips import NotFoundError, Video
+from rlld.utils.files import write_bytes, written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rlld.media.decode import Clip
+
+THUMB = 120
+"""Height of a thumbnail in pixels."""
+STRIP, MOST_PICTURES = 64, 60
+"""Height of the pictures of a film strip, and how many there may be."""
+SPECTROGRAM = 96
+"""Height of a spectrogram in pixels."""
+WIDEST = 2000
+"""Columns of a spectrogram, and bins of a waveform, at most."""
+AT_ONCE = 2
+"""Clips that are decoded at the same time; the rest wait."""
+
+
+class Media:
+    """Clips for a browser.
+
+    Args:
+        cache: Folder for what is made of them.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self._decoding = threading.BoundedSemaphore(AT_ONCE)
+        self._guard = threading.Lock()
+        self._making: dict[Path, threading.Lock] = {}
+
+    def seconds(self, video: Video) -> float:
+        """Returns how long a clip is."""
+        return video.seconds if video.seconds is not None else _opened(video).info.duration
+
+    def has_pictures(self, video: Video) -> bool:
+        """Says whether a clip has pictures."""
+        return _opened(video).info.has_video
+
+    def playable(self, video: Video) -> tuple[Path, str]:
+        """Returns a file that browsers play, and its media type.
+
+        It is the clip itself, or its conversion where no browser plays that.
+
+        Raises:
+            RlldError: If the clip is gone, or cannot be read or converted.
+        """
+        from rlld.media.conversion import convert
+        from rlld.media.playable import inspect
+
+        clip = _allowed(video)
+        with self._decoding:
+            mime, _ = inspect(clip)
+        if mime:
+            return clip, mime
+
+        def make(path: Path) -> None:
+            with written_aside(path) as aside:
+                convert(clip, aside)
+
+        return self._made(clip, "clip.mp4", make), "video/mp4"
+
+    def thumb(self, video: Video) -> Path:
+        """Returns a JPEG of a moment of a clip."""
+        return self._drawn(video, "thumb.jpg", _thumb)
+
+    def strip(self, video: Video, start: float, end: float, count: int) -> Path:
+        """Returns a JPEG of pictures side by side; see ``rlld.media.strips.strip``."""
+        from rlld.media.strips import strip
+
+        count = max(1, min(count, MOST_PICTURES))
+        name = f"{start:.3f}-{end:.3f}-{count}.jpg"
+        return self._drawn(video, name, lambda clip: strip(clip, start, end, count, STRIP))
+
+    def spectrogram(self, video: Video, start: float, end: float, width: int) -> Path:
+        """Returns a PNG; see ``rlld.media.strips.spectrogram``."""
+        from rlld.media.strips import spectrogram
+
+        width = max(1, min(width, WIDEST))
+        name = f"{start:.3f}-{end:.3f}-{width}.png"
+        return self._drawn(
+            video, name, lambda clip: spectrogram(clip, start, end, width, SPECTROGRAM)
+        )
+
+    def peaks(self, video: Video, start: float, end: float, count: int) -> list[int]:
+        """Returns least and largest sample of each bin of a range, one after the other.
+
+        Raises:
+            NotFoundError: If the clip has no sound.
+        """
+        from rlld.media.strips import peaks
+
+        clip = _opened(video)
+        with self._decoding:
+            found = peaks(clip, start, end, max(1, min(count, WIDEST)))
+        if found is None:
+            raise NotFoundError(f"{video.id}: the clip has no sound")
+        return [int(value) for value in found.ravel()]
+
+    def _drawn(self, video: Video, name: str, draw: Callable[[Clip], bytes | None]) -> Path:
+        def make(path: Path) -> None:
+            picture = draw(_opened(video))
+            if picture is None:
+                raise NotFoundError(f"{video.id}: the clip has nothing to draw there")
+            write_bytes(path, picture)
+
+        return self._made(_allowed(video), name, make)
+
+    def _made(self, clip: Path, name: str, make: Callable[[Path], None]) -> Path:
+        """Returns a file of the cache, made by the first who asks for it."""
+        key = hashlib.sha256(f"{clip}\0{stamp_of(clip)}".encode(errors="surrogateescape"))
+        path = self.cache / f"{key.hexdigest()[:32]}-{name}"
+        if not path.is_file():
+            with self._alone(path), self._decoding:
+                if not path.is_file():
+                    make(path)
+        return path
+
+    @contextmanager
+    def _alone(self, path: Path) -> Iterator[None]:
+        with self._guard:
+            lock = self._making.setdefault(path, threading.Lock())
+        with lock:
+            yield
+
+
+def _allowed(video: Video) -> Path:
+    """Returns the clip of a video; a list of clips that came from elsewhere may name anything.
+
+    Raises:
+        RlldError: If it is gone, or no clip.
+    """
+    clip = video.clip()
+    if clip.suffix.lower() not in SUFFIXES:
+        raise RlldError(f"{clip}: is no clip by its suffix, and is not shown")
+    return clip
+
+
+def _opened(video: Video) -> Clip:
+    path = _allowed(video)
+    return _clip(path, stamp_of(path))
+
+
+@lru_cache(maxsize=64)
+def _clip(path: Path, stamp: str) -> Clip:
+    from rlld.media.decode import Clip
+
+    return Clip(path)
+
+
+def _thumb(clip: Clip) -> bytes | None:
+    from rlld.media.strips import strip
+
+    middle = clip.info.duration / 3
+    return strip(clip, middle, min(clip.info.duration, middle + 0.5), 1, THUMB)

@@ -1,0 +1,157 @@
+"""The studio of a data set: what its page asks for and tells, without the page and the network."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rlld.errors import RlldError
+from rlld.studio.beliefs import Beliefs, last_run
+from rlld.studio.clips import Catalogue
+from rlld.studio.media import Media
+from rlld.studio.queue import question, questions
+from rlld.studio.store import FOLDER, Answered, Store
+from rlld.utils.files import owned
+
+RUNS, CACHE = "runs", "cache"
+"""Folders inside the studio's own."""
+
+
+class Studio:
+    """A data set that people answer and correct.
+
+    Args:
+        folder: The data-set folder.
+        run: A run whose doubts are asked and whose events are corrected; the last one that the
+            studio trained when None, and none where it trained none.
+        person: Who sits at this machine, where they said it.
+
+    Attributes:
+        folder: The data-set folder.
+        person: Who sits at this machine; None where they did not say it.
+        catalogue: Its videos.
+        media: Their clips, for a browser.
+        store: What people said.
+        beliefs: What the run thinks; None without one.
+
+    Raises:
+        RlldError: If the data set, the run or what people said cannot be read, or another process
+            has the studio open.
+    """
+
+    def __init__(self, folder: Path, run: str | None = None, person: str | None = None) -> None:
+        self.folder, self.person = folder, person
+        self.catalogue = Catalogue(folder)
+        with ExitStack() as opened:
+            opened.enter_context(owned(folder / FOLDER))
+            self.media = Media(folder / FOLDER / CACHE)
+            self.store = Store(folder)
+            opened.callback(self.store.close)
+            self.beliefs: Beliefs | None = None
+            found = run or last_run(self.runs)
+            if found is not None:
+                self.believe(found)
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Closes everything that is open."""
+        self._opened.close()
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs that the studio trains."""
+        return self.folder / FOLDER / RUNS
+
+    def believe(self, run: str | Path) -> None:
+        """Takes a run; what it thinks of all labels is computed behind the back of who waits."""
+        self.beliefs = Beliefs(run, self.catalogue)
+        threading.Thread(target=self.beliefs.judge, daemon=True).start()
+
+    def state(self) -> dict[str, Any]:
+        """Returns where the work stands."""
+        spec, videos = self.catalogue.spec, self.catalogue.videos.values()
+        by_person = Counter(answer.person for answer in self.store.answers())
+        run = None
+        if self.beliefs is not None:
+            run = {"name": self.beliefs.run.name, "recipe": self.beliefs.run.recipe.name}
+        return {
+            "data": {
+                "name": spec.name,
+                "clips": len(videos),
+                "classes": list(spec.classes),
+                "splits": {split: len(ids) for split, ids in self.catalogue.splits.items()},
+                "tags": sum(len(video.tags) for video in videos),
+                "dense": len(self.catalogue.truth),
+            },
+            "run": run,
+            "person": self.person,
+            "people": self.store.people(),
+            "answered": sum(by_person.values()),
+            "by_person": dict(by_person),
+            "gain": None,
+            "unit": None,
+            "stop": None,
+            "notes": list(self.store.notes),
+        }
+
+    def questions(self, person: str, count: int) -> list[dict[str, Any]]:
+        """Returns the next questions for a person."""
+        done = {(each.video, each.label) for each in self.store.answers() if each.person == person}
+        return questions(self.catalogue, done, count)
+
+    def answer(self, given: Answered, *, unsure: bool) -> tuple[int, int]:
+        """Keeps an answer; returns its number, and how many of this person stand.
+
+        Who says something of one track alone, and is not unsure, leaves what they said of the
+        other one as it was.
+
+        Raises:
+            RlldError: If it is about no tag of a video, or says nothing.
+        """
+        video = self.catalogue[given.video]
+        if self.catalogue.spec.taxonomy.index(given.label) not in video.tags:
+            raise RlldError(
+                f"{given.video}: is not tagged with {given.label!r}; answer a question on one of "
+                "its tags"
+            )
+        if unsure:
+            given = replace(given, audio=None, visual=None)
+        elif given.audio is None and given.visual is None:
+            raise RlldError(
+                f"{given.video}: the answer says nothing of {given.label!r}; say whether it is "
+                "heard or seen, or that you are unsure"
+            )
+        else:
+            given = self._completed(given)
+        if self.beliefs is not None:
+            given = replace(given, run=self.beliefs.run.name)
+        number = self.store.answer(given)
+        return number, sum(each.person == given.person for each in self.store.answers())
+
+    def _completed(self, given: Answered) -> Answered:
+        """Returns an answer with what this person said before of a track that it leaves out."""
+        for before in self.store.answers():
+            if before.person == given.person and (before.video, before.label) == (
+                given.video,
+                given.label,
+            ):
+                audio = before.audio if given.audio is None else given.audio
+                visual = before.visual if given.visual is None else given.visual
+                return replace(given, audio=audio, visual=visual)
+        return given
+
+    def undo(self, person: str) -> dict[str, Any]:
+        """Takes the last answer of a person back, and asks its question again."""
+        taken = self.store.undo(person)
+        if taken is None:
+            return {"undone": None, "question": None}
+        undone = {"video": taken.video, "class": taken.label}
+        again = None
+        if taken.video in self.catalogue.videos and taken.label in self.catalogue.spec.classes:
+            tag = self.catalogue.spec.taxonomy.index(taken.label)
+            again = question(self.catalogue, self.catalogue[taken.video], tag)
+        return {"undone": undone, "question": again}

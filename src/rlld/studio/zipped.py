@@ -1,0 +1,74 @@
+"""Corrected events, and those that the run found, as files of any format of ``rlld export``."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+from rlld.errors import RlldError
+from rlld.export import format_names, load_format
+from rlld.parsing.result import Event, Parse
+from rlld.studio import events as form
+from rlld.studio.corrections import duration
+from rlld.studio.session import Studio
+from rlld.utils.names import require_name
+
+WHAT = ("corrected", "all")
+"""Clips that were corrected, or all: those of the others as the run found them."""
+
+
+def formats() -> list[tuple[str, str]]:
+    """Returns the formats, each with the first line of what is said of it."""
+    return [
+        (name, (load_format(name).__doc__ or "").strip().partition("\n")[0])
+        for name in format_names()
+    ]
+
+
+def zipped(studio: Studio, name: str, what: str) -> bytes:
+    """Returns a zip file with one file of events for each clip.
+
+    Args:
+        studio: The studio.
+        name: The format.
+        what: One of ``WHAT``.
+
+    Raises:
+        RlldError: If there is no such format, or no clip to export.
+    """
+    if what not in WHAT:
+        raise RlldError(f"what: found {what!r}, expected {' or '.join(WHAT)}")
+    module, out = load_format(name), io.BytesIO()
+    count = 0
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for parse in _parses(studio, everything=what == "all"):
+            file = f"{parse.name}.{module.SUFFIX}"
+            require_name(file, "video id")
+            archive.writestr(file, module.dumps(parse))
+            count += 1
+    if not count:
+        advice = "correct one first" if what == "corrected" else "open the studio with --run RUN"
+        raise RlldError(f"no clip has events to export; {advice}")
+    return out.getvalue()
+
+
+def _parses(studio: Studio, *, everything: bool) -> Iterator[Parse]:
+    """Yields the events of clips, corrected ones first of all."""
+    corrected, spec = studio.store.corrected(), studio.catalogue.spec
+    for video in studio.catalogue.videos:
+        if video in corrected:
+            events = form.parsed(corrected[video].events)
+        elif everything and studio.beliefs is not None:
+            events = studio.beliefs.parse(video).events
+        else:
+            continue
+        known = tuple(event for event in events if event.label in spec.classes)
+        yield _parse(video, known, duration(studio, video), spec.segment_seconds, spec.classes)
+
+
+def _parse(
+    name: str, events: tuple[Event, ...], seconds: float, step: float, classes: tuple[str, ...]
+) -> Parse:
+    nobody = (tuple(0.0 for _ in classes),) * 2
+    return Parse(name, seconds, step, classes, events, (), nobody, model="corrected in the studio")

@@ -1,0 +1,121 @@
+"""Questions and answers, undone and kept over restarts; the table of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tiny import CLASSES, COUNTS
+
+
+def answer(page, question, person="Ada", audio=True, visual=False, **more):
+    return page.post(
+        "/api/answers",
+        person=person,
+        video=question["video"],
+        **{"class": question["class"]},
+        audio=audio,
+        visual=visual,
+        probability=question["probability"],
+        **more,
+    )
+
+
+def test_the_state_tells_what_there_is(page):
+    state = page.get("/api/state?person=Ada")
+    assert state["data"]["name"] == "tiny"
+    assert state["data"]["clips"] == sum(COUNTS.values())
+    assert state["data"]["classes"] == list(CLASSES)
+    assert state["data"]["splits"] == COUNTS
+    assert state["data"]["dense"] == COUNTS["validation"] + COUNTS["test"]
+    assert state["run"] is None
+    assert state["answered"] == 0
+    assert [name for name, about in state["formats"] if "ELAN" in about] == ["elan"]
+
+
+def test_answers_are_counted_by_person_and_their_questions_not_asked_again(page):
+    first, second, *_ = page.get("/api/questions?person=Ada&count=3")
+    assert answer(page, first)["answered"] == 1
+    assert answer(page, second, audio=None, visual=None, unsure=True)["answered"] == 2
+    left = page.get("/api/questions?person=Ada&count=3")
+    assert not {first["id"], second["id"]} & {each["id"] for each in left}
+    state = page.get("/api/state?person=Ada")
+    assert state["by_person"] == {"Ada": 2}
+    assert state["people"] == ["Ada"]
+
+
+def test_undo_goes_back_one_by_one_over_a_restart(data: Path, opened: Callable[..., object]):
+    studio, page = opened(data)
+    first, second = page.get("/api/questions?person=Ada&count=2")
+    answer(page, first)
+    answer(page, second)
+    studio.close()
+    _, page = opened(data)
+    back = page.post("/api/answers/undo", person="Ada")
+    assert back["undone"] == {"video": second["video"], "class": second["class"]}
+    assert back["question"]["id"] == second["id"]
+    assert page.post("/api/answers/undo", person="Bo")["undone"] is None
+    assert page.post("/api/answers/undo", person="Ada")["undone"]["video"] == first["video"]
+    assert page.post("/api/answers/undo", person="Ada") == {"undone": None, "question": None}
+    assert page.get("/api/state")["answered"] == 0
+
+
+def test_an_answer_on_one_track_leaves_the_other(studio, page):
+    question = page.get("/api/questions?person=Ada&count=1")[0]
+    answer(page, question, audio=True, visual=False)
+    answer(page, question, audio=None, visual=True)
+    (kept,) = studio.store.answers()
+    assert (kept.audio, kept.visual) == (True, True)
+    answer(page, question, audio=None, visual=None, unsure=True)
+    (kept,) = studio.store.answers()
+    assert (kept.audio, kept.visual) == (None, None)
+
+
+def test_what_is_no_answer_is_refused(page):
+    question = page.get("/api/questions?person=Ada&count=1")[0]
+    body = {"person": "Ada", "video": question["video"], "class": question["class"]}
+    tags = page.get(f"/api/clips/{question['video']}")["tags"]
+    other = next(name for c, name in enumerate(CLASSES) if c not in tags)
+    cases = [
+        ({**body, "audio": None}, 400, "says nothing"),
+        ({**body, "audio": 1}, 400, "audio: expected true or false"),
+        ({**body, "class": other, "audio": True}, 400, "not tagged"),
+        ({**body, "class": "Cat", "audio": True}, 400, "Cat"),
+        ({**body, "video": "nobody", "audio": True}, 404, "no such video"),
+        ({**body, "person": " ", "audio": True}, 400, "person"),
+        ({**body, "person": "x" * 61, "audio": True}, 400, "person"),
+        ([1], 400, "mapping"),
+    ]
+    for sent, status, words in cases:
+        assert words in page.refused(status, "POST", "/api/answers", sent)["error"]
+    assert page.get("/api/state")["answered"] == 0
+
+
+def test_the_table_of_clips_tells_states_and_tracks(page):
+    table = page.get("/api/clips?person=Ada")
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+    assert len(rows) == sum(COUNTS.values())
+    assert {row["state"] for row in rows.values()} == {"new"}
+    question = page.get("/api/questions?person=Ada&count=1")[0]
+    answer(page, question, audio=True, visual=False)
+    answer(page, question, "Bo", audio=False, visual=False)
+    table = page.get("/api/clips?person=Ada")
+    row = next(
+        dict(zip(table["columns"], row, strict=True))
+        for row in table["rows"]
+        if row[0] == question["video"]
+    )
+    assert row["state"] == "answered"
+    assert row["disagreement"]
+    assert row["audio"] == []  # one yes, one no
+    assert row["visual"] == []
+    other = page.get("/api/clips?person=Cy")["rows"]
+    assert {row[3] for row in other} == {"new"}
+    validation = rows["validation_000"]
+    heard = {
+        event["c"]
+        for event in page.get("/api/clips/validation_000")["truth"]
+        if event["m"] == "audio"
+    }
+    assert validation["audio"] == sorted(heard & set(validation["tags"]))
+    assert validation["events"] == len(page.get("/api/clips/validation_000")["truth"])

@@ -1,0 +1,77 @@
+"""Events of a clip: saved by version, never over somebody else's, and back to any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+PATH = "/api/clips/train_000"
+DOG = {"c": 0, "m": "audio", "s": 0.5, "e": 1.5, "p": None}
+CAT = {"c": 1, "m": "visual", "s": 0.0, "e": 3.0, "p": 0.75}
+
+
+def test_a_clip_shows_what_the_data_set_knows(page):
+    clip = page.get("/api/clips/validation_003?person=Ada")
+    assert clip["duration"] == 3.0
+    assert clip["step"] == 0.5
+    assert clip["any_video"]
+    assert clip["events"] == clip["truth"]
+    assert clip["previous"] == "validation_002"
+    assert clip["next"] == "validation_004"
+    assert clip["probabilities"] is None
+    assert page.get(PATH)["truth"] is None  # simulated, for measuring alone
+    assert page.get(PATH)["previous"] is None
+    assert "no such video" in page.refused(404, "GET", "/api/clips/other")["error"]
+
+
+def test_versions_follow_each_other_and_come_back(data: Path, opened: Callable[..., object]):
+    studio, page = opened(data)
+    assert page.put(f"{PATH}/events", person="Ada", base=0, events=[CAT, DOG]) == {"revision": 1}
+    assert page.put(f"{PATH}/events", person="Bo", base=1, events=[DOG]) == {"revision": 2}
+    studio.close()
+    _, page = opened(data)
+    assert page.get(PATH)["revision"] == 2
+    assert page.get(PATH)["events"] == [DOG]
+    found = [
+        (each["revision"], each["person"], each["events"]) for each in page.get(f"{PATH}/history")
+    ]
+    assert found == [(1, "Ada", 2), (2, "Bo", 1)]
+    back = page.post(f"{PATH}/revert", person="Ada", base=2, to=1)
+    assert (back["revision"], back["events"]) == (3, [CAT, DOG])
+    first = page.post(f"{PATH}/revert", person="Ada", base=3, to=0)
+    assert (first["revision"], first["events"]) == (4, [])
+    page.refused(404, "POST", f"{PATH}/revert", {"person": "Ada", "base": 4, "to": 9})
+    rows = {row[0]: row for row in page.get("/api/clips")["rows"]}
+    assert rows["train_000"][3] == "corrected"
+
+
+def test_two_tabs_never_overwrite_each_other(page):
+    page.put(f"{PATH}/events", person="Ada", base=0, events=[DOG])
+    body = {"person": "Bo", "base": 0, "events": [CAT]}
+    told = page.refused(409, "PUT", f"{PATH}/events", body)
+    assert (told["revision"], told["person"], told["events"]) == (1, "Ada", [DOG])
+    assert "Ada saved this clip" in told["error"]
+    page.refused(409, "POST", f"{PATH}/revert", {"person": "Bo", "base": 0, "to": 0})
+    assert page.get(PATH)["events"] == [DOG]
+    assert page.put(f"{PATH}/events", person="Bo", base=1, events=[CAT]) == {"revision": 2}
+
+
+def test_events_that_are_none_are_refused(page):
+    cases = [
+        (None, "list"),
+        ([7], "mapping"),
+        ([{**DOG, "c": 4}], "events[0].c"),
+        ([{**DOG, "c": True}], "events[0].c"),
+        ([{**DOG, "m": "smell"}], "events[0].m"),
+        ([DOG, {**DOG, "s": 2.0}], "events[1]: found 2 to 1.5 s"),
+        ([{**DOG, "e": 3.6}], "lasts 3 s"),
+        ([{**DOG, "s": -1}], "inside of the clip"),
+        ([{**DOG, "s": "0"}], "events[0].s"),
+        ([{**DOG, "p": 2}], "events[0].p"),
+    ]
+    for events, words in cases:
+        body = {"person": "Ada", "base": 0, "events": events}
+        assert words in page.refused(400, "PUT", f"{PATH}/events", body)["error"]
+    body = {"person": "Ada", "base": 3, "events": []}
+    assert "no version 3" in page.refused(400, "PUT", f"{PATH}/events", body)["error"]
+    assert page.get(PATH)["revision"] == 0

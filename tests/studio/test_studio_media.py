@@ -1,0 +1,141 @@
+"""Clips, pictures and sound for the page: of the data set's clips and of nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from marked_kit import write_marked
+from rlld.media.decode import Clip
+from rlld.media.files import stamp_of
+from rlld.media.listing import Listed, write_listing
+from rlld.media.playable import inspect
+from tiny import COUNTS
+
+
+def test_the_page_and_its_files_are_served(page):
+    home = page.client.get("/")
+    assert home.headers["content-type"].startswith("text/html")
+    assert page.client.get("/assets/app.js").headers["content-type"].startswith("text/javascript")
+    assert page.client.get("/assets/page.css").headers["content-type"].startswith("text/css")
+    for name in ("page.html", "..%2Fapp.py", "%2e%2e%2fapp.py", "nothing.js", ".js"):
+        page.refused(404, "GET", f"/assets/{name}")
+
+
+def test_a_clip_is_played_in_parts(page, data: Path):
+    content = (data / "videos" / "train_000.mp4").read_bytes()
+    whole = page.client.get("/media/train_000")
+    assert whole.content == content
+    assert whole.headers["content-type"] == "video/mp4"
+    part = page.client.get("/media/train_000", headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206
+    assert part.content == content[100:200]
+    assert part.headers["content-range"] == f"bytes 100-199/{len(content)}"
+    behind = page.client.get("/media/train_000", headers={"Range": f"bytes={len(content)}-"})
+    assert behind.status_code == 416
+
+
+def test_pictures_and_peaks(page):
+    for path, kind in (
+        ("/thumb/train_000.jpg", b"\xff\xd8\xff"),
+        ("/strip/train_000.jpg?from=0.5&to=2&n=5", b"\xff\xd8\xff"),
+        ("/spectrogram/train_000.png?from=0&to=3", b"\x89PNG"),
+    ):
+        assert page.client.get(path).content.startswith(kind)
+        assert page.client.get(path).content.startswith(kind)  # as it is kept
+    found = page.get("/api/peaks/train_000?from=0&to=3&n=30")
+    assert (found["from"], found["to"]) == (0, 3)
+    assert len(found["peaks"]) == 60
+    assert all(-127 <= value <= 127 for value in found["peaks"])
+    assert "range" in page.refused(400, "GET", "/api/peaks/train_000?from=2&to=1&n=30")["error"]
+    assert "from" in page.refused(400, "GET", "/strip/train_000.jpg?from=x")["error"]
+    page.refused(400, "GET", "/strip/train_000.jpg?from=NaN")
+    page.refused(400, "GET", "/strip/train_000.jpg?from=-1")
+
+
+def test_what_no_browser_plays_is_converted_once(data: Path, opened: Callable[..., object]):
+    clip = data / "videos" / "train_001.mp4"
+    clip.unlink()
+    write_marked(clip.with_suffix(".avi"), codecs=("mpeg4", "mp3"), seconds=3.0)
+    _, page = opened(data)
+    sent = page.client.get("/media/train_001")
+    assert sent.headers["content-type"] == "video/mp4"
+    (kept,) = (data / "studio" / "cache").glob("*.mp4")
+    assert sent.content == kept.read_bytes()
+    assert inspect(kept)[0] == "video/mp4"
+    assert Clip(kept).info.duration == pytest.approx(3.0, abs=0.1)
+    before = kept.stat().st_mtime_ns
+    page.client.get("/media/train_001")
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_sound_alone_has_no_picture_and_pictures_alone_no_sound(
+    data: Path, opened: Callable[..., object]
+):
+    for name, codecs in (("train_001", (None, "aac")), ("train_002", ("libx264", None))):
+        (data / "videos" / f"{name}.mp4").unlink()
+        write_marked(data / "videos" / f"{name}.mp4", codecs=codecs, seconds=3.0)
+    _, page = opened(data)
+    assert not page.get("/api/clips/train_001")["any_video"]
+    page.refused(404, "GET", "/thumb/train_001.jpg")
+    page.refused(404, "GET", "/strip/train_001.jpg?from=0&to=3&n=4")
+    assert page.get("/api/peaks/train_001?from=0&to=3&n=4")["peaks"]
+    assert page.get("/api/clips/train_002")["any_video"]
+    page.refused(404, "GET", "/api/peaks/train_002?from=0&to=3&n=4")
+    page.refused(404, "GET", "/spectrogram/train_002.png?from=0&to=3")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", "%2e%2e", "..%2f..%2fdataset.yaml", "%2Fetc%2Fpasswd", "dataset.yaml", "a%00b", "%ff"],
+)
+def test_nothing_but_clips_is_reached(page, name: str):
+    for path in (f"/media/{name}", f"/thumb/{name}.jpg", f"/api/clips/{name}"):
+        answer = page.client.get(path)
+        assert answer.status_code in (404, 200)
+        if answer.status_code == 200:  # the client itself made '/' of '..'
+            assert answer.url.path in ("/", "/api/clips")
+
+
+def test_a_list_that_names_other_files_shows_none(data: Path, opened: Callable[..., object]):
+    secret = data.parent / "secret.txt"
+    secret.write_text("secret")
+    disguised = data.parent / "secret.mp4"
+    disguised.write_text("secret")
+    files = {"train_000": secret, "train_001": disguised}
+    splits = [(f"{split}_{n:03d}", split) for split, count in COUNTS.items() for n in range(count)]
+    listing = {}
+    for video, split in splits:
+        file = files.get(video, data / "videos" / f"{video}.mp4")
+        listing[video] = Listed(str(file), split, 3.0, stamp_of(file))
+    write_listing(data, listing)
+    _, page = opened(data)
+    assert "no clip by its suffix" in page.refused(400, "GET", "/media/train_000")["error"]
+    assert "secret.mp4" in page.refused(400, "GET", "/media/train_001")["error"]
+    page.refused(400, "GET", "/thumb/train_000.jpg")
+    assert page.client.get("/media/train_002").status_code == 200
+
+
+def test_a_clip_that_is_gone_or_replaced_is_told(data: Path, opened: Callable[..., object]):
+    listing = {}
+    for split, count in COUNTS.items():
+        for number in range(count):
+            file = data / "videos" / f"{split}_{number:03d}.mp4"
+            listing[file.stem] = Listed(str(file), split, 3.0, stamp_of(file))
+    write_listing(data, listing)
+    (data / "videos" / "train_000.mp4").unlink()
+    replaced = data / "videos" / "train_001.mp4"
+    shutil.copy(replaced, data / "copy.mp4")
+    os.replace(data / "copy.mp4", replaced)
+    _, page = opened(data)
+    assert "is gone; bring it back" in page.refused(404, "GET", "/media/train_000")["error"]
+    (note,) = page.get("/api/clips/train_000")["notes"]
+    assert "is gone" in note
+    (note,) = page.get("/api/clips/train_001")["notes"]
+    assert "was replaced" in note
+    assert page.get("/api/clips/train_002")["notes"] == []
+    page.put("/api/clips/train_000/events", person="Ada", base=0, events=[])
