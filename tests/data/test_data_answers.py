@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlld.data.add_answers import add_answers
-from rlld.data.answers import Answer, answered, read_answers, write_answers
+from rlld.data.answers import Answer, answered, chances, read_answers, write_answers
 from rlld.data.checks.check import check
 from rlld.data.dataset import load_split
 from rlld.data.spec import read_spec
@@ -51,6 +53,52 @@ def test_what_is_written_is_read(tmp_path):
     ]
 
 
+def test_probabilities_are_kept_where_there_are_some(tmp_path, write):
+    path = write(
+        "video,class,modality,present,Probability\na,Bell,audio,yes,0.25\n"
+        "b,Rain,visual,no,\nc,Rain,visual,,0.5\n"
+    )
+    rows = read_answers(path, TAXONOMY)
+    assert [row.probability for row in rows] == [0.25, None]
+    write_answers(path, rows)
+    assert path.read_text() == TABS.replace("\n", "\tprobability\n") + (
+        "a\tBell\taudio\tyes\t0.25\nb\tRain\tvisual\tno\t\n"
+    )
+    found = chances(rows, ["b", "a"], SPEC)
+    assert found[1, 0, 0] == 0.25
+    assert (found > 0).sum() == 1
+    # Without any the file is the one that it always was.
+    write_answers(path, [row._replace(probability=None) for row in rows])
+    assert path.read_text() == TABS + "a\tBell\taudio\tyes\nb\tRain\tvisual\tno\n"
+    assert chances(read_answers(path, TAXONOMY), ["a", "b"], SPEC) is None
+
+
+NAMES = (
+    st.text(min_size=1, max_size=8).map(str.strip).filter(lambda name: name and name.isprintable())
+)
+CHANCES = st.none() | st.floats(1e-6, 1).map(lambda value: float(f"{value:.6g}"))
+
+
+@given(
+    st.lists(
+        st.builds(
+            Answer,
+            NAMES,
+            st.sampled_from(CLASSES),
+            st.sampled_from(["audio", "visual"]),
+            st.booleans(),
+            st.just(0),
+            CHANCES,
+        ),
+        unique_by=lambda answer: answer.question,
+    )
+)
+def test_any_answers_come_back(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("answers") / "answers.csv"
+    write_answers(path, rows)
+    assert [row._replace(line=0) for row in read_answers(path, TAXONOMY)] == rows
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -63,6 +111,13 @@ def test_what_is_written_is_read(tmp_path):
         (TABS + "a\tBell\tsound\tyes\n", ":2: modality is 'sound', expected audio or visual"),
         (TABS + "\n\na\tBell\taudio\tmaybe\n", ":4: present is 'maybe', expected yes or no"),
         (TABS + "\tBell\taudio\tyes\n", ":2: video is empty"),
+        *(
+            (
+                f"video,class,modality,present,probability\na,Bell,audio,yes,{chance}\n",
+                f":2: probability is '{chance}', expected a number above 0",
+            )
+            for chance in ("0", "-1", "1.5", "nan", "often")
+        ),
         (TABS + "a\tBell\taudio\n", ":2: expected 4 fields .* separated by tabs, found 3"),
         (TABS + "a\tBell\taudio\tyes\na\tBell\taudio\tno\n", ":3: present is 'no' .* line 2"),
     ],

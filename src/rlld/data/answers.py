@@ -1,8 +1,9 @@
 """Files of bare answers: whether the event of a tag is perceived in a modality, yes or no.
 
 An answer needs no times, only a look at (or an ear for) the clip. Tab-, comma- or semicolon-
-separated text with the columns ``video``, ``class``, ``modality`` and ``present`` in any order;
-other columns are passed over, and a row whose ``present`` is empty is a question not yet answered.
+separated text with the columns ``video``, ``class``, ``modality`` and ``present`` in any order, and
+``probability`` where questions were drawn by lot; other columns are passed over, and a row whose
+``present`` is empty is a question not yet answered.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 FILE = "answers.csv"
 """Name of the file inside the annotation folder of a packed data set."""
 COLUMNS = ("video", "class", "modality", "present")
+CHANCE = "probability"
+"""A column that only answers to questions that were drawn have."""
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+Asked = tuple[str, str, str, bool | None] | tuple[str, str, str, bool | None, float | None]
 YES, NO = ("yes", "1", "true", "y"), ("no", "0", "false", "n")
 UNKNOWN = -1
 """Presence of an event of which nothing is known; 1 is present, 0 absent."""
@@ -43,6 +47,8 @@ class Answer(NamedTuple):
         modality: ``audio`` or ``visual``.
         present: Whether the event is perceived there in some segment.
         line: Line in the file, counted from 1; 0 for an answer from elsewhere.
+        probability: Chance that a question about this class fell to this video, in (0, 1]; None
+            where nobody drew it.
     """
 
     video: str
@@ -50,6 +56,7 @@ class Answer(NamedTuple):
     modality: str
     present: bool
     line: int = 0
+    probability: float | None = None
 
     @property
     def question(self) -> tuple[str, str, str]:
@@ -70,8 +77,9 @@ def read_answers(path: Path, taxonomy: Taxonomy, report: Report = strict) -> lis
 
     Raises:
         RlldError: If the file cannot be read or (with the default ``report``) on a missing column,
-            an unknown class or modality, a ``present`` that is neither yes nor no, or two answers
-            that contradict each other; names file, line and field.
+            an unknown class or modality, a ``present`` that is neither yes nor no, a probability
+            outside of (0, 1], or two answers that contradict each other; names file, line and
+            field.
     """
     found: dict[tuple[str, str, str], Answer] = {}
     for line, row in _rows(path, report):
@@ -82,7 +90,8 @@ def read_answers(path: Path, taxonomy: Taxonomy, report: Report = strict) -> lis
         if not row["present"]:
             continue
         present = row["present"].lower() in YES
-        answer = Answer(row["video"], row["class"], row["modality"], present, line)
+        chance = chance_of(row[CHANCE])
+        answer = Answer(row["video"], row["class"], row["modality"], present, line, chance)
         first = found.setdefault(answer.question, answer)
         if first.present != present:
             text = (
@@ -110,11 +119,25 @@ def _fault(row: Mapping[str, str], taxonomy: Taxonomy) -> str:
             f"present is {row['present']!r}, expected yes or no (1 or 0), or nothing where it is "
             "not known; correct it"
         )
+    if row[CHANCE] and chance_of(row[CHANCE]) is None:
+        return (
+            f"probability is {row[CHANCE]!r}, expected a number above 0 and up to 1, or nothing "
+            "where the question was not drawn; correct it"
+        )
     return ""
 
 
+def chance_of(cell: str) -> float | None:
+    """Reads a probability, None where a cell holds none that a question can be drawn with."""
+    try:
+        chance = float(cell)
+    except ValueError:
+        return None
+    return chance if 0 < chance <= 1 else None
+
+
 def _rows(path: Path, report: Report) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yields line number and the four cells, stripped, of every row that has them."""
+    """Yields line number and cells, stripped, of every row that has them; a chance may be empty."""
     try:
         text = read_bytes(path).decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
@@ -144,7 +167,7 @@ def _cells(
         )
         report(Problem(path, 1, "error", problem))
         return
-    places = {name: names.index(name) for name in COLUMNS}
+    places = {name: names.index(name) for name in (*COLUMNS, CHANCE) if name in names}
     for line, cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
@@ -155,7 +178,7 @@ def _cells(
             )
             report(Problem(path, line, "error", problem))
             continue
-        yield line, {name: cells[at].strip() for name, at in places.items()}
+        yield line, {CHANCE: "", **{name: cells[at].strip() for name, at in places.items()}}
 
 
 def answered(answers: Iterable[Answer], ids: Sequence[str], spec: DataSpec) -> NDArray[np.int8]:
@@ -169,27 +192,66 @@ def answered(answers: Iterable[Answer], ids: Sequence[str], spec: DataSpec) -> N
     Returns:
         (N, 2, C), int8: 1 present, 0 absent, ``UNKNOWN`` where there is no answer.
     """
-    video = {name: position for position, name in enumerate(ids)}
-    label = {name: position for position, name in enumerate(spec.classes)}
-    found = np.full((len(video), len(MODALITIES), len(label)), UNKNOWN, dtype=np.int8)
-    for answer in answers:
-        if answer.video in video:
-            place = video[answer.video], MODALITIES.index(answer.modality), label[answer.label]
-            found[place] = answer.present
+    found = np.full((len(ids), len(MODALITIES), len(spec.classes)), UNKNOWN, dtype=np.int8)
+    for place, answer in _placed(answers, ids, spec):
+        found[place] = answer.present
     return found
 
 
-def answer_text(questions: Iterable[tuple[str, str, str, bool | None]]) -> str:
+def chances(
+    answers: Iterable[Answer], ids: Sequence[str], spec: DataSpec
+) -> NDArray[np.float32] | None:
+    """Returns with which probability the answered questions were drawn.
+
+    Args:
+        answers: The answers; those of other videos are left out.
+        ids: Video ids, N of them.
+        spec: The data set.
+
+    Returns:
+        (N, 2, C), 0 where nobody drew; None where nobody drew anything.
+    """
+    found = np.zeros((len(ids), len(MODALITIES), len(spec.classes)), dtype=np.float32)
+    for place, answer in _placed(answers, ids, spec):
+        found[place] = answer.probability or 0.0
+    return found if found.any() else None
+
+
+def _placed(
+    answers: Iterable[Answer], ids: Sequence[str], spec: DataSpec
+) -> Iterator[tuple[tuple[int, int, int], Answer]]:
+    """Yields answers on some videos with their place by video, modality and class."""
+    video = {name: position for position, name in enumerate(ids)}
+    label = {name: position for position, name in enumerate(spec.classes)}
+    for answer in answers:
+        if answer.video in video:
+            modality = MODALITIES.index(answer.modality)
+            yield (video[answer.video], modality, label[answer.label]), answer
+
+
+def answer_text(answers: Iterable[Asked]) -> str:
     """Returns a file of answers: tab-separated, ``present`` empty where it is None.
 
     Args:
-        questions: Video, class, modality and the answer.
+        answers: Video, class, modality, the answer and, for some, the chance that it was drawn
+            with; without any chance there is no column for it.
     """
     known = {None: "", True: "yes", False: "no"}
-    rows = ((*question, known[present]) for *question, present in questions)
-    return sheet_text([COLUMNS, *rows])
+    rows = [(*row, None)[:5] for row in answers]
+    cells = [
+        (video, label, modality, known[present], "" if chance is None else f"{chance:.6g}")
+        for video, label, modality, present, chance in rows
+    ]
+    drawn = any(chance for *_, chance in cells)
+    header = (*COLUMNS, CHANCE)
+    return sheet_text(row if drawn else row[:4] for row in (header, *cells))
+
+
+def file_text(answers: Iterable[Answer]) -> str:
+    """Returns the file that keeps answers."""
+    return answer_text((*answer[:4], answer.probability) for answer in answers)
 
 
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
     """Writes a file of answers, replaced whole."""
-    write_text(path, answer_text(answer[:4] for answer in answers))
+    write_text(path, file_text(answers))

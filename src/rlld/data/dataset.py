@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.annotations import rasterise, read_dense, read_weak
-from rlld.data.answers import answered, read_answers
+from rlld.data.answers import answered, chances, read_answers
 from rlld.data.moved import features_of
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
 from rlld.data.spec import FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
@@ -128,12 +128,16 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     maps = read_maps(annotations, files, weak.ids, spec, ends) if files else None
     dense, truth = (None, maps) if name == "train" else (maps, None)
     labels = torch.from_numpy(weak.labels.astype(np.float32))
-    answers = None
+    answers, drawn = None, None
     if spec.annotations.answers and name != "test":
         rows = read_answers(annotation_file(annotations, spec.annotations.answers), spec.taxonomy)
         answers = torch.from_numpy(answered(rows, weak.ids, spec))
+        found = chances(rows, weak.ids, spec)
+        drawn = None if found is None else torch.from_numpy(found)
     streams, lengths = _unpacked(store, spec)
-    return Split(name, spec, weak.ids, streams, labels, dense, truth, folder, answers, lengths)
+    return Split(
+        name, spec, weak.ids, streams, labels, dense, truth, folder, answers, lengths, drawn
+    )
 
 
 def _unpacked(store: Store, spec: DataSpec) -> tuple[dict[str, Tensor], Tensor | None]:

@@ -18,7 +18,7 @@ from rlld.data.annotations import (
     read_weak,
     unquoted,
 )
-from rlld.data.answers import FILE, Answer, answer_text, read_answers, write_answers
+from rlld.data.answers import FILE, Answer, file_text, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, video_ends, weak_files
 from rlld.data.published import FeatureFinder, stream_folders
 from rlld.data.spec import (
@@ -211,7 +211,7 @@ def _is_packed(
     }
     expected[out / FILE_NAME] = spec_text(spec).encode()
     if given:
-        answers = answer_text(a[:4] for a in given if a.video not in skipped)
+        answers = file_text(a for a in given if a.video not in skipped)
         expected[out / ANNOTATIONS / FILE] = answers.encode()
     return all(
         path.is_file() and path.read_bytes() == content for path, content in expected.items()

@@ -40,6 +40,8 @@ class Split:
         folder: Its data-set folder, where scores may lie; None where there is none.
         answers: Bare answers (N, 2, C), int8: 1 present, 0 absent, -1 not answered; None where a
             split has none.
+        chances: Probability with which the answered questions were drawn (N, 2, C), float32, 0
+            where nobody drew them; None where no answer has one.
         lengths: Segments of each video (N,), int64; None where all have T. Per-segment tensors
             keep T, that of the longest, and are False behind the end of a video.
     """
@@ -54,6 +56,7 @@ class Split:
     folder: Path | None = None
     answers: Tensor | None = None
     lengths: Tensor | None = None
+    chances: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -156,6 +159,7 @@ class Split:
             dense=None if self.dense is None else self.dense[index],
             truth=None if self.truth is None else self.truth[index],
             answers=None if self.answers is None else self.answers[index],
+            chances=None if self.chances is None else self.chances[index],
             lengths=lengths,
         )
 
@@ -176,5 +180,6 @@ class Split:
             dense=None if self.dense is None else self.dense.to(device),
             truth=None if self.truth is None else self.truth.to(device),
             answers=None if self.answers is None else self.answers.to(device),
+            chances=None if self.chances is None else self.chances.to(device),
             lengths=None if self.lengths is None else self.lengths.to(device),
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlld.data.answers import Answer
+from rlld.data.answers import CHANCE, Answer, chance_of
 from rlld.data.tags.columns import NO, YES
 from rlld.data.tags.events import NAMES, class_in, modalities_in, read_table
 from rlld.data.tags.names import ClipNames
@@ -16,6 +16,7 @@ ROLES = {
     "class": NAMES["class"],
     "modality": NAMES["modality"],
     "present": ("present", "answer", "there", "occurs"),
+    CHANCE: (CHANCE,),
 }
 """What the columns may be called."""
 
@@ -51,7 +52,7 @@ def read_answered(paths: Sequence[Path], names: ClipNames) -> Answered:
     strangers: dict[str, None] = {}
     notes: list[str] = []
     for path in paths:
-        table = read_table(path, names, ROLES)
+        table = read_table(path, names, ROLES, (CHANCE,))
         notes += table.notes
         strangers |= dict.fromkeys(table.strangers)
         columns = table.columns
@@ -61,8 +62,9 @@ def read_answered(paths: Sequence[Path], names: ClipNames) -> Answered:
             present = _yes(row.text(columns["present"]), place)
             if label is None or present is None:
                 continue
+            chance = _chance(row.text(columns[CHANCE]), place) if CHANCE in columns else None
             for modality in modalities_in(path, row, columns["modality"]):
-                answer = Answer(video, label, modality, present, row.line)
+                answer = Answer(video, label, modality, present, row.line, chance)
                 question = (video, label.casefold(), modality)
                 before, where = found.setdefault(question, (answer, place))
                 if before.present != present:
@@ -83,6 +85,17 @@ def _yes(cell: str, place: str) -> bool | None:
             "not known; correct it"
         )
     return word in YES if word else None
+
+
+def _chance(cell: str, place: str) -> float | None:
+    """Reads a probability, None where there is none."""
+    chance = chance_of(cell)
+    if cell and chance is None:
+        raise RlldError(
+            f"{place}: probability is {cell!r}, expected a number above 0 and up to 1, or nothing "
+            "where the question was not drawn; correct it"
+        )
+    return chance
 
 
 def _word(present: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -119,25 +119,28 @@ class Table:
     notes: Sequence[str]
 
 
-def read_table(path: Path, names: ClipNames, roles: Mapping[str, Sequence[str]]) -> Table:
+def read_table(
+    path: Path, names: ClipNames, roles: Mapping[str, Sequence[str]], spare: Collection[str] = ()
+) -> Table:
     """Reads a table of clips.
 
     Args:
         path: A table of any kind that tags are read from.
         names: The clips.
         roles: What each column but that of the clips may be called, in small letters.
+        spare: Roles that a table may do without.
 
     Raises:
         RlldError: If it cannot be read, lacks a column, or none names clips.
     """
     sheet = read_sheet_of(path, names)
-    clip, columns, first = _columns_of(sheet, names, roles)
+    clip, columns, first = _columns_of(sheet, names, roles, spare)
     rows, strangers = homes_of(path, sheet.rows[first:], clip, names)
     return Table(rows, columns, strangers, sheet.notes)
 
 
 def _columns_of(
-    sheet: Sheet, names: ClipNames, roles: Mapping[str, Sequence[str]]
+    sheet: Sheet, names: ClipNames, roles: Mapping[str, Sequence[str]], spare: Collection[str]
 ) -> tuple[int, dict[str, int], int]:
     """Returns the column of the clips, those of the rest, and the first row that is no header.
 
@@ -146,6 +149,7 @@ def _columns_of(
         names: The clips.
         roles: What each of the other columns may be called, in small letters; the modality may
             be said by the name of the file instead.
+        spare: Roles that a table may do without.
 
     Raises:
         RlldError: If a column is missing, or none names clips.
@@ -161,11 +165,12 @@ def _columns_of(
     }
     if "modality" not in found and modality_named(sheet.path):
         found["modality"] = -1
-    if missing := [role for role in roles if role not in found]:
+    needed = [role for role in roles if role not in spare]
+    if missing := [role for role in needed if role not in found]:
         raise RlldError(
             f"{sheet.path}: has no column {' and no column '.join(missing)}, found "
             f"{', '.join(map(repr, head))[:120]}; expected a header such as clip, "
-            f"{', '.join(roles)}"
+            f"{', '.join(needed)}"
         )
     given = {at: role for role, at in found.items()}
     return clip_column(sheet, names, given), found, 0 if sheet.header else 1

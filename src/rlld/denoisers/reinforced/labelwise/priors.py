@@ -8,12 +8,13 @@ is not wanted, a class whose tag is hard to predict from a modality is taken to 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
-from rlld.data.rates.borrow import Rate, borrowed
+from rlld.data.rates.borrow import borrowed
+from rlld.data.rates.supposed import supposed
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.labelwise.agreement import Agreement, agreement, areas
 from rlld.types import MODALITIES, VISUAL
@@ -43,31 +44,6 @@ def prior_keep(logits: Tensor, labels: Tensor, rates: Tensor) -> Tensor:
             upper = ordered[min(removed, len(ordered) - 1)]
             cutoffs[modality, label] = (ordered[removed - 1] + upper) / 2
     return cutoffs
-
-
-def supposed(spec: DataSpec, doubted: Collection[str] = ()) -> dict[str, dict[str, Rate]]:
-    """Returns the rates that are known before training, by modality and class.
-
-    A person's number counts before one that is borrowed; nothing is known of a data set that
-    borrows nothing and gives no number.
-
-    Args:
-        spec: The data set.
-        doubted: Modalities in which nothing is borrowed.
-    """
-    priors = spec.priors
-    others = borrowed(spec.name, spec.classes, priors.tags) if priors.borrow else None
-    found: dict[str, dict[str, Rate]] = {}
-    for modality in MODALITIES:
-        own: Mapping[str, float] = getattr(priors, modality)
-        rates = {}
-        for label in spec.classes:
-            if label in own:
-                rates[label] = Rate(own[label], "dataset.yaml")
-            elif others is not None and modality not in doubted:
-                rates[label] = others.rate(modality, label)
-        found[modality] = rates
-    return found
 
 
 def doubts(logits: Tensor, labels: Tensor, spec: DataSpec) -> dict[str, Agreement]:
