@@ -20,6 +20,7 @@ from rlld.bench.runs import SCORES, Failure, run_all
 from rlld.bench.studies.denoisers import Settings, denoising
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
+from rlld.metrics.averages import VARIANT_NAMES
 from rlld.recipes.recipe import recipe_names
 
 TERMS = Terms(6, "segment_type")
@@ -57,7 +58,10 @@ def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path
     }
     compute = rlld.utils.compute.Compute("cpu", threads=1)
     run = rlld.train("weak", tiny_data, tmp_path / "run", compute=compute, overrides=settings)
-    assert result.scores == rlld.evaluate(run, "test").scores.as_dict()
+    found = rlld.evaluate(run, "test")
+    assert result.scores == found.scores.as_dict()
+    assert result.variants["micro_event_visual"] == found.variants["micro"].event_visual
+    assert tuple(result.variants) == VARIANT_NAMES
     assert "--schedule.updates 6" in job.command
 
 
@@ -215,9 +219,9 @@ def test_two_benchmarks_on_one_cache_share_the_work(tiny_data, tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "3", '{"scores": 1, "denoising": null, "facts": {}}'),
-        '{"scores": {"segment_audio": []}, "denoising": null, "facts": {}}',
-        '{"scores": {}, "denoising": 1, "facts": {}}',
+        *("", "[]", "3", '{"scores": 1, "variants": {}, "denoising": null, "facts": {}}'),
+        '{"scores": {"segment_audio": []}, "variants": {}, "denoising": null, "facts": {}}',
+        '{"scores": {}, "variants": {}, "denoising": 1, "facts": {}}',
     ],
 )
 def test_damaged_scores_of_a_run_are_refused(tmp_path, text):

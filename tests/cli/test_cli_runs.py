@@ -94,12 +94,21 @@ def test_evaluate_writes_the_scores(trained, installed, tmp_path):
 
 def test_scores_stand_beside_what_needs_no_run(trained, run_cli, tiny_data, tmp_path):
     file = tmp_path / "scores.json"
-    result = run_cli("evaluate", trained, "--json", file)
+    result = run_cli("evaluate", trained, "--variants", "--json", file)
     words = [line.split() for line in result.stdout.splitlines()]
     rows = {" ".join(line[:-10]): line[-10:] for line in words if len(line) > 10}
     report = json.loads(file.read_text())
     for name in ("bare tags", "nothing"):
         found = report["baselines"][name]
+        cells = [f"{v:.1f}" for level in ("segment", "event") for v in found[level].values()]
+        assert rows[name] == cells
+    ways = {
+        "audible-only, visible-only": "exclusive",
+        "means over classes": "class_macro",
+        "all together": "micro",
+    }
+    for name, variant in ways.items():
+        found = report[variant]
         cells = [f"{v:.1f}" for level in ("segment", "event") for v in found[level].values()]
         assert rows[name] == cells
     assert rows["rlld"][3] == f"{report['segment']['type']:.1f}"

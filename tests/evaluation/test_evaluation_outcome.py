@@ -30,7 +30,7 @@ def judged(tiny_data: Path, count: int) -> Evaluation:
     truth = split.require_dense()
     predicted = truth & (torch.rand(truth.shape, generator=torch.Generator().manual_seed(1)) < 0.7)
     found = scores(predicted, truth)
-    return Evaluation(found, found, {}, {}, columns=per_video(predicted, truth))
+    return Evaluation(found, {}, {}, {}, columns=per_video(predicted, truth))
 
 
 def test_the_interval_holds_the_score_and_shrinks_with_the_videos(tiny_data):

@@ -10,13 +10,15 @@ from typing import Any
 from rlld.bench.jobs import Terms
 from rlld.bench.runs import Failure, Result
 from rlld.bench.statistics import Estimate, Pair, estimate, paired_difference
+from rlld.metrics.averages import VARIANT_NAMES
 from rlld.metrics.scores import NAMES
 from rlld.types import MODALITIES
 from rlld.utils.config import read_yaml
 
 DENOISING = ("f1", "auc", "within_class_auc")
-MEASURES = (*NAMES, *(f"{modality}_{name}" for name in DENOISING for modality in MODALITIES))
-"""The ten scores, then the measures of removal on the training labels by modality."""
+REMOVAL = tuple(f"{modality}_{name}" for name in DENOISING for modality in MODALITIES)
+MEASURES = (*NAMES, *VARIANT_NAMES, *REMOVAL)
+"""The ten scores, they in other ways, then the measures of removal on the training labels."""
 HEADLINES = ("segment_type", "event_type")
 
 
@@ -163,12 +165,12 @@ def tags_row(
 
     Args:
         title: Its title.
-        scores: The ten scores by data-set fingerprint.
+        scores: The ten scores and their variants by data-set fingerprint.
         seeds: Seeds of the other rows.
     """
     values = {
         name: {(data, seed): found[name] for data, found in scores.items() for seed in seeds}
-        for name in NAMES
+        for name in (*NAMES, *VARIANT_NAMES)
     }
     return MethodRow(title, values)
 
@@ -179,7 +181,11 @@ def _row_of(method: str, group: Sequence[Result | Failure]) -> MethodRow:
         if isinstance(outcome, Failure):
             continue
         pair = (outcome.job.fingerprint, outcome.job.seed)
-        for name, value in {**outcome.scores, **_denoising(outcome)}.items():
+        for name, value in {
+            **outcome.scores,
+            **outcome.variants,
+            **_denoising(outcome),
+        }.items():
             values.setdefault(name, {})[pair] = value
     failures = tuple(outcome.reason for outcome in group if isinstance(outcome, Failure))
     return MethodRow(method, values, tuple(outcome.job.command for outcome in group), failures)

@@ -18,6 +18,7 @@ from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.evaluation.labels import judges_labels, measure
 from rlld.evaluation.scoring import evaluate, keep_probabilities
+from rlld.metrics.averages import flat
 from rlld.tracking import Tracking
 from rlld.training.loop import train
 from rlld.training.run_folder import Run
@@ -40,6 +41,7 @@ class Result:
     Attributes:
         job: What was run.
         scores: The ten test scores by name, in percent.
+        variants: They in other ways, as in ``metrics.averages.VARIANT_NAMES``.
         denoising: What ``rlld.evaluation.labels.measure`` says of the training labels, None where
             the truth is unknown or the method judges no labels.
         facts: Seconds, parameters trained, updates, selected round and notes of the run.
@@ -47,6 +49,7 @@ class Result:
 
     job: Job
     scores: dict[str, float]
+    variants: dict[str, float]
     denoising: dict[str, Any] | None
     facts: dict[str, Any]
 
@@ -206,9 +209,11 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
         "teaching_videos",
         "notes",
     )
+    found = evaluate(run, "test", job.data)
     return {
         "identity": job.identity,
-        "scores": evaluate(run, "test", job.data).scores.as_dict(),
+        "scores": found.scores.as_dict(),
+        "variants": flat(found.variants),
         "denoising": _denoising(run, job.data),
         "facts": {name: run.facts[name] for name in kept if name in run.facts},
     }
@@ -226,9 +231,12 @@ def _read(job: Job, folder: Path) -> Result:
     path = folder / SCORES
     try:
         report = parsed(path.read_text(encoding="utf-8"))
-        scores = {name: float(score) for name, score in report["scores"].items()}
+        scores, variants = (
+            {name: float(score) for name, score in report[part].items()}
+            for part in ("scores", "variants")
+        )
         counts, facts = report["denoising"], dict(report["facts"])
-        return Result(job, scores, None if counts is None else dict(counts), facts)
+        return Result(job, scores, variants, None if counts is None else dict(counts), facts)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise RlldError(
             f"{path}: not the scores of a run ({error}); remove the folder to train it again"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rlld.bench.comparison import HEADLINES, MEASURES, Comparison, MethodRow, PublishedScores
 from rlld.bench.page import NOTHING, Block, Page
 from rlld.bench.statistics import Estimate
@@ -22,6 +24,17 @@ SHEET_HEADS = (
     *("method", "measure", "runs", *ENDS, "sd", *(f"difference_{end}" for end in ENDS)),
     *("published", "source", "updates", "selection", "data", "seeds"),
 )
+VARIANTS = {
+    f"{variant}_{level}_{kind}": f"{short} {head}"
+    for level, short in (("segment", "seg"), ("event", "ev"))
+    for variant, kind, head in (
+        ("exclusive", "audio", "A only"),
+        ("exclusive", "visual", "V only"),
+        ("class_macro", "type", "Type by class"),
+        ("micro", "type", "Type together"),
+    )
+}
+"""Heads of the variants that the table shows; its sheet has all."""
 REMOVAL = {
     f"{modality}_{name}": f"{modality[0]} {head}"
     for name, head in (("f1", "F1"), ("auc", "AUC"), ("within_class_auc", "in-class AUC"))
@@ -49,7 +62,13 @@ def page_of(comparison: Comparison) -> Page:
 def blocks(comparison: Comparison) -> list[Block]:
     """Returns what every readable form shows; blocks without rows are left out."""
     headlines = (_headline(comparison, measure) for measure in HEADLINES)
-    found = (_scores(comparison), *headlines, _removal(comparison), _published(comparison))
+    found = (
+        _scores(comparison),
+        *headlines,
+        _measured(comparison, "In other ways: see docs/metrics.md", VARIANTS),
+        _measured(comparison, "Noise found among the training labels", REMOVAL),
+        _published(comparison),
+    )
     return [block for block in found if block.rows]
 
 
@@ -134,13 +153,14 @@ def _headline(comparison: Comparison, measure: str) -> Block:
     return Block(title, ("method", "Type", "difference", *columns), tuple(rows))
 
 
-def _removal(comparison: Comparison) -> Block:
+def _measured(comparison: Comparison, title: str, heads: Mapping[str, str]) -> Block:
+    """Shows measures, by head, of the methods that have any of them."""
     rows = tuple(
-        (row.method, *(mean_text(row, name) for name in REMOVAL))
+        (row.method, *(mean_text(row, name) for name in heads))
         for row in comparison.rows
-        if any(name in row.values for name in REMOVAL)
+        if any(name in row.values for name in heads)
     )
-    return Block("Noise found among the training labels", ("method", *REMOVAL.values()), rows)
+    return Block(title, ("method", *heads.values()), rows)
 
 
 def _published(comparison: Comparison) -> Block:
@@ -185,7 +205,12 @@ def interval_text(found: Estimate | None) -> str:
         return NOTHING
     if not found.has_interval:
         return f"{found.mean:+.1f}"
-    return f"{found.mean:+.1f} [{found.low:.1f}, {found.high:.1f}]"
+    return interval_of(found.mean, found.low, found.high)
+
+
+def interval_of(value: float, low: float, high: float) -> str:
+    """Returns a difference and the ends of its interval."""
+    return f"{value:+.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _ends(found: Estimate | None) -> tuple[float | None, float | None, float | None]:

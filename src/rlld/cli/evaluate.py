@@ -23,6 +23,9 @@ class Args:
     """Write everything as JSON to this file."""
     per_class: bool = False
     """Print the F-scores of each class."""
+    variants: bool = False
+    """Print the scores in other ways too: audible-only and visible-only events, means over classes,
+    all segments and events together."""
     tags: bool = False
     """Gate by the known tags of the videos instead of by video-level probabilities."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -32,7 +35,7 @@ class Args:
 def run(args: Args) -> None:
     """Evaluates and prints the table."""
     from rlld.evaluation.scoring import evaluate
-    from rlld.report.tables import class_table, score_table
+    from rlld.report.tables import class_table, score_table, variant_table
     from rlld.training.run_folder import load_run
     from rlld.utils.compute import Compute
     from rlld.utils.console import ERR, OUT
@@ -42,6 +45,8 @@ def run(args: Args) -> None:
     loaded = load_run(args.run, Compute(args.device).torch_device)
     result = evaluate(loaded, args.split, args.data, by_tags=args.tags)
     OUT.print(score_table(result.rows(loaded.recipe.name), args.split))
+    if args.variants:
+        OUT.print(variant_table(result.variants))
     if args.per_class:
         OUT.print(class_table(result.classes))
     for note in result.facts["notes"]:

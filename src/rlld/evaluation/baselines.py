@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.split import Split
+from rlld.metrics.averages import flat, variant_scores
 from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
 from rlld.recipes.fitting import longer
 
@@ -61,6 +62,16 @@ def bare_tags(split: Split) -> Scores:
         split: Videos with dense annotation.
     """
     return scores(baseline_maps(split)[BARE_TAGS], split.require_dense())
+
+
+def tags_in_every_way(split: Split) -> dict[str, float]:
+    """Scores the weak labels as ``bare_tags`` does, with all variants of the scores besides.
+
+    Args:
+        split: Videos with dense annotation.
+    """
+    tags, truth = baseline_maps(split)[BARE_TAGS], split.require_dense()
+    return scores(tags, truth).as_dict() | flat(variant_scores(tags, truth))
 
 
 def nothing(split: Split) -> Scores:

@@ -14,8 +14,9 @@ from rlld.data.dataset import load_split
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
+from rlld.metrics.averages import variant_scores
 from rlld.metrics.classwise import classwise_f
-from rlld.metrics.scores import Scores, exclusive_scores, per_video, scores
+from rlld.metrics.scores import Scores, per_video, scores
 from rlld.training.predict import BATCH, pieces, predict_split
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.training.validation import partition
@@ -30,7 +31,8 @@ class Evaluation:
 
     Attributes:
         scores: The ten F-scores.
-        exclusive: CoLeaF's audible-only and visible-only variant of them.
+        variants: They in other ways, as in ``metrics.averages.VARIANTS``: audible-only and
+            visible-only events, means over classes, all segments and events together.
         classes: Segment-level F-scores by class (``audio``, ``visual``, ``audio_visual``,
             ``event``), None where the class neither occurs nor is predicted.
         facts: What was scored by which rule, JSON-ready.
@@ -40,12 +42,17 @@ class Evaluation:
     """
 
     scores: Scores
-    exclusive: Scores
+    variants: dict[str, Scores]
     classes: dict[str, dict[str, float | None]]
     facts: dict[str, Any]
     baselines: dict[str, Scores] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     columns: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
+
+    @property
+    def exclusive(self) -> Scores:
+        """CoLeaF's audible-only and visible-only variant of the ten F-scores."""
+        return self.variants["exclusive"]
 
     def rows(self, title: str) -> dict[str, dict[str, float]]:
         """Returns the ten F-scores of the run, under a title, and of the baselines."""
@@ -56,7 +63,7 @@ class Evaluation:
         return {
             **self.scores.nested(),
             "mean": self.scores.mean,
-            "exclusive": self.exclusive.nested(),
+            **{name: row.nested() for name, row in self.variants.items()},
             "classes": self.classes,
             "baselines": {name: row.nested() for name, row in self.baselines.items()},
             "warnings": list(self.warnings),
@@ -103,7 +110,7 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
     by_class = _by_class(predicted, truth, videos.spec.classes)
     return Evaluation(
         scores(predicted, truth),
-        exclusive_scores(predicted, truth),
+        variant_scores(predicted, truth),
         by_class,
         facts,
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},

@@ -1,5 +1,6 @@
 """The ten F-scores of audio-visual video parsing, and what turns probabilities into maps."""
 
+from rlld.metrics.averages import class_macro_scores, micro_scores
 from rlld.metrics.classwise import (
     ErrorRates,
     classwise_f,
@@ -35,6 +36,7 @@ __all__ = [
     "Gate",
     "Scorer",
     "Scores",
+    "class_macro_scores",
     "classwise_f",
     "classwise_micro_f",
     "classwise_totals",
@@ -42,6 +44,7 @@ __all__ = [
     "event_counts",
     "exclusive_scores",
     "fuse",
+    "micro_scores",
     "named_score",
     "per_video",
     "published_gate",

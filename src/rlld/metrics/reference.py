@@ -1,4 +1,4 @@
-"""The ten F-scores written plainly, video by video and class by class, in NumPy.
+"""The ten F-scores and their variants written plainly, video by video and class by class, in NumPy.
 
 Slow on purpose: nothing is shared with the fast scores, so that each can be checked against the
 other. Maps are bool or 0/1 arrays (T, 2, C) of one video; modality 0 is audio, 1 is visual.
@@ -27,11 +27,66 @@ def ten_from_rows(rows: list[list[float]]) -> list[float]:
     return [100 * float(value) for value in result]
 
 
+def class_macro_scores(predicted: Map, truth: Map, iou: float = 0.5) -> list[float]:
+    """Returns the ten percentages as means over classes, whose counts are over all videos."""
+    return ten_from_rows([_of_counts(*_split_counts(predicted, truth, iou))])
+
+
+def micro_scores(predicted: Map, truth: Map, iou: float = 0.5) -> list[float]:
+    """Returns the ten percentages of counts over all classes and videos."""
+    levels = _split_counts(predicted, truth, iou)
+    together = [[[_added(classes)] for classes in level] for level in levels]
+    return ten_from_rows([_of_counts(*together)])
+
+
+def exclusive_scores(predicted: Map, truth: Map, iou: float = 0.5) -> list[float]:
+    """Returns CoLeaF's ten percentages: audio and visual where the other modality is silent."""
+    rows = []
+    for p, g in zip(predicted, truth, strict=True):
+        pairs = list(zip(_only_tracks(p), _only_tracks(g), strict=True))
+        segments = [segment_counts(*pair) for pair in pairs]
+        events = [[event_counts(*each, iou) for each in zip(*pair, strict=True)] for pair in pairs]
+        rows.append(_of_counts(segments, events))
+    return ten_from_rows(rows)
+
+
+def _only_tracks(maps: Map) -> list[Map]:
+    audio, visual, both = tracks(maps)
+    return [audio & ~visual, visual & ~audio, both]
+
+
+def _split_counts(predicted: Map, truth: Map, iou: float) -> list[list[list[Triple]]]:
+    """Returns TP, FP and FN over all videos: by level, modality and class."""
+    levels: list[list[list[list[Triple]]]] = [[], []]
+    for p, g in zip(predicted, truth, strict=True):
+        pairs = zip(tracks(p), tracks(g), strict=True)
+        levels[0].append([segment_counts(*pair) for pair in pairs])
+        levels[1].append(video_event_counts(p, g, iou))
+    return [
+        [
+            [
+                _added([video[modality][label] for video in videos])
+                for label in range(truth.shape[3])
+            ]
+            for modality in range(3)
+        ]
+        for videos in levels
+    ]
+
+
+def _added(counts: list[Triple]) -> Triple:
+    tp, fp, fn = (sum(count[place] for count in counts) for place in range(3))
+    return tp, fp, fn
+
+
+def _of_counts(segments: list[list[Triple]], events: list[list[Triple]]) -> list[float]:
+    return _four_scores(segments) + _four_scores(events)
+
+
 def video_scores(predicted: Map, truth: Map, iou: float = 0.5) -> list[float]:
     """Returns the eight values of one video: audio, visual, audio-visual, Event at both levels."""
     segments = [segment_counts(p, g) for p, g in zip(tracks(predicted), tracks(truth), strict=True)]
-    events = video_event_counts(predicted, truth, iou)
-    return _four_scores(segments) + _four_scores(events)
+    return _of_counts(segments, video_event_counts(predicted, truth, iou))
 
 
 def video_event_counts(predicted: Map, truth: Map, iou: float = 0.5) -> list[list[Triple]]:

@@ -8,6 +8,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rlld.metrics.scores import Scores
+
 KINDS = {
     "audio": "A",
     "visual": "V",
@@ -15,6 +17,12 @@ KINDS = {
     "type": "Type",
     "event": "Event",
 }
+VARIANT_HEADS = {
+    "exclusive": "audible-only, visible-only",
+    "class_macro": "means over classes",
+    "micro": "all together",
+}
+"""What variants of the ten scores are called."""
 REMOVAL = {
     "labels": "labels",
     "noisy": "noisy",
@@ -35,7 +43,21 @@ def score_table(rows: Mapping[str, Mapping[str, float]], title: str) -> Table:
         rows: The ten scores by name (``segment_audio`` ...), in percent, by row title.
         title: What was scored.
     """
-    table = _table(f"F-scores, {title} split: segment level, then event level")
+    return _ten(f"F-scores, {title} split: segment level, then event level", rows)
+
+
+def variant_table(variants: Mapping[str, Scores]) -> Table:
+    """Returns a table of the ten F-scores in other ways.
+
+    Args:
+        variants: They by the names of ``metrics.averages.VARIANTS``.
+    """
+    rows = {VARIANT_HEADS[name]: found.as_dict() for name, found in variants.items()}
+    return _ten("In other ways: segment level, then event level", rows)
+
+
+def _ten(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
+    table = _table(title)
     table.add_column("", overflow="fold")
     for level in ("seg", "ev"):
         for number, head in enumerate(KINDS.values()):

@@ -14,7 +14,7 @@ from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
-from rlld.evaluation.baselines import bare_tags
+from rlld.evaluation.baselines import tags_in_every_way
 from rlld.recipes.recipe import recipe_names
 from rlld.utils.pool import Workers
 
@@ -191,5 +191,5 @@ def chosen_recipes(
 
 
 def _tags(folders: Sequence[Path], seeds: Sequence[int]) -> MethodRow:
-    found = {dataset_fingerprint(f): bare_tags(load_data(f).test).as_dict() for f in folders}
+    found = {dataset_fingerprint(f): tags_in_every_way(load_data(f).test) for f in folders}
     return tags_row(BARE_TAGS, found, seeds)

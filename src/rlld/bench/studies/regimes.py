@@ -16,7 +16,7 @@ from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import BARE_TAGS, SELECTION, Settings
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
-from rlld.evaluation.baselines import bare_tags
+from rlld.evaluation.baselines import tags_in_every_way
 from rlld.recipes import RECOMMENDED
 from rlld.recipes.fitting import FEW_ANNOTATED
 from rlld.recipes.recipe import FIT, load_recipe
@@ -151,7 +151,7 @@ def regimes(settings: Settings, choice: Choice = STANDARD) -> Grid:
     def comparison(title: str) -> Comparison:
         prints = {folder: dataset_fingerprint(folder) for folder in folders[title]}
         own = [outcome for outcome in outcomes if outcome.job.data in prints]
-        tags = {code: bare_tags(load_data(each).test).as_dict() for each, code in prints.items()}
+        tags = {code: tags_in_every_way(load_data(each).test) for each, code in prints.items()}
         return Comparison(
             title=title,
             rows=(tags_row(BARE_TAGS, tags, range(settings.seeds)), *rows_of(own)),
