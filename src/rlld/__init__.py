@@ -1,7 +1,8 @@
 """rlld: weakly-supervised audio-visual video parsing with reinforced label denoising.
 
-The Python face is small: ``load_data``, ``train``, ``load_run``, ``evaluate``, ``denoise``,
-``suggest`` and ``parse``. They are imported on first use, so that ``import rlld`` costs nothing.
+The Python face is small: ``load_data``, ``train``, ``load_run``, ``evaluate``, ``compare``,
+``denoise``, ``suggest`` and ``parse``. They are imported on first use, so that ``import rlld``
+costs nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from rlld import _moved
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
-    from rlld.api import denoise, evaluate, parse, suggest, train
+    from rlld.api import compare, denoise, evaluate, parse, suggest, train
     from rlld.data.dataset import load_data
     from rlld.training.run_folder import load_run
 
 __all__ = [
     "RlldError",
+    "compare",
     "denoise",
     "evaluate",
     "load_data",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "compare": "rlld.api",
     "denoise": "rlld.api",
     "evaluate": "rlld.api",
     "load_data": "rlld.data.dataset",

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from rlld.comparing.compare import SideBySide, compare_sources
 from rlld.data.dataset import DataSet, load_data
 from rlld.evaluation.scoring import Evaluation
 from rlld.evaluation.scoring import evaluate as evaluate_run
@@ -88,6 +91,36 @@ def evaluate(
     """
     loaded = run if isinstance(run, Run) else load_run(run)
     return evaluate_run(loaded, split, None if data is None else Path(data), by_tags=by_tags)
+
+
+def compare(
+    *sources: str | Path | Run,
+    split: str = "test",
+    data: str | Path | None = None,
+    form: str | None = None,
+    compute: Compute | None = None,
+) -> SideBySide:
+    """Compares runs, and predictions of others, on the same videos.
+
+    ``print(rlld.compare("RUN", "OTHER"))`` shows what ``rlld compare`` does.
+
+    Args:
+        sources: Two or more: runs, their folders, ``hub:owner/name``, files of predictions in a
+            format of ``rlld export`` or folders of them; ``NAME=SOURCE`` says what tables call
+            one. Differences are to the first.
+        split: ``validation`` or ``test``.
+        data: The data-set folder; those of the trainings when None.
+        form: Format of the files of predictions; told by suffix and content when None.
+        compute: Where to load runs that are given by name; the CPU when None.
+
+    Returns:
+        The comparison: ``scores``, ``write(folder)``.
+
+    Raises:
+        RlldError: If a source cannot be read, or they see other videos.
+    """
+    device = torch.device("cpu") if compute is None else compute.torch_device
+    return compare_sources(sources, split, None if data is None else Path(data), device, form)
 
 
 def denoise(

@@ -139,6 +139,14 @@ FORMATS: dict[str, Callable[[Page], str]] = {
 }
 
 
+def print_page(page: Page) -> None:
+    """Prints the tables of a page and the sentences under them."""
+    for table in terminal(page.blocks):
+        OUT.print(table, soft_wrap=False)
+    for remark in page.remarks:
+        OUT.print(remark)
+
+
 def write_page(page: Page, out: Path, stem: str) -> list[Path]:
     """Writes a page in every format and returns the files."""
     paths = []
@@ -168,10 +176,7 @@ def show(
         RlldError: If runs failed, after everything else was shown and written.
     """
     paths = write_page(page, out, stem)
-    for table in terminal(page.blocks):
-        OUT.print(table, soft_wrap=False)
-    for remark in page.remarks:
-        OUT.print(remark)
+    print_page(page)
     OUT.print(f"written: {', '.join(map(str, paths))}")
     results = Results(dict(page.means), (*figures, *paths))
     track_results(log, out, stem, {"command": page.command, **page.config}, results)

@@ -42,6 +42,7 @@ VERBS = (
     "data render",
     "train",
     "evaluate",
+    "compare",
     "report",
     "denoise",
     "suggest",

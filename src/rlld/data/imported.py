@@ -20,6 +20,9 @@ from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 FILE = "events.tsv"
 """Its name in the data-set folder."""
 COLUMNS = ("video", "class", "modality", "onset", "offset")
+IMPORTING = (
+    ", and nothing was imported; correct it there, or give the class to a clip in its tags first"
+)
 BLUNT = re.compile(r"[\W_]+")
 """What programs change in a name, or people when they type it again."""
 
@@ -39,8 +42,14 @@ def _blunt(name: str) -> str:
     return BLUNT.sub(" ", name).strip().casefold()
 
 
-def class_of(label: str, classes: Sequence[str], place: str) -> str:
+def class_of(label: str, classes: Sequence[str], place: str, advice: str = IMPORTING) -> str:
     """Returns the class that a label means: by its letters and digits where not by every sign.
+
+    Args:
+        label: What a file calls it.
+        classes: The classes of the data set.
+        place: Where it stands, for the message.
+        advice: What is said of the consequence, and what to do.
 
     Raises:
         RlldError: If it means none, or may mean two.
@@ -49,8 +58,7 @@ def class_of(label: str, classes: Sequence[str], place: str) -> str:
     if len(found) == 1:
         return found[0]
     raise RlldError(
-        f"{place}: {label!r} is no class of the data set, and nothing was imported; correct it "
-        f"there, or give the class to a clip in its tags first{nearest(label, classes)}"
+        f"{place}: {label!r} is no class of the data set{advice}{nearest(label, classes)}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,27 @@ def read_events(
     if getattr(load_format(form), "JOINT", False):
         found = {name: _without_derived(events) for name, events in found.items()}
     return {name or path.stem: events for name, events in found.items()} or {path.stem: ()}
+
+
+def event_files(sources: Iterable[Path], form: str | None = None) -> Iterator[Path]:
+    """Yields files, and of folders those whose suffix is that of the format, or of any.
+
+    Args:
+        sources: The files and folders.
+        form: The format; any when not given.
+
+    Raises:
+        RlldError: If a folder holds none.
+    """
+    known = {load_format(name).SUFFIX.lower() for name in ([form] if form else format_names())}
+    for source in sources:
+        if not source.is_dir():
+            yield source
+            continue
+        found = sorted(each for each in source.iterdir() if each.suffix[1:].lower() in known)
+        if not found:
+            raise RlldError(f"{source}: no files of events in it; give those that hold some")
+        yield from found
 
 
 def _without_derived(events: Sequence[Event]) -> tuple[Event, ...]:

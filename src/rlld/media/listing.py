@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from rlld.data.imported import alike
+from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError
 from rlld.utils.files import unwritable, write_text
 from rlld.utils.names import inside
@@ -51,6 +53,33 @@ def read_listing(folder: Path) -> dict[str, Listed]:
     except (OSError, ValueError, SheetError) as error:
         reason = error.text if isinstance(error, SheetError) else error
         raise RlldError(f"{path}: cannot be read ({reason}); delete it and run again") from None
+
+
+class VideoNames:
+    """The videos of a data set by everything that a file of events may call them.
+
+    Args:
+        videos: Their ids.
+        listing: Their clips, none where nothing lists them.
+    """
+
+    def __init__(self, videos: Iterable[str], listing: Mapping[str, Listed]) -> None:
+        paths = {video: listing[video].file if listing else video for video in videos}
+        self._called = {video: Path(path).name for video, path in paths.items()}
+        self._names = ClipNames(paths)
+
+    def find(self, name: str, stem: str) -> tuple[str, ...]:
+        """Returns the videos that a name means: none, one, or several that it does not tell apart.
+
+        Args:
+            name: The name.
+            stem: The name of the file that it stands in, without suffix.
+        """
+        if name in self._called:
+            return (name,)
+        found = self._names.find(name).ids or alike(name, self._called)
+        # Several clips have one name, and the file has the id of one.
+        return (stem,) if stem in found else found
 
 
 def write_listing(folder: Path, clips: Mapping[str, Listed]) -> None:

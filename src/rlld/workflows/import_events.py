@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlld.data.annotations import DenseRow, covered, read_dense, read_weak, write_rows
 from rlld.data.dataset import dense_files, weak_files
-from rlld.data.imported import alike, class_of, read_imported, write_imported
+from rlld.data.imported import class_of, read_imported, write_imported
 from rlld.data.moved import features_of
 from rlld.data.own import Known, write_own
 from rlld.data.spec import ANNOTATIONS, SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.tags.events import Marked
-from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError, listed, nearest
-from rlld.export import format_names, load_format
-from rlld.export.files import read_events
-from rlld.media.listing import LISTING, Listed, read_listing, write_listing
+from rlld.export.files import event_files, read_events
+from rlld.media.listing import LISTING, Listed, VideoNames, read_listing, write_listing
 from rlld.parsing.result import Event
 from rlld.report.truth import union
 from rlld.types import MODALITIES
@@ -93,7 +91,7 @@ def import_events(
         held = _held(folder)
         notes: list[str] = []
         found: dict[str, list[Marked]] = {}
-        for file in _files(files, form):
+        for file in event_files(files, form):
             for name, events in read_events(file, form, fps).items():
                 video = _video(name, file, held)
                 marks = found.setdefault(video, [])
@@ -105,19 +103,6 @@ def import_events(
     notes += _short(everything, held.spec)
     notes += _untagged(everything, held)
     return Imported(len(everything), tuple(events_of), moved, tuple(notes))
-
-
-def _files(files: Iterable[Path], form: str | None) -> Iterator[Path]:
-    """Yields files, and of folders those whose suffix is that of the format, or of any."""
-    known = {load_format(name).SUFFIX.lower() for name in ([form] if form else format_names())}
-    for file in files:
-        if not file.is_dir():
-            yield file
-            continue
-        found = sorted(each for each in file.iterdir() if each.suffix[1:].lower() in known)
-        if not found:
-            raise RlldError(f"{file}: no files of events in it; give those that were corrected")
-        yield from found
 
 
 def _held(folder: Path) -> _Held:
@@ -163,13 +148,7 @@ def _ends(
 def _video(name: str, file: Path, held: _Held) -> str:
     """Returns the video that a name in a file means."""
     splits = held.splits
-    if name in splits:
-        return name
-    paths = {video: held.listing[video].file if held.listing else video for video in splits}
-    called = {video: Path(path).name for video, path in paths.items()}
-    found = ClipNames(paths).find(name).ids or alike(name, called)
-    if file.stem in found:  # several clips have one name, and the file has the id of one
-        return file.stem
+    found = VideoNames(splits, held.listing).find(name, file.stem)
     if len(found) == 1:
         return found[0]
     what = f"may be {listed(found)}" if found else "is none of them"

@@ -32,7 +32,7 @@ def parses_of(sources: Sequence[str], device: str = "cpu") -> dict[str, Parse]:
     """
     found: dict[str, Parse] = {}
     for source in sources:
-        made = _of_run(load_run(source, device)) if _is_run(source) else _of_files(Path(source))
+        made = _of_run(load_run(source, device)) if is_run(source) else _of_files(Path(source))
         for name, parse in made:
             if name in found:
                 raise RlldError(
@@ -43,7 +43,8 @@ def parses_of(sources: Sequence[str], device: str = "cpu") -> dict[str, Parse]:
     return found
 
 
-def _is_run(source: str) -> bool:
+def is_run(source: str) -> bool:
+    """Says whether a source is a run: a folder of one, or one of the hub."""
     return source.startswith(PREFIX) or (Path(source) / CONFIG).is_file()
 
 

@@ -1,0 +1,1 @@
+"""Runs and predictions of others side by side, on the same videos."""
