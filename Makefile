@@ -48,11 +48,11 @@ test: $(READY) browser
 # what is committed. An installed checkout would come first, hence PYTHONPATH.
 alone: $(READY) browser
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	git clone --quiet . "$$folder/rlld" && cd "$$folder/rlld" && unset RLLD_LLP_DIR RLLD_MEDIA_DIR && \
+	git clone --quiet . "$$folder/rlld" && cd "$$folder/rlld" && unset RLLD_LLP_DIR RLLD_MEDIA_DIR RLLD_SETS_DIR && \
 	export PYTHONPATH="$$PWD/src" OMP_NUM_THREADS=1 && \
 	$(abspath $(BIN))/python -m pytest -n auto --dist loadfile \
 	    tests/golden tests/metrics/test_metrics_golden.py \
-	    $$(grep -rlE 'shared_llp|shared_media|invented_llp' tests --include='test_*.py') && \
+	    $$(grep -rlE 'shared_llp|shared_media|shared_sets|invented_llp' tests --include='test_*.py') && \
 	$(abspath $(BIN))/python tests/golden/run.py tests/golden/cases
 
 # What users install: built by way of the source archive, tried where the checkout is not seen.

@@ -10,6 +10,7 @@ from pathlib import Path
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LLP_FOLDER = Path(os.environ.get("RLLD_LLP_DIR") or SHARED / "llp")
 MEDIA_FOLDER = Path(os.environ.get("RLLD_MEDIA_DIR") or SHARED / "media")
+SETS_FOLDER = Path(os.environ.get("RLLD_SETS_DIR") or SHARED / "datasets")
 CLIP = "BjCEufrlXm4"
 """The YouTube id of the real clip, a training video of LLP."""
 
@@ -44,6 +45,12 @@ NEEDS = {
         (MEDIA_FOLDER / f"{CLIP}.mp4").is_file,
         "a real clip was not decoded, drawn ones were; put seconds 20 to 30 of the YouTube video "
         f"{CLIP} as {CLIP}.mp4 into {MEDIA_FOLDER}, or name its folder in RLLD_MEDIA_DIR",
+    ),
+    "sets": Need(
+        (SETS_FOLDER / "lfav" / "train").is_dir,
+        "the real annotation files of LFAV, AVE, VGGSounder and OV-AVE were not read, invented "
+        "ones with the same traps were; put each as published into a folder of its name in "
+        f"{SETS_FOLDER}, or name their folder in RLLD_SETS_DIR",
     ),
     "gpu": Need(
         _cuda,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS
+from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS, SETS_FOLDER
 
 SLOW_SECONDS = 1800
 """After which a slow test hangs; the others' limit stands in pyproject.toml."""
@@ -31,7 +31,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that use real files, so that ``-m`` can choose; gives slow tests time."""
     for item in items:
-        for mark in ("llp", "media"):
+        for mark in ("llp", "media", "sets"):
             if f"shared_{mark}" in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
@@ -65,6 +65,12 @@ def shared_llp() -> Path:
 def shared_media() -> Path:
     """The folder of the real clip."""
     return MEDIA_FOLDER
+
+
+@pytest.fixture(scope="session")
+def shared_sets() -> Path:
+    """The folder of the real annotation files of other data sets."""
+    return SETS_FOLDER
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ VERBS = (
     "demo",
     "data new",
     "data llp",
+    "data published",
     "data pack",
     "data answers",
     "data import",

@@ -8,9 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rlld.data.annotations import (
     audio_version,
     read_bytes,
@@ -20,7 +17,7 @@ from rlld.data.annotations import (
 )
 from rlld.data.answers import FILE, Answer, file_text, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, video_ends, weak_files
-from rlld.data.published import FeatureFinder, stream_folders
+from rlld.data.published import FeatureFinder, Finder, stream_folders
 from rlld.data.spec import (
     FILE_NAME,
     LLP_SPEC,
@@ -69,6 +66,7 @@ def pack(
     audio_file: str | None = None,
     skip_missing: bool = False,
     answers: Path | None = None,
+    finder: Finder | None = None,
 ) -> PackReport:
     """Makes a data-set folder from annotation files and published features.
 
@@ -85,6 +83,7 @@ def pack(
         skip_missing: Leave out videos whose features are missing or damaged, list them in
             ``skipped.txt`` and drop them from the annotations, instead of failing.
         answers: A file of bare answers; without it that of ``spec.annotations.answers``.
+        finder: What finds and reads the features where they lie in another layout.
 
     Raises:
         RlldError: If ``out`` already holds a data set, an annotation file is wrong, or features
@@ -95,7 +94,7 @@ def pack(
         spec = replace(spec, annotations=replace(spec.annotations, audio=audio_file))
     spec.require_streams(f"data set {spec.name!r}")
     with owned(out):
-        return _pack(annotations, features, out, spec, dtype, skip_missing, answers)
+        return _pack(annotations, features, out, spec, dtype, skip_missing, answers, finder)
 
 
 def _pack(
@@ -106,6 +105,7 @@ def _pack(
     dtype: str,
     skip_missing: bool,
     answers: Path | None,
+    finder: Finder | None,
 ) -> PackReport:
     ids = _read_annotations(annotations, spec)
     if answers is None and spec.annotations.answers:
@@ -123,8 +123,9 @@ def _pack(
             raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
         ERR.print(f"{out}: finished already; to pack changed features, delete it")
         return _report(annotations, spec, _kept(ids, skipped), len(skipped), len(given))
-    folders = stream_folders(features, spec)
-    finder = FeatureFinder(folders, spec, [video for split in ids.values() for video in split])
+    if finder is None:
+        everyone = [video for split in ids.values() for video in split]
+        finder = FeatureFinder(stream_folders(features, spec), spec, everyone)
     problems: dict[str, list[str]] = {}
     with ExitStack() as stack:
         writers = {
@@ -277,7 +278,7 @@ def _require_ends(folder: Path, spec: DataSpec, lengths: Mapping[str, int]) -> N
 
 
 def _pack_split(
-    split: str, ids: Sequence[str], writer: StoreWriter, finder: FeatureFinder
+    split: str, ids: Sequence[str], writer: StoreWriter, finder: Finder
 ) -> dict[str, list[str]]:
     """Adds the videos of a split that are not yet there; returns the problems of the others."""
     problems: dict[str, list[str]] = {}
@@ -299,17 +300,11 @@ def _pack_video(
     files: Mapping[str, Path],
     stamp: str,
     writer: StoreWriter,
-    finder: FeatureFinder,
+    finder: Finder,
     *,
     add: bool,
 ) -> list[str]:
-    streams: dict[str, NDArray[np.float32]] = {}
-    problems = []
-    for stream, path in files.items():
-        try:
-            streams[stream] = finder.read(stream, path)
-        except FeatureError as error:
-            problems.append(f"{stream}: {path.name}: {error}")
+    streams, problems = finder.rows(video, files)
     if add and not problems:
         try:
             writer.add(video, streams, stamp)

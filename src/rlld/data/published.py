@@ -27,6 +27,18 @@ from rlld.utils.names import inside
 TOLD = Told("not a whole .npy file", "take it anew")
 
 
+class Finder(Protocol):
+    """Finds and reads the features of videos, wherever they lie."""
+
+    def find(self, video: str) -> tuple[dict[str, Path], list[str]]:
+        """Returns the files of a video by stream, and what is wrong with the others."""
+
+    def rows(
+        self, video: str, files: Mapping[str, Path]
+    ) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
+        """Returns the features of a video by stream, and what is wrong with the others."""
+
+
 class Sources(Protocol):
     """Streams that lie in per-video files; a ``DataSpec`` says it of features."""
 
@@ -97,6 +109,18 @@ class FeatureFinder:
                 found[stream] = inside(self._folders[stream], short, "video id", links=True)
         return found, problems
 
+    def rows(
+        self, video: str, files: Mapping[str, Path]
+    ) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
+        """Returns the features of a video by stream, and what is wrong with the others."""
+        streams, problems = {}, []
+        for stream, path in files.items():
+            try:
+                streams[stream] = self.read(stream, path)
+            except FeatureError as error:
+                problems.append(f"{stream}: {path.name}: {error}")
+        return streams, problems
+
     def read(self, stream: str, path: Path) -> NDArray[np.float32]:
         """Reads one file and averages its frames.
 
@@ -107,7 +131,7 @@ class FeatureFinder:
             FeatureError: If the file is damaged or not of the expected shape.
         """
         spec = self._spec.streams[stream]
-        value = _load(path)
+        value = load_rows(path)
         expected = (self._spec.segments * spec.frames, spec.dim)
         if self._spec.any_length and value.ndim == 2 and not len(value) % spec.frames:
             expected = (max(len(value), spec.frames), spec.dim)
@@ -121,7 +145,12 @@ class FeatureFinder:
         return f"(rows, {stream.dim}), {stream.frames} rows for each segment"
 
 
-def _load(path: Path) -> NDArray[Any]:
+def load_rows(path: Path) -> NDArray[Any]:
+    """Reads an array of numbers.
+
+    Raises:
+        FeatureError: If the file is damaged or holds something else.
+    """
     try:
         found = open_array(path, TOLD, mapped=True)
         if found.dtype.kind not in "fiu":

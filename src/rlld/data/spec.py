@@ -22,6 +22,9 @@ VIDEOS = "videos"
 """Folder of its clips."""
 
 SPLITS = ("train", "validation", "test")
+Modalities = Literal["separate", "joint", "audio"]
+"""What the events of a data set tell: which are heard and which are seen, which are both at once,
+or which are heard."""
 SHORT = ("borrow", "none")
 """Words that ``priors`` may be."""
 
@@ -124,6 +127,9 @@ class DataSpec:
             learning rate); applied to every recipe before the user's own overrides.
         priors: Rough shares of wrong tags, for cleaning labels without annotated videos.
         any_length: Whether each video has as many segments as it lasts, none cut or filled.
+        modalities: Whether its events are known of each track (``separate``), only where they are
+            heard and seen at once (``joint``; the files of both tracks say the same), or only where
+            they are heard (``audio``). Scores of what is not known are not shown.
 
     Raises:
         RlldError: If a value is out of range or a needed stream is missing.
@@ -140,6 +146,7 @@ class DataSpec:
     overrides: dict[str, Any] = field(default_factory=dict)
     priors: Priors = field(default_factory=Priors)
     any_length: bool = field(default=False, metadata=YOUNG)
+    modalities: Modalities = field(default="separate", metadata=YOUNG)
 
     def __post_init__(self) -> None:
         Taxonomy(self.classes)

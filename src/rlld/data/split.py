@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlld.data.ragged import by_length, first_rows, rows_of, within
 from rlld.errors import RlldError
-from rlld.types import Batch
+from rlld.types import VISUAL, Batch
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec
@@ -119,13 +119,19 @@ class Split:
     def presence(self) -> Tensor:
         """What annotation and answers say of every event (N, 2, C), int8; -1 where nothing.
 
-        An answer is younger and more pointed than a dense annotation, and wins.
+        An answer is younger and more pointed than a dense annotation, and wins. What is not heard
+        and seen at once may be heard, or seen, alone.
         """
         unknown = torch.full((len(self), 2, self.labels.shape[1]), -1, dtype=torch.int8)
         given = unknown.to(self.device) if self.answers is None else self.answers
         if self.dense is None:
             return given
-        return torch.where(given < 0, self.dense.any(1).to(torch.int8), given)
+        told = self.dense.any(1).to(torch.int8)
+        if self.spec.modalities == "joint":
+            told = torch.where(told > 0, told, -1)
+        elif self.spec.modalities == "audio":
+            told[:, VISUAL] = -1
+        return torch.where(given < 0, told, given)
 
     @property
     def annotated(self) -> Tensor:

@@ -20,6 +20,7 @@ EXTRAS = {
     "tables": ("openpyxl",),
     "formats": ("opentimelineio",),
     "studio": ("starlette", "uvicorn"),
+    "sets": ("h5py",),
 }
 """Packages of each extra, by the name they are imported by."""
 

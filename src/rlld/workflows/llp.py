@@ -7,8 +7,8 @@ a clip are left out of features and annotations alike, and splits without any vi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rlld.data.annotations import YOUTUBE_ID, read_weak
@@ -24,49 +24,19 @@ from rlld.features.to_files import extract_files
 from rlld.media.decode import probe
 from rlld.media.files import clip_of, clips_of_videos
 from rlld.media.tracks import AS_PLAYED, TrackChoice
-from rlld.utils.files import write_text
-
-MISSING = "missing.tsv"
-FOREIGN = "foreign.txt"
-NOTES = "notes.txt"
+from rlld.workflows.collected import (
+    FOREIGN,
+    NOTES,
+    Collected,
+    Ids,
+    Missing,
+    counts,
+    list_missing,
+    list_texts,
+)
 
 LONGEST = 15.0
 """Seconds from which a clip is no LLP clip of 10 s, but probably the whole video."""
-
-
-@dataclass(frozen=True)
-class LlpReport:
-    """What was found and what was made.
-
-    Attributes:
-        out: The data-set folder.
-        wanted: Videos of the annotation files by split.
-        found: Those of them with a clip, or with features, by split.
-        foreign: Files that are used for no video, and why.
-        packed: What was packed.
-        checked: What the check of the data set says.
-        failed: What went wrong with clips, by YouTube id.
-        notes: What the reader should know of clips that worked, by YouTube id.
-    """
-
-    out: Path
-    wanted: dict[str, int]
-    found: dict[str, int]
-    foreign: dict[str, str]
-    packed: PackReport
-    checked: CheckReport
-    failed: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def damaged(self) -> int:
-        """Videos that were found and could not be used."""
-        return sum(self.found.values()) - sum(self.packed.videos.values())
-
-    @property
-    def missing(self) -> int:
-        """Videos without clip or features; they are listed in ``missing.tsv``."""
-        return sum(self.wanted.values()) - sum(self.found.values())
 
 
 def from_clips(
@@ -77,7 +47,7 @@ def from_clips(
     features: Path | None = None,
     where: Where | None = None,
     tracks: TrackChoice = AS_PLAYED,
-) -> LlpReport:
+) -> Collected:
     """Makes a data set from a folder of LLP clips.
 
     Extraction and packing go on where they were interrupted when this is called again.
@@ -108,7 +78,7 @@ def from_clips(
             "id of the annotation files (BjCEufrlXm4_20_30.mp4) or by its first 11 characters"
         )
     _list_missing(out, ids, found)
-    _list(out / FOREIGN, foreign)
+    list_texts(out / FOREIGN, foreign)
     named = {video[:YOUTUBE_ID]: path for video, path in found.items()}
     done = {file.stem for file in stream_folders(features, spec)["audio"].glob("*.npy")}
     failed = {
@@ -128,19 +98,19 @@ def from_clips(
     )
     failed |= report.failed
     settle(out / FAILED, failed, skip=True, otherwise="")
-    _list(out / NOTES, {video: "; ".join(notes) for video, notes in report.notes.items()})
+    list_texts(out / NOTES, {video: "; ".join(notes) for video, notes in report.notes.items()})
     if not report.clips:
         raise RlldError(
             f"{videos}: none of its {len(found)} LLP clips could be used, the reasons are in "
             f"{out / FAILED}; get them again"
         )
     packed, checked = _packed(annotations, features, out, spec, ids)
-    return LlpReport(
-        out, _counts(ids), _counts(ids, found), foreign, packed, checked, failed, report.notes
+    return Collected(
+        out, counts(ids), counts(ids, found), foreign, packed, checked, failed, report.notes
     )
 
 
-def from_features(annotations: Path, features: Path, out: Path) -> LlpReport:
+def from_features(annotations: Path, features: Path, out: Path) -> Collected:
     """Makes a data set from the published features.
 
     Args:
@@ -167,9 +137,9 @@ def from_features(annotations: Path, features: Path, out: Path) -> LlpReport:
     used = {name for video in _all(ids) for name in (video, video[:YOUTUBE_ID])}
     foreign = _foreign(names - used, ids)
     _list_missing(out, ids, found)
-    _list(out / FOREIGN, foreign)
+    list_texts(out / FOREIGN, foreign)
     packed, checked = _packed(annotations, features, out, LLP_SPEC, ids)
-    return LlpReport(out, _counts(ids), _counts(ids, found), foreign, packed, checked)
+    return Collected(out, counts(ids), counts(ids, found), foreign, packed, checked)
 
 
 def finished(out: Path) -> dict[str, int]:
@@ -185,20 +155,9 @@ def finished(out: Path) -> dict[str, int]:
 
 ID = re.compile(r"(.+)_([\d.]+)_([\d.]+)")
 
-Ids = Mapping[str, Sequence[str]]
-"""Videos by split."""
-
 
 def _all(ids: Ids) -> list[str]:
     return [video for videos in ids.values() for video in videos]
-
-
-def _counts(ids: Ids, among: Iterable[str] | None = None) -> dict[str, int]:
-    known = None if among is None else frozenset(among)
-    return {
-        split: sum(known is None or video in known for video in videos)
-        for split, videos in ids.items()
-    }
 
 
 def _ids(annotations: Path, out: Path) -> dict[str, tuple[str, ...]]:
@@ -243,26 +202,13 @@ def _parts(video: str) -> tuple[str, str, str]:
 
 def _list_missing(out: Path, ids: Ids, found: Iterable[str]) -> None:
     have = frozenset(found)
-    rows = ["filename\tsplit\turl\tstart\tend"]
-    for split, videos in ids.items():
-        for video in videos:
-            if video not in have:
-                name, start, end = _parts(video)
-                url = f"https://www.youtube.com/watch?v={name}"
-                rows.append(f"{video}\t{split}\t{url}\t{start}\t{end}")
-    if len(rows) == 1:
-        (out / MISSING).unlink(missing_ok=True)
-    else:
-        write_text(out / MISSING, "\n".join(rows) + "\n")
-
-
-def _list(path: Path, texts: Mapping[str, str]) -> None:
-    """Writes what is said of files or videos, one per line; no file when there is nothing."""
-    if texts:
-        lines = [f"{name}\t{text}" for name, text in sorted(texts.items())]
-        write_text(path, "\n".join(lines) + "\n")
-    else:
-        path.unlink(missing_ok=True)
+    missing = [
+        Missing(video, split, *_parts(video))
+        for split, videos in ids.items()
+        for video in videos
+        if video not in have
+    ]
+    list_missing(out, missing)
 
 
 def _foreign(names: Iterable[str], ids: Ids) -> dict[str, str]:
@@ -296,7 +242,7 @@ def _packed(
     annotations: Path, features: Path, out: Path, spec: DataSpec, ids: Ids
 ) -> tuple[PackReport, CheckReport]:
     """Packs what has features, without the splits of which nothing has, and checks it."""
-    left = _counts(ids, _with_features(features, spec, ids))
+    left = counts(ids, _with_features(features, spec, ids))
     files = replace(spec.annotations, **{split: "" for split, count in left.items() if not count})
     if not left["validation"] and not left["test"]:
         files = replace(files, audio="", visual="")  # nothing of theirs is used then

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rlld.workflows.llp import LlpReport
-
-SHOWN = 5
+    from rlld.workflows.collected import Collected
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class Args:
 
 def run(args: Args) -> None:
     """Makes the data set and says what is in it and what is missing."""
+    from rlld.cli._collected import show
     from rlld.errors import RlldError
     from rlld.utils.files import held
 
@@ -53,10 +52,10 @@ def run(args: Args) -> None:
     with held(args.out):
         report = _make(args)
     if report is not None:
-        _show(report, "clip" if args.features is None else "features")
+        show(report, "clip" if args.features is None else "features")
 
 
-def _make(args: Args) -> LlpReport | None:
+def _make(args: Args) -> Collected | None:
     """Makes the data set; None when it is finished already."""
     from rlld.features.job import Where
     from rlld.media.tracks import TrackChoice
@@ -86,69 +85,3 @@ def _make(args: Args) -> LlpReport | None:
 
 def _counted(videos: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {split}" for split, count in videos.items())
-
-
-def _show(report: LlpReport, what: str) -> None:
-    from rich.table import Table
-
-    from rlld.data.pack import SKIPPED_FILE
-    from rlld.errors import RlldError
-    from rlld.features.job import FAILED
-    from rlld.utils.console import OUT
-    from rlld.workflows.llp import FOREIGN, MISSING, NOTES
-
-    out = report.out
-    table = Table("videos", *report.wanted, "all")
-    for title, counts in (
-        ("in the annotation files", report.wanted),
-        (f"with {what}", report.found),
-        ("packed", report.packed.videos),
-    ):
-        row = [counts.get(split, 0) for split in report.wanted]
-        table.add_row(title, *(f"{count:,}" for count in (*row, sum(row))))
-    OUT.print(table)
-    lines = []
-    if report.missing:
-        lines.append(f"missing: {report.missing:,} videos, listed in {out / MISSING}")
-    lines += _listed("failed", report.failed, out / FAILED)
-    notes = {video: "; ".join(texts) for video, texts in report.notes.items()}
-    lines += _listed("note on", notes, out / NOTES)
-    lines += _listed("not used", report.foreign, out / FOREIGN)
-    if report.damaged:
-        lines.append(f"left out: {report.damaged:,} more, the reasons are in {out / SKIPPED_FILE}")
-    if report.packed.audio_version:
-        lines.append(f"audio annotation: {report.packed.audio_version}")
-    checked = report.checked
-    errors = checked.count("error")
-    lines.append(
-        f"checked: {errors} errors, {checked.count('warning')} warnings, {checked.count('note')} "
-        f"notes ('rlld data check {out}' lists them)"
-    )
-    for line in lines:
-        OUT.print(line)
-    if errors:
-        raise RlldError(f"{out}: has errors; see 'rlld data check {out}'")
-    OUT.print(_next(report))
-
-
-def _listed(title: str, texts: Mapping[str, str], path: Path) -> list[str]:
-    """Shows the first of some texts, and says where all of them are."""
-    lines = [f"{title} {name}: {text}" for name, text in list(texts.items())[:SHOWN]]
-    if len(texts) > SHOWN:
-        lines.append(f"{title} {len(texts) - SHOWN:,} more, listed in {path}")
-    return lines
-
-
-def _next(report: LlpReport) -> str:
-    """Says what can be done with the splits that there are."""
-    packed, out = report.packed.videos, report.out
-    lines = []
-    absent = [split for split in report.wanted if split not in packed]
-    if absent:
-        lines.append(f"{out} has no {' and no '.join(absent)} split: none of its videos is there")
-    if "train" in packed:
-        lines.append(f"next: rlld train han --data {out} --out RUN")
-    else:
-        split = "test" if "test" in packed else "validation"
-        lines.append(f"next: rlld evaluate RUN --data {out} --split {split}")
-    return "\n".join(lines)

@@ -1,0 +1,127 @@
+"""Files like those of published data sets, of invented videos: small, with every trap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+LFAV = {
+    "train/train_weakly.csv": """\
+filename event_labels
+-aTrain_0001 speech,dog
+bTrain_00002 violin
+cTrain-00003 car,speech
+""",
+    "train/train_audio_weakly.csv": """\
+filename event_labels
+-aTrain_0001 speech,_dog
+bTrain_00002 silent
+cTrain-00003 speech
+""",
+    "train/train_visual_weakly.csv": """\
+filename event_labels
+-aTrain_0001 dog,dog
+bTrain_00002 violin
+cTrain-00003 car
+""",
+    "val/val_weak_av.csv": "filename event_labels\n_bValid0001 dog,speech\n",
+    "val/val_audio_weakly.csv": "filename event_labels\n_bValid0001 dog,speech\n",
+    "val/val_visual_weakly.csv": "filename event_labels\n_bValid0001 dog,train\n",
+    "val/val_audio.csv": """\
+filename onset offset event_labels
+_bValid0001 0 4 dog
+_bValid0001 9 6 speech
+_bValid0001 5 5 dog
+_bValid0001 10 116117 dog
+""",
+    "val/val_visual.csv": """\
+filename onset offset event_labels
+_bValid0001 2 3 train
+_bValid0001 2 9 dog
+_bValid0001 40 44 dog
+""",
+    "test/test_weak_av.csv": "filename event_labels\ncTest-00001 speech\ndTest_00002 cat\n",
+    "test/test_audio_weakly.csv": "filename event_labels\ncTest-00001 speech\ndTest_00002 silent\n",
+    "test/test_visual_weakly.csv": "filename event_labels\ncTest-00001 silent\ndTest_00002 cat\n",
+    "test/test_audio.csv": "filename onset offset event_labels\ncTest-00001 1 3 speech\n",
+    "test/test_visual.csv": "filename onset offset event_labels\ndTest_00002 0 5 cat\n",
+}
+LFAV_SECONDS = {
+    "-aTrain_0001": 7,
+    "bTrain_00002": 30,
+    "_bValid0001": 12,
+    "cTest-00001": 5,
+    "dTest_00002": 9,
+}
+"""Seconds of the videos that are there; one is gone."""
+
+AVE = """\
+Church bell&-aClip_0001&good&0&10
+Violin, fiddle&bClip_00002&good&2&5
+Bark&cClip-00003&good&0&0
+Accordion&bClip_00002&good&2&5
+Bark&dClip_00004&good&7&10
+"""
+AVE_SPLITS = {"train": (3, 0), "val": (1, 2), "test": (4,)}
+
+
+def write_texts(folder: Path, texts: Mapping[str, str], tabbed: bool = False) -> Path:
+    """Writes files; a space stands for a tab, a low line before a name for a space."""
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if tabbed:
+            text = text.replace(" ", "\t").replace(",_", ", ")
+        path.write_text(text)
+    return folder
+
+
+def write_lfav(folder: Path) -> Path:
+    """Writes LFAV's annotation."""
+    return write_texts(folder, LFAV, tabbed=True)
+
+
+def write_lfav_features(folder: Path) -> Path:
+    """Writes features of LFAV; the tracks of a video differ by a second, of another by 60."""
+    rng = np.random.default_rng(0)
+    streams = {"vggish": 128, "resnet18": 512, "visual-feat-r2plus1d-align": 512}
+    for name, dim in streams.items():
+        (folder / name).mkdir(parents=True)
+        for video, seconds in LFAV_SECONDS.items():
+            more = {"bTrain_00002": 60, "-aTrain_0001": 1}.get(video, 0) * (name == "vggish")
+            rows = rng.normal(size=(seconds + more, dim)).astype(np.float32)
+            np.save(folder / name / f"{video}.npy", rows)
+    np.save(folder / "vggish" / "holiday.npy", np.zeros((3, 128), np.float32))
+    return folder
+
+
+def write_ave(folder: Path, lists: str = "h5") -> Path:
+    """Writes AVE's annotation, its splits as numbers of rows or as lists of rows."""
+    import h5py
+
+    rows = AVE.splitlines(keepends=True)
+    header = "" if lists == "h5" else "Category&VideoID&Quality&StartTime&EndTime\n"
+    write_texts(folder, {"Annotations.txt": header + AVE})
+    for split, places in AVE_SPLITS.items():
+        if lists == "h5":
+            with h5py.File(folder / f"{split}_order.h5", "w") as file:
+                file["order"] = np.array(places)
+        else:
+            text = header + "".join(rows[at] for at in places)
+            write_texts(folder, {f"{split}Set.txt": text})
+    return folder
+
+
+def write_ave_features(folder: Path) -> Path:
+    """Writes features of AVE."""
+    import h5py
+
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = {"audio_feature.h5": (128,), "visual_feature.h5": (7, 7, 512)}
+    for name, shape in shapes.items():
+        with h5py.File(folder / name, "w") as file:
+            file["avadataset"] = rng.normal(size=(5, 10, *shape)).astype(np.float32)
+    return folder
