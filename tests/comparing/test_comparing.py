@@ -150,6 +150,8 @@ def test_the_verb_prints_what_the_face_does_and_writes_all(runs, tmp_path, monke
         for way, variant in scores.variants.items():
             for name, value in variant.as_dict().items():
                 assert shown["scores"][way][name]["value"] == pytest.approx(value)
+    endings = {path.name for path in (tmp_path / "out").iterdir()}
+    assert endings == {f"compare.{ending}" for ending in ("md", "csv", "json", "tex", "html")}
     text = (tmp_path / "out" / "compare.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * (len(WAYS) * len(NAMES) + 4 * len(ROWS))

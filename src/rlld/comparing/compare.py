@@ -13,6 +13,7 @@ from rlld.bench.page import Page, terminal, write_page
 from rlld.comparing.compared import WAYS, Compared, judge
 from rlld.comparing.sides import load_sides, named_sources
 from rlld.comparing.tables import page_of
+from rlld.comparing.web import write_compare_page
 from rlld.training.run_folder import Run
 from rlld.utils.console import as_text
 
@@ -43,7 +44,7 @@ class SideBySide:
         return page_of(self.compared)
 
     def write(self, out: str | Path) -> list[Path]:
-        """Writes the tables.
+        """Writes the tables, and the page with the clips of the videos on which they disagree most.
 
         Args:
             out: The folder.
@@ -54,7 +55,10 @@ class SideBySide:
         Raises:
             RlldError: If they cannot be written.
         """
-        return write_page(self.page, Path(out), STEM)
+        paths = write_page(self.page, Path(out), STEM)
+        paths.append(Path(out) / f"{STEM}.html")
+        write_compare_page(self.compared, paths[-1])
+        return paths
 
     def __str__(self) -> str:
         page = self.page

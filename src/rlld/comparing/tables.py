@@ -121,12 +121,13 @@ def _disagreements(compared: Compared) -> Block:
         if each.apart is None:
             continue
         for place, modality in enumerate(MODALITIES):
-            rows.append((f"{each.side.name}, {SENSES[modality]}", *_counts(each.apart, place)))
+            rows.append((f"{each.side.name}, {SENSES[modality]}", *counts(each.apart, place)))
     heads = ("", "segments", "it is right", f"{first} is right")
     return Block(f"Where they decide otherwise than {first}", heads, tuple(rows))
 
 
-def _counts(apart: Apart, modality: int) -> tuple[str, str, str]:
+def counts(apart: Apart, modality: int) -> tuple[str, str, str]:
+    """Returns in how many segments of a modality a side differs, it is right, and the first is."""
     cells, right = (int(part[:, modality].sum()) for part in (apart.cells, apart.right))
     return f"{cells:,}", f"{right:,}", f"{cells - right:,}"
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlld.data.dataset import DataSet
-from rlld.data.spec import VIDEOS
 from rlld.data.split import Split
-from rlld.errors import RlldError
 from rlld.evaluation.labels import Suspect, judge, judges_labels, label_report, verdicts
 from rlld.evaluation.labels import suspects as ranked
 from rlld.evaluation.learning import rounds_of
 from rlld.evaluation.outcome import Outcome, outcome
 from rlld.evaluation.scoring import Evaluation, predicted_maps, selecting
-from rlld.media.files import clip_of, clips_of_videos
-from rlld.media.playable import Clips, PageClip
+from rlld.media.playable import PageClip
 from rlld.metrics.noise_detection import LEAST, DenoisingReport
 from rlld.metrics.tags import TAGS
+from rlld.report.clips import clips_of_page
 from rlld.report.curves import Panel, panel
 from rlld.report.denoise import class_rows, sentences
 from rlld.report.tables import KINDS, number
@@ -103,7 +101,7 @@ def report_run(run: Run, data: DataSet, page: Path) -> RunReport:
         parts["best"], parts["worst"] = examples(videos, predicted, found.evaluation.columns)
     shown = [each.verdict.video for each in parts.get("suspects", ())]
     shown += [each.video for name in ("best", "worst") for each in parts.get(name, ())]
-    return RunReport(run, found, **parts, clips=_clips(data.folder, shown, page))
+    return RunReport(run, found, **parts, clips=clips_of_page(data.folder, shown, page))
 
 
 def write_run_page(path: Path, report: RunReport) -> None:
@@ -188,27 +186,6 @@ def _class_rows(found: Evaluation, train: Split, videos: Split) -> list[ClassRow
         for place, (label, scores) in enumerate(found.classes.items())
     ]
     return sorted(rows, key=lambda row: -row.tagged)
-
-
-def _clips(folder: Path, videos: Iterable[str], page: Path) -> dict[str, PageClip | str]:
-    """Prepares the clips of videos; a video without one is told why, a page without any is none."""
-    if not (folder / VIDEOS).is_dir():
-        return {}
-    try:
-        known = clips_of_videos(folder / VIDEOS)
-    except RlldError:  # no clip is there any more
-        return {}
-    clips, found = Clips(page), dict[str, PageClip | str]()
-    for video in dict.fromkeys(videos):
-        clip = clip_of(known, video)
-        if clip is None:
-            found[video] = "its clip is not there"
-            continue
-        try:
-            found[video] = clips.take(clip) or f"browsers do not play {clip.name}"
-        except RlldError as error:
-            found[video] = str(error)
-    return found
 
 
 def _first(

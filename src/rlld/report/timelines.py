@@ -89,30 +89,41 @@ def examples(
         spec = videos.spec
         tags = [spec.classes[c] for c in videos.labels[number].nonzero()[:, 0].tolist()]
         score = float(segment[number]), float(event[number])
-        seconds = _segments(videos, number) * spec.segment_seconds
+        seconds = segments_of(videos, number) * spec.segment_seconds
         return Example(videos.ids[number], *score, seconds, tags, lanes[:LANES], len(lanes[LANES:]))
 
     best = [example(number) for number in reversed(order[len(order) - count :])]
     return best, [example(number) for number in order[:count]]
 
 
-def _segments(videos: Split, number: int) -> int:
+def spans_of(active: Tensor, segment_seconds: float) -> list[Span]:
+    """Returns the events of a video, class and modality.
+
+    Args:
+        active: Its segments (S,), bool.
+        segment_seconds: Length of a segment.
+    """
+    return [
+        Span(
+            first * segment_seconds,
+            last * segment_seconds,
+            100 * first / len(active),
+            100 * (last - first) / len(active),
+        )
+        for first, last in runs(active.numpy())
+    ]
+
+
+def segments_of(videos: Split, number: int) -> int:
+    """Returns how many segments a video has."""
     return videos.spec.segments if videos.lengths is None else int(videos.lengths[number])
 
 
 def _lanes(videos: Split, number: int, found: Tensor, true: Tensor) -> list[Lane]:
-    segments, spec = _segments(videos, number), videos.spec
+    segments, spec = segments_of(videos, number), videos.spec
 
     def spans(active: Tensor) -> list[Span]:
-        return [
-            Span(
-                first * spec.segment_seconds,
-                last * spec.segment_seconds,
-                100 * first / segments,
-                100 * (last - first) / segments,
-            )
-            for first, last in runs(active[:segments].numpy())
-        ]
+        return spans_of(active[:segments], spec.segment_seconds)
 
     return [
         Lane(label, modality, spans(found[:, m, c]), spans(true[:, m, c]))
