@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
+from rlld.studio.tables import TABLES, insert, is_sealed, look
 from rlld.utils.files import settle
+from rlld.utils.plain import parsed
 
 BESIDE = ("", "-wal", "-shm")
 """Files that SQLite keeps for a database, by what stands behind its name."""
-
-
-def tables_in(path: Path) -> int | None:
-    """Returns how many tables a database has; None where it is damaged, or no database."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as base:
-            found = base.execute("pragma quick_check").fetchone()
-            count = base.execute("select count(*) from sqlite_master").fetchone()
-            return int(count[0]) if found[0] == "ok" else None
-    except sqlite3.OperationalError:
-        raise  # it is locked, or the disk does not let it be read, which damages nothing
-    except sqlite3.DatabaseError:
-        return None
 
 
 def restored(path: Path, backup: Path, journal: Path) -> tuple[str, ...]:
@@ -46,11 +33,11 @@ def restored(path: Path, backup: Path, journal: Path) -> tuple[str, ...]:
         What was done, in a sentence; nothing where nothing was.
     """
     before = backup.is_file() or journal.is_file()
-    tables = tables_in(path) if path.is_file() else 0
-    if tables or (tables == 0 and not before):
+    found = look(path) if path.is_file() else "empty"
+    if found == "sound" or (found == "empty" and not before):
         return ()
     told = f"{path}: was gone"
-    if tables is None:
+    if found == "damaged":
         mark = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         aside = path.with_name(f"damaged-{mark}.sqlite3")
         for end in BESIDE:
@@ -60,7 +47,7 @@ def restored(path: Path, backup: Path, journal: Path) -> tuple[str, ...]:
     else:  # a log without its database belongs to none
         for end in BESIDE:
             path.with_name(path.name + end).unlink(missing_ok=True)
-    if backup.is_file() and tables_in(backup):
+    if backup.is_file() and look(backup) == "sound":
         part = path.with_name(f".{path.name}.part")
         shutil.copyfile(backup, part)
         settle(part, path)
@@ -70,14 +57,10 @@ def restored(path: Path, backup: Path, journal: Path) -> tuple[str, ...]:
 
 def replayed(base: sqlite3.Connection, journal: Path) -> int:
     """Adds what a journal holds and a database lacks; returns how many entries that were."""
-    before = base.total_changes
     base.execute("begin immediate")
-    for table, row in _entries(journal):
-        places = ", ".join("?" * len(row))
-        query = f"insert or ignore into {table} ({', '.join(row)}) values ({places})"  # noqa: S608
-        base.execute(query, tuple(row.values()))
+    added = sum(insert(base, table, row) for table, row in _entries(journal))
     base.execute("commit")
-    return base.total_changes - before
+    return added
 
 
 def _entries(journal: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -90,19 +73,8 @@ def _entries(journal: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise RlldError(f"{journal}: cannot be read ({error.strerror}); make it possible") from None
     for line in lines:
         try:
-            table, row = json.loads(line)
-        except ValueError:
+            table, row = parsed(line)
+        except (ValueError, TypeError):
             continue
-        if table in TABLES and isinstance(row, dict) and row.keys() == TABLES[table]:
+        if table in tuple(TABLES) and is_sealed(table, row):
             yield table, row
-
-
-TABLES = {
-    "people": {"id", "name", "time"},
-    "answers": {
-        *("id", "person", "video", "class", "audio", "visual", "probability", "run", "time"),
-    },
-    "undone": {"id", "answer", "person", "time"},
-    "events": {"id", "video", "person", "revision", "events", "time"},
-}
-"""Columns of the tables; a line of a journal that names others was not written here."""

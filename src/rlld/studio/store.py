@@ -21,29 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
-from rlld.studio.recovery import replayed, restored, tables_in
+from rlld.studio.recovery import replayed, restored
+from rlld.studio.tables import connected, insert, look, opened, sealed
 from rlld.utils.files import appended, unwritable, write_bytes, written_aside
 
 FOLDER = "studio"
 """Folder inside a data set where the studio keeps everything."""
 FILE, BACKUP, JOURNAL = "studio.sqlite3", "backup.sqlite3", "journal.jsonl"
-VERSION = 1
 
-SCHEMA = """
-create table if not exists meta(key text primary key, value text not null);
-create table if not exists people(
-    id integer primary key, name text not null unique, time text not null);
-create table if not exists answers(
-    id integer primary key, person text not null, video text not null, class text not null,
-    audio integer, visual integer, probability real, run text, time text not null);
-create table if not exists undone(
-    id integer primary key, answer integer not null unique, person text not null,
-    time text not null);
-create table if not exists events(
-    id integer primary key, video text not null, person text not null, revision integer not null,
-    events text not null, time text not null, unique (video, revision));
-create index if not exists answers_of on answers(person, video, class);
-"""
+
 VERSIONS = "select video, person, revision, events, time from events"
 STANDING = """
     select person, video, class, audio, visual, probability, run, time from answers
@@ -123,9 +109,9 @@ class Kept:
         if not path.is_file():
             raise RlldError(f"{data}: holds no answers of a studio; open one with 'rlld studio'")
         try:
-            if not tables_in(path):
+            if look(path) != "sound":
                 raise RlldError(f"{path}: is damaged; 'rlld studio {data}' recovers it")
-            self._hold(data, _connected(path))
+            self._hold(data, connected(path))
         except sqlite3.Error as error:
             raise _refused(path, error) from None
 
@@ -197,11 +183,11 @@ class Store(Kept):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.notes = restored(path, backup, journal)
-            self._hold(data, _connected(path))
+            self._hold(data, connected(path))
             lost = replayed(self._base, journal)
             if lost and not self.notes:
                 self.notes = (f"{path}: lacked {lost} entries, which {journal.name} still had",)
-            with written_aside(backup) as aside, closing(_opened(aside)) as copy:
+            with written_aside(backup) as aside, closing(opened(aside)) as copy:
                 self._base.backup(copy)
             write_bytes(journal, b"")
             self._journal = appended(journal)
@@ -222,8 +208,8 @@ class Store(Kept):
             "person": given.person,
             "video": given.video,
             "class": given.label,
-            "audio": given.audio,
-            "visual": given.visual,
+            "audio": None if given.audio is None else int(given.audio),
+            "visual": None if given.visual is None else int(given.visual),
             "probability": given.probability,
             "run": given.run,
         }
@@ -270,7 +256,7 @@ class Store(Kept):
             text = json.dumps(list(events), ensure_ascii=False, allow_nan=False)
             fields = {"video": video, "person": person, "revision": base + 1, "events": text}
             add("events", fields)
-        kept = self.latest(video)
+            kept = self.latest(video)
         assert kept is not None  # noqa: S101  (it was just written)
         return kept
 
@@ -284,14 +270,14 @@ class Store(Kept):
         rows: list[tuple[str, dict[str, Any]]] = []
 
         def add(table: str, fields: Mapping[str, Any]) -> int:
-            row = {**fields, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-            places = ", ".join("?" * len(row))
-            made = self._base.execute(
-                f"insert into {table} ({', '.join(row)}) values ({places})",  # noqa: S608
-                tuple(row.values()),
-            )
-            rows.append((table, {"id": made.lastrowid, **row}))
-            return int(made.lastrowid or 0)
+            last = self._one(f"select coalesce(max(id), 0) from {table}")  # noqa: S608
+            number = int(last[0]) + 1 if last else 1
+            time = datetime.now(UTC).isoformat(timespec="milliseconds")
+            row = sealed(table, {"id": number, **fields, "time": time})
+            if not insert(self._base, table, row):
+                raise sqlite3.IntegrityError(f"{table} has such a row already")
+            rows.append((table, row))
+            return number
 
         with self._lock:
             try:
@@ -310,33 +296,6 @@ class Store(Kept):
                 raise _refused(self.folder / FILE, error) from None
             except OSError as error:
                 raise unwritable(self.folder / JOURNAL, error) from None
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    """Opens a database, made when missing, of this version."""
-    base = _opened(path)
-    base.execute("pragma journal_mode = wal")
-    base.execute("pragma synchronous = full")
-    known = base.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
-    if known is not None:
-        found = base.execute("select value from meta where key = 'version'").fetchone()
-        number = found[0] if found else "0"
-        if not number.isdecimal() or int(number) > VERSION:
-            base.close()
-            raise RlldError(
-                f"{path}: version {number} of a newer rlld, this one reads up to {VERSION}; update "
-                "rlld"
-            )
-    base.execute("begin immediate")
-    for statement in SCHEMA.split(";"):
-        base.execute(statement)
-    base.execute("insert or ignore into meta values ('version', ?)", (str(VERSION),))
-    base.execute("commit")
-    return base
 
 
 def _refused(path: Path, error: sqlite3.Error) -> RlldError:
