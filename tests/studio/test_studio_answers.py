@@ -119,3 +119,38 @@ def test_the_table_of_clips_tells_states_and_tracks(page):
     }
     assert validation["audio"] == sorted(heard & set(validation["tags"]))
     assert validation["events"] == len(page.get("/api/clips/validation_000")["truth"])
+
+
+def test_one_in_five_is_asked_of_several_people(page):
+    for question in page.get("/api/questions?person=Ada&count=6"):
+        answer(page, question)
+    mine = page.get("/api/questions?person=Bo&count=10")
+    assert len({each["id"] for each in mine}) == 10
+    again = [each for each in mine if each["why"] == "asked of Ada too"]
+    assert [mine.index(each) for each in again] == [4, 9]
+    assert again[0]["probability"] > 0
+    for question in again:
+        answer(page, question, "Bo", audio=True, visual=True)
+    found = page.get("/api/agreement")
+    assert found["pairs"] == [{"a": "Ada", "b": "Bo", "common": 4, "kappa": 0.0}]
+    assert found["items"] == 4
+    apart = page.get("/api/disagreements")
+    assert {(each["video"], each["modality"]) for each in apart} == {
+        (each["video"], "visual") for each in again
+    }
+    assert apart[0]["answers"] == {"Ada": False, "Bo": True}
+
+
+def test_every_tag_is_asked_once_and_then_none(page):
+    asked = set()
+    while batch := page.get("/api/questions?person=Ada&count=40"):
+        for question in batch:
+            assert question["id"] not in asked
+            asked.add(question["id"])
+            answer(page, question)
+    rows = page.get("/api/clips")["rows"]
+    assert len(asked) == sum(len(row[2]) for row in rows if row[1] == "train")
+    state = page.get("/api/state")
+    assert state["answered"] == len(asked)
+    assert state["gain"] == 0
+    assert "Stop" in state["stop"]

@@ -1,60 +1,144 @@
-"""Which question is asked next."""
+"""Which question is asked next: drawn by ``rlld.evaluation.questions``, some of them twice."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rlld.studio.clips import Catalogue, Video
+from rlld.data.answers import UNKNOWN, Answer
+from rlld.evaluation.questions import Pool, ask, pool_of
+from rlld.studio.agreement import settled, votes_of
+from rlld.studio.store import Answered
+from rlld.types import MODALITIES
 
-SPLITS = ("train",)
-"""Splits whose tags are asked for; of the others people know more than answers say."""
+if TYPE_CHECKING:
+    from rlld.training.run_folder import Run
+
+SHARED = 5
+"""Of so many questions one is asked of several people, so that their agreement is known."""
+AHEAD = 25
+"""Questions whose gain is told."""
 
 
-def questions(
-    catalogue: Catalogue, done: Collection[tuple[str, str]], count: int
-) -> list[dict[str, Any]]:
-    """Returns the next questions, class by class in turn.
+@dataclass(frozen=True)
+class Outlook:
+    """What further answers are worth.
+
+    Attributes:
+        gain: What the next ``AHEAD`` answers are expected to bring, in ``unit``.
+        unit: What is counted.
+        stop: What is open, or that it is time to stop.
+    """
+
+    gain: float
+    unit: str
+    stop: str
+
+
+class Queue:
+    """The questions of a data set.
 
     Args:
-        catalogue: The data set.
-        done: Videos and classes that need not be asked.
-        count: How many at most.
+        folder: The data-set folder.
+        run: A run whose beliefs and doubtful moments are shown; without one there are none.
     """
-    found: list[dict[str, Any]] = []
-    for video, tag in _in_turn(catalogue):
-        if len(found) == count:
-            break
-        if (video.id, catalogue.spec.classes[tag]) not in done:
-            found.append(question(catalogue, video, tag))
-    return found
+
+    def __init__(self, folder: Path, run: Run | None = None) -> None:
+        self.folder, self.run = folder, run
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+
+    def pool(self) -> Pool:
+        """Returns what can be asked about; with a run it takes seconds once."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = pool_of(self.folder, self.run)
+            return self._pool
+
+    def following(
+        self, person: str, answers: Sequence[Answered], count: int
+    ) -> list[dict[str, Any]]:
+        """Returns the next questions for a person, never one that they answered.
+
+        Args:
+            person: Who.
+            answers: What everybody said.
+            count: How many at most.
+        """
+        pool = self.pool()
+        done = {(each.video, each.label) for each in answers if each.person == person}
+        others = [each for each in answers if (each.video, each.label) not in done]
+        shared = list({(each.video, each.label): each for each in others}.values())
+        taken = {(each.video, each.label) for each in shared}
+        drawn = ask(pool, count, told(answers, pool), skip=done | taken).questions
+        fresh = [
+            _shown(pool, *question[:3], question.probability, question.why) for question in drawn
+        ]
+        found: list[dict[str, Any]] = []
+        while len(found) < count and (fresh or shared):
+            turn = (len(done) + len(found)) % SHARED == SHARED - 1
+            if shared and (turn or not fresh):
+                other = shared.pop(0)
+                if (again := self.again(other)) is not None:
+                    found.append(again)
+            else:
+                found.append(fresh.pop(0))
+        return found
+
+    def again(self, given: Answered) -> dict[str, Any] | None:
+        """Returns the question of an answer; None where the data set has no such tag any more."""
+        pool = self.pool()
+        if given.video not in pool.ids or given.label not in pool.spec.classes:
+            return None
+        split = pool.splits[pool.ids.index(given.video)]
+        why = f"asked of {given.person} too"
+        return _shown(pool, given.video, split, given.label, given.probability, why)
+
+    def outlook(self, answers: Sequence[Answered]) -> Outlook | None:
+        """Returns what further answers are worth; None while a run still looks at the clips."""
+        if self._pool is None and self.run is not None:
+            return None
+        pool = self.pool()
+        asked = ask(pool, AHEAD, told(answers, pool))
+        return Outlook(round(asked.gain, 1), asked.unit, asked.stop)
 
 
-def question(catalogue: Catalogue, video: Video, tag: int) -> dict[str, Any]:
-    """Returns a question as the page has it."""
-    label = catalogue.spec.classes[tag]
-    pool = sum(tag in other.tags for other in catalogue.videos.values() if other.split in SPLITS)
-    return {
-        "id": f"{video.id}/{label}",
-        "video": video.id,
-        "class": label,
-        "split": video.split,
-        "at": 0,
-        "end": video.seconds,
-        "audio": None,
-        "visual": None,
-        "probability": 1 / pool if pool else None,
-        "why": f"one of {pool} clips tagged {label}",
-    }
-
-
-def _in_turn(catalogue: Catalogue) -> Iterator[tuple[Video, int]]:
-    videos = [video for video in catalogue.videos.values() if video.split in SPLITS]
-    queues = [
-        [(video, tag) for video in videos if tag in video.tags]
-        for tag in range(len(catalogue.spec.classes))
+def told(answers: Iterable[Answered], pool: Pool) -> list[Answer]:
+    """Returns what most people say, as the data set's own files would hold it."""
+    given = list(answers)
+    chances = {(each.video, each.label): each.probability for each in given}
+    return [
+        Answer(video, label, modality, present, 0, chances[video, label])
+        for (video, label, modality), present in settled(votes_of(given)).items()
+        if label in pool.spec.classes
     ]
-    for place in range(len(videos)):
-        for queue in queues:
-            if place < len(queue):
-                yield queue[place]
+
+
+def _shown(
+    pool: Pool, video: str, split: str, label: str, probability: float | None, why: str
+) -> dict[str, Any]:
+    """Returns a question as the page has it."""
+    place, tag = pool.ids.index(video), pool.spec.classes.index(label)
+    start, end = pool.moments[place, tag].tolist()
+    beliefs = {
+        modality: round(1 - float(pool.wrong[place, m, tag]), 4) if pool.believed else None
+        for m, modality in enumerate(MODALITIES)
+    }
+    known = [
+        modality for m, modality in enumerate(MODALITIES) if pool.known[place, m, tag] == UNKNOWN
+    ]
+    return {
+        "id": f"{video}/{label}",
+        "video": video,
+        "class": label,
+        "split": split,
+        "at": start,
+        "end": end,
+        **beliefs,
+        "probability": probability,
+        "why": why,
+        "tracks": known,
+    }

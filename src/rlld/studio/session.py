@@ -13,7 +13,7 @@ from rlld.errors import RlldError
 from rlld.studio.beliefs import Beliefs, last_run
 from rlld.studio.clips import Catalogue
 from rlld.studio.media import Media
-from rlld.studio.queue import question, questions
+from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
 from rlld.utils.files import owned
 
@@ -37,6 +37,7 @@ class Studio:
         media: Their clips, for a browser.
         store: What people said.
         beliefs: What the run thinks; None without one.
+        queue: What is asked next.
 
     Raises:
         RlldError: If the data set, the run or what people said cannot be read, or another process
@@ -52,6 +53,7 @@ class Studio:
             self.store = Store(folder)
             opened.callback(self.store.close)
             self.beliefs: Beliefs | None = None
+            self.queue = Queue(folder)
             found = run or last_run(self.runs)
             if found is not None:
                 self.believe(found)
@@ -68,13 +70,18 @@ class Studio:
 
     def believe(self, run: str | Path) -> None:
         """Takes a run; what it thinks of all labels is computed behind the back of who waits."""
-        self.beliefs = Beliefs(run, self.catalogue)
-        threading.Thread(target=self.beliefs.judge, daemon=True).start()
+        beliefs = Beliefs(run, self.catalogue)
+        queue = Queue(self.folder, beliefs.run)
+        for look in (queue.pool, beliefs.judge):
+            threading.Thread(target=look, daemon=True).start()
+        self.beliefs, self.queue = beliefs, queue
 
     def state(self) -> dict[str, Any]:
         """Returns where the work stands."""
         spec, videos = self.catalogue.spec, self.catalogue.videos.values()
-        by_person = Counter(answer.person for answer in self.store.answers())
+        answers = self.store.answers()
+        by_person = Counter(answer.person for answer in answers)
+        outlook = self.queue.outlook(answers)
         run = None
         if self.beliefs is not None:
             run = {"name": self.beliefs.run.name, "recipe": self.beliefs.run.recipe.name}
@@ -92,16 +99,15 @@ class Studio:
             "people": self.store.people(),
             "answered": sum(by_person.values()),
             "by_person": dict(by_person),
-            "gain": None,
-            "unit": None,
-            "stop": None,
+            "gain": outlook and outlook.gain,
+            "unit": outlook and outlook.unit,
+            "stop": outlook and outlook.stop,
             "notes": list(self.store.notes),
         }
 
     def questions(self, person: str, count: int) -> list[dict[str, Any]]:
         """Returns the next questions for a person."""
-        done = {(each.video, each.label) for each in self.store.answers() if each.person == person}
-        return questions(self.catalogue, done, count)
+        return self.queue.following(person, self.store.answers(), count)
 
     def answer(self, given: Answered, *, unsure: bool) -> tuple[int, int]:
         """Keeps an answer; returns its number, and how many of this person stand.
@@ -150,8 +156,4 @@ class Studio:
         if taken is None:
             return {"undone": None, "question": None}
         undone = {"video": taken.video, "class": taken.label}
-        again = None
-        if taken.video in self.catalogue.videos and taken.label in self.catalogue.spec.classes:
-            tag = self.catalogue.spec.taxonomy.index(taken.label)
-            again = question(self.catalogue, self.catalogue[taken.video], tag)
-        return {"undone": undone, "question": again}
+        return {"undone": undone, "question": self.queue.again(taken)}
