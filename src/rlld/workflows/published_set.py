@@ -15,7 +15,7 @@ from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import PackReport, pack
 from rlld.data.problems import Problem, strict
 from rlld.data.sets import annotate, features_of_set, load_set, spec_of
-from rlld.data.sets.base import PublishedSet, SetEvent
+from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent
 from rlld.data.spec import FILE_NAME, VIDEOS, DataSpec, read_spec, spec_text
 from rlld.data.store import store_path
 from rlld.errors import RlldError
@@ -199,7 +199,7 @@ def _lengths(
             except RlldError as error:
                 failed[video] = str(error)
             known = given.videos[video]
-            wanted = known.seconds if known.end is None else known.end - known.start
+            wanted = known.seconds or (None if given.any_length else SECONDS)
             if wanted and lengths.get(video, 0.0) > wanted * TOO_LONG:
                 failed[video] = (
                     f"{path}: lasts {lengths[video]:.0f} s and not {wanted:.0f} s, probably "

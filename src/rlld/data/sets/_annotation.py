@@ -10,12 +10,10 @@ import numpy as np
 
 from rlld.data.annotations import DenseRow, write_rows, write_weak
 from rlld.data.answers import FILE, Answer, write_answers
-from rlld.data.sets.base import PublishedSet, SetEvent, repaired
+from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, repaired
 from rlld.data.spec import ANNOTATIONS, SPLITS, AnnotationFiles, DataSpec
 from rlld.types import MODALITIES
 
-SECONDS = 10
-"""Length of a video where all have one."""
 TRUTH = ("truth_audio.csv", "truth_visual.csv")
 KNOWN: dict[str, dict[str, Any]] = {
     "separate": {},

@@ -17,7 +17,7 @@ import numpy as np
 from rlld.data.problems import Problem, Report, strict
 from rlld.data.sets._features import Array, SetFeatures
 from rlld.data.sets._tables import file_in, number, seconds_at, text_at
-from rlld.data.sets.base import PublishedSet, SetEvent, Split, Video, class_at, spell
+from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, Split, Video, class_at, spell
 from rlld.data.spec import StreamSpec
 from rlld.data.store import FeatureError
 from rlld.errors import RlldError
@@ -66,7 +66,6 @@ SPLITS: dict[Split, tuple[str, str]] = {
 }
 """Files of each split: numbers of rows, or the rows themselves."""
 KEY = "avadataset"
-SECONDS = 10
 FEATURES = {"audio": ("audio_feature.h5", 128), "visual_2d": ("visual_feature.h5", 512)}
 
 

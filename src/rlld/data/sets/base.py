@@ -11,6 +11,8 @@ from rlld.data.spec import Modalities
 from rlld.errors import RlldError, nearest
 
 Split = Literal["train", "validation", "test"]
+SECONDS = 10
+"""Length of a video where all have one."""
 
 
 class Video(NamedTuple):
