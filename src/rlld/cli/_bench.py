@@ -74,7 +74,21 @@ class FigureArgs(UpdatesArgs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableArgs(FigureArgs):
+class ForeignArgs(BenchArgs):
+    """The same, beside predictions of others."""
+
+    foreign: tuple[str, ...] = ()
+    """Predictions of others on the test videos, NAME=PATH each: a row of its own. PATH is a file of
+    events in a format of 'rlld export', or a folder of them."""
+
+    @property
+    def settings(self) -> Settings:
+        """They as the benchmarks take them."""
+        return replace(super().settings, foreign=self.foreign)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableArgs(ForeignArgs, FigureArgs):
     """Options of Tables 1 and 2."""
 
     recipes: str | None = None
@@ -92,7 +106,7 @@ class CurveArgs(BenchArgs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenoisingArgs(UpdatesArgs):
+class DenoisingArgs(ForeignArgs, UpdatesArgs):
     """Options of ``rlld bench denoising``."""
 
     recipes: str | None = None

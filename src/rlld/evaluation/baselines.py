@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.split import Split
-from rlld.metrics.averages import flat, variant_scores
+from rlld.metrics.averages import every_score
 from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
 from rlld.recipes.fitting import longer
 
@@ -70,8 +70,7 @@ def tags_in_every_way(split: Split) -> dict[str, float]:
     Args:
         split: Videos with dense annotation.
     """
-    tags, truth = baseline_maps(split)[BARE_TAGS], split.require_dense()
-    return scores(tags, truth).as_dict() | flat(variant_scores(tags, truth))
+    return every_score(baseline_maps(split)[BARE_TAGS], split.require_dense())
 
 
 def nothing(split: Split) -> Scores:

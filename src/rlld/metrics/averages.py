@@ -21,6 +21,7 @@ from rlld.metrics.scores import (
     Scores,
     exclusive_scores,
     mean_f,
+    scores,
     ten_scores,
 )
 
@@ -61,6 +62,11 @@ def summed(counts: Counts, axes: tuple[int, ...]) -> Counts:
 def variant_scores(predicted: Tensor, truth: Tensor) -> dict[str, Scores]:
     """Returns the ten scores of predicted maps in every other way, by its name."""
     return {name: score(predicted, truth) for name, score in VARIANTS.items()}
+
+
+def every_score(predicted: Tensor, truth: Tensor) -> dict[str, float]:
+    """Returns the ten scores of predicted maps and all their variants, by name."""
+    return scores(predicted, truth).as_dict() | flat(variant_scores(predicted, truth))
 
 
 def flat(variants: Mapping[str, Scores]) -> dict[str, float]:

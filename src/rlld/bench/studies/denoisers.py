@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rlld.bench.comparison import Comparison, MethodRow, published_scores, rows_of, tags_row
+from rlld.bench.foreign import foreign_rows
 from rlld.bench.jobs import Terms, common_terms, plan
 from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import run_all
@@ -49,6 +50,7 @@ class Settings:
         workers: Processes, one thread each, or ``"ray"``.
         device: Where to compute.
         log: Trackers of the runs and of the results, see ``rlld.tracking``.
+        foreign: Predictions of others that have rows of their own, ``NAME=PATH`` each.
 
     Raises:
         RlldError: If nothing would be run.
@@ -62,6 +64,7 @@ class Settings:
     workers: Workers = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in {"seeds": self.seeds, "workers": self.workers}.items():
@@ -79,7 +82,16 @@ class Settings:
     def command(self) -> str:
         """The options as they are typed."""
         text = f"--data {' '.join(map(str, self.data))} --seeds {self.seeds} --out {self.out}"
-        return text + (f" --updates {self.updates}" if self.updates else "")
+        text += f" --updates {self.updates}" if self.updates else ""
+        return text + (f" --foreign {shlex.join(self.foreign)}" if self.foreign else "")
+
+    def foreign_rows(self, taken: Collection[str]) -> tuple[list[MethodRow], list[str]]:
+        """Returns the rows of predictions of others, and notes; see ``rlld.bench.foreign``.
+
+        Args:
+            taken: Titles of the other rows.
+        """
+        return foreign_rows(self.foreign, self.data, range(self.seeds), taken)
 
 
 def denoising(
@@ -108,17 +120,18 @@ def denoising(
             f"--baseline {baseline!r} is no row of the table{nearest(baseline, titles)}"
         )
     terms = common_terms(settings.data, settings.updates, selection)
+    others, told = settings.foreign_rows(titles)
     tags = _tags(settings.data, range(settings.seeds))
     command = f"rlld bench denoising {settings.command}"
     command += f" --recipes {','.join(recipes)}" if recipes else ""
     return compared(
         "Label denoising on equal terms",
-        [tags, *trained({name: (name, {}) for name in names}, settings, terms)],
+        [tags, *others, *trained({name: (name, {}) for name in names}, settings, terms)],
         settings,
         terms,
         baseline=baseline,
         command=f"{command} --selection {selection} --baseline {shlex.quote(baseline)}",
-        notes=notes,
+        notes=[*notes, *told],
     )
 
 

@@ -120,14 +120,15 @@ def _of_recipes(
     notes: Sequence[str] = (),
 ) -> Comparison:
     terms = terms_of(settings, conditions)
+    others, told = settings.foreign_rows(names)
     return compared(
         title,
-        trained({name: (name, {}) for name in names}, settings, terms),
+        [*trained({name: (name, {}) for name in names}, settings, terms), *others],
         settings,
         terms,
         baseline=baseline,
         command=command,
-        notes=notes,
+        notes=[*notes, *told],
     )
 
 
