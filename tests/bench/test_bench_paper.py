@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from itertools import chain
 
 import pytest
 
+from cli_kit import called
 from rlld.bench.comparison import published_scores
 from rlld.bench.page import write_page
 from rlld.bench.studies.denoisers import Settings
@@ -19,6 +21,7 @@ from rlld.bench.studies.paper import (
     figure,
     table,
 )
+from rlld.bench.studies.published import printed
 from rlld.bench.tables import page_of
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe, recipe_names
@@ -35,10 +38,25 @@ def test_every_row_is_a_recipe_and_every_printed_row_has_its_numbers():
 
 @pytest.mark.parametrize("level", ["segment", "event"])
 def test_printed_types_are_means_or_marked(level):
-    for name, known in published_scores().items():
+    for row in printed():
+        name, known = row.method, row.scores
         parts = [known.scores[f"{level}_{kind}"] for kind in ("audio", "visual", "audio_visual")]
         wrong = abs(sum(parts) / 3 - known.scores[f"{level}_type"]) > 0.105
         assert wrong == any(score.startswith(level) for score in known.errors), name
+
+
+def test_what_is_published_stands_with_its_source_and_says_what_is_missing(tmp_path):
+    called("bench", "published", "--out", tmp_path)
+    rows = list(csv.DictReader((tmp_path / "published.csv").open()))
+    assert len(rows) == len({row["method"] for row in rows}) == len(printed())
+    assert all(row["source"] and row["here"] for row in rows)
+    by_name = {row["method"]: row for row in rows}
+    assert by_name["UWAV (2025)"]["segment_type"] == "65.9"
+    assert by_name["PPL (2024)"]["event_type"] == "59.9*"
+    recipes = {row["method"] for row in rows if row["here"] == "recipe"}
+    assert recipes == published_scores().keys() <= set(recipe_names())
+    text = (tmp_path / "published.md").read_text()
+    assert text.index("UWAV (2025)") < text.index("| cmpae") < text.index("With other features")
 
 
 def test_a_table_is_written_in_every_form(tiny_data, tmp_path):

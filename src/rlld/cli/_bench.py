@@ -197,3 +197,11 @@ class RatesArgs:
     """Folder of LLP's annotation files."""
     vggsounder: Path | None = None
     """VGGSounder's vggsounder.csv."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedArgs:
+    """Options of ``rlld bench published``."""
+
+    out: Path
+    """Folder of the table: published.md, published.csv, published.json, published.tex."""

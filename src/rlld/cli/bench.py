@@ -15,6 +15,7 @@ from rlld.cli._bench import (
     DenoisingArgs,
     EnhanceArgs,
     FigureArgs,
+    PublishedArgs,
     RatesArgs,
     RegimesArgs,
     SignalArgs,
@@ -211,6 +212,14 @@ def compare_rates(args: RatesArgs) -> None:
     OUT.print(f"written: {', '.join(map(str, paths))}")
 
 
+def show_published(args: PublishedArgs) -> None:
+    """Prints what is published, and writes it."""
+    from rlld.bench.page import show
+    from rlld.bench.studies.published import published_page
+
+    show(published_page(args.out), args.out, "published")
+
+
 def _names(joined: str | None) -> list[str] | None:
     return None if joined is None else [name.strip() for name in joined.split(",")]
 
@@ -340,6 +349,11 @@ BENCHMARKS = {
         "Compare ways to know how many tags are wrong without annotation, on published labels.",
         RatesArgs,
         compare_rates,
+    ),
+    "published": Verb(
+        "Print what papers report on LLP, also of methods that are no recipe, with the sources.",
+        PublishedArgs,
+        show_published,
     ),
 }
 """The benchmarks in the order of their page; ``table1`` and ``figure6`` are words for them too."""
