@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -150,6 +151,9 @@ def made(studio: Studio) -> Starlette:
         headers = {"Content-Disposition": f'attachment; filename="events-{name}.zip"'}
         return Response(content, media_type="application/zip", headers=headers)
 
+    def write(request: Request, data: Mapping[str, Any]) -> Any:
+        return asdict(studio.write())
+
     return Starlette(
         routes=[
             Route("/", get(_page)),
@@ -171,6 +175,7 @@ def made(studio: Studio) -> Starlette:
             Route("/api/agreement", get(agreed)),
             Route("/api/disagreements", get(disagreed)),
             Route("/api/export", change(export), methods=["POST"]),
+            Route("/api/write", change(write), methods=["POST"]),
         ],
         exception_handlers={
             RlldError: _told,

@@ -47,6 +47,12 @@ class Beliefs:
         self._stores: dict[str, Store] = {}
         self.parse: Callable[[str], Parse] = lru_cache(HELD)(self._parse)
 
+    def look_at(self, catalogue: Catalogue) -> None:
+        """Takes the data set as it is now: its clips may be in other splits."""
+        with self._lock:
+            self.catalogue, self._stores = catalogue, {}
+            self.parse = lru_cache(HELD)(self._parse)
+
     @property
     def keep(self) -> Mapping[str, Any] | None:
         """Keep probabilities (2, C) by video, as far as they are known by now; None before."""

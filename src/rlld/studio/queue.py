@@ -127,7 +127,7 @@ def _shown(
         modality: round(1 - float(pool.wrong[place, m, tag]), 4) if pool.believed else None
         for m, modality in enumerate(MODALITIES)
     }
-    known = [
+    unknown = [
         modality for m, modality in enumerate(MODALITIES) if pool.known[place, m, tag] == UNKNOWN
     ]
     return {
@@ -140,5 +140,5 @@ def _shown(
         **beliefs,
         "probability": probability,
         "why": why,
-        "tracks": known,
+        "tracks": unknown,
     }

@@ -12,6 +12,7 @@ from typing import Any
 from rlld.errors import RlldError
 from rlld.studio.beliefs import Beliefs, last_run
 from rlld.studio.clips import Catalogue
+from rlld.studio.into_data import Written, write
 from rlld.studio.media import Media
 from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
@@ -47,6 +48,7 @@ class Studio:
     def __init__(self, folder: Path, run: str | None = None, person: str | None = None) -> None:
         self.folder, self.person = folder, person
         self.catalogue = Catalogue(folder)
+        self._writing = threading.Lock()
         with ExitStack() as opened:
             opened.enter_context(owned(folder / FOLDER))
             self.media = Media(folder / FOLDER / CACHE)
@@ -75,6 +77,22 @@ class Studio:
         for look in (queue.pool, beliefs.judge):
             threading.Thread(target=look, daemon=True).start()
         self.beliefs, self.queue = beliefs, queue
+
+    def write(self) -> Written:
+        """Writes what people said into the files of the data set, and reads these again.
+
+        Raises:
+            RlldError: If a file is wrong, or cannot be written.
+        """
+        with self._writing:
+            written = write(self.catalogue, self.store)
+            self.catalogue = Catalogue(self.folder)
+            run = None
+            if self.beliefs is not None:
+                run = self.beliefs.run
+                self.beliefs.look_at(self.catalogue)
+            self.queue = Queue(self.folder, run)
+            return written
 
     def state(self) -> dict[str, Any]:
         """Returns where the work stands."""

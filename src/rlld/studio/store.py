@@ -133,6 +133,13 @@ class Kept:
         """Returns what stands: the last answer of each person to each question."""
         return [_answered(row) for row in self._all(f"{STANDING} order by id")]
 
+    def withdrawn(self) -> list[Answered]:
+        """Returns what was said and does not stand any more: taken back, or said anew."""
+        fields = STANDING.partition("from")[0]
+        standing = STANDING.partition("where id in ")[2].strip()
+        query = f"{fields} from answers where id not in {standing} order by id"
+        return [_answered(row) for row in self._all(query)]
+
     def latest(self, video: str) -> Version | None:
         """Returns the last version of a clip, None where nobody corrected it."""
         row = self._one(f"{VERSIONS} where video = ? order by revision desc limit 1", video)

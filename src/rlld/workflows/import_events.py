@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,10 @@ class _Held:
         return {video: split for split, videos in self.tags.items() for video in videos}
 
 
+_Found = tuple[str, Sequence[Event], str]
+"""A video, events of it, and the place where they stand, for messages."""
+
+
 def import_events(
     folder: Path, files: Sequence[Path], form: str | None = None, fps: float | None = None
 ) -> Imported:
@@ -86,17 +90,47 @@ def import_events(
         RlldError: If a file is wrong, names no video, a class that is unknown or a time behind the
             end of its clip. Nothing is written then.
     """
+
+    def read(held: _Held) -> Iterator[_Found]:
+        for file in event_files(files, form):
+            for name, events in read_events(file, form, fps).items():
+                yield _video(name, file, held), events, f"{file}: {name}"
+
+    return _replaced(folder, read)
+
+
+def replace_events(folder: Path, events: Mapping[str, Sequence[Event]]) -> Imported:
+    """Replaces the events of videos, as ``import_events`` does.
+
+    Args:
+        folder: The data-set folder.
+        events: Events by video id.
+
+    Raises:
+        RlldError: If a video or a class is unknown. Nothing is written then.
+    """
+
+    def read(held: _Held) -> Iterator[_Found]:
+        known = held.splits
+        for video, own in events.items():
+            if video not in known:
+                raise RlldError(f"{folder}: has no video {video!r}{nearest(video, known)}")
+            yield video, own, video
+
+    return _replaced(folder, read)
+
+
+def _replaced(folder: Path, read: Callable[[_Held], Iterable[_Found]]) -> Imported:
+    """Replaces the events of videos by what is read for them, all of it before any is written."""
     read_spec(folder)  # refuses what is none, for which the locks would make a folder
     with locked(folder), owned(folder):  # as 'data new', and as what adds answers
         held = _held(folder)
         notes: list[str] = []
         found: dict[str, list[Marked]] = {}
-        for file in event_files(files, form):
-            for name, events in read_events(file, form, fps).items():
-                video = _video(name, file, held)
-                marks = found.setdefault(video, [])
-                for event in events:
-                    marks += _marks(event, video, f"{file}: {name}", held, notes)
+        for video, events, place in read(held):
+            marks = found.setdefault(video, [])
+            for event in events:
+                marks += _marks(event, video, place, held, notes)
         events_of = {video: _merged(marks, notes) for video, marks in sorted(found.items())}
         moved = _write(held, events_of)
     everything = [event for events in events_of.values() for event in events]
