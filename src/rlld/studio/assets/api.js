@@ -10,10 +10,10 @@
  *   started: number, before: Scores|null, after: Scores|null, on: string|null,
  *   changed: Changed[], error: string|null}} Job
  * @typedef {{data: Data, run: {name: string, recipe: string}|null, people: string[],
- *   answered: number, by_person: Record<string, number>, gain: number|null, unit?: string|null,
- *   stop: string|null, jobs: Job|null, formats?: Array<[string, string]>}} State
+ *   answered: number, by_person: Record<string, number>, gain: number|null, unit: string|null,
+ *   stop: string|null, person: string|null, notes: string[], formats: Array<[string, string]>}} State
  * @typedef {{id: string|number, video: string, class: string, split: string, at: number,
- *   end: number, audio: number|null, visual: number|null, probability: number,
+ *   end: number|null, audio: number|null, visual: number|null, probability: number|null,
  *   why: string|null}} Question
  * @typedef {typeof api} Api
  * @typedef {{api: Api, person: string, id: string|null, go: (view: string, id?: string) => void,

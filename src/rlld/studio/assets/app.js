@@ -125,6 +125,8 @@ async function refresh() {
   /** @type {State} */
   const state = await api.get(person ? api.path`/api/state?person=${person}` : "/api/state");
   $("name").textContent = state.data.name;
+  $("notes").replaceChildren(...state.notes.map((note) => make("li", "", note)));
+  $("notes").hidden = !state.notes.length;
   if (person) progress(state);
   return state;
 }
@@ -150,6 +152,7 @@ async function show() {
   try {
     const state = await refresh();
     if (signal.aborted) return;
+    if (!person && state.person) person = state.person;
     const asked = !person || name === "name";
     mark(asked ? "" : view, state);
     $("view").replaceChildren(root);

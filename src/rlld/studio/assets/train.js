@@ -120,8 +120,8 @@ export async function train(root, { api, signal, tell, state, refresh }) {
 
   // --- on to the editor ---------------------------------------------------------------------
   function exporting() {
-    const formats = state.formats ?? [["elan", "ELAN"], ["audacity", "Audacity labels"]];
-    const chosen = { format: formats[0]?.[0] ?? "elan", what: "corrected" };
+    const { formats } = state;
+    const chosen = { format: formats[0][0], what: "corrected" };
     const save = async () => tell(`${await api.download("/api/export", chosen)} was saved.`);
     return make("section", "card", make("h2", "", "Export events"),
       make("p", "facts", "One file for each clip, for the program that goes on with them."),
