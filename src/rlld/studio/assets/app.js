@@ -165,7 +165,8 @@ async function show() {
     await VIEWS[view](root, { api, person, id: clip, go, signal, tell, state, refresh });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    root.replaceChildren(make("p", "notes", error.message), button("Try again", "", show));
+    root.replaceChildren(make("h1", "", "That did not work"), make("p", "notes", error.message),
+      button("Try again", "", show));
     $("view").replaceChildren(root);
   }
 }

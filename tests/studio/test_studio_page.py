@@ -1,0 +1,257 @@
+"""The studio's page in a real browser: what is asked, kept, found and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio_page_kit import CLASSES, STRANGE, Served, make_data, studio
+
+pytestmark = pytest.mark.browser
+
+VIEWS = ("answer", "browse", "train", "people", "name")
+QUESTION = ".question b"
+FAILED = "Failed to load resource"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("studio") / "data")
+
+
+@pytest.fixture(scope="module")
+def served(data: Path) -> Iterator[Served]:
+    with studio(data) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(served: Served, open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """Opens a view as a person, who is another one for each test that says so."""
+
+    def visiting(person: str, view: str = "answer", **options: Any) -> Any:
+        page = open_page(f"{served.address}/?person={person}#/{view}", **options)
+        page.wait_for_selector(f".{view}-view > *")
+        return page
+
+    return visiting
+
+
+def asked(page: Any) -> str:
+    page.wait_for_selector(f"{QUESTION}:not(:empty)")
+    return page.inner_text(QUESTION)
+
+
+def clip_asked(page: Any) -> str:
+    return page.get_attribute(".screen:not([hidden]) video", "src")
+
+
+def stored(page: Any, count: int) -> None:
+    page.wait_for_function(
+        "n => [...document.querySelectorAll('.sign')].filter(s => s.textContent === 'stored')"
+        ".length === n",
+        arg=count,
+    )
+
+
+def test_a_name_is_asked_once(served, open_page) -> None:
+    page = open_page(f"{served.address}/")
+    page.get_by_label("Your name").fill("  Zoë <b>  ")
+    page.keyboard.press("Enter")
+    asked(page)
+    page.reload()
+    asked(page)
+    assert page.inner_text("#person") == "Zoë <b>"
+
+
+def test_a_strange_name_is_only_a_name(visit) -> None:
+    page = visit("Ada")
+    names = set()
+    for _ in CLASSES:
+        names.add(asked(page))
+        page.keyboard.press("n")
+        stored(page, len(names))
+    assert STRANGE in names
+    page.goto(page.url.replace("#/answer", "#/browse"))
+    page.locator(".row:not([hidden])").first.wait_for()
+    assert STRANGE in page.inner_text(".rows")
+    assert page.title() == "Browse - aviary - rlld studio"
+    assert not page.locator("img[src='x']").count()
+
+
+def test_an_answer_is_shown_as_stored_once_the_server_said_so(visit) -> None:
+    page = visit("Bo")
+    first = asked(page)
+    held: list[Any] = []
+    page.route("**/api/answers", lambda route: held.append(route))
+    page.keyboard.press("h")
+    page.wait_for_function("() => document.querySelector('.trail li')")
+    page.wait_for_timeout(200)
+    assert page.inner_text(".trail li").split() == [*first.split(), "heard"]
+    assert len(held) == 1
+    assert json.loads(held[0].request.post_data).items() >= {
+        "person": "Bo", "audio": True, "visual": False, "unsure": False
+    }.items()  # fmt: skip
+    held[0].continue_()
+    stored(page, 1)
+    page.unroute("**/api/answers")
+
+
+def test_the_next_questions_are_there_without_the_server(visit) -> None:
+    page = visit("Cy")
+    asked(page)
+    page.wait_for_function(
+        "() => document.querySelectorAll('video').length === 5"
+        " && [...document.querySelectorAll('video')].every(clip => clip.readyState === 4)"
+    )
+    page.route("**/*", lambda route: None)  # from now on nothing is answered
+    shown = [(asked(page), clip_asked(page))]
+    for key in "hsbn":
+        page.keyboard.press(key)
+        shown.append((asked(page), clip_asked(page)))
+    assert len(set(shown)) == 5
+    assert not page.get_by_text("stored").count()
+    page.unroute("**/*")
+
+
+def test_what_is_not_stored_is_told_and_asked_again(visit) -> None:
+    page = visit("Di", expected=FAILED)
+    first = asked(page), clip_asked(page)
+    sentence = "The disk is full: free some space."
+    answer = {"status": 507, "json": {"error": sentence}}
+    page.route("**/api/answers", lambda route: route.fulfill(**answer), times=1)
+    page.keyboard.press("b")
+    page.get_by_text("not stored", exact=True).wait_for()
+    assert sentence in page.inner_text("[role=status][aria-live=polite]#told")
+    assert (asked(page), clip_asked(page)) != first
+    page.keyboard.press("b")
+    assert (asked(page), clip_asked(page)) == first
+    page.keyboard.press("b")
+    stored(page, 2)
+
+
+def test_undo_asks_again_also_after_a_reload(visit) -> None:
+    page = visit("Ed")
+    first = asked(page), clip_asked(page)
+    for number in (1, 2):
+        page.keyboard.press("?")
+        stored(page, number)
+    page.reload()
+    asked(page)
+    for _ in range(2):
+        page.keyboard.press("u")
+        page.get_by_text("is asked again").wait_for()
+    assert (asked(page), clip_asked(page)) == first
+    page.keyboard.press("u")
+    page.get_by_text("There is no answer of yours to undo").wait_for()
+
+
+def test_a_clip_is_played_at_its_moment_and_again(visit) -> None:
+    page = visit("Flo")
+    asked(page)
+    playing = "() => !document.querySelector('.screen:not([hidden]) video').paused"
+    page.wait_for_function(playing)
+    page.evaluate("() => document.querySelector('.screen:not([hidden]) video').pause()")
+    page.keyboard.press(" ")
+    page.wait_for_function(playing)
+
+
+def test_clips_are_found_by_keyboard(visit) -> None:
+    page = visit("Gus", "browse")
+    page.locator(".row:not([hidden])").first.wait_for()
+    page.get_by_role("searchbox").fill("#13")
+    assert page.inner_text(".heads p") == "1 of 14 clips"
+    page.get_by_label("State").select_option("corrected")
+    assert page.inner_text(".heads p") == "0 of 14 clips"
+    page.get_by_label("State").select_option("")
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("listbox").focus()
+    for key in ("End", "ArrowUp", "Enter"):
+        chosen = page.locator("[aria-selected=true] .video").text_content()
+        page.keyboard.press(key)
+    page.wait_for_function("() => location.hash.startsWith('#/correct/')")
+    assert page.evaluate("() => decodeURIComponent(location.hash)") == f"#/correct/{chosen}"
+
+
+def test_ten_thousand_clips_are_a_few_rows(visit, served) -> None:
+    page = visit("Hal", "people")
+    columns = ["video", "split", "tags", "state", "suspicion", "seconds", "events"]
+    rows = [[f"clip {n}", "train", [n % 3], "new", n / 10_000, 10.0, 0] for n in range(10_000)]
+    clips = {"columns": columns, "rows": rows}
+    page.route("**/api/clips?*", lambda route: route.fulfill(json=clips))
+    page.route("**/thumb/*", lambda route: route.fulfill(status=204))
+    page.evaluate("() => { location.hash = '#/browse'; }")
+    page.locator(".row:not([hidden])").first.wait_for()
+    assert page.inner_text("[aria-posinset='1'] .video") == "clip 9999"  # the most doubtful one
+    page.get_by_role("listbox").press("End")
+    last = page.locator("[aria-posinset='10000']")
+    assert last.get_attribute("aria-selected") == "true"
+    assert last.locator(".video").text_content() == "clip 0"
+    assert page.locator(".row").count() < 50
+    page.unroute("**/*")
+
+
+def test_where_people_disagree_they_are_asked(visit) -> None:
+    for person, key in (("Ina", "h"), ("Jo", "n")):
+        page = visit(person)
+        asked(page)
+        page.keyboard.press(key)
+        stored(page, 1)
+    page.goto(page.url.replace("#/answer", "#/people"))
+    page.get_by_text("Ina, Jo").wait_for()
+    said = page.locator(".said").inner_text().split("\n")
+    assert {"heard", "not heard"} <= set(said) and "Jo" in said
+    place = page.locator(".dispute .facts").inner_text()
+    page.keyboard.press("y")
+    page.get_by_text("your answer is stored").wait_for()
+    assert page.locator(".dispute").inner_text() != place
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_is_accessible(visit, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit("Kim", scheme=scheme)
+    for view in VIEWS:
+        page.evaluate("view => { location.hash = `#/${view}`; }", view)
+        page.wait_for_selector(f".{view}-view > *")
+        found = Axe().run(page).response["violations"]
+        assert not found, [(view, each["id"], each["nodes"]) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(320, 640), (390, 844), (768, 1024), (1440, 900), (3840, 2160)]
+)
+def test_every_view_fits(visit, width: int, height: int) -> None:
+    page = visit("Lea", width=width, height=height)
+    for view in VIEWS:
+        page.evaluate("view => { location.hash = `#/${view}`; }", view)
+        page.wait_for_selector(f".{view}-view > *")
+        wide, high = page.evaluate(
+            "() => { const e = document.documentElement; return [e.scrollWidth, e.scrollHeight]; }"
+        )
+        assert wide <= width, view
+        assert view != "answer" or width == 320 or high <= height, "Answer needs no scrolling"
+
+
+def test_a_studio_that_was_killed_goes_on_where_it_was(data, open_page) -> None:
+    folder = data.parent / "killed"
+    make_data(folder)
+    with studio(folder) as first:
+        page = open_page(f"{first.address}/?person=Moe", expected="ERR_CONNECTION_REFUSED")
+        for number in range(1, 4):
+            asked(page)
+            page.keyboard.press("h")
+            stored(page, number)
+        port = int(first.address.rpartition(":")[2])
+    left = asked(page), clip_asked(page)
+    page.keyboard.press("s")
+    page.locator("#told").get_by_text("The studio does not answer").wait_for()
+    with studio(folder, port=port):
+        page.reload()
+        assert (asked(page), clip_asked(page)) == left
+        assert page.inner_text("#left").startswith("3 of 25")
