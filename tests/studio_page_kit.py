@@ -17,6 +17,12 @@ from rlld.data.spec import ANNOTATIONS, FILE_NAME, VIDEOS, AnnotationFiles, Data
 
 STRANGE = "<img src=x onerror=document.title=1>"
 CLASSES = ("Dog_bark", "Rain", STRANGE)
+ENVIRONMENT = {
+    "COLUMNS": "1000",
+    "NO_COLOR": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONFAULTHANDLER": "1",
+}
 OPEN = re.compile(r"is open at (\S+);")
 
 
@@ -60,7 +66,7 @@ def studio(folder: Path, *words: str, port: int = 0) -> Iterator[Served]:
         [*call, "--no-browser", *words],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "COLUMNS": "1000", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **ENVIRONMENT},
     )
     try:
         assert process.stdout is not None
@@ -70,6 +76,7 @@ def studio(folder: Path, *words: str, port: int = 0) -> Iterator[Served]:
             assert line, f"ended: {said}"
             said += line
         yield Served(found[1].rstrip("/"), process)
+        assert process.poll() is None, f"the studio ended by itself: {process.poll()}"
     finally:
         process.kill()
         process.wait()

@@ -19,6 +19,17 @@ def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
         styles: Names of the style sheets, which the template gets as ``style``.
         values: What else the template shows.
     """
+    style = "\n".join(asset(name) for name in styles)
+    return _environment().get_template(template).render(style=style, **values)
+
+
+def symbols() -> str:
+    """Returns the drawings of the icons, to which ``<use href="#i-audio"/>`` refers in a page."""
+    shown = '{% from "parts.html.j2" import symbols %}{{ symbols() }}'
+    return _environment().from_string(shown).render()
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("rlld.report", "assets"),
         autoescape=select_autoescape(["html.j2"]),
@@ -27,8 +38,7 @@ def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(seconds=seconds, plain=plain, span=length_text)
-    style = "\n".join(asset(name) for name in styles)
-    return environment.get_template(template).render(style=style, **values)
+    return environment
 
 
 def asset(name: str) -> str:

@@ -14,12 +14,13 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import rlld.report
 from rlld.errors import RlldError
 from rlld.export.fields import KINDS, mapping
+from rlld.report.templates import symbols
 from rlld.studio import corrections
 from rlld.studio.agreement import agreement, disagreements, votes_of
 from rlld.studio.clips import NotFoundError, Video
@@ -188,7 +189,8 @@ def made(studio: Studio) -> Starlette:
 
 
 def _page(request: Request) -> Response:
-    return FileResponse(ASSETS / "index.html", headers=KEPT)
+    page = (ASSETS / "index.html").read_text(encoding="utf-8")
+    return HTMLResponse(page.replace("<!--icons-->", symbols()), headers=KEPT)
 
 
 def _asset(request: Request) -> Response:
