@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from studio_page_kit import CLASSES, STRANGE, Served, make_data, studio
+from studio_page_kit import STRANGE, Served, make_data, studio
 
 pytestmark = pytest.mark.browser
 
@@ -70,12 +70,11 @@ def test_a_name_is_asked_once(served, open_page) -> None:
 
 def test_a_strange_name_is_only_a_name(visit) -> None:
     page = visit("Ada")
-    names = set()
-    for _ in CLASSES:
-        names.add(asked(page))
+    number = 0
+    while asked(page) != STRANGE:
+        number += 1
         page.keyboard.press("n")
-        stored(page, len(names))
-    assert STRANGE in names
+        stored(page, min(number, 4))
     page.goto(page.url.replace("#/answer", "#/browse"))
     page.locator(".row:not([hidden])").first.wait_for()
     assert STRANGE in page.inner_text(".rows")
@@ -202,19 +201,27 @@ def test_ten_thousand_clips_are_a_few_rows(visit, served) -> None:
 
 
 def test_where_people_disagree_they_are_asked(visit) -> None:
-    for person, key in (("Ina", "h"), ("Jo", "n")):
-        page = visit(person)
-        asked(page)
-        page.keyboard.press(key)
-        stored(page, 1)
+    page = visit("Jo")
+    for person, heard in (("Ina", True), ("Jo", False)):
+        given = {"person": person, "video": "a #12 & b", "class": "Rain", "unsure": False}
+        page.evaluate(
+            """given => fetch("/api/answers", {
+                method: "POST", headers: {"Content-Type": "application/json"},
+                body: JSON.stringify(given),
+            })""",
+            {**given, "audio": heard, "visual": False, "probability": 0.5},
+        )
     page.goto(page.url.replace("#/answer", "#/people"))
     page.get_by_text("Ina, Jo").wait_for()
-    said = page.locator(".said").inner_text().split("\n")
-    assert {"heard", "not heard"} <= set(said) and "Jo" in said
-    place = page.locator(".dispute .facts").inner_text()
+    while page.inner_text(".said").split("\n") != ["Ina", "heard", "Jo", "not heard"]:
+        page.keyboard.press("l")  # other tests disagree too
+    count = page.inner_text(".dispute .facts")
+    assert page.inner_text(".dispute .question b") == "Rain"
     page.keyboard.press("y")
     page.get_by_text("your answer is stored").wait_for()
-    assert page.locator(".dispute").inner_text() != place
+    page.reload()
+    page.get_by_text("Ina, Jo").wait_for()
+    assert page.inner_text(".dispute .facts") != count
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
