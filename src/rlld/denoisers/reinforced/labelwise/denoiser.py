@@ -18,6 +18,7 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Build, Context, Denoiser
 from rlld.denoisers.reinforced import actions
+from rlld.denoisers.reinforced.labelwise.drawn import Start, start_of, teach_drawn
 from rlld.denoisers.reinforced.labelwise.evidence import States
 from rlld.denoisers.reinforced.labelwise.judge import (
     Examples,
@@ -30,6 +31,7 @@ from rlld.denoisers.reinforced.labelwise.judge import (
     teach_offsets,
 )
 from rlld.denoisers.reinforced.labelwise.lending import LENT, lent_rates, untaught
+from rlld.denoisers.reinforced.labelwise.parts import Parts
 from rlld.denoisers.reinforced.labelwise.priors import (
     VERBS,
     doubts,
@@ -65,7 +67,8 @@ class LabelwiseDenoiser(Denoiser):
        a policy that is logistic in it decides about all labels anew.
 
     Annotated are the reward videos, by times or by bare answers, and training videos with answers,
-    whose labels are then simply what the answers say.
+    whose labels are then simply what the answers say. Where answers say with which probability they
+    were asked, the second policy is the one of ``drawn``.
 
     Args:
         config: Options.
@@ -81,7 +84,8 @@ class LabelwiseDenoiser(Denoiser):
         self.fresh_network_each_round = config.mode == "one_epoch"
         self._context: Context | None = None
         self._segments = SegmentTargets(config.segments)
-        self._parts: _Parts
+        self._parts: Parts
+        self._start: Start | None = None
         self._held_out: tuple[tuple[str, ...], Tensor] | None = None
 
     def attach(self, build_network: Build) -> None:
@@ -90,7 +94,7 @@ class LabelwiseDenoiser(Denoiser):
             states = States(build_network, self.options.folds, self.options.evidence)
             judges = [self._judge(number, features=True) for number in range(self.options.judges)]
             plain = self._judge(0, features=False)
-        self._parts = _Parts(states, judges, plain, len(self.spec.classes))
+        self._parts = Parts(states, judges, plain, len(self.spec.classes))
 
     def prepare(self, context: Context) -> None:
         """Remembers what to learn from; learning starts with the first step."""
@@ -236,8 +240,10 @@ class LabelwiseDenoiser(Denoiser):
         """
         reward = examples_of(context.reward, self._parts.states.of(context.reward))
         examples = joined(reward, examples_of(context.train, logits))
-        self._parts.taught.copy_(examples.taught)
-        teach_offsets(self._parts.plain, examples, self.options.ridge)
+        doubted = self._start.doubted if self._start else None
+        self._start = start_of(self.spec, context.train.labels, logits, examples, doubted)
+        self._parts.taught.copy_(self._start.taught if self._start else examples.taught)
+        self._teach_plain(self._parts.plain, examples)
         if not first:
             self._parts.uses_features.zero_()
             return examples
@@ -253,9 +259,17 @@ class LabelwiseDenoiser(Denoiser):
             self._held_out = (examples.videos.ids, _spared(keep, self._parts.taught.bool()))
         return examples
 
+    def _teach_plain(self, judge: Judge, examples: Examples) -> None:
+        if self._start is None:
+            teach_offsets(judge, examples, self.options.ridge)
+        else:
+            teach_drawn(judge, examples, self._start, self.options.ridge)
+
     @torch.no_grad()
     def _lend(self, train: Split, logits: Tensor, examples: Examples) -> None:
         """Removes the share that similar classes have from classes that nothing taught."""
+        if self._start is not None:
+            return
         rates = lent_rates(self.spec, examples).to(logits)
         self._parts.taught[rates > 0] = LENT
         decided = torch.zeros_like(logits)
@@ -308,7 +322,7 @@ class LabelwiseDenoiser(Denoiser):
                 rich = self._judge(number, features=True).to(device)
                 plain = self._judge(number, features=False).to(device)
             with torch.enable_grad():
-                teach_offsets(plain, taught, self.options.ridge)
+                self._teach_plain(plain, taught)
                 if considered:
                     teach_features(rich, taught, self.config, seed + SEED + number)
             plain_logits[own] = mixed([], plain, *judged)
@@ -360,46 +374,3 @@ class _Crossed:
 def _spared(keep: Tensor, taught: Tensor) -> Tensor:
     """Lifts keep probabilities (..., 2, C) to 1/2 and more where nothing was taught (2, C)."""
     return torch.where(taught, keep, (1 + keep) / 2)
-
-
-class _Parts(nn.Module):
-    """Everything that a run folder keeps.
-
-    Attributes:
-        states: Networks trained on the bare tags.
-        judges: Policies that read features.
-        plain: The policy that reads evidence alone.
-        uses_features: Whether ``judges`` decide, else ``plain``.
-        taught: Which (modality, class) annotation teaches, 1 or 0 (2, C), LENT where the rate is
-            borrowed; those of 0 are spared.
-        cutoffs: Logits below which a label is removed (2, C), zero unless priors set them.
-        keep: Keep probabilities of the training labels (N, 2, C), empty before they are known.
-    """
-
-    uses_features: Tensor
-    taught: Tensor
-    cutoffs: Tensor
-    keep: Tensor
-
-    def __init__(self, states: States, judges: Sequence[Judge], plain: Judge, classes: int) -> None:
-        super().__init__()
-        self.states, self.plain = states, plain
-        self.judges = nn.ModuleList(judges)
-        self.register_buffer("uses_features", torch.zeros(1))
-        self.register_buffer("taught", torch.ones(2, classes))
-        self.register_buffer("cutoffs", torch.zeros(2, classes))
-        self.register_buffer("keep", torch.zeros(0, 2, classes))
-
-    @property
-    def policies(self) -> list[Judge]:
-        """The policies that read features."""
-        return [judge for judge in self.judges if isinstance(judge, Judge)]
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        # The number of training videos is known only now.
-        keep = state_dict.get(f"{prefix}keep")
-        if keep is not None:
-            self.keep = self.keep.new_empty(keep.shape)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -79,17 +79,21 @@ class Examples:
         states: Logits of the states (n, 2, C).
         present: Whether an event is perceived in a modality (n, 2, C), bool.
         known: Where that is known (n, 2, C), bool; the other labels reward nothing.
+        weights: How many labels of their class each stands for, relative to the others (n, 2, C);
+            None where no question was drawn.
     """
 
     videos: Split
     states: Tensor
     present: Tensor
     known: Tensor
+    weights: Tensor | None = None
 
     def at(self, index: Tensor) -> Examples:
         """Returns some of the videos."""
         videos = self.videos.subset(index)
-        return Examples(videos, self.states[index], self.present[index], self.known[index])
+        weights = None if self.weights is None else self.weights[index]
+        return Examples(videos, self.states[index], self.present[index], self.known[index], weights)
 
     @property
     def labelled(self) -> Tensor:
@@ -111,7 +115,22 @@ def examples_of(split: Split, states: Tensor) -> Examples:
     """
     presence = split.presence
     index = split.annotated.nonzero()[:, 0]
-    return Examples(split, states, presence > 0, presence >= 0).at(index)
+    return Examples(split, states, presence > 0, presence >= 0, _weights(split)).at(index)
+
+
+HEAVIEST = 10.0
+"""Most that one answer counts for: rare chances must not drown what the others say."""
+
+
+def _weights(split: Split) -> Tensor | None:
+    """Returns the inverse of the probabilities that answers were asked with, 1 on the mean."""
+    if split.chances is None:
+        return None
+    drawn = (split.chances > 0) & split.labels.bool()[:, None]
+    inverse = torch.where(drawn, 1 / split.chances.clamp(min=1e-12), 0.0)
+    mean = inverse.sum(0) / drawn.sum(0).clamp(min=1)
+    weights = (inverse / mean.clamp(min=1e-12)).clamp(1 / HEAVIEST, HEAVIEST)
+    return torch.where(drawn, weights, 1.0)
 
 
 def joined(first: Examples, second: Examples) -> Examples:
@@ -135,12 +154,23 @@ def joined(first: Examples, second: Examples) -> Examples:
         dense=None,
         truth=None,
         answers=None,
+        chances=None,
     )
+    weights = None
+    if first.weights is not None or second.weights is not None:
+        own = (each.weights for each in (first, second))
+        weights = torch.cat(
+            [
+                torch.ones_like(each.states) if weight is None else weight
+                for each, weight in zip((first, second), own, strict=True)
+            ]
+        )
     return Examples(
         videos,
         torch.cat([first.states, second.states]),
         torch.cat([first.present, second.present]),
         torch.cat([first.known, second.known]),
+        weights,
     )
 
 

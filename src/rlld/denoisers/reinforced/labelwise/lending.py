@@ -45,16 +45,32 @@ def lent_rates(spec: DataSpec, examples: Examples) -> Tensor:
         return rates
     others = borrowed(spec.name, spec.classes, spec.priors.tags)
     for number, modality in enumerate(MODALITIES):
-        seen, absent = tags[number].tolist(), wrong[number].tolist()
-        if sum(seen) < LEAST:
-            continue
         told = [others.beliefs[modality][label][0].median() for label in spec.classes]
-        equal = [sum(absent) / sum(seen)] * len(told)
-        likely = [_likelihood(rates, seen, absent) for rates in (told, equal, [0.0] * len(told))]
-        if likely[0] > max(likely[1:]):
+        margin = told_margin(told, tags[number].tolist(), wrong[number].tolist())
+        if margin is not None and margin > 0:
             lent = torch.tensor(told)
             rates[number] = torch.where(tags[number] > 0, 0.0, lent.to(rates))
     return rates
+
+
+def told_margin(
+    told: Sequence[float], tags: Sequence[float], wrong: Sequence[float]
+) -> float | None:
+    """Returns by how much rates are likelier than that all are equal, or that no label is wrong.
+
+    Args:
+        told: The rates by class.
+        tags: Annotated labels of each class.
+        wrong: How many of them are wrong.
+
+    Returns:
+        The difference of logarithms; None where there are too few annotated labels to say it.
+    """
+    if sum(tags) < LEAST:
+        return None
+    equal = [sum(wrong) / sum(tags)] * len(told)
+    likely = [_likelihood(rates, tags, wrong) for rates in (told, equal, [0.0] * len(told))]
+    return likely[0] - max(likely[1:])
 
 
 def untaught(spec: DataSpec, present: Tensor, taught: Tensor) -> list[str]:
