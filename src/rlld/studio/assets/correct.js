@@ -1,11 +1,299 @@
-// A placeholder: the timeline takes this place.
+// One clip on its timeline: events are corrected, stored as they change, and taken back.
 
-import { make } from "./dom.js";
+import { count, keys, make, plain } from "./dom.js";
+import { Editing, KEYS } from "./editing.js";
+import { Saved } from "./saved.js";
+import { Timeline } from "./timeline.js";
+
+/**
+ * @typedef {import("./api.js").Context} Context
+ * @typedef {import("./edits.js").Event} Event
+ * @typedef {import("./saved.js").Version} Version
+ * @typedef {{class: string, modality: "audio"|"visual", start: number, end: number, p: number}} Doubt
+ * @typedef {{audio: boolean|null, visual: boolean|null, person: string}} Told
+ * @typedef {import("./parsed.js").Parsed & {id: string, split: string, any_video: boolean, tags: number[],
+ *   parsed: Event[], revision: number, answers: Record<string, Told>, doubts: Doubt[], notes?: string[],
+ *   previous: string|null, next: string|null}} Clip
+ */
+
+const MOST = 60; // pictures of a film strip
+const WIDEST = 2000; // columns of a spectrogram, bins of a waveform
 
 /**
  * @param {HTMLElement} root
- * @param {import("./api.js").Context} context
+ * @param {Context} context
  */
-export async function correct(root, { id }) {
-  root.replaceChildren(make("h1", "", id || "No clip"));
+export async function correct(root, context) {
+  const { api, person, id, signal } = context;
+  if (!id) {
+    root.replaceChildren(make("p", "nothing card", "There is no clip to correct."));
+    return;
+  }
+  /** @type {Clip} */
+  const clip = await api.get(api.path`/api/clips/${id}?person=${person}`);
+  if (signal.aborted) return;
+  new View(root, context, clip);
+}
+
+class View {
+  /**
+   * @param {HTMLElement} root
+   * @param {Context} context
+   * @param {Clip} clip
+   */
+  constructor(root, { api, person, go, signal, tell }, clip) {
+    this.api = api;
+    this.clip = clip;
+    this.go = go;
+    this.tell = tell;
+    this.classes = clip.classes.map(plain);
+    this.player = this.media();
+    this.status = make("span", "stored");
+    this.status.setAttribute("role", "status");
+    this.again = this.press("Try again", "", () => this.saved.flush());
+    this.again.hidden = true;
+    this.back = this.press("Previous", ",", () => this.leave(clip.previous));
+    this.next = this.press("Next", ".", () => this.leave(clip.next));
+    this.back.disabled = !clip.previous;
+    this.next.disabled = !clip.next;
+    this.accept = this.press("Accept all", "A", () => this.acceptAll());
+    this.accept.classList.add("main");
+    this.past = this.history();
+    const card = make("section", "card timeline");
+    card.setAttribute("aria-label", "Timeline");
+    const time = make("output", "", "0 s");
+    this.time = time;
+    root.replaceChildren(
+      make("header", "top clip-top", make("div", "", make("h1", "", clip.id), this.facts()),
+        make("div", "own", this.status, this.again, this.past, this.back, this.next, this.accept)),
+      ...(clip.notes?.length ? [make("ul", "notes", ...clip.notes.map((note) => make("li", "", note)))] : []),
+      make("div", "correcting", make("section", "stage", this.player, this.broken = make("p", "notes"),
+        make("div", "now", make("h2", "", "At ", time)), this.told(), this.help()), card));
+    this.broken.hidden = true;
+    this.timeline = new Timeline(card, { ...clip, classes: this.classes }, { sources: this.sources(), signal, editable: true });
+    for (const c of clip.tags) this.timeline.kept.add(c);
+    const doubts = clip.doubts.map((each) => ({ ...each, c: clip.classes.indexOf(each.class), m: each.modality }));
+    this.editing = new Editing(this.timeline, { events: clip.events, doubts, signal });
+    this.saved = new Saved(api, { id: clip.id, person, revision: clip.revision, signal });
+    this.listen(signal);
+    this.state("stored", clip.revision ? `Stored, version ${clip.revision}` : "As parsed, nothing stored yet");
+  }
+
+  /** @param {string} label @param {string} key @param {() => void} action */
+  press(label, key, action) {
+    const node = make("button", "quiet", label);
+    node.type = "button";
+    if (key) {
+      node.title = `${label} (${key})`;
+      node.setAttribute("aria-keyshortcuts", key);
+    }
+    node.addEventListener("click", action);
+    return node;
+  }
+
+  facts() {
+    const { split, duration, tags } = this.clip;
+    const node = make("p", "facts", `${split} \u00b7 ${duration < 90 ? `${Number(duration.toFixed(2))} s` : `${Math.floor(duration / 60)} min ${Math.round(duration % 60)} s`}`);
+    if (tags.length) node.append(" \u00b7 tags:");
+    for (const c of tags) node.append(" ", make("span", "tag", this.classes[c] ?? ""));
+    return node;
+  }
+
+  /** What was answered of this clip. */
+  told() {
+    const list = make("ul", "told-list");
+    list.setAttribute("aria-label", "Answers");
+    for (const [name, { audio, visual, person }] of Object.entries(this.clip.answers)) {
+      const parts = [audio === null ? "" : audio ? "heard" : "not heard", visual === null ? "" : visual ? "seen" : "not seen"];
+      const said = parts.filter(Boolean).join(", ") || "unsure";
+      list.append(make("li", "", make("b", "", plain(name)), ` ${said} (${person})`));
+    }
+    list.hidden = !list.childElementCount;
+    return list;
+  }
+
+  help() {
+    const list = make("dl", "key-list");
+    for (const [key, text] of [...KEYS, [", .", "previous, next clip"], ["A", "accept all"]]) {
+      list.append(make("dt", "", make("kbd", "", key)), make("dd", "", text));
+    }
+    const node = make("details", "help", make("summary", "", "Keys"), list);
+    node.open = innerWidth > 1080;
+    return node;
+  }
+
+  // --- the clip -------------------------------------------------------------------------------
+  media() {
+    const node = this.clip.any_video ? make("video") : make("audio");
+    node.controls = true;
+    node.preload = "auto";
+    node.src = this.api.path`/media/${this.clip.id}`;
+    node.setAttribute("aria-label", `Clip ${this.clip.id}`);
+    if (node instanceof HTMLVideoElement) node.playsInline = true;
+    return node;
+  }
+
+  async explain() {
+    if (!this.player.hasAttribute("src")) return;
+    const refusal = await this.api.refusal(this.player.src);
+    this.broken.textContent = refusal || "The browser cannot play this clip.";
+    this.broken.hidden = false;
+  }
+
+  /** @returns {import("./strips.js").Sources} */
+  sources() {
+    const { api, clip } = this;
+    /** @param {number} t */
+    const s = (t) => t.toFixed(3);
+    /** @type {import("./strips.js").Sources} */
+    const sources = {
+      peaks: async (from, to, count) => {
+        const path = api.path`/api/peaks/${clip.id}?from=${s(from)}&to=${s(to)}&n=${Math.min(count, WIDEST)}`;
+        return api.get(path).catch(() => null);
+      },
+      spectrogram: async (from, to) =>
+        ({ from, to, url: api.path`/spectrogram/${clip.id}.png?from=${s(from)}&to=${s(to)}&n=${1200}` }),
+    };
+    if (clip.any_video) {
+      sources.film = async (from, to, wanted) => {
+        const count = Math.min(wanted, MOST);
+        return { from, to, count, url: api.path`/strip/${clip.id}.jpg?from=${s(from)}&to=${s(to)}&n=${count}` };
+      };
+    }
+    return sources;
+  }
+
+  // --- what happens ---------------------------------------------------------------------------
+  /** @param {AbortSignal} signal */
+  listen(signal) {
+    const { editing, player, saved, timeline } = this;
+    const draw = () => {
+      timeline.draw(player.currentTime);
+      this.time.textContent = timeline.clock(player.currentTime, 1);
+    };
+    let frame = 0;
+    const loop = () => {
+      draw();
+      frame = requestAnimationFrame(loop);
+    };
+    timeline.addEventListener("seek", (event) => {
+      const time = /** @type {CustomEvent<number>} */ (event).detail;
+      player.currentTime = Math.min(time, Math.max(0, (player.duration || this.clip.duration) - 0.001));
+      this.time.textContent = timeline.clock(time, 1);
+    });
+    timeline.addEventListener("toggle", () => {
+      if (player.paused) player.play().catch(() => this.explain());
+      else player.pause();
+    });
+    player.addEventListener("play", () => { timeline.follow = true; cancelAnimationFrame(frame); loop(); });
+    player.addEventListener("pause", () => { cancelAnimationFrame(frame); draw(); });
+    for (const name of ["seeked", "timeupdate"]) player.addEventListener(name, draw);
+    player.addEventListener("error", () => this.explain());
+    signal.addEventListener("abort", () => {
+      cancelAnimationFrame(frame);
+      player.pause();
+      player.removeAttribute("src");
+      player.load();
+    });
+    editing.addEventListener("change", (event) => saved.later(/** @type {CustomEvent<Event[]>} */ (event).detail));
+    saved.addEventListener("state", (event) => {
+      const { state, text } = /** @type {CustomEvent<{state: string, text: string}>} */ (event).detail;
+      this.state(state, text);
+    });
+    saved.addEventListener("meanwhile", (event) => this.choose(/** @type {CustomEvent<Version>} */ (event).detail));
+    keys({ a: () => this.acceptAll(), ",": () => this.leave(this.clip.previous), ".": () => this.leave(this.clip.next) }, signal);
+  }
+
+  /** @param {string} state @param {string} text */
+  state(state, text) {
+    this.status.textContent = text;
+    this.status.className = `stored ${state}`;
+    this.again.hidden = state !== "failed";
+  }
+
+  /** @param {string|null} id another clip */
+  async leave(id) {
+    if (!id || !(await this.saved.flush())) return;
+    this.go("correct", id);
+  }
+
+  /** Stores all events as they are, also where none was changed, and goes on. */
+  async acceptAll() {
+    if (!(await this.saved.now(this.editing.events))) return;
+    const found = this.editing.history.now.events.length;
+    this.tell(`${count(found, "event")} of ${this.clip.id} accepted${this.clip.next ? "" : "; this was the last clip"}.`);
+    if (this.clip.next) this.go("correct", this.clip.next);
+  }
+
+  // --- somebody else --------------------------------------------------------------------------
+  /** @param {Version} theirs */
+  choose(theirs) {
+    const mine = this.editing.history.now.events.length;
+    const found = theirs.events.filter((event) => event.m !== "audio_visual").length;
+    const dialog = make("dialog", "card meanwhile", make("h2", "", `${theirs.person} stored this clip meanwhile`),
+      make("p", "", `Their version ${theirs.revision} (${when(theirs.time)}) has ${count(found, "event")}; yours has ${mine} and is not stored. Whatever you choose, the other one stays in the history or can be had back by Undo.`));
+    dialog.setAttribute("aria-label", "Somebody else stored this clip");
+    const keep = this.press("Keep mine", "", () => { dialog.close(); this.saved.keepMine(theirs); });
+    const take = this.press("Take theirs", "", () => {
+      dialog.close();
+      this.editing.replace(theirs.events);
+      this.saved.takeTheirs(theirs);
+    });
+    dialog.append(make("div", "line", keep, take));
+    dialog.addEventListener("cancel", (event) => event.preventDefault()); // one of the two
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog); // it is asked even when the view was left meanwhile
+    dialog.showModal();
+    keep.focus();
+  }
+
+  // --- history --------------------------------------------------------------------------------
+  history() {
+    const list = make("ul", "");
+    const menu = make("details", "menu", make("summary", "quiet", "History"), list);
+    menu.addEventListener("toggle", async () => {
+      if (!menu.open) return;
+      list.replaceChildren(make("li", "", "\u2026"));
+      /** @type {Array<{revision: number, person: string, time: number|string, events: number}>} */
+      const versions = await this.api.get(this.api.path`/api/clips/${this.clip.id}/history`);
+      const rows = [...versions].sort((a, b) => b.revision - a.revision).map((version) =>
+        this.version(version.revision, `${version.revision}: ${version.person}, ${when(version.time)}, ${count(version.events, "event")}`, menu));
+      list.replaceChildren(...rows, this.version(0, "Before any correction", menu));
+    });
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      menu.open = false;
+      menu.querySelector("summary")?.focus();
+    });
+    return menu;
+  }
+
+  /** @param {number} revision @param {string} text @param {HTMLDetailsElement} menu */
+  version(revision, text, menu) {
+    const node = this.press(text, "", async () => {
+      menu.open = false;
+      if (!(await this.saved.flush())) return;
+      await this.revert(revision);
+    });
+    node.className = "";
+    node.disabled = revision === this.saved.revision;
+    node.title = node.disabled ? "This is what is stored" : "Go back to this version; it becomes the newest one";
+    return make("li", "", node);
+  }
+
+  /** @param {number} to */
+  async revert(to) {
+    const { saved, clip } = this;
+    /** @type {Version} */
+    const version = await this.api.post(this.api.path`/api/clips/${clip.id}/revert`, { person: saved.person, base: saved.revision, to });
+    this.editing.replace(version.events);
+    saved.takeTheirs(version);
+    this.state("stored", `Back to ${to ? `version ${to}` : "what was before"}, stored as version ${version.revision}`);
+  }
+}
+
+/** @param {number|string} time seconds since 1970, or ISO 8601 */
+function when(time) {
+  const date = typeof time === "number" ? new Date(1000 * time) : new Date(time);
+  return date.toLocaleString([], { dateStyle: "short", timeStyle: "short" });
 }

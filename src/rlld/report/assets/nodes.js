@@ -1,0 +1,43 @@
+// What the timeline is made of: nodes, signs and words. Names from data become text, never markup.
+
+/** @typedef {import("./edits.js").Modality} Modality */
+
+/** @type {Record<Modality, string>} */
+export const NAMES = { audio: "audible", visual: "visible", audio_visual: "audio-visual" };
+export const MODALITIES = /** @type {Modality[]} */ (Object.keys(NAMES));
+export const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {number} x @param {number} [digits] as few as say it */
+export const trim = (x, digits = 2) => String(Number(x.toFixed(digits)));
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag @param {string} [name] its class attribute @param {...(Node|string)} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function element(tag, name, ...children) {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  node.append(...children);
+  return node;
+}
+
+/** @param {string} label @param {string} text @param {string} id @returns {HTMLButtonElement} */
+export function control(label, text, id) {
+  const node = element("button", "", text);
+  node.type = "button";
+  node.id = id;
+  if (label) node.setAttribute("aria-label", label);
+  return node;
+}
+
+/** @param {Modality} modality */
+export function sign(modality) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", `icon ${modality}`);
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${modality}`);
+  svg.append(use);
+  return svg;
+}
