@@ -57,20 +57,10 @@ def test_hours_with_thousands_of_events_stay_light(tmp_path, open_page) -> None:
     box = last.bounding_box()
     assert 226 < box["x"] < 1280
     assert bars(page) < LIMIT
-    # A frame of scrolling costs what the view holds, not what the clip holds.
-    spent = page.evaluate("""async () => {
-        const scroller = document.getElementById("scroller");
-        const times = [];
-        for (let k = 0; k < 20; k += 1) {
-            scroller.scrollLeft -= 600;
-            const start = performance.now();
-            await new Promise(requestAnimationFrame);
-            await new Promise(requestAnimationFrame);
-            times.push(performance.now() - start);
-        }
-        return times.sort((a, b) => a - b)[10];
-    }""")
-    assert spent < 1000
+    # The table is part of the document too.
+    assert page.locator("#table tbody tr").count() == 1000
+    assert page.get_by_text("And 19,000 more").count() == 1
+    assert page.evaluate("() => document.querySelectorAll('*').length") < 20 * LIMIT
 
 
 def test_a_click_takes_thin_events_apart(tmp_path, open_page) -> None:

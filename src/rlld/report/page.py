@@ -33,6 +33,9 @@ PICTURES = 60
 HEIGHT = 48
 """Pixels of a picture of the film strip."""
 
+ROWS = 1000
+"""Rows of the table at most; a document of many more is slow whatever is in view."""
+
 
 @dataclass(frozen=True)
 class Glance:
@@ -119,6 +122,7 @@ def render_page(
         parse=parse,
         clip=clip,
         names=NAMES,
+        most_rows=ROWS,
         data=page_data(parse, truth, seen),
         script=script(*SCRIPTS),
     )

@@ -24,9 +24,10 @@ export const segmentAt = (clip, t) => clamp(Math.floor(t / clip.step + 1e-6), 0,
 
 /** @param {Parsed} clip @param {number} c @param {Modality} m @param {number} segment */
 export function probability(clip, c, m, segment) {
-  if (!clip.probabilities) return 0;
-  const [audio, visual] = clip.probabilities.map((track) => track[c][segment] / 1000);
-  return { audio, visual, audio_visual: Math.min(audio, visual) }[m];
+  const tracks = clip.probabilities;
+  if (!tracks) return 0;
+  if (m === "audio_visual") return Math.min(tracks[0][c][segment], tracks[1][c][segment]) / 1000;
+  return tracks[m === "audio" ? 0 : 1][c][segment] / 1000;
 }
 
 /** @param {Event} event */

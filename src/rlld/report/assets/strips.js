@@ -52,6 +52,7 @@ export class Strips {
     if (sources.spectrogram) {
       this.picture = element("img");
       this.picture.alt = "Spectrogram";
+      this.picture.hidden = true;
       this.pictureRow = this.row(root, "spectrogram", "Spectrum", this.picture);
     }
   }
@@ -134,6 +135,7 @@ export class Strips {
       return;
     }
     this.picture.src = next.src;
+    this.picture.hidden = false;
     this.heard = found;
     this.placePicture();
   }
