@@ -173,7 +173,8 @@ def test_no_edit_breaks_a_lane(edits) -> None:
                 if (k && events[k - 1].s > each.s) return [n, name, "order"];
                 for (const other of events) {
                     const apart = other.e <= each.s + 1e-9 || other.s >= each.e - 1e-9;
-                    if (other !== each && E.sameLane(other, each) && !apart) return [n, name, other];
+                    const met = other !== each && E.sameLane(other, each) && !apart;
+                    if (met) return [n, name, each, other];
                 }
             }
             if (edited.chosen && !events.includes(edited.chosen)) return [n, name, "chosen"];
