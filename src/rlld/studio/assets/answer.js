@@ -33,6 +33,11 @@ function inOrder(work) {
   sending = sending.then(work).finally(() => { waiting -= 1; });
 }
 
+/** @param {number} at @param {number|null} end */
+const span = (at, end) => (end === null ? `from ${time(at)}` : `${time(at)} to ${time(end)}`);
+/** @param {number} t */
+const time = (t) => (t < 90 ? `${Number(t.toFixed(1))} s` : `${Math.floor(t / 60)}:${String(Math.floor(t % 60)).padStart(2, "0")}`);
+
 /** @param {Question} question */
 const keyOf = (question) => JSON.stringify([question.video, question.class]);
 
@@ -75,6 +80,8 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   asking.setAttribute("aria-label", "Question");
   const nothing = make("section", "card nothing");
   nothing.hidden = true;
+  const where = make("p", "where");
+  screen.append(where);
   root.append(screen, asking, nothing);
 
   // --- showing ------------------------------------------------------------------------------
@@ -92,7 +99,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
       const player = new Player(question);
       player.node.hidden = true;
       players.set(key, player);
-      screen.append(player.node);
+      where.before(player.node);
     }
     const [question] = open;
     const none = !question;
@@ -112,6 +119,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
     shown = key;
     name.textContent = plain(question.class);
     why.textContent = question.why || "";
+    where.textContent = `${question.video}, ${span(question.at, question.end)}`;
     players.get(key)?.play();
   }
 

@@ -75,6 +75,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     if (job?.state === "failed") told.push(make("p", "notes", job.error || "It ended without a word."));
     const again = button(job ? "Train once more" : "Train", "", start, "quiet main");
     told.push(make("p", "facts", `With ${answered}. It runs in the background; go on answering meanwhile.`));
+    if (state.stop) told.push(make("p", "facts", state.stop));
     panel.replaceChildren(...told, make("div", "line", again), ...(job?.state === "done" ? results(job) : []));
   }
 
@@ -123,10 +124,16 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     const { formats } = state;
     const chosen = { format: formats[0][0], what: "corrected" };
     const save = async () => tell(`${await api.download("/api/export", chosen)} was saved.`);
-    return make("section", "card", make("h2", "", "Export events"),
-      make("p", "facts", "One file for each clip, for the program that goes on with them."),
+    const about = make("p", "facts", formats[0][1]);
+    about.setAttribute("aria-live", "polite");
+    /** @param {string} value */
+    const choose = (value) => {
+      chosen.format = value;
+      about.textContent = formats.find(([name]) => name === value)?.[1] ?? "";
+    };
+    return make("section", "card", make("h2", "", "Export events"), about,
       make("div", "line",
-        choice("Format", formats.map(([name, about]) => [name, about || name]), chosen.format, (value) => { chosen.format = value; }),
+        choice("Format", formats.map(([name]) => [name, name]), chosen.format, choose),
         choice("Clips", [["corrected", "corrected clips"], ["all", "all clips"]], chosen.what, (value) => { chosen.what = value; }),
         button("Export", "", save)));
   }
