@@ -64,7 +64,7 @@ def made(studio: Studio) -> Starlette:
     # --- answers ------------------------------------------------------------------------------
 
     def state(request: Request) -> Any:
-        return {**studio.state(), "jobs": None, "formats": formats()}
+        return {**studio.state(), "formats": formats()}
 
     def questions(request: Request) -> Any:
         count = _number(request, "count", 8)
@@ -155,6 +155,15 @@ def made(studio: Studio) -> Starlette:
     def write(request: Request, data: Mapping[str, Any]) -> Any:
         return asdict(studio.write())
 
+    def train(request: Request, data: Mapping[str, Any]) -> Any:
+        return studio.train()
+
+    def training(request: Request) -> Any:
+        return studio.jobs.state()
+
+    def cancel(request: Request) -> Any:
+        return studio.jobs.cancel()
+
     return Starlette(
         routes=[
             Route("/", get(_page)),
@@ -176,6 +185,9 @@ def made(studio: Studio) -> Starlette:
             Route("/api/agreement", get(agreed)),
             Route("/api/disagreements", get(disagreed)),
             Route("/api/export", change(export), methods=["POST"]),
+            Route("/api/train", change(train), methods=["POST"]),
+            Route("/api/train", get(training)),
+            Route("/api/train", get(cancel), methods=["DELETE"]),
             Route("/api/write", change(write), methods=["POST"]),
         ],
         exception_handlers={

@@ -15,6 +15,8 @@ from rlld.types import MODALITIES
 if TYPE_CHECKING:
     from rlld.data.store import Store
 
+RUNS = "runs"
+"""Folder inside the studio's own of the runs that it trains."""
 UNSURE = 0.15
 """How far from an even chance a probability is that is called doubtful."""
 HELD = 200
@@ -30,6 +32,8 @@ class Beliefs:
 
     Attributes:
         run: The run.
+        source: What it was loaded from.
+        name: What it is called: one of the studio by its number.
 
     Raises:
         RlldError: If it cannot be read, or the data set does not fit it.
@@ -39,7 +43,10 @@ class Beliefs:
         from rlld.evaluation.scoring import load_for
         from rlld.training.run_folder import load_run
 
+        self.source = str(run)
         self.run = load_run(run)
+        number = self.run.name
+        self.name = f"studio {number}" if is_own(self.run.path) else number
         self.catalogue = catalogue
         load_for(self.run, "train", catalogue.folder)
         self._lock = threading.Lock()
@@ -147,7 +154,12 @@ def _runs(active: list[bool]) -> list[tuple[int, int]]:
     return found
 
 
+def is_own(run: Path) -> bool:
+    """Says whether a run is one that a studio trained."""
+    return run.name.isdecimal() and run.parent.name == RUNS
+
+
 def last_run(folder: Path) -> Path | None:
     """Returns the youngest finished run of a folder of the studio, None where there is none."""
-    runs = [run for run in folder.glob("*/config.json") if run.parent.name.isdecimal()]
-    return max((run.parent for run in runs), key=lambda run: int(run.name), default=None)
+    runs = [config.parent for config in folder.glob("*/config.json") if is_own(config.parent)]
+    return max(runs, key=lambda run: int(run.name), default=None)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
-from rlld.studio.beliefs import Beliefs, last_run
+from rlld.studio.beliefs import RUNS, Beliefs, last_run
 from rlld.studio.clips import Catalogue
 from rlld.studio.into_data import Written, write
+from rlld.studio.jobs import Jobs
 from rlld.studio.media import Media
 from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
 from rlld.utils.files import owned
 
-RUNS, CACHE = "runs", "cache"
-"""Folders inside the studio's own."""
+CACHE = "cache"
+"""Folder inside the studio's own of what is made of clips."""
 
 
 class Studio:
@@ -39,6 +40,7 @@ class Studio:
         store: What people said.
         beliefs: What the run thinks; None without one.
         queue: What is asked next.
+        jobs: The trainings.
 
     Raises:
         RlldError: If the data set, the run or what people said cannot be read, or another process
@@ -49,6 +51,7 @@ class Studio:
         self.folder, self.person = folder, person
         self.catalogue = Catalogue(folder)
         self._writing = threading.Lock()
+        self._looking: list[threading.Thread] = []
         with ExitStack() as opened:
             opened.enter_context(owned(folder / FOLDER))
             self.media = Media(folder / FOLDER / CACHE)
@@ -59,11 +62,15 @@ class Studio:
             found = run or last_run(self.runs)
             if found is not None:
                 self.believe(found)
+            self.jobs = Jobs(folder, self.runs, self.believe)
+            opened.callback(self.jobs.cancel)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Closes everything that is open."""
+        """Closes everything that is open; a training that runs saves its state and ends."""
         self._opened.close()
+        for thread in self._looking:  # torch does not bear that a process ends over its threads
+            thread.join()
 
     @property
     def runs(self) -> Path:
@@ -74,8 +81,10 @@ class Studio:
         """Takes a run; what it thinks of all labels is computed behind the back of who waits."""
         beliefs = Beliefs(run, self.catalogue)
         queue = Queue(self.folder, beliefs.run)
-        for look in (queue.pool, beliefs.judge):
-            threading.Thread(target=look, daemon=True).start()
+        looking = [threading.Thread(target=look) for look in (queue.pool, beliefs.judge)]
+        for thread in looking:
+            thread.start()
+        self._looking += looking
         self.beliefs, self.queue = beliefs, queue
 
     def write(self) -> Written:
@@ -94,6 +103,16 @@ class Studio:
             self.queue = Queue(self.folder, run)
             return written
 
+    def train(self) -> dict[str, Any]:
+        """Writes what people said into the data set and trains on it, in the background.
+
+        Raises:
+            RlldError: If a training is running, or the files cannot be written.
+        """
+        self.jobs.require_free()
+        self.write()
+        return self.jobs.start(None if self.beliefs is None else self.beliefs.source)
+
     def state(self) -> dict[str, Any]:
         """Returns where the work stands."""
         spec, videos = self.catalogue.spec, self.catalogue.videos.values()
@@ -102,7 +121,7 @@ class Studio:
         outlook = self.queue.outlook(answers)
         run = None
         if self.beliefs is not None:
-            run = {"name": self.beliefs.run.name, "recipe": self.beliefs.run.recipe.name}
+            run = {"name": self.beliefs.name, "recipe": self.beliefs.run.recipe.name}
         return {
             "data": {
                 "name": spec.name,
@@ -121,6 +140,7 @@ class Studio:
             "unit": outlook and outlook.unit,
             "stop": outlook and outlook.stop,
             "notes": list(self.store.notes),
+            "jobs": self.jobs.state(),
         }
 
     def questions(self, person: str, count: int) -> list[dict[str, Any]]:
@@ -152,7 +172,7 @@ class Studio:
         else:
             given = self._completed(given)
         if self.beliefs is not None:
-            given = replace(given, run=self.beliefs.run.name)
+            given = replace(given, run=self.beliefs.name)
         number = self.store.answer(given)
         return number, sum(each.person == given.person for each in self.store.answers())
 

@@ -1,0 +1,237 @@
+"""Training in the background: one at a time, with progress, cancelled and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rlld.data.spec import ANNOTATIONS, FILE_NAME
+from rlld.errors import RlldError
+from rlld.studio.training import OUTCOME
+from rlld.utils.files import write_text
+from rlld.utils.plain import json_value
+
+CONFIG = "config.json"
+"""What a finished run folder holds."""
+ASKED = "asked.txt"
+"""What a run was asked to be trained on, in its folder."""
+PATIENCE = 30
+"""Seconds that a training has to save its state when it is cancelled."""
+STEP = re.compile(r"(.+?) ([\d,]+) of ([\d,]+)")
+CLEANING = 0.6
+"""Share of the bar for what comes before the first update of the network."""
+INTERRUPTED = "it was interrupted; train again, and it goes on where it was"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training.
+
+    Attributes:
+        state: ``running``, ``done``, ``failed`` or ``cancelled``.
+        run: Number of its run folder.
+        progress: How much of it is done, 0 to 1.
+        text: What it is doing.
+        started: When, UTC.
+        before: Scores of the run before, None where there is none.
+        after: Scores of the new run, None where no clip tells.
+        on: What they were measured on.
+        changed: Labels that changed their mind.
+        error: Why it failed.
+    """
+
+    state: str
+    run: int
+    progress: float = 0.0
+    text: str = ""
+    started: str = ""
+    before: dict[str, float] | None = None
+    after: dict[str, float] | None = None
+    on: str = ""
+    changed: tuple[dict[str, Any], ...] = ()
+    error: str | None = None
+
+
+class Jobs:
+    """The trainings of a studio.
+
+    Args:
+        data: The data-set folder.
+        runs: Folder of the runs.
+        trained: Called with the folder of a run that has ended well.
+    """
+
+    def __init__(self, data: Path, runs: Path, trained: Callable[[Path], None]) -> None:
+        self.data, self.runs, self._trained = data, runs, trained
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._watcher: threading.Thread | None = None
+        self._cancelled = False
+        self._job = self._last()
+
+    def state(self) -> dict[str, Any] | None:
+        """Returns the training that runs, or the last one; None where there was none."""
+        return None if self._job is None else asdict(self._job)
+
+    def require_free(self) -> None:
+        """Refuses a second training.
+
+        Raises:
+            RlldError: If one is running.
+        """
+        if self._process is not None:
+            raise RlldError("a training is running; wait for it, or cancel it")
+
+    def start(self, before: str | None) -> dict[str, Any]:
+        """Starts a training; where an unfinished one was asked the same, it goes on.
+
+        Args:
+            before: The run of before; None where there is none.
+
+        Raises:
+            RlldError: If one is running.
+        """
+        with self._lock:
+            self.require_free()
+            number = self._place(self._asked(before))
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            self._job = Job("running", number, text="beginning", started=started)
+            self._cancelled = False
+            words = [str(self.data), str(self.runs / str(number)), *([before] if before else [])]
+            self._process = subprocess.Popen(  # noqa: S603  (this program, by its own path)
+                [sys.executable, "-m", "rlld.studio.training", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is for the server, which ends it in peace
+            )
+            self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
+            self._watcher.start()
+        found = self.state()
+        assert found is not None  # noqa: S101  (it was just started)
+        return found
+
+    def cancel(self) -> dict[str, Any] | None:
+        """Ends a training that runs, which saves its state; returns what became of it."""
+        with self._lock:
+            process, watcher = self._process, self._watcher
+            if process is None or watcher is None:
+                return self.state()
+            self._cancelled = True
+            if process.stdin is not None:
+                process.stdin.close()
+        watcher.join(PATIENCE)
+        if watcher.is_alive():
+            process.kill()
+            watcher.join(PATIENCE)
+        return self.state()
+
+    def _watch(self, process: subprocess.Popen[str]) -> None:
+        """Follows a training to its end."""
+        last = ""
+        for line in process.stderr or ():
+            last = line.strip() or last
+            self._tell(last)
+        status = process.wait()
+        ended = self._changed(state="failed", error=f"the run of {self.runs} cannot be used")
+        try:
+            ended = self._ended(status, last)
+        except RlldError as error:
+            ended = replace(ended, error=str(error))
+        finally:
+            with self._lock:
+                self._process, self._job = None, ended
+
+    def _ended(self, status: int, last: str) -> Job:
+        if self._cancelled:
+            return self._changed(state="cancelled", text=INTERRUPTED)
+        if status:
+            told = last.removeprefix("rlld: ") if last.startswith("rlld: ") else ""
+            error = told or f"the training ended unexpectedly (status {status}): {last}"
+            return self._changed(state="failed", error=error)
+        job = self._changed(state="done", progress=1.0, text="")
+        folder = self.runs / str(job.run)
+        self._trained(folder)
+        return replace(job, **_outcome(folder))
+
+    def _tell(self, line: str) -> None:
+        found = progress_of(line)
+        if found is not None and self._job is not None:
+            done = max(self._job.progress, found)
+            self._job = replace(self._job, progress=round(done, 4), text=line.rpartition(" > ")[2])
+
+    def _changed(self, **fields: Any) -> Job:
+        assert self._job is not None  # noqa: S101  (there is one while it is watched)
+        return replace(self._job, **fields)
+
+    def _last(self) -> Job | None:
+        """Returns the last training of an earlier session."""
+        numbers = self._numbers()
+        if not numbers:
+            return None
+        folder = self.runs / str(max(numbers))
+        if (folder / OUTCOME).is_file():
+            return Job("done", max(numbers), 1.0, **_outcome(folder))
+        return Job("cancelled", max(numbers), text=INTERRUPTED)
+
+    def _place(self, asked: str) -> int:
+        """Returns the number of the run folder to train in."""
+        last = max(self._numbers(), default=0)
+        mark = self.runs / str(last) / ASKED
+        done = (mark.parent / OUTCOME).is_file()
+        if last and not done and mark.is_file() and mark.read_text(encoding="utf-8") == asked:
+            return last
+        write_text(self.runs / str(last + 1) / ASKED, asked)
+        return last + 1
+
+    def _numbers(self) -> list[int]:
+        if not self.runs.is_dir():
+            return []
+        return [int(entry.name) for entry in self.runs.iterdir() if entry.name.isdecimal()]
+
+    def _asked(self, before: str | None) -> str:
+        """Returns what tells whether a training would be the same: its files and its recipe."""
+        files = [self.data / FILE_NAME, *sorted((self.data / ANNOTATIONS).iterdir())]
+        known = hashlib.sha256(str(before).encode())
+        for file in files:
+            if file.is_file():
+                known.update(f"\0{file.name}\0".encode() + file.read_bytes())
+        return known.hexdigest()
+
+
+def progress_of(line: str) -> float | None:
+    """Reads how far a training is, 0 to 1; None where a line does not tell it.
+
+    Args:
+        line: ``training NAME 3 of 40 > cleaning labels 1 of 2``: what is done within what.
+    """
+    share = 0.0
+    steps = [STEP.match(part) for part in line.split(" > ")]
+    if not steps or steps[0] is None or not steps[0][1].startswith("training"):
+        return None
+    for step in reversed([step for step in steps[1:] if step]):
+        share = _part(step, share)
+    done = _part(steps[0], 0.0)
+    return CLEANING * share if done == 0 else CLEANING + (1 - CLEANING) * done
+
+
+def _part(step: re.Match[str], inner: float) -> float:
+    done, whole = (int(number.replace(",", "")) for number in step.groups()[1:])
+    return min(1.0, (done + inner) / max(1, whole))
+
+
+def _outcome(folder: Path) -> dict[str, Any]:
+    """Returns what a training came to, as its process wrote it."""
+    path = folder / OUTCOME
+    found = json_value(path.read_text(encoding="utf-8"), str(path))
+    return {key: found[key] for key in ("before", "after", "on", "changed")}
