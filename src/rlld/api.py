@@ -80,6 +80,7 @@ def evaluate(
     data: str | Path | None = None,
     *,
     by_tags: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Scores a run; see ``rlld.evaluation.scoring.evaluate``.
 
@@ -88,9 +89,11 @@ def evaluate(
         split: ``train``, ``validation`` or ``test``.
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
+        metrics: Scores of other tasks too: ``accuracy``, ``map``, ``psds``, ``collar``.
     """
     loaded = run if isinstance(run, Run) else load_run(run)
-    return evaluate_run(loaded, split, None if data is None else Path(data), by_tags=by_tags)
+    folder = None if data is None else Path(data)
+    return evaluate_run(loaded, split, folder, by_tags=by_tags, metrics=metrics)
 
 
 def compare(

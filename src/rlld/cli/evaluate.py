@@ -26,6 +26,9 @@ class Args:
     variants: bool = False
     """Print the scores in other ways too: audible-only and visible-only events, means over classes,
     all segments and events together."""
+    metrics: str = ""
+    """Scores of other tasks, joined by commas: accuracy (AVE's), map (UnAV-100's), psds and collar
+    (of sound events)."""
     tags: bool = False
     """Gate by the known tags of the videos instead of by video-level probabilities."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -34,19 +37,23 @@ class Args:
 
 def run(args: Args) -> None:
     """Evaluates and prints the table."""
+    from rlld.evaluation.further import metric_names
     from rlld.evaluation.scoring import evaluate
-    from rlld.report.tables import class_table, score_table, variant_table
+    from rlld.report.tables import class_table, further_table, score_table, variant_table
     from rlld.training.run_folder import load_run
     from rlld.utils.compute import Compute
     from rlld.utils.console import ERR, OUT
     from rlld.utils.files import write_text
     from rlld.utils.plain import json_text
 
+    metrics = metric_names(args.metrics.split(","))
     loaded = load_run(args.run, Compute(args.device).torch_device)
-    result = evaluate(loaded, args.split, args.data, by_tags=args.tags)
-    OUT.print(score_table(result.rows(loaded.recipe.name), args.split))
+    result = evaluate(loaded, args.split, args.data, by_tags=args.tags, metrics=metrics)
+    OUT.print(score_table(result.rows(loaded.recipe.name), args.split, result.lanes))
     if args.variants:
-        OUT.print(variant_table(result.variants))
+        OUT.print(variant_table(result.variants, result.lanes))
+    if result.further:
+        OUT.print(further_table(result.further))
     if args.per_class:
         OUT.print(class_table(result.classes))
     for note in result.facts["notes"]:

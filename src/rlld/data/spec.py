@@ -25,6 +25,14 @@ SPLITS = ("train", "validation", "test")
 Modalities = Literal["separate", "joint", "audio"]
 """What the events of a data set tell: which are heard and which are seen, which are both at once,
 or which are heard."""
+LANES = ("audio", "visual", "audio_visual")
+"""What events are perceived in: either track, or both at once."""
+KNOWN: Mapping[Modalities, tuple[str, ...]] = {
+    "separate": LANES,
+    "joint": ("audio_visual",),
+    "audio": ("audio",),
+}
+"""Which of them are known."""
 SHORT = ("borrow", "none")
 """Words that ``priors`` may be."""
 
@@ -200,6 +208,11 @@ class DataSpec:
     def dims(self) -> dict[str, int]:
         """Feature dimensions by stream name."""
         return {name: stream.dim for name, stream in self.streams.items()}
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """What its events are known in: ``audio``, ``visual``, ``audio_visual``."""
+        return KNOWN[self.modalities]
 
     @property
     def duration(self) -> float:

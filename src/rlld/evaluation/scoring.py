@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor
 
 from rlld.data.dataset import load_split
+from rlld.data.spec import LANES
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
+from rlld.evaluation.further import further_scores
 from rlld.metrics.averages import variant_scores
 from rlld.metrics.classwise import classwise_f
 from rlld.metrics.scores import Scores, per_video, scores
@@ -39,6 +42,8 @@ class Evaluation:
         baselines: The ten F-scores of the bare tags and of finding nothing on the same videos.
         warnings: Where the run is no better than one of these, and what helps.
         columns: The eight values of each video (N, 8), as in ``metrics.scores.COLUMNS``.
+        further: Scores of other tasks, where they were asked for: percent by score, then by lane.
+        lanes: What the data set knows events in; scores of other lanes mean nothing.
     """
 
     scores: Scores
@@ -48,6 +53,8 @@ class Evaluation:
     baselines: dict[str, Scores] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     columns: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
+    further: dict[str, dict[str, float]] = field(default_factory=dict)
+    lanes: tuple[str, ...] = LANES
 
     @property
     def exclusive(self) -> Scores:
@@ -67,6 +74,8 @@ class Evaluation:
             "classes": self.classes,
             "baselines": {name: row.nested() for name, row in self.baselines.items()},
             "warnings": list(self.warnings),
+            **({"further": self.further} if self.further else {}),
+            **({"lanes": list(self.lanes)} if self.lanes != LANES else {}),
             **self.facts,
         }
 
@@ -75,7 +84,12 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, split: str = "test", data: Path | None = None, *, by_tags: bool = False
+    run: Run,
+    split: str = "test",
+    data: Path | None = None,
+    *,
+    by_tags: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Scores a run, in float32.
 
@@ -84,14 +98,17 @@ def evaluate(
         split: ``train``, ``validation`` or ``test``; it needs dense annotation.
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
+        metrics: Scores of other tasks, of ``further.METRICS``.
 
     Raises:
         RlldError: If the data set does not fit the run or the split has no dense annotation.
     """
-    return evaluate_on(run, load_for(run, split, data), by_tags=by_tags)
+    return evaluate_on(run, load_for(run, split, data), by_tags=by_tags, metrics=metrics)
 
 
-def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation:
+def evaluate_on(
+    run: Run, videos: Split, *, by_tags: bool = False, metrics: Sequence[str] = ()
+) -> Evaluation:
     """Scores a run on videos that fit it; see ``evaluate``."""
     videos = videos.to(run.device, torch.float32)
     truth = videos.require_dense()
@@ -116,6 +133,8 @@ def evaluate_on(run: Run, videos: Split, *, by_tags: bool = False) -> Evaluation
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
         tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
         columns,
+        further_scores(run, videos, metrics, by_tags=by_tags) if metrics else {},
+        videos.spec.lanes,
     )
 
 

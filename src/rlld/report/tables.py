@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rlld.data.spec import LANES
 from rlld.metrics.scores import Scores
 
 KINDS = {
@@ -36,37 +37,57 @@ REMOVAL = {
 """Heads of the measures of noise detection: counts, then percentages."""
 
 
-def score_table(rows: Mapping[str, Mapping[str, float]], title: str) -> Table:
+def score_table(
+    rows: Mapping[str, Mapping[str, float]], title: str, lanes: Sequence[str] = LANES
+) -> Table:
     """Returns a table of the ten F-scores.
 
     Args:
         rows: The ten scores by name (``segment_audio`` ...), in percent, by row title.
         title: What was scored.
+        lanes: What the data set knows events in; scores of other lanes mean nothing.
     """
-    return _ten(f"F-scores, {title} split: segment level, then event level", rows)
+    return _ten(f"F-scores, {title} split: segment level, then event level", rows, lanes)
 
 
-def variant_table(variants: Mapping[str, Scores]) -> Table:
+def variant_table(variants: Mapping[str, Scores], lanes: Sequence[str] = LANES) -> Table:
     """Returns a table of the ten F-scores in other ways.
 
     Args:
         variants: They by the names of ``metrics.averages.VARIANTS``.
+        lanes: See ``score_table``.
     """
     rows = {VARIANT_HEADS[name]: found.as_dict() for name, found in variants.items()}
-    return _ten("In other ways: segment level, then event level", rows)
+    return _ten("In other ways: segment level, then event level", rows, lanes)
 
 
-def _ten(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
+def further_table(scores: Mapping[str, Mapping[str, float]]) -> Table:
+    """Returns a table of the scores of other tasks.
+
+    Args:
+        scores: Percent by score, then by lane.
+    """
+    lanes = [lane for lane in LANES if any(lane in own for own in scores.values())]
+    table = _table("Scores of other tasks")
+    table.add_column("")
+    for lane in lanes:
+        table.add_column(KINDS[lane], justify="right")
+    for name, own in scores.items():
+        table.add_row(name, *(f"{own[lane]:.1f}" if lane in own else "-" for lane in lanes))
+    return table
+
+
+def _ten(title: str, rows: Mapping[str, Mapping[str, float]], lanes: Sequence[str]) -> Table:
+    kinds = list(KINDS) if set(lanes) == set(LANES) else list(lanes)
     table = _table(title)
     table.add_column("", overflow="fold")
     for level in ("seg", "ev"):
-        for number, head in enumerate(KINDS.values()):
-            table.add_column(
-                f"{level} {head}" if number == 0 else head, justify="right", no_wrap=True
-            )
+        for number, kind in enumerate(kinds):
+            head = f"{level} {KINDS[kind]}" if number == 0 else KINDS[kind]
+            table.add_column(head, justify="right", no_wrap=True)
     for name, scores in rows.items():
         cells = [
-            f"{scores[f'{level}_{kind}']:.1f}" for level in ("segment", "event") for kind in KINDS
+            f"{scores[f'{level}_{kind}']:.1f}" for level in ("segment", "event") for kind in kinds
         ]
         table.add_row(name, *cells)
     return table

@@ -21,6 +21,7 @@ EXTRAS = {
     "formats": ("opentimelineio",),
     "studio": ("starlette", "uvicorn"),
     "sets": ("h5py",),
+    "sed": ("sed_scores_eval",),
 }
 """Packages of each extra, by the name they are imported by."""
 

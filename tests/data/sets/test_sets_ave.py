@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 
@@ -98,6 +99,31 @@ def test_from_features_to_a_data_set(tmp_path):
     # Of what is not heard and seen at once, nothing is known: it may be heard alone.
     assert data.validation.presence[0].unique().tolist() == [-1, 1]
     assert data.validation.presence[1, :, bark].tolist() == [-1, -1]
+
+
+def test_a_joint_set_shows_what_it_knows(tmp_path):
+    write_ave_features(write_ave(tmp_path / "a"))
+    out, run = tmp_path / "D", tmp_path / "R"
+    words = ("data", "published", "ave", "--annotations", tmp_path / "a", "--out", out)
+    assert called(*words, "--features", tmp_path / "a").returncode == 0
+    small = ("--network.hidden", 16, "--schedule.updates", 2, "--device", "cpu")
+    trained = called("train", "weak", "--data", out, "--out", run, *small)
+    assert trained.returncode == 0, trained.stderr
+    done = called(
+        "evaluate", run, "--metrics", "accuracy,map,collar", "--json", tmp_path / "s.json"
+    )
+    assert done.returncode == 0, done.stderr
+    head = next(line for line in done.stdout.splitlines() if "seg " in line)
+    assert head.split() == ["seg", "AV", "ev", "AV"]
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["lanes"] == ["audio_visual"]
+    names = ["accuracy", "mAP", *(f"mAP@0.{n}" for n in range(1, 10)), "collar F"]
+    assert list(scores["further"]) == names
+    assert all(set(own) == {"audio_visual"} for own in scores["further"].values())
+    # The one test sample has three seconds of an event; a run that finds nothing names the others.
+    assert scores["further"]["accuracy"]["audio_visual"] % 10 == 0
+    wrong = called("evaluate", run, "--metrics", "accuracies")
+    assert wrong.returncode == 2 and "did you mean 'accuracy'" in wrong.stderr
 
 
 def test_features_of_another_version_are_refused(tmp_path):
