@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,7 +77,8 @@ def studio(folder: Path, *words: str, port: int = 0) -> Iterator[Served]:
             assert line, f"ended: {said}"
             said += line
         yield Served(found[1].rstrip("/"), process)
-        assert process.poll() is None, f"the studio ended by itself: {process.poll()}"
+        ended = process.poll()
+        assert ended in (None, -signal.SIGKILL), f"the studio ended by itself: {ended}"
     finally:
         process.kill()
         process.wait()
