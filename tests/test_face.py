@@ -64,14 +64,14 @@ def test_suggestions_print_and_write_what_the_verb_does(run, tmp_path):
     found = rlld.suggest(run, 5)
     found.to_csv(tmp_path / "face.csv")
     found.to_sheet(str(tmp_path / "face-sheet.csv"))
-    end = [f"to fill in: {asked}", f"5 of 48 train videos; written: {listed}"]
+    end = [f"to fill in: {asked}", f"5 questions; written: {listed}"]
     assert verb.stdout.splitlines() == [*str(found).splitlines(), *end]
     assert (tmp_path / "face.csv").read_bytes() == listed.read_bytes()
     assert (tmp_path / "face-sheet.csv").read_bytes() == asked.read_bytes()
     assert len(found) == 5 and [each.video for each in found] == [
         line.split("\t")[0] for line in listed.read_text().splitlines()[1:]
     ]
-    assert repr(found) == "<5 suggestions of 48 train videos>"
+    assert repr(found) == "<5 questions>"
 
 
 def test_what_cannot_be_judged_is_refused_as_the_verb_does(run, tiny_data, tmp_path):

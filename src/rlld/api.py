@@ -10,9 +10,10 @@ import torch
 
 from rlld.comparing.compare import SideBySide, compare_sources
 from rlld.data.dataset import DataSet, load_data
+from rlld.evaluation.questions import Asked, By
 from rlld.evaluation.scoring import Evaluation
 from rlld.evaluation.scoring import evaluate as evaluate_run
-from rlld.evaluation.suggest import Suggestions, suggest_for
+from rlld.evaluation.suggest import suggest_for
 from rlld.parsing.parse import parse as parse_with
 from rlld.parsing.result import Features, Parse
 from rlld.recipes.recipe import Recipe
@@ -154,31 +155,38 @@ def denoise(
 
 
 def suggest(
-    run: str | Path | Run,
+    run: str | Path | Run | None = None,
     count: int = 25,
     split: str = "train",
     data: str | Path | None = None,
     *,
+    by: By = "question",
+    seed: int = 0,
     compute: Compute | None = None,
-) -> Suggestions:
-    """Chooses videos to annotate next: those whose labels the denoiser is least sure of.
+) -> Asked:
+    """Draws what to ask next of a person who looks at clips: is it heard, is it seen?
 
     Args:
-        run: A run whose denoiser learns (rlld-labelwise), its folder, or ``hub:owner/name``.
-        count: How many; all when there are fewer.
+        run: A run, its folder, or ``hub:owner/name``, whose beliefs are shown; None asks by the
+            tags of ``data`` alone.
+        count: How many questions, each about one class in one video.
         split: ``train`` or ``validation``.
         data: The data-set folder; that of the training when None.
+        by: ``question``: by the class where answers put most right, its video by lot; ``sample``:
+            typical videos with all of their tags; ``doubt``: to find wrong tags.
+        seed: Seed of the lot.
         compute: Where to load a run that is given by name; the CPU when None.
 
     Returns:
-        The suggestions, the best first: ``to_csv(path)``, ``to_sheet(path)``.
+        The questions, the most valuable first: ``to_csv(path)``, ``to_sheet(path)``.
 
     Raises:
-        RlldError: If the denoiser learns no keep probabilities, the data set does not fit, or no
-            video is left to choose.
+        RlldError: If there is neither run nor data set, they do not fit, everything is known, or
+            there is nothing to doubt.
     """
-    loaded, name = _loaded(run, compute)
-    return suggest_for(loaded, count, split, None if data is None else Path(data), name)
+    loaded = None if run is None else _loaded(run, compute)[0]
+    folder = None if data is None else Path(data)
+    return suggest_for(loaded, count, split, folder, by=by, seed=seed)
 
 
 def parse(

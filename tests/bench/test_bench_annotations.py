@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
-from rlld.bench.studies import annotations
+from rlld.bench.studies import annotations, answers
 from rlld.bench.studies.annotations import Point, learning_curves
 from rlld.bench.studies.denoisers import Settings
 from rlld.data.spec import Priors
+from rlld.errors import RlldError
+from rlld.evaluation.questions import pool_of
 from rlld.recipes.recipe import RECIPES
 
 
@@ -25,8 +29,9 @@ def quick(tmp_path, monkeypatch) -> str:
     path = tmp_path / "quick.yaml"
     path.write_text(yaml.safe_dump(recipe))
     monkeypatch.setattr(annotations, "LEARNER", str(path))
-    lines = ("han", "weak", "priors", str(path), "suggested", *annotations.BASELINES)
+    lines = ("han", "weak", "priors", str(path), *annotations.BASELINES)
     monkeypatch.setattr(annotations, "LINES", lines)
+    monkeypatch.setattr(answers, "LEARNER", str(path))
     return str(path)
 
 
@@ -36,20 +41,53 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     table, figures = learning_curves(settings, counts=(0, 4, 8, 400), priors=priors)
     assert table.failures == []
     rows = {row.method: row for row in table.rows}
-    points = {(quick, n) for n in (0, 4, 8, 20)} | {("suggested", n) for n in (4, 8, 20)}
+    points = {(quick, n) for n in (0, 4, 8, 20)}
     points |= {(line, n) for line in ("supervised", "constant") for n in (4, 8, 20)}
     assert set(rows) == {Point(*p).title for p in points | {("han", 0), ("weak", 0), ("priors", 0)}}
-    for n in (4, 20):
-        assert rows[f"suggested {n}"].values == rows[f"{quick} {n}"].values
     assert table.terms.selection == "last"
     assert table.command.endswith("--counts 0,4,8,400 --priors Bell=0.5")
     assert sorted(path.suffix for path in figures) == [".png", ".png", ".svg", ".svg"]
     assert all(path.stat().st_size for path in figures)
     (command,) = rows["priors 0"].commands
     assert command.endswith('# dataset.yaml with priors: {"audio": {}, "visual": {"Bell": 0.5}}')
-    (command,) = rows["suggested 8"].commands
-    known = command.split("--selection.annotated ")[1]
-    assert known.count("validation_") == 8
-    curve = annotations._curve("constant", table.rows, "event_type")
+    curve = annotations.curve_of("constant", table.rows, "event_type")
     assert curve.x == [0, 4, 8, 20]
     assert curve.mean[0] == rows["weak 0"].estimate("event_type").mean
+
+
+def test_every_way_of_asking_has_its_points(tiny_data, tmp_path, quick):
+    out = tmp_path / "out"
+    settings = Settings((tiny_data,), out, seeds=1, updates=3, workers=1, device="cpu")
+    ways = ("random", "sample", "question", "doubt")
+    table, figures = answers.worth_of_answers(settings, ways, (4, 9))
+    assert table.failures == []
+    rows = {row.method: row for row in table.rows}
+    points = {(way, n) for way in ways for n in (4, 9)} | {("han", 0), ("weak", 0), (quick, 0)}
+    assert set(rows) == {Point(*p).title for p in points}
+    assert table.command.endswith("--select random,sample,question,doubt --counts 4,9")
+    assert all(path.stat().st_size for path in figures)
+    (command,) = rows["question 9"].commands
+    assert command.endswith("# with 9 answers on training videos")
+    # Nothing is trained again, and the same questions are drawn.
+    before = sorted(path.name for path in (out / "runs").iterdir())
+    again, _ = answers.worth_of_answers(settings, ways, (4, 9))
+    assert {row.method: row.values for row in again.rows} == {m: r.values for m, r in rows.items()}
+    assert sorted(path.name for path in (out / "runs").iterdir()) == before
+
+
+def test_the_truth_answers_what_is_drawn(tiny_data):
+    pool, truth = pool_of(tiny_data), answers._truth(tiny_data)
+    for way in ("random", "sample", "question"):
+        found = answers.WAYS[way](pool, truth, (4, 9, 40), 0)
+        assert list(found) == [4, 9, 40]
+        for count, rows in found.items():
+            assert way == "sample" or len(rows) == count
+            assert len({row.question for row in rows}) == len(rows) > 0
+            for row in rows:
+                place = pool.ids.index(row.video), ("audio", "visual").index(row.modality)
+                assert row.present == truth[place][pool.spec.classes.index(row.label)]
+                assert (row.probability is None) == (way == "random")
+        if way != "sample":
+            assert found[9][:4] == found[4]
+    with pytest.raises(RlldError, match="did you mean 'question'"):
+        answers.worth_of_answers(Settings((tiny_data,), Path("x")), ("questions",))

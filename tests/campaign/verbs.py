@@ -114,7 +114,7 @@ def _benches(work: Path) -> list[Verb]:
     rest = ["--data", str(work / "sim"), *OUT, "--workers", "1", "--seeds", "1"]
     few = ["--updates", "20"]
     table = ["bench", "denoising", *rest, *few, "--recipes", "weak,rlld-labelwise"]
-    counts = ["bench", "annotations", *rest, *few, "--counts", "8", "--no-suggested"]
+    counts = ["bench", "annotations", *rest, *few, "--counts", "8"]
     signal = ["bench", "signal", "--data", str(work / "sim"), *OUT, "--after", "2"]
     return [
         Verb("bench-denoising", table),

@@ -110,7 +110,7 @@ def test_regimes_refuse_what_they_cannot_make(tmp_path, run_cli, fails_with):
     assert not list(tmp_path.iterdir())
 
 
-def test_suggest_names_videos_and_writes_them(table, installed, tmp_path):
+def test_suggest_names_questions_and_writes_them(table, installed, tmp_path):
     runs = (path.parent for path in table[0].glob("runs/*/config.json"))
     run = next(r for r in runs if '"name": "rlld"' in (r / "config.json").read_text())
     file = tmp_path / "next.csv"
@@ -119,7 +119,10 @@ def test_suggest_names_videos_and_writes_them(table, installed, tmp_path):
     lines = file.read_text().splitlines()
     assert len(lines) == 4
     assert all(line.split("\t")[0] in result.stdout for line in lines[1:])
-    assert "3 of 48 train videos" in result.stdout
+    assert "3 questions; written" in result.stdout
+    assert "Open: " in result.stdout
+    doubted = installed("suggest", run, "--count", "3", "--out", file, "--by", "doubt")
+    assert "finds wrong tags" in doubted.stdout
 
 
 def test_suggest_refuses(table, tiny_data, run_cli, fails_with, tmp_path):
@@ -130,12 +133,24 @@ def test_suggest_refuses(table, tiny_data, run_cli, fails_with, tmp_path):
         if '"name": "reinforced"' not in (r / "config.json").read_text()
         and '"name": "constant"' not in (r / "config.json").read_text()
     )
-    fails_with(run_cli("suggest", weak), "no keep probabilities")
+    doubted = run_cli("suggest", weak, "--by", "doubt")
+    fails_with(doubted, "--by doubt needs a run whose denoiser learns")
     fails_with(run_cli("suggest", tmp_path), "no run folder")
-    learned = tmp_path / "learned"
-    paths = ("--data", tiny_data, "--out", learned)
-    assert run_cli("train", "constant", *paths, "--schedule.updates", "4").returncode == 0
-    fails_with(run_cli("suggest", learned, "--split", "validation"), "choose --split train")
+    fails_with(run_cli("suggest"), "name a run or a data set")
+    annotated = run_cli("suggest", weak, "--split", "validation")
+    fails_with(annotated, "every tag of its validation videos is answered or annotated")
+
+
+def test_tags_alone_say_what_to_ask(tiny_data, run_cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sheet = tmp_path / "sheet.csv"
+    options = ("--count", "4", "--answers", sheet)
+    result = run_cli("suggest", "--data", tiny_data, *options)
+    assert result.returncode == 0, result.stderr
+    assert len(sheet.read_text().splitlines()) == 9
+    assert (tmp_path / "suggest-train.csv").is_file()
+    other = run_cli("suggest", "--data", tiny_data, *options, "--by", "sample", "--seed", "1")
+    assert other.returncode == 0, other.stderr
 
 
 def test_annotations_refuses(tiny_data, run_cli, fails_with, tmp_path):

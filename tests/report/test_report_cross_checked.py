@@ -7,10 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlld.data.answers import read_answers
 from rlld.data.dataset import load_split
 from rlld.evaluation.labels import cross_checked, judge, label_report, teachers
-from rlld.evaluation.suggest import answered_fully, question_text, suggest
 from rlld.metrics.noise_detection import denoising_report
 from rlld.training.run_folder import load_run
 from rlld.training.validation import partition
@@ -54,26 +52,3 @@ def test_answers_alone_measure_the_labels_that_they_speak_of(tiny_data):
     assert label_report(bare, keep) == expected
     nothing = replace(videos, dense=None, answers=None)
     assert not label_report(nothing, keep).known
-
-
-def test_a_sheet_asks_what_is_not_known(tiny_data, tmp_path):
-    videos = load_split(tiny_data, "train")
-    keep = torch.rand(48, 2, 4, generator=torch.Generator().manual_seed(0))
-    answers = torch.full((48, 2, 4), -1, dtype=torch.int8)
-    answers[5] = 1
-    answers[6, 0] = 0
-    pool = replace(videos, answers=answers)
-    assert answered_fully(pool) == {videos.ids[5]}
-    found = suggest(pool, keep, 48, answered_fully(pool))
-    sheet = tmp_path / "sheet.csv"
-    sheet.write_text(question_text(found, pool))
-    rows = [line.split("\t") for line in sheet.read_text().splitlines()[1:]]
-    asked = {(video, label, modality) for video, label, modality, present in rows if not present}
-    assert len(asked) == len(rows)
-    assert asked == {
-        (videos.ids[n], videos.spec.classes[c], modality)
-        for n, c in videos.labels.nonzero().tolist()
-        for modality in ("audio", "visual")
-        if n != 5 and (n, modality) != (6, "audio")
-    }
-    assert read_answers(sheet, videos.spec.taxonomy) == []

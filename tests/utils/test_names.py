@@ -107,8 +107,9 @@ def test_links_out_of_the_folder_are_refused(tmp_path):
 MADE_HERE = frozenset(
     {
         # Hashes and titles that the code itself makes.
-        "bench/studies/annotations.py: runs / job.key",
         "bench/studies/annotations.py: out / f\"annotations-{measure.replace('_', '-')}\"",
+        "bench/studies/answers.py: out / f\"answers-{measure.replace('_', '-')}\"",
+        "bench/studies/answers.py: settings.runs / outcome.job.key",
         "bench/studies/costs.py: out / f'table3.{suffix}'",
         "bench/studies/curves.py: settings.runs / outcome.job.key",
         "bench/runs.py: cache.absolute() / job.key",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
+from rlld.data.answers import Answer
 from rlld.data.dataset import load_data
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
@@ -112,6 +113,7 @@ class Job:
         device: Where to compute.
         settings: The overrides that made the recipe, for the command of the row.
         priors: Rates of wrong tags in place of those of ``dataset.yaml``; those when None.
+        answers: Answers on training videos in place of those of the data set; those when None.
     """
 
     method: str
@@ -122,6 +124,7 @@ class Job:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     settings: Mapping[str, Any] = field(default_factory=dict)
     priors: Priors | None = None
+    answers: tuple[Answer, ...] | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -136,7 +139,12 @@ class Job:
             "source": source_fingerprint(),
             "torch": torch.__version__,
             "measures": MEASURES_VERSION,
+            **({} if self.answers is None else {"answers": short_hash(self._asked)}),
         }
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {"answers": [list(answer) for answer in self.answers or ()]}
 
     @property
     def key(self) -> str:
@@ -155,6 +163,8 @@ class Job:
         settings = " ".join(f"--{name} {_typed(value)}" for name, value in given.items())
         typed = f"rlld train {self.recipe.name} --data {self.data} --out RUN --seed {self.seed}"
         typed = f"{typed} {settings}"
+        if self.answers is not None:
+            return f"{typed}  # with {len(self.answers)} answers on training videos"
         if self.priors is None:
             return typed
         return f"{typed}  # dataset.yaml with priors: {json.dumps(to_dict(self.priors))}"

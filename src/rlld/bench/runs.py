@@ -14,7 +14,7 @@ import torch
 
 from rlld.bench.jobs import Job
 from rlld.bench.keys import dataset_fingerprint, source_fingerprint
-from rlld.data.dataset import load_data
+from rlld.data.dataset import load_data, with_answers
 from rlld.errors import RlldError
 from rlld.evaluation.labels import judges_labels, measure
 from rlld.evaluation.scoring import evaluate, keep_probabilities
@@ -187,6 +187,8 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
     data = load_data(job.data)
     if job.priors is not None:
         data.spec = replace(data.spec, priors=job.priors)
+    if job.answers is not None:
+        data.train = with_answers(data.train, job.answers)
     compute = Compute(job.device, threads=1)
     with Tracking(log, str(job)) as tracking:
         run = train(

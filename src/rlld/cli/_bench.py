@@ -131,13 +131,15 @@ class AblationArgs(UpdatesArgs):
 class AnnotationsArgs(UpdatesArgs):
     """Options of ``rlld bench annotations``."""
 
-    counts: str = "0,10,25,50,100,200,400"
-    """Annotated videos, joined by commas; all of them are added."""
+    counts: str | None = None
+    """Annotated videos, joined by commas; 0,10,25,50,100,200,400 when not given; all of
+    them are added. With --select: answers."""
     priors: str | None = None
     """Rough off-screen rates for the point without annotation: Speech=0.75,Cheering=0.5; those of
     dataset.yaml when not given."""
-    suggested: bool = True
-    """Draw the line of videos that rlld suggest chooses."""
+    select: str | None = None
+    """Compare answers instead of videos, by how the questions are chosen: random, sample, question,
+    doubt, joined by commas. --counts is 10,25,50,100,200 then when not given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,19 +137,22 @@ def take_apart(args: AblationArgs) -> None:
 def worth_of_annotations(args: AnnotationsArgs) -> None:
     """Trains what the cache does not hold, prints the table, writes it and the figures."""
     from rlld.bench.page import show
-    from rlld.bench.studies.annotations import learning_curves
+    from rlld.bench.studies.annotations import COUNTS, learning_curves
+    from rlld.bench.studies.answers import COUNTS as ANSWERS
+    from rlld.bench.studies.answers import worth_of_answers
     from rlld.bench.tables import page_of
     from rlld.utils.console import OUT
 
-    settings = args.settings
-    comparison, figures = learning_curves(
-        settings,
-        counts=_counts(args.counts),
-        priors=_priors(args),
-        suggested=args.suggested,
-    )
+    settings, ways = args.settings, _names(args.select)
+    counts = None if args.counts is None else _counts(args.counts)
+    if ways is None:
+        found = learning_curves(settings, counts=counts or COUNTS, priors=_priors(args))
+    else:
+        found = worth_of_answers(settings, ways, counts or ANSWERS)
+    comparison, figures = found
     OUT.print(f"figures: {', '.join(map(str, figures))}")
-    show(page_of(comparison), args.out, "annotations", figures, settings.log)
+    stem = "annotations" if ways is None else "answers"
+    show(page_of(comparison), args.out, stem, figures, settings.log)
 
 
 def enhance_all(args: EnhanceArgs) -> None:

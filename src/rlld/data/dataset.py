@@ -25,6 +25,8 @@ from rlld.errors import RlldError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rlld.data.answers import Answer
+
 
 class DataSet:
     """A data set whose splits are loaded when first asked for.
@@ -128,16 +130,25 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     maps = read_maps(annotations, files, weak.ids, spec, ends) if files else None
     dense, truth = (None, maps) if name == "train" else (maps, None)
     labels = torch.from_numpy(weak.labels.astype(np.float32))
-    answers, drawn = None, None
-    if spec.annotations.answers and name != "test":
-        rows = read_answers(annotation_file(annotations, spec.annotations.answers), spec.taxonomy)
-        answers = torch.from_numpy(answered(rows, weak.ids, spec))
-        found = chances(rows, weak.ids, spec)
-        drawn = None if found is None else torch.from_numpy(found)
     streams, lengths = _unpacked(store, spec)
-    return Split(
-        name, spec, weak.ids, streams, labels, dense, truth, folder, answers, lengths, drawn
-    )
+    split = Split(name, spec, weak.ids, streams, labels, dense, truth, folder, lengths=lengths)
+    if not spec.annotations.answers or name == "test":
+        return split
+    rows = read_answers(annotation_file(annotations, spec.annotations.answers), spec.taxonomy)
+    return with_answers(split, rows)
+
+
+def with_answers(split: Split, rows: Sequence[Answer]) -> Split:
+    """Returns a split with answers in place of those that it has.
+
+    Args:
+        split: The split.
+        rows: Answers; those on videos of other splits are passed over.
+    """
+    answers = torch.from_numpy(answered(rows, split.ids, split.spec))
+    found = chances(rows, split.ids, split.spec)
+    drawn = None if found is None else torch.from_numpy(found)
+    return replace(split, answers=answers, chances=drawn)
 
 
 def _unpacked(store: Store, spec: DataSpec) -> tuple[dict[str, Tensor], Tensor | None]:

@@ -132,7 +132,7 @@ class Asked:
         write_text(Path(path), answer_text(rows))
 
     def __str__(self) -> str:
-        told = f"{len(self)} questions, {self.gain:.0f} {self.unit}"
+        told = f"{self.gain:.1f} {self.unit}"
         return as_text([*map(str, self.questions), told, *filter(None, (self.note, self.stop))])
 
     def __repr__(self) -> str:

@@ -9,17 +9,13 @@ from typing import NamedTuple
 
 from rlld.bench.comparison import Comparison, MethodRow, rows_of
 from rlld.bench.jobs import Job, Terms, common_terms, plan
-from rlld.bench.runs import Failure, Result, run_all
+from rlld.bench.runs import run_all
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import Settings, compared
 from rlld.data.dataset import load_data
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
-from rlld.evaluation.labels import judge
-from rlld.evaluation.suggest import suggest
 from rlld.report.figures import Curve, learning_curve
-from rlld.training.run_folder import load_run
-from rlld.training.validation import drawn
 
 COUNTS = (0, 10, 25, 50, 100, 200, 400)
 """Annotated videos; all of them come last by themselves."""
@@ -27,12 +23,10 @@ LEARNER, BASELINES = "rlld-labelwise", ("supervised", "constant")
 """The baselines need annotation; without any they are training on all labels."""
 KEEP_ALL, PUBLISHED = "weak", "han"
 ANNOTATED = "selection.annotated"
-PRIORS, SUGGESTED = "priors", "suggested"
-"""The learner without annotation but with rates of wrong tags; on videos that it asked for."""
-LINES = (PUBLISHED, KEEP_ALL, PRIORS, LEARNER, SUGGESTED, *BASELINES)
+PRIORS = "priors"
+"""The learner without annotation but with rates of wrong tags."""
+LINES = (PUBLISHED, KEEP_ALL, PRIORS, LEARNER, *BASELINES)
 FIGURES = {"segment_type": "Segment-level Type (%)", "event_type": "Event-level Type (%)"}
-
-Outcomes = list[Result | Failure]
 
 
 class Point(NamedTuple):
@@ -63,7 +57,6 @@ def learning_curves(
     *,
     counts: Sequence[int] = COUNTS,
     priors: Priors | None = None,
-    suggested: bool = True,
 ) -> tuple[Comparison, list[Path]]:
     """Trains on few and many annotated videos and draws the learning curves.
 
@@ -73,7 +66,6 @@ def learning_curves(
             them are added, and counts beyond are left out.
         priors: Rates of wrong tags for the point without annotation; those of ``dataset.yaml``
             when None, and no such point where there are none.
-        suggested: Whether to draw the line of videos that ``rlld suggest`` chooses.
 
     Returns:
         The table, and the figures (PNG and SVG of segment-level and event-level Type).
@@ -89,8 +81,6 @@ def learning_curves(
     steps = sorted({count for count in counts if count < size} | {size})
     jobs = [*_random(settings, steps, terms), *_without(settings, priors, terms)]
     outcomes = run_all(jobs, settings.runs, settings.workers, settings.log)
-    if suggested:
-        outcomes += _suggested(settings, [count for count in steps if count], terms, outcomes)
     rows = sorted(rows_of(outcomes), key=_place)
     comparison = compared(
         "What annotated videos are worth",
@@ -98,24 +88,21 @@ def learning_curves(
         settings,
         terms,
         baseline=Point(PUBLISHED, 0).title,
-        command=_command(settings, counts, priors, suggested),
+        command=_command(settings, counts, priors),
         notes=(
             "Annotated videos are drawn from the validation split by the seed; nothing looks at "
             "the annotation of the others, and the weights of the last round are kept.",
-            f"{SUGGESTED}: {LEARNER} on videos that 'rlld suggest' chose, step by step; {PRIORS}: "
-            f"{LEARNER} without annotation, with rough rates of wrong tags.",
+            f"{PRIORS}: {LEARNER} without annotation, with rough rates of wrong tags.",
         ),
     )
     return comparison, _figures(rows, settings.out)
 
 
-def _command(
-    settings: Settings, counts: Sequence[int], priors: Priors | None, suggested: bool
-) -> str:
+def _command(settings: Settings, counts: Sequence[int], priors: Priors | None) -> str:
     text = f"rlld bench annotations {settings.command} --counts {','.join(map(str, counts))}"
     if priors is not None:
         text += " --priors " + ",".join(f"{name}={rate}" for name, rate in priors.visual.items())
-    return text if suggested else f"{text} --no-suggested"
+    return text
 
 
 def _random(settings: Settings, steps: Sequence[int], terms: Terms) -> list[Job]:
@@ -140,57 +127,12 @@ def _without(settings: Settings, priors: Priors | None, terms: Terms) -> list[Jo
     return jobs
 
 
-def _suggested(
-    settings: Settings, steps: Sequence[int], terms: Terms, outcomes: Outcomes
-) -> Outcomes:
-    """Annotates what the run with fewer annotated videos suggests, step by step.
-
-    The first step is random and the last is everything, so that both are runs made before.
-    """
-    first, *later, last = steps if len(steps) > 1 else (0, *steps)
-    before = {
-        (outcome.job.data, outcome.job.seed): outcome.job
-        for outcome in outcomes
-        if outcome.job.method == Point(LEARNER, first).title and isinstance(outcome, Result)
-    }
-    known = {key: _drawn(job, first) for key, job in before.items()}
-    found: Outcomes = []
-    for count in later if first else ():
-        title = Point(SUGGESTED, count).title
-        jobs = []
-        for (folder, seed), job in before.items():
-            known[folder, seed] = _chosen(job, settings.runs, known[folder, seed], count)
-            methods = {title: (LEARNER, {ANNOTATED: known[folder, seed]})}
-            jobs += plan(methods, [folder], [seed], terms, settings.device)
-        done = run_all(jobs, settings.runs, settings.workers, settings.log)
-        before = {(r.job.data, r.job.seed): r.job for r in done if isinstance(r, Result)}
-        found += done
-    ends = {Point(LEARNER, count).title: Point(SUGGESTED, count).title for count in (first, last)}
-    return found + [
-        replace(outcome, job=replace(outcome.job, method=ends[outcome.job.method]))
-        for outcome in outcomes
-        if found and outcome.job.method in ends
-    ]
-
-
-def _drawn(job: Job, count: int) -> tuple[str, ...]:
-    return drawn(load_data(job.data).validation, count, job.seed)
-
-
-def _chosen(job: Job, runs: Path, known: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """Returns the known videos and those that a run suggests next, ``count`` in all."""
-    run = load_run(runs / job.key)
-    videos = load_data(job.data).validation
-    keep = judge(run, videos).keep
-    return (*known, *(s.video for s in suggest(videos, keep, count - len(known), known)))
-
-
 def _figures(rows: Sequence[MethodRow], out: Path) -> list[Path]:
     paths = []
     for measure, label in FIGURES.items():
         series = {}
-        for line in (LEARNER, SUGGESTED, PRIORS, *BASELINES, PUBLISHED):
-            curve = _curve(line, rows, measure)
+        for line in (LEARNER, PRIORS, *BASELINES, PUBLISHED):
+            curve = curve_of(line, rows, measure)
             if curve is not None:
                 series[line] = curve
         if series:
@@ -200,7 +142,8 @@ def _figures(rows: Sequence[MethodRow], out: Path) -> list[Path]:
     return paths
 
 
-def _curve(line: str, rows: Sequence[MethodRow], measure: str) -> Curve | None:
+def curve_of(line: str, rows: Sequence[MethodRow], measure: str) -> Curve | None:
+    """Returns a measure of one line over its points, None where there are none."""
     points: dict[int, Estimate] = {}
     for row in rows:
         point, found = Point.of(row.method), row.estimate(measure)
