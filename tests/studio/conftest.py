@@ -16,7 +16,7 @@ from marked_kit import write_marked
 from rlld.studio.app import made
 from rlld.studio.security import Guard, Place
 from rlld.studio.session import Studio
-from tiny import COUNTS, make_tiny
+from tiny import COUNTS, make_tiny, quick_labelwise
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -109,3 +109,11 @@ def studio(data: Path, opened: Callable[..., tuple[Studio, Page]]) -> Studio:
 def page(studio: Studio) -> Page:
     """The page of ``studio``."""
     return page_of(studio)
+
+
+@pytest.fixture(scope="session")
+def trained(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the data set whose training takes seconds."""
+    out = tmp_path_factory.mktemp("studio-run") / "quick"
+    quick_labelwise(template, out)
+    return out

@@ -139,6 +139,7 @@ def test_one_in_five_is_asked_of_several_people(page):
         (each["video"], "visual") for each in again
     }
     assert apart[0]["answers"] == {"Ada": False, "Bo": True}
+    assert (apart[0]["at"], apart[0]["end"]) == (0, 3)
 
 
 def test_every_tag_is_asked_once_and_then_none(page):

@@ -13,17 +13,9 @@ import pytest
 from rlld.evaluation.scoring import evaluate
 from rlld.studio.jobs import CLEANING, progress_of
 from rlld.training.run_folder import load_run
-from tiny import COUNTS, quick_labelwise
+from tiny import COUNTS
 
 MINUTES = 2
-
-
-@pytest.fixture(scope="session")
-def trained(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on the data set whose training takes seconds."""
-    out = tmp_path_factory.mktemp("studio-run") / "quick"
-    quick_labelwise(template, out)
-    return out
 
 
 def ended(page) -> dict[str, object]:

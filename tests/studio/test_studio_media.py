@@ -14,6 +14,7 @@ from rlld.media.decode import Clip
 from rlld.media.files import stamp_of
 from rlld.media.listing import Listed, write_listing
 from rlld.media.playable import inspect
+from rlld.media.strips import peaks
 from tiny import COUNTS
 
 
@@ -39,7 +40,7 @@ def test_a_clip_is_played_in_parts(page, data: Path):
     assert behind.status_code == 416
 
 
-def test_pictures_and_peaks(page):
+def test_pictures_and_peaks(page, data: Path):
     for path, kind in (
         ("/thumb/train_000.jpg", b"\xff\xd8\xff"),
         ("/strip/train_000.jpg?from=0.5&to=2&n=5", b"\xff\xd8\xff"),
@@ -51,6 +52,9 @@ def test_pictures_and_peaks(page):
     assert (found["from"], found["to"]) == (0, 3)
     assert len(found["peaks"]) == 60
     assert all(-127 <= value <= 127 for value in found["peaks"])
+    clip = Clip(data / "videos" / "train_000.mp4")
+    assert found["peaks"] == peaks(clip, 0, 3, 30).ravel().tolist()
+    assert page.get("/api/peaks/train_000?from=0&to=3&n=30") == found
     assert "range" in page.refused(400, "GET", "/api/peaks/train_000?from=2&to=1&n=30")["error"]
     assert "from" in page.refused(400, "GET", "/strip/train_000.jpg?from=x")["error"]
     page.refused(400, "GET", "/strip/train_000.jpg?from=NaN")

@@ -22,7 +22,7 @@ from rlld.errors import RlldError
 from rlld.export.fields import KINDS, mapping
 from rlld.report.templates import symbols
 from rlld.studio import corrections
-from rlld.studio.agreement import agreement, disagreements, votes_of
+from rlld.studio.agreement import agreement, votes_of
 from rlld.studio.clips import NotFoundError, Video
 from rlld.studio.rows import COLUMNS, rows_of
 from rlld.studio.session import Studio
@@ -144,7 +144,7 @@ def made(studio: Studio) -> Starlette:
         return agreement(votes_of(studio.store.answers()))
 
     def disagreed(request: Request) -> Any:
-        return disagreements(votes_of(studio.store.answers()))
+        return studio.disagreements()
 
     def export(request: Request, data: Mapping[str, Any]) -> Any:
         name = _field(data, "format", str)

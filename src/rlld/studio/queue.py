@@ -82,20 +82,28 @@ class Queue:
             turn = (len(done) + len(found)) % SHARED == SHARED - 1
             if shared and (turn or not fresh):
                 other = shared.pop(0)
-                if (again := self.again(other)) is not None:
+                if (again := self.again(other, f"asked of {other.person} too")) is not None:
                     found.append(again)
             else:
                 found.append(fresh.pop(0))
         return found
 
-    def again(self, given: Answered) -> dict[str, Any] | None:
+    def again(self, given: Answered, why: str) -> dict[str, Any] | None:
         """Returns the question of an answer; None where the data set has no such tag any more."""
         pool = self.pool()
         if given.video not in pool.ids or given.label not in pool.spec.classes:
             return None
         split = pool.splits[pool.ids.index(given.video)]
-        why = f"asked of {given.person} too"
         return _shown(pool, given.video, split, given.label, given.probability, why)
+
+    def moment(self, video: str, label: str) -> tuple[float, float] | None:
+        """Returns where to look for a class in a video; None where nobody asks about it."""
+        pool = self.pool()
+        if video not in pool.ids or label not in pool.spec.classes:
+            return None
+        place, tag = pool.ids.index(video), pool.spec.classes.index(label)
+        start, end = pool.moments[place, tag].tolist()
+        return start, end
 
     def outlook(self, answers: Sequence[Answered]) -> Outlook | None:
         """Returns what further answers are worth; None while a run still looks at the clips."""

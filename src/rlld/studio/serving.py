@@ -18,6 +18,7 @@ from rlld.studio.app import made
 from rlld.studio.security import Guard, Place, is_loopback
 from rlld.studio.session import Studio
 
+HIGHEST = 65_535
 GRACE = 2
 """Seconds that open requests are given when the server ends; a clip may be playing."""
 
@@ -29,21 +30,22 @@ def listening(host: str, port: int) -> Iterator[tuple[socket.socket, Place]]:
     Raises:
         RlldError: If the port is in use, or the address is none of this machine.
     """
+    if not 0 <= port <= HIGHEST:
+        raise RlldError(f"--port: expected 0 to {HIGHEST}, found {port}")
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         opened = socket.socket(family, socket.SOCK_STREAM)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise RlldError(f"--host {host}: {error}; give an address of this machine") from None
     with opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind(address)
             opened.listen(128)
-        except (OSError, OverflowError) as error:
-            number = error.errno if isinstance(error, OSError) else None
-            if number == errno.EADDRINUSE:
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
                 raise RlldError(
                     f"port {port} is in use, perhaps by another studio; close that one or give "
                     "another port with --port"

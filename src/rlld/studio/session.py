@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
+from rlld.studio.agreement import disagreements, votes_of
 from rlld.studio.beliefs import RUNS, Beliefs, last_run
 from rlld.studio.clips import Catalogue
 from rlld.studio.into_data import Written, write
@@ -188,10 +189,18 @@ class Studio:
                 return replace(given, audio=audio, visual=visual)
         return given
 
+    def disagreements(self) -> list[dict[str, Any]]:
+        """Returns what people say different things of, with the moment to look at."""
+        found = []
+        for row in disagreements(votes_of(self.store.answers())):
+            start, end = self.queue.moment(row["video"], row["class"]) or (0.0, None)
+            found.append({**row, "at": start, "end": end})
+        return found
+
     def undo(self, person: str) -> dict[str, Any]:
         """Takes the last answer of a person back, and asks its question again."""
         taken = self.store.undo(person)
         if taken is None:
             return {"undone": None, "question": None}
         undone = {"video": taken.video, "class": taken.label}
-        return {"undone": undone, "question": self.queue.again(taken)}
+        return {"undone": undone, "question": self.queue.again(taken, "taken back")}
