@@ -11,7 +11,7 @@ import yaml
 
 from rlld.errors import RlldError
 from rlld.taxonomy import LLP, Taxonomy
-from rlld.types import STREAMS
+from rlld.types import STREAMS, Modality
 from rlld.utils.config import YOUNG, Width, from_dict, read_yaml, to_dict
 from rlld.utils.names import inside, require_name
 
@@ -25,7 +25,7 @@ SPLITS = ("train", "validation", "test")
 Modalities = Literal["separate", "joint", "audio"]
 """What the events of a data set tell: which are heard and which are seen, which are both at once,
 or which are heard."""
-LANES = ("audio", "visual", "audio_visual")
+LANES: tuple[Modality, ...] = ("audio", "visual", "audio_visual")
 """What events are perceived in: either track, or both at once."""
 KNOWN: Mapping[Modalities, tuple[str, ...]] = {
     "separate": LANES,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlld.data.dataset import DataSet
+from rlld.data.spec import Modalities
 from rlld.metrics.tags import TAGS
 from rlld.training.trainer import Trainer
 
@@ -25,6 +26,16 @@ TAGS_NOTE = (
     "the validation split has no dense annotation, so weights were selected by its tags (mean "
     "average precision)"
 )
+LANES_NOTES: Mapping[Modalities, str] = {
+    "joint": (
+        "the events of this data set are known only where they are heard and seen at once, so "
+        "audio and visual scores by themselves measure nothing, nor do Type and Event"
+    ),
+    "audio": (
+        "the events of this data set are known only where they are heard, so scores other than "
+        "audio ones measure nothing"
+    ),
+}
 LAST_NOTE = "there is no validation split, so the weights of the last update were kept"
 
 
@@ -64,4 +75,6 @@ def _notes(trainer: Trainer) -> list[str]:
         notes.append(SUPERVISION_NOTE)
     if trainer.rule != trainer.recipe.selection:
         notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)
+    if trainer.train.spec.modalities in LANES_NOTES:
+        notes.append(LANES_NOTES[trainer.train.spec.modalities])
     return [*notes, *trainer.denoiser.notes()]

@@ -14,9 +14,12 @@ from cli_kit import called
 from features.clips_kit import beep, flashes, write_test_clip
 from rlld.data.dataset import load_data
 from rlld.data.problems import Problem
-from rlld.data.sets import load_set
+from rlld.data.sets import as_published, load_set
 from rlld.data.sets.base import PublishedSet
 from rlld.errors import RlldError
+from rlld.features.job import Where
+from rlld.workflows import published_set
+from rlld.workflows.published_set import from_clips
 from sets_kit import (
     AUDIOSET,
     DESED,
@@ -125,6 +128,72 @@ def test_unav_from_features(tmp_path):
         (out / "repaired.txt").read_text()
     )
 
+    again = as_published(out)
+    load_set("unav-100").write(tmp_path / "w", again)
+    written = load_set("unav-100").read(tmp_path / "w")
+    assert set(written.videos) == {"b2UnAVvid02", "c3UnAVvid03"} | {"a1-_xUnAV01"}
+    known = {"b2UnAVvid02", "c3UnAVvid03"}
+    assert [e for e in events(written) if e[0] in known] == [
+        ("b2UnAVvid02", "dog barking", "audio_visual", 1, 2),
+        ("c3UnAVvid03", "bell small", "audio_visual", 0.5, 5),
+    ]
+    assert written.videos["a1-_xUnAV01"].split == "train"
+
+
+def test_events_heard_alone_are_not_written_as_joint_ones(tmp_path):
+    given = load_set("desed").read(write_texts(tmp_path, DESED))
+    for name in ("ave", "unav-100", "ov-ave"):
+        with pytest.raises(RlldError, match=f"which the files of {name} cannot tell"):
+            load_set(name).write(tmp_path / name, given)
+
+
+def test_vggsounder_from_clips_answers_questions(tmp_path):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("aClip-_0001_000030", "-bClip_0002", "cClip_00003_000012"):
+        write_test_clip(clips / f"{name}.mp4", sound=beep(10, 2, 5), pictures=flashes(10, 3, 8))
+    out = tmp_path / "D"
+    words = ("data", "published", "vggsounder", "--videos", clips, "--extractors", "light")
+    words += ("--annotations", write_texts(tmp_path / "a", VGGSOUNDER), "--workers", 1)
+    done = called(*words, "--out", out)
+    assert done.returncode == 0, done.stderr
+    data = load_data(out)
+    assert data.train.ids == ("cClip_00003_000012",) and data.spec.priors.tags == "heard"
+    assert data.validation.ids == ("aClip-_0001_000030", "-bClip_0002_000007")
+    names = data.spec.classes
+    answers = data.validation.answers
+    assert answers is not None
+    crowd, mouse = names.index("people crowd"), names.index("mouse clicking")
+    assert answers[0, :, crowd].tolist() == [1, 0] and answers[1, :, mouse].tolist() == [0, 1]
+    missing = (out / "missing.tsv").read_text().splitlines()
+    assert missing[1] == (
+        "dClip_00004_000000\ttrain\thttps://www.youtube.com/watch?v=dClip_00004\t0\t10"
+    )
+
+
+def test_an_interrupted_call_goes_on(tmp_path, monkeypatch):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("Ya_30_40", "Yb_0_10", "Yd_1_11"):
+        write_test_clip(clips / f"{name}.mp4", sound=beep(10, 2, 5), pictures=flashes(10, 3, 8))
+    annotations, where = write_texts(tmp_path / "a", DESED), Where(1)
+    made = [from_clips("desed", annotations, clips, tmp_path / "whole", "light", where)]
+    extract = published_set.extract_dataset
+
+    def stop(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(published_set, "extract_dataset", stop)
+    with pytest.raises(KeyboardInterrupt):
+        from_clips("desed", annotations, clips, tmp_path / "cut", "light", where)
+    assert not published_set.finished(tmp_path / "cut")
+    monkeypatch.setattr(published_set, "extract_dataset", extract)
+    made.append(from_clips("desed", annotations, clips, tmp_path / "cut", "light", where))
+    for file in ("features/train.safetensors", "annotations/audio.csv", "dataset.yaml"):
+        whole, cut = ((tmp_path / name / file).read_bytes() for name in ("whole", "cut"))
+        assert whole == cut
+    assert made[0].packed.videos == made[1].packed.videos == {"train": 1, "validation": 2}
+
 
 def test_ov_ave_counts_runs_and_refuses_others(tmp_path):
     given = load_set("ov-ave").read(write_texts(tmp_path, OV_AVE))
@@ -206,7 +275,7 @@ def test_from_clips_to_a_data_set(tmp_path):
     assert (presence[:, 1] == -1).all() and (presence[:, 0] >= 0).all()
     assert called("data", "check", out).returncode == 0
     again = called(*words)
-    assert again.returncode == 2 and "already holds a data set" in again.stderr
+    assert again.returncode == 0 and "is finished" in again.stdout
 
 
 def test_the_real_vggsounder(shared_sets, tmp_path):

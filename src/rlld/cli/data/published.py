@@ -47,6 +47,7 @@ def run(args: Args) -> None:
     from rlld.errors import RlldError
     from rlld.utils.console import OUT
     from rlld.utils.files import held
+    from rlld.workflows.published_set import finished
 
     if args.name == "list":
         OUT.print("\n".join(set_names()))
@@ -56,6 +57,9 @@ def run(args: Args) -> None:
     if (args.videos is None) == (args.features is None):
         raise RlldError("give either --videos (a folder of clips) or --features (published ones)")
     with held(args.out):
+        if finished(args.out):
+            OUT.print(f"{args.out} is finished; to add videos, delete it and run again")
+            return
         show(_made(args, args.annotations, args.out), "clip" if args.videos else "features")
 
 

@@ -15,12 +15,14 @@ from typing import Protocol, cast
 from rlld.data.problems import Report, strict
 from rlld.data.sets._annotation import annotate, spec_of
 from rlld.data.sets._features import SetFeatures
+from rlld.data.sets._folder import as_published
 from rlld.data.sets.base import PublishedSet
 from rlld.errors import RlldError, nearest
 
 __all__ = [
     "Module",
     "annotate",
+    "as_published",
     "features_of_set",
     "load_set",
     "set_names",

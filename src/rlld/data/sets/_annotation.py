@@ -11,7 +11,7 @@ import numpy as np
 from rlld.data.annotations import DenseRow, write_rows, write_weak
 from rlld.data.answers import FILE, Answer, write_answers
 from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, repaired
-from rlld.data.spec import ANNOTATIONS, SPLITS, AnnotationFiles, DataSpec
+from rlld.data.spec import ANNOTATIONS, SPLITS, AnnotationFiles, DataSpec, Priors
 from rlld.types import MODALITIES
 
 TRUTH = ("truth_audio.csv", "truth_visual.csv")
@@ -46,6 +46,7 @@ def spec_of(given: PublishedSet) -> DataSpec:
         annotations=files,
         overrides=dict(KNOWN[given.modalities]),
         any_length=given.any_length,
+        priors=Priors(tags=given.found_by),
         modalities=given.modalities,
     )
 

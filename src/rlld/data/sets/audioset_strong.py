@@ -58,7 +58,7 @@ def read(folder: Path, report: Report = strict) -> PublishedSet:
     for event in made:
         tags[event.video][event.label] = None
     videos = {video: _video(split, tuple(tags[video]), video) for video, split in splits.items()}
-    return PublishedSet("audioset-strong", classes, videos, made, "audio", spelled=spelled)
+    return PublishedSet("audioset-strong", classes, videos, made, "audio", False, spelled, "heard")
 
 
 def _names(path: Path) -> dict[str, str]:

@@ -17,7 +17,16 @@ import numpy as np
 from rlld.data.problems import Problem, Report, strict
 from rlld.data.sets._features import Array, SetFeatures
 from rlld.data.sets._tables import file_in, number, seconds_at, text_at
-from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, Split, Video, class_at, spell
+from rlld.data.sets.base import (
+    SECONDS,
+    PublishedSet,
+    SetEvent,
+    Split,
+    Video,
+    class_at,
+    require_joint,
+    spell,
+)
 from rlld.data.spec import StreamSpec
 from rlld.data.store import FeatureError
 from rlld.errors import RlldError
@@ -175,6 +184,7 @@ def _array(path: Path, key: str, purpose: str) -> Any:
 
 def write(folder: Path, given: PublishedSet) -> None:
     """Writes ``Annotations.txt`` with its header and the lists of the splits, as with the clips."""
+    require_joint("ave", given)
     for name, videos in {
         FILE: list(given.videos),
         **{names[1]: given.of(split) for split, names in SPLITS.items()},

@@ -9,8 +9,10 @@ from typing import Literal, NamedTuple
 
 from rlld.data.spec import Modalities
 from rlld.errors import RlldError, nearest
+from rlld.types import Modality
 
-Split = Literal["train", "validation", "test"]
+Split = str
+"""``train``, ``validation`` or ``test``."""
 SECONDS = 10
 """Length of a video where all have one."""
 
@@ -55,7 +57,7 @@ class SetEvent(NamedTuple):
 
     video: str
     label: str
-    modality: Literal["audio", "visual", "audio_visual"]
+    modality: Modality
     onset: float
     offset: float
     place: str = ""
@@ -73,6 +75,7 @@ class PublishedSet:
         modalities: Which of its truth can be told from which, see ``DataSpec``.
         any_length: Whether each video is as long as it is; 10 s each where not.
         spelled: How the files spell classes whose name rlld cannot hold.
+        found_by: How its tags were found, as ``Priors`` has it.
     """
 
     name: str
@@ -82,6 +85,7 @@ class PublishedSet:
     modalities: Modalities = "separate"
     any_length: bool = False
     spelled: Mapping[str, str] = field(default_factory=dict)
+    found_by: Literal["heard", "unknown"] = "unknown"
 
     def of(self, split: str) -> list[str]:
         """Returns the videos of a split."""
@@ -97,6 +101,19 @@ class PublishedSet:
     def spelling(self, label: str) -> str:
         """Returns a class as the files spell it."""
         return self.spelled.get(label, label)
+
+
+def require_joint(name: str, given: PublishedSet) -> None:
+    """Refuses events that are not heard and seen at once, for files that hold only such.
+
+    Raises:
+        RlldError: If there are others.
+    """
+    if any(event.modality != "audio_visual" for event in given.events):
+        raise RlldError(
+            f"{given.name}: has events that are heard or seen alone, which the files of {name} "
+            "cannot tell; write those of lfav"
+        )
 
 
 def spell(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -83,7 +83,7 @@ def read(folder: Path, report: Report = strict) -> PublishedSet:
     }
     any_length = any(abs(seconds - SECONDS) > 0.5 for seconds in lengths.values())
     found = tuple(event._replace(label=short[event.label]) for event in events)
-    return PublishedSet("desed", classes, made, found, "audio", any_length, spelled)
+    return PublishedSet("desed", classes, made, found, "audio", any_length, spelled, "heard")
 
 
 def _id(name: str) -> str:

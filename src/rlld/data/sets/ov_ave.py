@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rlld.data.problems import Report, strict
 from rlld.data.sets._tables import file_in, rows_of, text_at, write_rows
-from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, Split, Video, spell
+from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, Split, Video, require_joint, spell
 from rlld.errors import RlldError
 from rlld.utils.files import write_text
 from rlld.utils.plain import json_text, json_value
@@ -87,6 +87,7 @@ def _runs(path: Path, video: str, label: str, entry: object) -> list[tuple[int, 
 
 def write(folder: Path, given: PublishedSet) -> None:
     """Writes both files; a class that occurs in training is ``close``, another one ``open``."""
+    require_joint("ov-ave", given)
     known = {given.videos[video].tags[0] for video in given.of("train")}
     back = {split: name for name, split in SPLITS.items()}
     cells = {video: ["0"] * SECONDS for video in given.videos}

@@ -13,7 +13,7 @@ from typing import Any
 from rlld.data.problems import Problem, Report, strict
 from rlld.data.sets._features import NpyFeatures, Part
 from rlld.data.sets._tables import file_in, text_at
-from rlld.data.sets.base import PublishedSet, SetEvent, Split, Video, spell
+from rlld.data.sets.base import PublishedSet, SetEvent, Split, Video, require_joint, spell
 from rlld.errors import RlldError
 from rlld.utils.files import write_text
 from rlld.utils.plain import json_text, json_value
@@ -105,12 +105,12 @@ def _video(
 
 def write(folder: Path, given: PublishedSet) -> None:
     """Writes the same file; classes are numbered in their order."""
+    require_joint("unav-100", given)
     numbers = {label: at for at, label in enumerate(given.classes)}
     rows: dict[str, list[Mapping[str, Any]]] = {video: [] for video in given.videos}
     for event in given.events:
-        if event.modality == "audio_visual":
-            row = {"segment": [event.onset, event.offset], "label": given.spelling(event.label)}
-            rows[event.video].append({**row, "label_id": numbers[event.label]})
+        row = {"segment": [event.onset, event.offset], "label": given.spelling(event.label)}
+        rows[event.video].append({**row, "label_id": numbers[event.label]})
     database = {
         video: {
             **({} if known.seconds is None else {"duration": known.seconds}),

@@ -47,7 +47,7 @@ def read(folder: Path, report: Report = strict) -> PublishedSet:
         video: Video(split, (short[label],), **cut(video, place))
         for video, (place, label, split) in found.items()
     }
-    return PublishedSet("vggsound", classes, videos, spelled=spelled)
+    return PublishedSet("vggsound", classes, videos, spelled=spelled, found_by="heard")
 
 
 def rows(path: Path) -> Iterator[tuple[str, str, str, Split]]:

@@ -65,7 +65,7 @@ def read(folder: Path, report: Report = strict) -> PublishedSet:
         tags = tuple(short[label] for label in own)
         clip = vggsound.cut(video, str(path))
         videos[video] = Video("validation", tags, heard=heard, seen=seen, **clip)
-    return PublishedSet("vggsounder", classes, videos, spelled=spelled)
+    return PublishedSet("vggsounder", classes, videos, spelled=spelled, found_by="heard")
 
 
 def write(folder: Path, given: PublishedSet) -> None:
