@@ -78,7 +78,8 @@ class SetFeatures(ABC):
             return 0, ""  # packing tells it
         if len(set(lengths.values())) == 1:
             return lengths.popitem()[1], ""
-        return min(lengths.values()), f"its tracks differ in length: {_told(lengths)}; cut to it"
+        shortest = min(lengths.values())
+        return shortest, f"its tracks differ in length: {_told(lengths)}; cut to {shortest} s"
 
 
 def _told(lengths: Mapping[str, int]) -> str:

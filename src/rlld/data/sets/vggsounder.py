@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rlld.data.problems import Problem, Report, strict
-from rlld.data.rates.annotated import MODALITIES
+from rlld.data.rates.annotated import MODALITIES, VGGSOUNDER_COLUMNS, read_vggsounder
 from rlld.data.sets import vggsound
-from rlld.data.sets._tables import file_in, rows_of, write_rows
+from rlld.data.sets._tables import file_in, write_rows
 from rlld.data.sets.base import PublishedSet, Video, spell
 from rlld.errors import RlldError
 
 FILE = "vggsounder.csv"
-COLUMNS = ("video_id", "label", "modality")
 FLAGS = ("background_music", "static_image", "voice_over")
 """Further columns, which are passed over."""
 
@@ -30,17 +29,13 @@ def read(folder: Path, report: Report = strict) -> PublishedSet:
     """
     path = file_in(folder, FILE, f"VGGSounder's {FILE}")
     told: dict[str, dict[str, tuple[bool, bool]]] = {}
-    for place, row in rows_of(path, COLUMNS, ","):
-        if row["modality"] not in MODALITIES:
+    for video, label, heard, seen in read_vggsounder(path):
+        own = told.setdefault(video, {})
+        if label in own:
             raise RlldError(
-                f"{place}: modality is {row['modality']!r}, expected one of "
-                f"{', '.join(MODALITIES)}; give VGGSounder's {FILE} as published"
+                f"{path}: {label!r} of clip {video!r} stands there twice; give it as published"
             )
-        own = told.setdefault(row["video_id"], {})
-        if row["label"] in own:
-            text = f"{row['label']!r} of clip {row['video_id']!r} stands there twice"
-            raise RlldError(f"{place}: {text}; give it as published")
-        own[row["label"]] = MODALITIES[row["modality"]]
+        own[label] = heard, seen
     names = {label: "" for own in told.values() for label in own}
     training: Mapping[str, tuple[str, str]] = {}
     if (path.parent / vggsound.FILE).is_file():
@@ -77,5 +72,5 @@ def write(folder: Path, given: PublishedSet) -> None:
         if known.heard is not None and known.seen is not None
         for tag in known.tags
     ]
-    write_rows(folder / FILE, [(*COLUMNS, *FLAGS), *rows], ",")
+    write_rows(folder / FILE, [(*VGGSOUNDER_COLUMNS, *FLAGS), *rows], ",")
     vggsound.write(folder, given)
