@@ -29,13 +29,14 @@ def read(folder: Path, report: Report = strict) -> PublishedSet:
     """
     path = file_in(folder, FILE, f"VGGSounder's {FILE}")
     told: dict[str, dict[str, tuple[bool, bool]]] = {}
-    for video, label, heard, seen in read_vggsounder(path):
-        own = told.setdefault(video, {})
-        if label in own:
+    for tag in read_vggsounder(path):
+        own = told.setdefault(tag.video, {})
+        if tag.label in own:
             raise RlldError(
-                f"{path}: {label!r} of clip {video!r} stands there twice; give it as published"
+                f"{path}: {tag.label!r} of clip {tag.video!r} stands there twice; give it as "
+                "published"
             )
-        own[label] = heard, seen
+        own[tag.label] = tag.heard, tag.seen
     names = {label: "" for own in told.values() for label in own}
     training: Mapping[str, tuple[str, str]] = {}
     if (path.parent / vggsound.FILE).is_file():
