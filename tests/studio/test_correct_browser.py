@@ -1,0 +1,341 @@
+"""The view that corrects a clip, in a real browser: mouse, keys, history, conflicts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+import pytest
+
+from studio_page_kit import STRANGE, Served, make_data, studio
+
+pytestmark = pytest.mark.browser
+
+FIRST = [(0, "audio", 0, 2, 0.75), (0, "visual", 1, 5, 0.5), (0, "audio", 6, 8, 0.75)]
+"""Events that every clip has before a test: class, modality, start, end, probability."""
+
+FAILED = "Failed to load resource"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("correct") / "data", clips=20)
+
+
+@pytest.fixture(scope="module")
+def served(data: Path) -> Iterator[Served]:
+    with studio(data) as opened:
+        yield opened
+
+
+class Clip:
+    """A clip of the studio as the server holds it."""
+
+    def __init__(self, address: str, video: str) -> None:
+        self.address, self.video = address, video
+        self.path = f"/api/clips/{quote(video, safe='')}"
+
+    def ask(self, path: str = "", body: object = None, method: str = "GET") -> Any:
+        headers = {"Content-Type": "application/json", "Origin": self.address}
+        content = None if body is None else json.dumps(body).encode()
+        address = self.address + self.path + path
+        request = Request(address, content, headers, method=method)  # noqa: S310  (our server)
+        with urlopen(request) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def save(self, events: list[tuple[Any, ...]], person: str = "Moe", base: int = 0) -> int:
+        rows = [dict(zip("cmsep", event, strict=True)) for event in events]
+        body = {"person": person, "base": base, "events": rows}
+        return int(self.ask("/events", body, "PUT")["revision"])
+
+    @property
+    def now(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("?person=Ada")
+        return found
+
+    @property
+    def events(self) -> list[tuple[Any, ...]]:
+        """Audible and visible events without probabilities, sorted by class, modality and start."""
+        rows = [each for each in self.now["events"] if each["m"] != "audio_visual"]
+        return sorted((each["c"], each["m"], each["s"], each["e"]) for each in rows)
+
+
+numbers = iter(range(100))
+
+
+@pytest.fixture
+def clip(served: Served) -> Clip:
+    """A clip that no other test uses, whose first version holds ``FIRST``."""
+    fresh = Clip(served.address, f"a #{next(numbers)} & b")
+    assert fresh.save(FIRST) == 1
+    return fresh
+
+
+@pytest.fixture
+def visit(open_page: Callable[..., Any]) -> Callable[..., Any]:
+    def visiting(clip: Clip, person: str = "Ada", **options: Any) -> Any:
+        address = f"{clip.address}/?person={person}#/correct/{quote(clip.video, safe='')}"
+        page = open_page(address, **options)
+        page.locator(".event").first.wait_for()
+        return page
+
+    return visiting
+
+
+def event(page: Any, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def stored(page: Any) -> None:
+    """Waits until all that was done is stored; how many versions that makes is up to the clock."""
+    page.wait_for_function(
+        "() => document.querySelector('.clip-top .stored').textContent.startsWith('Stored, ')"
+    )
+
+
+def at(page: Any, lane: str, seconds: float, label: str = "Dog bark") -> tuple[float, float]:
+    """Where a time of a lane is on the screen; clips have ten seconds."""
+    box = page.locator(f"[aria-label='{label}'] .track.{lane}").bounding_box()
+    return box["x"] + box["width"] * seconds / 10, box["y"] + box["height"] / 2
+
+
+def drag(page: Any, lane: str, start: float, end: float, label: str = "Dog bark") -> None:
+    (x, y), (to, _) = at(page, lane, start, label), at(page, lane, end, label)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move((x + to) / 2, y, steps=3)
+    page.mouse.move(to, y, steps=3)
+    page.mouse.up()
+
+
+def test_everything_by_keyboard_alone(clip, visit) -> None:
+    page = visit(clip)
+    page.locator("#scroller").focus()
+    first = "Dog bark, audible, 0 to 2 seconds, confidence 0.75"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.getAttribute('aria-label')") == first:
+            break
+    focused = "() => document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused) == first
+    page.keyboard.press("Alt+Shift+ArrowRight")  # its end
+    assert page.evaluate(focused) == "Dog bark, audible, 0 to 3 seconds"
+    page.keyboard.press("Alt+ArrowRight")  # all of it
+    assert page.evaluate(focused) == "Dog bark, audible, 1 to 4 seconds"
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")  # the play head
+    page.keyboard.press("s")
+    assert page.evaluate(focused) == "Dog bark, audible, 2 to 4 seconds"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("[")  # its start, at 3 s
+    assert page.evaluate(focused) == "Dog bark, audible, 3 to 4 seconds"
+    page.keyboard.press("m")  # joins the one from 6 s
+    assert page.evaluate(focused) == "Dog bark, audible, 3 to 8 seconds"
+    page.keyboard.press("2")
+    assert page.evaluate(focused) == "Dog bark, visible, 1 to 8 seconds"
+    stored(page)
+    assert clip.events == [(0, "audio", 1, 2), (0, "visual", 1, 8)]
+    page.keyboard.press("Delete")
+    assert page.locator(".track.visual .event").count() == 0
+    page.keyboard.press("Control+z")
+    assert page.evaluate(focused) == "Dog bark, visible, 1 to 8 seconds"
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+y")
+    page.keyboard.press("c")
+    page.keyboard.press("r")  # Rain, as in any list
+    assert page.evaluate(focused) == "Rain, visible, 1 to 8 seconds"
+    page.keyboard.press("Home")
+    page.keyboard.press("1")
+    page.keyboard.press("n")  # joins what it touches
+    assert page.evaluate(focused) == "Rain, audible, 0 to 8 seconds"
+    stored(page)
+    assert clip.events == [(0, "audio", 1, 2), (1, "audio", 0, 8)]
+
+
+def test_everything_by_mouse(clip, visit) -> None:
+    page = visit(clip)
+    drag(page, "audio", 1.97, 3)  # an edge
+    event(page, "Dog bark, audible, 0 to 3 seconds").wait_for()
+    drag(page, "audio", 7, 8.1)  # all of it
+    event(page, "Dog bark, audible, 7 to 9 seconds").wait_for()
+    drag(page, "audio", 4.2, 5.6)  # a new one on the empty lane
+    event(page, "Dog bark, audible, 4 to 6 seconds").wait_for()
+    drag(page, "audio", 4.03, 1)  # stops at the neighbour
+    event(page, "Dog bark, audible, 3 to 6 seconds").wait_for()
+    x, y = at(page, "visual", 3)
+    page.mouse.click(x, y)
+    assert page.locator(".event.chosen").get_attribute("aria-label").startswith("Dog bark, visible")
+    page.get_by_role("button", name="Delete").click()
+    stored(page)
+    assert clip.events == [(0, "audio", 0, 3), (0, "audio", 3, 6), (0, "audio", 7, 9)]
+    page.get_by_role("button", name="Undo").click()
+    event(page, "Dog bark, visible, 1 to 5 seconds, confidence 0.50").wait_for()
+    # What follows from both is shown, and sent with them.
+    event(page, "Dog bark, audio-visual, 3 to 5 seconds").wait_for()
+    stored(page)
+    joint = [(e["s"], e["e"]) for e in clip.now["events"] if e["m"] == "audio_visual"]
+    assert joint == [(1, 3), (3, 5)]
+
+
+def test_a_class_and_a_track_are_changed(clip, visit) -> None:
+    page = visit(clip)
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.get_by_role("combobox", name="Class").select_option(label="Rain")
+    event(page, "Rain, audible, 6 to 8 seconds").wait_for()
+    page.get_by_role("combobox", name="Track").select_option(label="visible")
+    event(page, "Rain, visible, 6 to 8 seconds").wait_for()
+    stored(page)
+    assert (1, "visual", 6, 8) in clip.events
+    page.keyboard.press("Escape")
+    page.get_by_role("combobox", name="Class").select_option(label=STRANGE)
+    page.get_by_role("button", name="Add", exact=True).click()
+    assert page.locator(".event.chosen").get_attribute("aria-label").startswith(STRANGE)
+    assert page.locator("#lanes img").count() == 0
+
+
+def test_times_are_free_when_asked(clip, visit) -> None:
+    page = visit(clip)
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("g")
+    page.keyboard.press("Alt+ArrowRight")
+    event(page, "Dog bark, audible, 6.1 to 8.1 seconds").wait_for()
+    drag(page, "audio", 3.3, 4.4)
+    stored(page)
+    fresh = [e for e in clip.events if 3 < e[2] < 4]
+    assert len(fresh) == 1
+    assert fresh[0][2:] == pytest.approx((3.3, 4.4), abs=0.03)
+
+
+def test_two_people_never_overwrite_each_other(clip, visit) -> None:
+    page = visit(clip, expected=FAILED)
+    theirs = [(1, "audio", 3, 4, None)]
+    assert clip.save(theirs, "Grace", 1) == 2
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("Delete")
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    assert "Grace stored this clip meanwhile" in dialog.inner_text()
+    assert clip.events == [(1, "audio", 3, 4)]
+    page.keyboard.press("Escape")  # one of the two
+    assert dialog.is_visible()
+    dialog.get_by_role("button", name="Take theirs").click()
+    event(page, "Rain, audible, 3 to 4 seconds").wait_for()
+    page.get_by_text("Stored by Grace, version 2").wait_for()
+    assert clip.now["revision"] == 2
+    # Mine are had back by Undo, and stored after theirs.
+    page.keyboard.press("Control+z")
+    page.get_by_text("Stored, version 3", exact=True).wait_for()
+    assert clip.events == [(0, "audio", 0, 2), (0, "visual", 1, 5)]
+    assert clip.save(theirs, "Grace", 3) == 4
+    page.keyboard.press("Control+z")
+    dialog.wait_for()
+    dialog.get_by_role("button", name="Keep mine").click()
+    page.get_by_text("Stored, version 5", exact=True).wait_for()
+    assert len(clip.events) == 3
+    assert [each["person"] for each in clip.ask("/history")] == [
+        "Moe", "Grace", "Ada", "Grace", "Ada"]  # fmt: skip
+
+
+def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
+    page = visit(clip, expected=FAILED)
+    page.route("**/events", lambda route: route.abort())
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("Delete")
+    page.get_by_text("Not stored: The studio does not answer").wait_for()
+    assert clip.now["revision"] == 1
+    page.unroute("**/events")
+    page.get_by_role("button", name="Try again").click()
+    stored(page)
+    assert len(clip.events) == 2
+
+
+def test_history_goes_back(clip, visit) -> None:
+    clip.save([(1, "audio", 3, 4, None)], "Grace", 1)
+    page = visit(clip)
+    page.get_by_text("History", exact=True).click()
+    page.get_by_role("button", name="1: Moe").click()
+    event(page, "Dog bark, visible, 1 to 5 seconds, confidence 0.50").wait_for()
+    page.get_by_text("Back to version 1, stored as version 3").wait_for()
+    assert clip.events == [event[:4] for event in sorted(FIRST)]
+    page.get_by_text("History", exact=True).click()
+    page.get_by_role("button", name="Before any correction").click()
+    page.get_by_text("stored as version 4").wait_for()
+    assert clip.events == []
+
+
+def test_accepting_stores_and_goes_on(clip, visit) -> None:
+    page = visit(clip)
+    after = clip.now["next"]
+    page.keyboard.press("a")
+    page.locator("h1", has_text=after).wait_for()
+    assert clip.now["revision"] == 2
+    assert clip.events == [event[:4] for event in sorted(FIRST)]
+    page.keyboard.press(",")
+    page.locator("h1", has_text=clip.video).wait_for()
+
+
+def test_leaving_at_once_loses_nothing(clip, visit) -> None:
+    page = visit(clip)
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("Delete")
+    page.get_by_role("link", name="People").click()
+    page.wait_for_selector(".people-view > *")
+    page.wait_for_function(
+        "async path => (await (await fetch(path)).json()).revision === 2", arg=clip.path
+    )
+    assert len(clip.events) == 2
+
+
+def test_doubtful_places_are_visited(clip, visit, open_page) -> None:
+    page = visit(clip)
+
+    def doubtful(route: Any) -> None:
+        found = route.fetch().json()
+        found["doubts"] = [
+            {"class": "Rain", "modality": "visual", "start": 4.0, "end": 6.0, "p": 0.52},
+            {"class": "Dog_bark", "modality": "audio", "start": 6.0, "end": 7.0, "p": 0.45},
+        ]
+        route.fulfill(json=found)
+
+    page.route("**/api/clips/a*?person=Ada", doubtful)
+    page.reload()
+    page.locator(".event").first.wait_for()
+    time = "() => document.getElementById('bubble').textContent"
+    page.keyboard.press("j")
+    assert page.evaluate(time) == "4 s"
+    assert "Doubtful: Rain, visible, 4 to 6" in page.locator("#live").inner_text()
+    page.keyboard.press("n")
+    event(page, "Rain, visible, 4 to 5 seconds").wait_for()
+    page.keyboard.press("j")
+    assert page.evaluate(time) == "6 s"
+    chosen = page.locator(".event.chosen").get_attribute("aria-label")
+    assert chosen == "Dog bark, audible, 6 to 8 seconds, confidence 0.75"
+    page.keyboard.press("k")
+    assert page.evaluate(time) == "4 s"
+
+
+def test_strips_come_from_the_server(clip, visit) -> None:
+    page = visit(clip)
+    page.wait_for_function("() => document.querySelector('.wave path').getAttribute('d')")
+    page.wait_for_function("() => document.querySelector('.spectrogram img').naturalWidth > 100")
+    page.wait_for_function("""() => {
+        const canvas = document.querySelector(".film canvas");
+        return canvas.getContext("2d").getImageData(canvas.width / 2, 10, 1, 1).data[3] === 255;
+    }""")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(clip, visit, scheme) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(clip, scheme=scheme)
+    event(page, "Dog bark, audible, 0 to 2 seconds, confidence 0.75").focus()
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
+    for width in (320, 390, 1440, 3840):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
