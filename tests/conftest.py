@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS, SETS_FOLDER
+from browser_kit import chromium, open_page, serve  # noqa: F401  (one browser for all tests)
 
 SLOW_SECONDS = 1800
 """After which a slow test hangs; the others' limit stands in pyproject.toml."""

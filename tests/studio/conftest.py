@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from browser_kit import chromium, open_page  # noqa: F401  (fixtures)
 from marked_kit import write_marked
 from rlld.studio.app import made
 from rlld.studio.security import Guard, Place

@@ -128,12 +128,11 @@ export class Editing extends EventTarget {
     if (changed) this.dispatchEvent(new CustomEvent("change", { detail: this.events }));
   }
 
-  /** @param {1|-1} direction */
-  go(direction) {
-    const inside = this.timeline.lanes.node.contains(document.activeElement);
+  /** @param {1|-1} direction @param {boolean} [focus] whether the event is focused that it is about */
+  go(direction, focus = false) {
     if (!this.history.go(direction)) return;
     this.show(this.history.now);
-    if (inside) this.focus();
+    if (focus) this.focus();
     this.say(direction < 0 ? "Undone" : "Done again");
     this.dispatchEvent(new CustomEvent("change", { detail: this.events }));
   }
@@ -283,8 +282,8 @@ export class Editing extends EventTarget {
     if (target.closest("input, textarea, select, dialog, [contenteditable]")) return false;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.ctrlKey || event.metaKey) {
-      if (key === "z") this.go(event.shiftKey ? 1 : -1);
-      else if (key === "y") this.go(1);
+      if (key === "z") this.go(event.shiftKey ? 1 : -1, true);
+      else if (key === "y") this.go(1, true);
       else return false;
       return true;
     }
