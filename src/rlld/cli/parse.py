@@ -53,8 +53,21 @@ class Args:
     """Sound track of clips that have several, from 1; without it the one that a player takes."""
     video_track: int | None = None
     """The same for pictures."""
+    live: str | None = None
+    """Parse a source while it goes on: a file that grows, a pipe ('-': standard input) or an
+    address that FFmpeg opens (rtsp://..., https://...). Prints a JSON line when an event begins,
+    and one when it has ended."""
+    patience: float = 10.0
+    """Seconds after which a live source counts as ended when nothing more comes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+
+    @property
+    def tracks(self) -> TrackChoice:
+        """Which of several tracks are parsed and played."""
+        from rlld.media.tracks import TrackChoice
+
+        return TrackChoice(self.audio_track, self.video_track)
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,9 @@ class Job:
 
 def run(args: Args) -> None:
     """Parses every clip; goes on past bad ones and tells of them at the end."""
+    if args.live is not None:
+        _live(args)
+        return
     form = _format(args)
     jobs = _jobs(args, form)
     from rlld.utils.console import ERR, OUT
@@ -113,6 +129,17 @@ def run(args: Args) -> None:
         )
     if len(jobs) > 1 and args.out is not None:
         OUT.print(f"{len(jobs)} clips parsed, {empty} of them without any event")
+
+
+def _live(args: Args) -> None:
+    from rlld.cli._live import tell_live
+    from rlld.utils.compute import Compute
+
+    for name in ("clips", "features", "out", "format", "tags", "annotations"):
+        if getattr(args, name):
+            raise RlldError(f"--live: goes without {name}: it prints JSON lines of one source")
+    device = Compute(args.device).torch_device
+    tell_live(args.run, str(args.live), args.patience, device, args.tracks)
 
 
 def _format(args: Args) -> str:
@@ -230,13 +257,6 @@ class Parser:
         run.spec.taxonomy.indices(tags)
         return dict.fromkeys(self.clips, Known(tags))
 
-    @property
-    def tracks(self) -> TrackChoice:
-        """Which of several tracks of a clip are parsed and played."""
-        from rlld.media.tracks import TrackChoice
-
-        return TrackChoice(self.args.audio_track, self.args.video_track)
-
     def __call__(self, job: Job) -> Parse:
         """Parses one clip, or features.
 
@@ -272,7 +292,7 @@ class Parser:
             return parse(run, features, tags, name=job.name)
         if job.clip is None:
             raise AssertionError("a job has a clip or features")
-        return parse(run, job.clip, tags, tracks=self.tracks)
+        return parse(run, job.clip, tags, tracks=self.args.tracks)
 
     def _write(self, parse: Parse, run: Run, job: Job, out: Path) -> None:
         from rlld.utils.files import write_text
@@ -284,7 +304,7 @@ class Parser:
         from rlld.utils.console import ERR
 
         truth = _truth(run, job, self.args.annotations)
-        held = write_page(parse, out, job.clip, truth, self.args.link_video, self.tracks)
+        held = write_page(parse, out, job.clip, truth, self.args.link_video, self.args.tracks)
         if held is not None and held.linked is not None:
             ERR.print(f"{out}: plays {held.linked}; keep both where they are")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.media.decode import Clip, ClipInfo
 from rlld.media.tracks import AS_PLAYED, TrackChoice
-from rlld.media.views import Chunk, Segment, View, chunks
+from rlld.media.views import Chunk, Segment, Shown, View, chunks
 from rlld.utils.registry import Buildable
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class Extractor(ABC):
     def to(self, device: torch.device) -> None:
         """Moves its networks to a device."""
 
-    def rows(self, clip: Clip, segment_seconds: float) -> Iterator[Rows]:
+    def rows(self, clip: Shown, segment_seconds: float) -> Iterator[Rows]:
         """Decodes a clip and yields the rows of consecutive segments, some at a time.
 
-        Memory stays flat however long the clip is. ``clip.outcome()`` is complete afterwards.
+        Memory stays flat however long the clip is; its outcome is complete afterwards.
 
         Raises:
             RlldError: If nothing of the clip can be decoded.

@@ -179,7 +179,7 @@ class _Line:
         self.stream = stream
         self.kind: str = stream.type
         self.base = float(stream.time_base)
-        self.picture = _picture_seconds(stream) if stream.type == "video" else 0.0
+        self.picture = picture_seconds(stream) if stream.type == "video" else 0.0
         self.pad = min(self.picture, PAD)
         self.recording = 0
         self.changes = [(0, 0)]
@@ -211,7 +211,7 @@ class _Line:
             self.looking = False
             if self.recording == 0:
                 self.first = self.seconds(frame.pts)
-            if self.kind == "audio" and _fills_up(self.stream):
+            if self.kind == "audio" and fills_up(self.stream):
                 self.pad = min(2 * frame.samples / frame.sample_rate, PAD)
 
 
@@ -385,12 +385,13 @@ class _Survey:
         return notes
 
 
-def _picture_seconds(stream: Any) -> float:
+def picture_seconds(stream: Any) -> float:
+    """Returns how long a picture lasts when nothing says otherwise."""
     rate = float(stream.guessed_rate or stream.average_rate or 25)
     return min(1 / rate, AHEAD) if rate > 0 else 0.04
 
 
-def _fills_up(stream: Any) -> bool:
+def fills_up(stream: Any) -> bool:
     """Says whether a codec works on frames that the end of a sound has to fill up."""
     context = stream.codec_context
     return bool(context.codec.lossy) and not context.name.startswith("pcm")

@@ -21,8 +21,8 @@ from rlld.media.container import open_media
 from rlld.media.pictures import PictureRows
 from rlld.media.reading import Track
 from rlld.media.sound import SoundRows
-from rlld.media.tracks import AS_PLAYED, KINDS, TrackChoice, choose
-from rlld.media.views import Pictures, Row, Segment, Sound, View
+from rlld.media.tracks import AS_PLAYED, TrackChoice, choose
+from rlld.media.views import Row, Segment, View, segment_of, views_by_kind
 
 SLACK = 0.1
 """A rest shorter than this many seconds makes no segment: codecs pad the end of a clip."""
@@ -129,7 +129,7 @@ class Clip:
         self._read, self._notes = {}, []
         parts = [
             self._rows(track, segment_seconds, wanted)
-            for kind, wanted in _by_kind(views).items()
+            for kind, wanted in views_by_kind(views).items()
             if wanted and (track := self.track(kind)) is not None
         ]
         index = 0
@@ -138,7 +138,7 @@ class Clip:
             waiting.append(row)
             # What only padding may explain waits until more than padding has come.
             while waiting and self._certain(index, segment_seconds):
-                yield _segment(index, waiting.popleft(), views)
+                yield segment_of(index, waiting.popleft(), views)
                 index += 1
         if not any(track.decoded for track in self._read.values()) and self._all_read():
             raise RlldError(
@@ -146,7 +146,7 @@ class Clip:
                 "get it again"
             )
         for number in range(index, self.count(segment_seconds, self._ends())):
-            yield _segment(number, waiting.popleft() if waiting else {}, views)
+            yield segment_of(number, waiting.popleft() if waiting else {}, views)
 
     def outcome(self) -> ClipInfo:
         """Returns what is known once ``segments`` has ended: decoded length and notes."""
@@ -189,15 +189,6 @@ class Clip:
         return self._read.keys() == self._indices.keys()
 
 
-def _by_kind(views: Sequence[View]) -> dict[str, list[View]]:
-    kinds = {"audio": Sound, "video": Pictures}
-    return {kind: [view for view in views if isinstance(view, kinds[kind])] for kind in KINDS}
-
-
 def _joined(parts: list[Iterator[Row]]) -> Row:
     """Returns what is shown of the next segment, nothing when all parts have ended."""
     return {view: shown for part in parts for view, shown in next(part, {}).items()}
-
-
-def _segment(index: int, row: Row, views: Sequence[View]) -> Segment:
-    return Segment(index, {view: row.get(view) for view in views})

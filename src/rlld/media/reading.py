@@ -51,7 +51,7 @@ class Track:
         frame before.
         """
         with open_media(self.path) as container:
-            yield from self._from_here(container, self._ready(container))
+            yield from self._from_here(container, self.prepare(container))
 
     def frames_from(self, starts: Iterable[float]) -> Iterator[Iterator[Timed]]:
         """Yields for each time the frames from shortly before it on, reading none before those.
@@ -62,14 +62,15 @@ class Track:
             starts: Seconds, in ascending order.
         """
         with open_media(self.path) as container:
-            stream = self._ready(container)
+            stream = self.prepare(container)
             for start in starts:
                 stamp = max(0.0, start) - self.clock.shifts[0]
                 container.seek(round(stamp / self._base), stream=stream)
                 self._next = start
                 yield self._from_here(container, stream)
 
-    def _ready(self, container: Any) -> Any:
+    def prepare(self, container: Any) -> Any:
+        """Returns the stream of the track in an open file, ready to be decoded."""
         stream = container.streams[self._index]
         ready(stream)
         self._base = float(stream.time_base)
@@ -87,10 +88,11 @@ class Track:
             except FFmpegError:
                 self.damaged += 1
                 break
-            yield from self._decoded(stream, packet)
-        yield from self._decoded(stream, None)
+            yield from self.frames_of(stream, packet)
+        yield from self.frames_of(stream, None)
 
-    def _decoded(self, stream: Any, packet: Any) -> Iterator[Timed]:
+    def frames_of(self, stream: Any, packet: Any) -> Iterator[Timed]:
+        """Yields what a packet holds, or what the decoder still does when it is None."""
         from av.error import FFmpegError
 
         try:

@@ -63,7 +63,7 @@ class Chosen:
     notes: tuple[str, ...]
 
 
-def choose(container: InputContainer, path: Path, choice: TrackChoice = AS_PLAYED) -> Chosen:
+def choose(container: InputContainer, path: Path | str, choice: TrackChoice = AS_PLAYED) -> Chosen:
     """Chooses the tracks that are used of a file.
 
     Without a choice it is the one that a player takes: that with the default flag, else the one
@@ -123,7 +123,7 @@ def _best(container: InputContainer, tracks: list[Any], kind: Any, related: Any)
     return among[0] if among else None
 
 
-def _numbered(tracks: list[Any], number: int, kind: str, path: Path) -> Any:
+def _numbered(tracks: list[Any], number: int, kind: str, path: Path | str) -> Any:
     if number > len(tracks):
         known = "; ".join(f"{k} ({_described(track)})" for k, track in enumerate(tracks[:20], 1))
         more = f"; and {len(tracks) - 20} more" if len(tracks) > 20 else ""
@@ -147,7 +147,7 @@ def _described(track: Any) -> str:
     return ", ".join(part for part in (context.name, size, language, default) if part)
 
 
-def _bounded(streams: dict[str, Any], path: Path) -> None:
+def _bounded(streams: dict[str, Any], path: Path | str) -> None:
     """Refuses by what is declared, before anything of that size is made."""
     if (video := streams.get("video")) is not None:
         width, height = video.codec_context.width, video.codec_context.height

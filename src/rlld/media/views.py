@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -84,3 +84,23 @@ def chunks(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
             chunk = []
     if chunk:
         yield chunk
+
+
+def views_by_kind(views: Sequence[View]) -> dict[str, list[View]]:
+    """Returns the views by the kind of track, ``audio`` or ``video``, that they are of."""
+    kinds = {"audio": Sound, "video": Pictures}
+    return {
+        name: [view for view in views if isinstance(view, kind)] for name, kind in kinds.items()
+    }
+
+
+def segment_of(index: int, row: Row, views: Sequence[View]) -> Segment:
+    """Returns a segment with what its tracks show of it."""
+    return Segment(index, {view: row.get(view) for view in views})
+
+
+class Shown(Protocol):
+    """What extractors describe: a clip, or a source that goes on."""
+
+    def segments(self, segment_seconds: float, views: Sequence[View]) -> Iterator[Segment]:
+        """Yields consecutive segments."""

@@ -35,6 +35,7 @@ def events_from(
     classes: Sequence[str],
     segment_seconds: float,
     duration: float,
+    before: int = 0,
 ) -> tuple[Event, ...]:
     """Reads events from the decided segments.
 
@@ -50,6 +51,7 @@ def events_from(
         classes: The C class names.
         segment_seconds: Length of a segment.
         duration: Length of the video in seconds; no event reaches past it.
+        before: Segments of the video before these, which hold no event.
 
     Returns:
         Events ordered by start, modality and class.
@@ -76,7 +78,8 @@ def events_from(
     for rank, (modality, decided, values) in enumerate(maps):
         for index in np.flatnonzero(decided.any(axis=0)).tolist():
             for first, last in runs(decided[:, index]):
-                start, end = first * segment_seconds, min(last * segment_seconds, duration)
+                start = (before + first) * segment_seconds
+                end = min((before + last) * segment_seconds, duration)
                 if start >= end:
                     continue
                 confidence = float(values[first:last, index].mean(dtype=np.float64))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,10 @@ from rlld.parsing.events import events_from
 from rlld.parsing.result import Features, Parse, Source
 from rlld.parsing.windows import Evidence, Windows, above, decide, window_of
 from rlld.types import AUDIO, VISUAL, Prediction
+
+if TYPE_CHECKING:
+    from rlld.media.live import LiveClip
+    from rlld.parsing.live import Told
 
 ABSENT = ("no usable sound, so no audible events", "no usable picture, so no visible events")
 """Notes on a modality without features, by modality index."""
@@ -113,6 +117,33 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
     )
 
 
+def parse_live(run: TrainedRun, clip: LiveClip) -> Iterator[Told]:
+    """Parses a source that goes on, and tells of its events as soon as they are certain.
+
+    Args:
+        run: A trained run.
+        clip: The source.
+
+    Yields:
+        When events begin and end: in the end those of ``parse``.
+
+    Raises:
+        RlldError: If the run's features cannot be computed from a clip.
+    """
+    from rlld.parsing.live import live_events
+    from rlld.parsing.sources import open_live
+
+    source = open_live(clip, run.spec)
+    yield from live_events(
+        _predictor(run, source),
+        run.spec,
+        run.gate,
+        (_checked(chunk, run.spec, source) for chunk in source.chunks),
+        ("audio" in clip.kinds, "video" in clip.kinds),
+        lambda: clip.outcome()[0],
+    )
+
+
 def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
     if tags is None:
         return None
@@ -123,13 +154,7 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
 
 def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
     """Returns the evidence and the modalities whose features are zero throughout."""
-
-    def predicted(streams: Mapping[str, Tensor]) -> Prediction:
-        prediction = run.predict(streams)
-        prediction.require_numbers(source.name)
-        return prediction
-
-    windows = Windows(predicted, *window_of(run.spec))
+    windows = Windows(_predictor(run, source), *window_of(run.spec))
     absent = [True, True]
     for chunk in source.chunks:
         part = _checked(chunk, run.spec, source)
@@ -138,6 +163,15 @@ def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
                 absent[AUDIO if name == "audio" else VISUAL] = False
         windows.push(part)
     return windows.finish(), [modality for modality in (AUDIO, VISUAL) if absent[modality]]
+
+
+def _predictor(run: TrainedRun, source: Source) -> Callable[[Mapping[str, Tensor]], Prediction]:
+    def predicted(streams: Mapping[str, Tensor]) -> Prediction:
+        prediction = run.predict(streams)
+        prediction.require_numbers(source.name)
+        return prediction
+
+    return predicted
 
 
 def _checked(chunk: Features, spec: DataSpec, source: Source) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ from rlld.utils.console import progress
 from rlld.utils.foreign.arrays import open_array
 from rlld.utils.foreign.damage import Told
 from rlld.utils.names import inside
+
+if TYPE_CHECKING:
+    from rlld.features.base import Extractor
+    from rlld.media.live import LiveClip
 
 TOLD = Told("not a readable .npy array", "extract it again")
 
@@ -37,9 +41,58 @@ def open_clip(
         RlldError: If the file cannot be read, or no extractor makes such features, or one does that
             has changed since the training.
     """
-    from rlld.features import load_extractor
     from rlld.features.base import per_segment
     from rlld.media.decode import Clip
+
+    extractor = extractor_of(str(path), spec)
+    made = extractor.streams(spec.segment_seconds)
+    clip = Clip(path, tracks)
+
+    def chunks() -> Iterator[Features]:
+        total = clip.count(spec.segment_seconds)
+        with progress(f"parsing {path.name}", total) as tick:
+            for rows in extractor.rows(clip, spec.segment_seconds):
+                shown = per_segment(rows, made)
+                yield shown
+                tick(len(shown["audio"]))
+
+    def outcome() -> tuple[float, tuple[str, ...]]:
+        info = clip.outcome()
+        return info.duration, info.notes
+
+    return Source(name or path.name, chunks(), outcome)
+
+
+def open_live(clip: LiveClip, spec: DataSpec) -> Source:
+    """Opens a source that goes on as the features that a run was trained on.
+
+    Args:
+        clip: The source.
+        spec: The data set of the run; names the extractor.
+
+    Raises:
+        RlldError: If no extractor makes such features, or one does that has changed since the
+            training.
+    """
+    from rlld.features.base import per_segment
+
+    extractor = extractor_of(clip.name, spec)
+    made, step = extractor.streams(spec.segment_seconds), spec.segment_seconds
+    chunks = (per_segment(rows, made) for rows in extractor.rows(clip, step))
+    return Source(clip.name, chunks, clip.outcome)
+
+
+def extractor_of(path: str, spec: DataSpec) -> Extractor:
+    """Returns the extractor that made the features of a data set.
+
+    Args:
+        path: What is to be described, for messages.
+        spec: The data set.
+
+    Raises:
+        RlldError: If no extractor makes such features, or one does that has changed since.
+    """
+    from rlld.features import load_extractor
     from rlld.utils.registry import EXTRACTORS
 
     if not set(re.findall(r"\w+", spec.features)) & set(EXTRACTORS.names()):
@@ -63,21 +116,7 @@ def open_clip(
             "or rlld have changed; bring back those that the data set was extracted with, or "
             "extract it and train again"
         )
-    clip = Clip(path, tracks)
-
-    def chunks() -> Iterator[Features]:
-        total = clip.count(spec.segment_seconds)
-        with progress(f"parsing {path.name}", total) as tick:
-            for rows in extractor.rows(clip, spec.segment_seconds):
-                shown = per_segment(rows, made)
-                yield shown
-                tick(len(shown["audio"]))
-
-    def outcome() -> tuple[float, tuple[str, ...]]:
-        info = clip.outcome()
-        return info.duration, info.notes
-
-    return Source(name or path.name, chunks(), outcome)
+    return extractor
 
 
 def stored_features(path: Path, video: str, spec: DataSpec) -> Features:

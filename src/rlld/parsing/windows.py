@@ -68,6 +68,12 @@ def window_of(spec: DataSpec) -> tuple[int, int]:
     return length, min(BATCH, max(1, SEGMENTS // length))
 
 
+def taper_of(length: int) -> Tensor:
+    """Returns the weights of the segments of a window (L,), float64 whole numbers."""
+    ramp = torch.arange(1, length + 1, dtype=torch.float64)
+    return torch.minimum(ramp, ramp.flip(0))
+
+
 def join(starts: list[int], windows: Prediction, total: int) -> Evidence:
     """Averages overlapping windows.
 
@@ -81,8 +87,7 @@ def join(starts: list[int], windows: Prediction, total: int) -> Evidence:
         that value: the weights are whole numbers and the sums float64.
     """
     length = windows.segment.shape[1]
-    ramp = torch.arange(1, length + 1, dtype=torch.float64)
-    taper = torch.minimum(ramp, ramp.flip(0))
+    taper = taper_of(length)
     place = torch.tensor(starts)[:, None] + torch.arange(length)
     weight = torch.zeros(total, dtype=torch.float64)
     weight.index_add_(0, place.flatten(), taper.repeat(len(starts)))
@@ -182,8 +187,12 @@ def decide(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
         evidence: Joined probabilities.
         gate: Segment thresholds and video-level gates.
     """
-    opened = gate.apply(_by_segment(evidence, gate))
-    return keep_marked(above(evidence, gate), opened[:, 0].numpy())
+    return keep_marked(above(evidence, gate), opened(evidence, gate))
+
+
+def opened(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
+    """Returns the segments above the threshold around which the gate is open (S, 2, C)."""
+    return gate.apply(_by_segment(evidence, gate))[:, 0].numpy()
 
 
 def above(evidence: Evidence, gate: Gate, *, known: bool = False) -> NDArray[np.bool_]:
