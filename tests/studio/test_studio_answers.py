@@ -84,6 +84,8 @@ def test_what_is_no_answer_is_refused(page):
         ({**body, "video": "nobody", "audio": True}, 404, "no such video"),
         ({**body, "person": " ", "audio": True}, 400, "person"),
         ({**body, "person": "x" * 61, "audio": True}, 400, "person"),
+        ({**body, "audio": True, "probability": 0}, 400, "probability"),
+        ({**body, "audio": True, "probability": 1.5}, 400, "probability"),
         ([1], 400, "mapping"),
     ]
     for sent, status, words in cases:

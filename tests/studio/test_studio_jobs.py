@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -102,6 +103,20 @@ def test_a_training_shows_scores_and_labels_that_changed(data: Path, trained: Pa
     assert page.get("/api/state")["run"]["name"] == "studio 1"
     assert page.get("/api/train")["after"] == job["after"]
     assert page.get("/api/train")["state"] == "done"
+
+
+def test_a_run_that_fits_no_more_is_left_out_and_told(data: Path, trained: Path, opened):
+    shutil.copytree(trained, data / "studio" / "runs" / "7")
+    studio, page = opened(data)
+    assert page.get("/api/state")["run"]["name"] == "studio 7"
+    studio.close()
+    (data / "features" / "train.safetensors").unlink()
+    _, page = opened(data)
+    state = page.get("/api/state")
+    assert state["run"] is None
+    (note,) = state["notes"]
+    assert "the last run of the studio is not used" in note
+    assert page.get("/api/questions?person=Ada&count=1")[0]["audio"] is None
 
 
 def test_a_training_is_cancelled_and_gone_on_with(data: Path, trained: Path, opened):

@@ -143,3 +143,18 @@ def test_a_clip_that_is_gone_or_replaced_is_told(data: Path, opened: Callable[..
     assert "was replaced" in note
     assert page.get("/api/clips/train_002")["notes"] == []
     page.put("/api/clips/train_000/events", person="Ada", base=0, events=[])
+
+
+def test_a_clip_that_cannot_be_read_is_told_and_shown(data: Path, opened: Callable[..., object]):
+    clip = data / "videos" / "train_000.mp4"
+    clip.unlink()
+    clip.write_bytes(b"no clip")
+    _, page = opened(data)
+    shown = page.get("/api/clips/train_000")
+    (note,) = shown["notes"]
+    assert "train_000.mp4" in note
+    assert not shown["any_video"]
+    assert shown["duration"] == 3.0
+    page.refused(400, "GET", "/media/train_000")
+    page.refused(400, "GET", "/thumb/train_000.jpg")
+    assert page.get("/api/questions?person=Ada&count=1")

@@ -40,7 +40,7 @@ def run(args: Args) -> None:
     with listening(args.host, args.port) as (socket, place):
         studio = Studio(args.folder, args.run, args.person)
         try:
-            for note in studio.store.notes:
+            for note in studio.notes:
                 OUT.print(f"note: {note}")
             OUT.print(f"the studio of {args.folder} is open at {place.url}; Ctrl-C closes it")
             served(studio, socket, place, browser=args.browser)

@@ -49,14 +49,14 @@ class Beliefs:
         self.name = f"studio {number}" if is_own(self.run.path) else number
         self.catalogue = catalogue
         load_for(self.run, "train", catalogue.folder)
-        self._lock = threading.Lock()
+        self._judging, self._reading = threading.Lock(), threading.Lock()
         self._keep: dict[str, Any] | None = None
         self._stores: dict[str, Store] = {}
         self.parse: Callable[[str], Parse] = lru_cache(HELD)(self._parse)
 
     def look_at(self, catalogue: Catalogue) -> None:
         """Takes the data set as it is now: its clips may be in other splits."""
-        with self._lock:
+        with self._reading:
             self.catalogue, self._stores = catalogue, {}
             self.parse = lru_cache(HELD)(self._parse)
 
@@ -67,7 +67,7 @@ class Beliefs:
 
     def judge(self) -> Mapping[str, Any]:
         """Returns the keep probabilities (2, C) by video; none where its denoiser learns none."""
-        with self._lock:
+        with self._judging:
             if self._keep is None:
                 self._keep = self._judged()
         return self._keep
@@ -100,13 +100,13 @@ class Beliefs:
         features = self._features(known)
         outcome = None if known.seconds is None else lambda: (known.seconds or 0.0, ())
         tags = [spec.classes[tag] for tag in known.tags]
-        with self._lock:
+        with self._reading:
             return parse_source(self.run, Source(video, [features], outcome), tags or None)
 
     def _features(self, video: Video) -> dict[str, Any]:
         from rlld.data.moved import features_of
 
-        with self._lock:
+        with self._reading:
             if video.split not in self._stores:
                 ids = self.catalogue.splits[video.split]
                 self._stores[video.split] = features_of(self.catalogue.folder, video.split, ids)

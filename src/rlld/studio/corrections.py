@@ -33,18 +33,18 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
     known, spec = studio.catalogue[video], studio.catalogue.spec
     parse = studio.beliefs.parse(video) if studio.beliefs is not None else None
     version, before = studio.store.latest(video), studio.catalogue.beside(video)
+    has_pictures, notes = _look(studio, video)
     answers = {
         each.label: {"audio": each.audio, "visual": each.visual, "person": each.person}
         for each in studio.store.answers()
         if each.video == video and person in ("", each.person)
     }
-    notes = known.notes()
     return {
         "id": video,
         "split": known.split,
         "duration": duration(studio, video),
         "step": spec.segment_seconds,
-        "any_video": _has_pictures(studio, video),
+        "any_video": has_pictures,
         "tags": list(known.tags),
         "classes": list(spec.classes),
         **_probabilities(parse),
@@ -56,7 +56,7 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
         "doubts": doubts(parse, known.tags) if parse else [],
         "previous": before[0],
         "next": before[1],
-        "notes": notes,
+        "notes": list(dict.fromkeys((*known.notes(), *notes))),
     }
 
 
@@ -111,11 +111,11 @@ def told(studio: Studio, version: Version) -> dict[str, Any]:
 
 
 def duration(studio: Studio, video: str) -> float:
-    """Returns how long a clip is; where it is gone, as long as the segments of a video."""
+    """Returns how long a clip is; where it cannot be read, as long as the segments of a video."""
+    known = studio.catalogue[video]
     try:
-        return studio.media.seconds(studio.catalogue[video])
-    except NotFoundError:
-        studio.catalogue[video]
+        return studio.media.seconds(known)
+    except RlldError:  # what is wrong with the clip is among its notes
         return studio.catalogue.spec.duration
 
 
@@ -136,11 +136,12 @@ def _truth(studio: Studio, video: str) -> list[dict[str, Any]] | None:
     return form.to_page(form.stored(known, certain=True), studio.catalogue.spec.classes)
 
 
-def _has_pictures(studio: Studio, video: str) -> bool:
+def _look(studio: Studio, video: str) -> tuple[bool, tuple[str, ...]]:
+    """Returns whether a clip has pictures, and what is wrong with it."""
     try:
-        return studio.media.has_pictures(studio.catalogue[video])
-    except RlldError:
-        return False
+        return studio.media.has_pictures(studio.catalogue[video]), ()
+    except RlldError as error:
+        return False, (str(error),)
 
 
 def _probabilities(parse: Parse | None) -> dict[str, Any]:

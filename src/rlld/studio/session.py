@@ -40,6 +40,7 @@ class Studio:
         media: Their clips, for a browser.
         store: What people said.
         beliefs: What the run thinks; None without one.
+        notes: What the reader should know of the start.
         queue: What is asked next.
         jobs: The trainings.
 
@@ -60,9 +61,11 @@ class Studio:
             opened.callback(self.store.close)
             self.beliefs: Beliefs | None = None
             self.queue = Queue(folder)
-            found = run or last_run(self.runs)
-            if found is not None:
-                self.believe(found)
+            self.notes = self.store.notes
+            if run is not None:
+                self.believe(run)
+            elif (last := last_run(self.runs)) is not None:
+                self._believe_again(last)
             self.jobs = Jobs(folder, self.runs, self.believe)
             opened.callback(self.jobs.cancel)
             self._opened = opened.pop_all()
@@ -114,6 +117,13 @@ class Studio:
         self.write()
         return self.jobs.start(None if self.beliefs is None else self.beliefs.source)
 
+    def _believe_again(self, run: Path) -> None:
+        """Takes the last run of the studio, unless the data set has become another one since."""
+        try:
+            self.believe(run)
+        except RlldError as error:
+            self.notes += (f"the last run of the studio is not used: {error}",)
+
     def state(self) -> dict[str, Any]:
         """Returns where the work stands."""
         spec, videos = self.catalogue.spec, self.catalogue.videos.values()
@@ -140,7 +150,7 @@ class Studio:
             "gain": outlook and outlook.gain,
             "unit": outlook and outlook.unit,
             "stop": outlook and outlook.stop,
-            "notes": list(self.store.notes),
+            "notes": list(self.notes),
             "jobs": self.jobs.state(),
         }
 
@@ -162,6 +172,11 @@ class Studio:
             raise RlldError(
                 f"{given.video}: is not tagged with {given.label!r}; answer a question on one of "
                 "its tags"
+            )
+        if given.probability is not None and not 0 < given.probability <= 1:
+            raise RlldError(
+                f"probability: found {given.probability:g}, expected a number above 0 and up to 1, "
+                "or null where the question was not drawn"
             )
         if unsure:
             given = replace(given, audio=None, visual=None)
