@@ -13,7 +13,7 @@ from studio_page_kit import STRANGE, Served, make_data, studio
 
 pytestmark = pytest.mark.browser
 
-VIEWS = ("answer", "browse", "people", "name")
+VIEWS = ("answer", "correct", "browse", "train", "people", "name")
 QUESTION = ".question b"
 FAILED = "Failed to load resource"
 
