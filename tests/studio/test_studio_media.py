@@ -65,7 +65,7 @@ def test_what_no_browser_plays_is_converted_once(data: Path, opened: Callable[..
     clip = data / "videos" / "train_001.mp4"
     clip.unlink()
     write_marked(clip.with_suffix(".avi"), codecs=("mpeg4", "mp3"), seconds=3.0)
-    _, page = opened(data)
+    studio, page = opened(data)
     sent = page.client.get("/media/train_001")
     assert sent.headers["content-type"] == "video/mp4"
     (kept,) = (data / "studio" / "cache").glob("*.mp4")
@@ -75,6 +75,14 @@ def test_what_no_browser_plays_is_converted_once(data: Path, opened: Callable[..
     before = kept.stat().st_mtime_ns
     page.client.get("/media/train_001")
     assert kept.stat().st_mtime_ns == before
+    page.get("/api/peaks/train_001?from=0&to=3&n=30")
+    page.client.get("/thumb/train_001.jpg")
+    studio.close()
+    _, page = opened(data)  # what was drawn of a time range goes, the rest stays
+    assert {file.name.partition("-")[2] for file in kept.parent.iterdir()} == {
+        "clip.mp4",
+        "thumb.jpg",
+    }
 
 
 def test_sound_alone_has_no_picture_and_pictures_alone_no_sound(

@@ -1,4 +1,7 @@
-"""What is played and drawn of clips: made once, kept in ``D/studio/cache``."""
+"""What is played and drawn of clips: made once, kept in ``D/studio/cache``.
+
+Conversions and thumbnails stay there; what was drawn of a time range goes when a session begins.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,8 @@ class Media:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
+        for drawn in cache.glob("*-*-*-*"):
+            drawn.unlink(missing_ok=True)
         self._decoding = threading.BoundedSemaphore(AT_ONCE)
         self._guard = threading.Lock()
         self._making: dict[Path, threading.Lock] = {}
@@ -62,12 +67,9 @@ class Media:
             RlldError: If the clip is gone, or cannot be read or converted.
         """
         from rlld.media.conversion import convert
-        from rlld.media.playable import inspect
 
         clip = _allowed(video)
-        with self._decoding:
-            mime, _ = inspect(clip)
-        if mime:
+        if mime := _mime(clip, stamp_of(clip)):
             return clip, mime
 
         def make(path: Path) -> None:
@@ -164,6 +166,14 @@ def _clip(path: Path, stamp: str) -> Clip:
     from rlld.media.decode import Clip
 
     return Clip(path)
+
+
+@lru_cache(maxsize=1024)
+def _mime(path: Path, stamp: str) -> str:
+    """Returns the media type of a clip; a player asks for it again with every part."""
+    from rlld.media.playable import inspect
+
+    return inspect(path)[0]
 
 
 def _thumb(clip: Clip) -> bytes | None:

@@ -50,6 +50,7 @@ class Queue:
         self.folder, self.run = folder, run
         self._lock = threading.Lock()
         self._pool: Pool | None = None
+        self._seen: tuple[Sequence[Answered], Outlook] | None = None
 
     def pool(self) -> Pool:
         """Returns what can be asked about; with a run it takes seconds once."""
@@ -109,9 +110,11 @@ class Queue:
         """Returns what further answers are worth; None while a run still looks at the clips."""
         if self._pool is None and self.run is not None:
             return None
-        pool = self.pool()
-        asked = ask(pool, AHEAD, told(answers, pool))
-        return Outlook(round(asked.gain, 1), asked.unit, asked.stop)
+        if self._seen is None or self._seen[0] != answers:  # the page asks for it at every turn
+            pool = self.pool()
+            asked = ask(pool, AHEAD, told(answers, pool))
+            self._seen = answers, Outlook(round(asked.gain, 1), asked.unit, asked.stop)
+        return self._seen[1]
 
 
 def told(answers: Iterable[Answered], pool: Pool) -> list[Answer]:
