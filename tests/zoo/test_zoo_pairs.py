@@ -123,7 +123,7 @@ def test_the_refusal_names_objective_key_and_networks_before_data_are_read(tiny_
     assert str(refusal.value) == (
         "recipe cpsp: objective cpsp needs 'visual_before', which network ave does not give; "
         "choose a network that does (cmpae, cpsp, cvcms, dhhn, han, hcmn, lsld, mgn, mm_pyramid, "
-        "valor), or an objective or weights that do without"
+        "uwav, valor), or an objective or weights that do without"
     )
     assert not (tmp_path / "run").exists()
 
