@@ -90,7 +90,8 @@ def evaluate(
         split: ``train``, ``validation`` or ``test``.
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
-        metrics: Scores of other tasks too: ``accuracy``, ``map``, ``psds``, ``collar``.
+        metrics: Scores of other tasks too: ``accuracy``, ``map``, ``segment-map``,
+            ``psds``, ``collar``.
     """
     loaded = run if isinstance(run, Run) else load_run(run)
     folder = None if data is None else Path(data)

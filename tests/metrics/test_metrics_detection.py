@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
-from rlld.metrics.detection import THRESHOLDS, Timed, detection_map
+from rlld.metrics.detection import THRESHOLDS, Timed, detection_map, segment_map
 from rlld.metrics.localisation import segment_accuracy
 from rlld.metrics.sound_events import collar_f, merged, psds
 
@@ -114,6 +114,24 @@ def test_a_hand_computed_mean():
     assert detection_map(found, truth, (0.5, 0.6)) == pytest.approx(
         {0.5: 100 * (1 / 2 + 2 / 3 / 2) / 2, 0.6: 100 * (1 / 2) / 2}
     )
+
+
+@given(st.integers(1, 40), st.integers(1, 3), st.integers(0, 999))
+def test_segments_are_ranked_over_all_videos(rows, classes, seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.random((rows, classes)) < 0.3
+    values = rng.permutation(rows * classes).reshape(rows, classes) / 1000
+    expected = []
+    for label in range(classes):
+        ranked = [
+            right for _, right in sorted(zip(-values[:, label], truth[:, label], strict=True))
+        ]
+        precision = [sum(ranked[: n + 1]) / (n + 1) for n in range(rows)]
+        if any(ranked):
+            hits = [max(precision[n:]) for n in range(rows) if ranked[n]]
+            expected.append(sum(hits) / sum(ranked))
+    found = segment_map(values, truth)
+    assert found == pytest.approx(100 * np.mean(expected) if expected else 100)
 
 
 def test_accuracy_by_hand():

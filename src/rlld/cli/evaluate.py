@@ -27,8 +27,8 @@ class Args:
     """Print the scores in other ways too: audible-only and visible-only events, means over classes,
     all segments and events together."""
     metrics: str = ""
-    """Scores of other tasks, joined by commas: accuracy (AVE's), map (UnAV-100's), psds and collar
-    (of sound events)."""
+    """Scores of other tasks, joined by commas: accuracy (AVE's), map (UnAV-100's), segment-map
+    (LFAV's), psds and collar (of sound events)."""
     tags: bool = False
     """Gate by the known tags of the videos instead of by video-level probabilities."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -16,7 +16,7 @@ from rlld.data.dataset import ANNOTATIONS, dense_files
 from rlld.data.spec import LANES, annotation_file
 from rlld.data.split import Split
 from rlld.errors import RlldError, nearest
-from rlld.metrics.detection import Timed, detection_map
+from rlld.metrics.detection import Timed, detection_map, segment_map
 from rlld.metrics.localisation import segment_accuracy
 from rlld.metrics.sound_events import collar_f, psds
 from rlld.parsing.events import runs
@@ -130,6 +130,16 @@ def _map(judged: Judged, lane: str) -> dict[str, float]:
     return {"mAP": sum(found.values()) / len(found), **named} if found else {}
 
 
+def _segment_map(judged: Judged, lane: str) -> dict[str, float]:
+    """Of both tracks the product counts here, as LFAV has it."""
+    truth = judged.by_video(judged.lane(judged.videos.require_dense().to(torch.uint8), lane))
+    values = judged.probabilities
+    own = values.prod(2) if lane == "audio_visual" else judged.lane(values, lane)
+    found = judged.by_video(own)
+    rows, true = (np.concatenate([each[video] for video in found]) for each in (found, truth))
+    return {"segment mAP": segment_map(rows.astype(np.float64), true.astype(np.bool_))}
+
+
 def _psds(judged: Judged, lane: str) -> dict[str, float]:
     spec = judged.videos.spec
     scores = judged.by_video(judged.lane(judged.probabilities, lane))
@@ -146,6 +156,7 @@ def _collar(judged: Judged, lane: str) -> dict[str, float]:
 METRICS: Mapping[str, Callable[[Judged, str], dict[str, float]]] = {
     "accuracy": _accuracy,
     "map": _map,
+    "segment-map": _segment_map,
     "psds": _psds,
     "collar": _collar,
 }

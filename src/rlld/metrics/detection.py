@@ -4,7 +4,8 @@ Source: the published evaluation of UnAV-100, which is that of ActivityNet and E
 Predicted events of a class are taken by falling confidence. Each takes the true event of its video
 that it overlaps most and that no other has taken, if their intersection over union (tIoU) reaches a
 threshold, and is a mistake otherwise. The average precision of a class is the area under its curve
-of precision over recall, made monotone; the mean is over the classes that truly occur.
+of precision over recall, made monotone; the mean is over the classes that truly occur. LFAV ranks
+segments in the same way.
 """
 
 from __future__ import annotations
@@ -75,6 +76,32 @@ def detection_map(
     ]
     means = 100 * np.mean(precisions, axis=0)
     return dict(zip(thresholds, means.tolist(), strict=True))
+
+
+def segment_map(probabilities: Floats, truth: NDArray[np.bool_]) -> float:
+    """Returns LFAV's mean average precision of segments, in percent; 100 where none is true.
+
+    Segments of all videos are ranked together, class by class. The mean is over the classes that
+    truly occur, of which the published code demands all.
+
+    Args:
+        probabilities: Of segments (R, C), in [0, 1], before gates.
+        truth: What is true (R, C).
+
+    Examples:
+        The surest of three segments is right, the next is not, the last is:
+
+        >>> right = np.array([[True], [False], [True]])
+        >>> round(segment_map(np.array([[0.9], [0.8], [0.7]]), right), 1)
+        83.3
+    """
+    counts = truth.sum(0)
+    found = [
+        _area(truth[np.argsort(probabilities[:, label], kind="stable")[::-1], label], count)
+        for label, count in enumerate(counts.tolist())
+        if count
+    ]
+    return 100 * float(np.mean(found)) if found else 100.0
 
 
 def _by_class(events: Iterable[Timed]) -> dict[str, list[Timed]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from cli_kit import called
 from features.clips_kit import beep, flashes, write_test_clip
 from rlld.data.dataset import load_data
 from rlld.data.problems import Problem
-from rlld.data.sets import as_published, load_set
+from rlld.data.sets import annotate, as_published, load_set, spec_of
 from rlld.data.sets.base import PublishedSet
 from rlld.errors import RlldError
 from rlld.features.job import Where
@@ -51,6 +52,33 @@ WRITERS = {
 
 def events(given: PublishedSet) -> list[tuple[object, ...]]:
     return sorted(event[:5] for event in given.events)
+
+
+JUNK = [b"\t", b"\n", b",", b'"', b"&", b"\0", b"-", b"nan", b"1e999", b"{", b"]", b"null", b"\xff"]
+JUNK += [b"'", b"=", b" ", b"../", b"9" * 20, b"\r", b"_", b"true"]
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_damaged_files_are_refused_in_a_sentence(name, tmp_path):
+    """Bytes are put in, taken out and overwritten at random; what is still read can be used."""
+    draw = random.Random(name)  # noqa: S311 - cases are drawn, not encrypted
+    files = [p for p in WRITERS[name](tmp_path).rglob("*.*") if p.is_file() and p.suffix != ".h5"]
+    for number in range(60):
+        path = draw.choice(files)
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randrange(len(damaged) + 1)
+            damaged[at : at + draw.choice((0, 0, 1, 6, 12))] = draw.choice(JUNK)
+        path.write_bytes(damaged)
+        try:
+            given = load_set(name).read(tmp_path, lambda problem: None)
+            lengths = dict.fromkeys(given.videos, 12.0)
+            annotate(tmp_path / f"D{number}", given, spec_of(given), lengths)
+            load_set(name).write(tmp_path / f"W{number}", given)
+        except RlldError as error:
+            assert str(error)
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("name", sorted(WRITERS))
