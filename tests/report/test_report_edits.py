@@ -120,9 +120,9 @@ def test_audio_visual_events_follow_from_the_others(edits) -> None:
 
 
 def test_doubtful_places_go_round(edits) -> None:
-    places = "const places = [{start: 5}, {start: 1}, {start: 8}];"
+    places = "const places = [{s: 5}, {s: 1}, {s: 8}];"
     for t, direction, expected in ((1, 1, 5), (8, 1, 1), (5, -1, 1), (0, -1, 8)):
-        body = places + f"return E.nextPlace(places, {t}, {direction}).start"
+        body = places + f"return E.nextPlace(places, {t}, {direction}).s"
         assert edits(body) == expected
     assert edits("return E.nextPlace([], 0, 1)") is None
 

@@ -92,6 +92,20 @@ def test_wheel_and_control_zoom_where_the_pointer_is(tmp_path, open_page) -> Non
     assert (x - box["x"]) / box["width"] == pytest.approx(0.5, abs=0.01)
 
 
+def test_strips_end_where_lanes_end(tmp_path, open_page) -> None:
+    """Also in a view whose width is no whole number of pixels."""
+    clip = make_clip(tmp_path / "clip.mp4", 60.0, picture=None)
+    write_page(make_parse(duration=60.0), tmp_path / "page.html", clip)
+    page = open_page((tmp_path / "page.html").as_uri(), 1333)
+    for _ in range(3):
+        page.locator("#in").click()
+    page.keyboard.press("End")
+    page.wait_for_function("""() => {
+        const right = (name) => document.querySelector(name).getBoundingClientRect().right;
+        return Math.abs(right(".wave svg") - right("#ticks")) < 1;
+    }""")
+
+
 def test_keys_zoom(tmp_path, open_page) -> None:
     write_page(make_parse(duration=600.0), tmp_path / "page.html")
     page = open_page((tmp_path / "page.html").as_uri())

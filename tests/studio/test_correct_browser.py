@@ -304,6 +304,9 @@ def test_doubtful_places_are_visited(clip, visit, open_page) -> None:
     page.route("**/api/clips/a*?person=Ada", doubtful)
     page.reload()
     page.locator(".event").first.wait_for()
+    assert page.locator(".track.visual .doubt").bounding_box()["width"] == pytest.approx(
+        page.locator("#ticks").bounding_box()["width"] / 5, abs=1
+    )
     time = "() => document.getElementById('bubble').textContent"
     page.keyboard.press("j")
     assert page.evaluate(time) == "4 s"

@@ -9,7 +9,6 @@ import { spoken } from "./parsed.js";
  * @typedef {import("./edits.js").Edited} Edited
  * @typedef {import("./edits.js").Modality} Modality
  * @typedef {import("./lanes.js").Lane} Lane
- * @typedef {{start: number, end: number, c: number, m: Modality, p: number}} Doubt
  * @typedef {{lane: Lane, event: Event|null, part: "s"|"e"|"all"|"new", from: number, x: number, base: Edited, moved: boolean}} Drag
  */
 
@@ -26,12 +25,12 @@ export const KEYS = [
 export class Editing extends EventTarget {
   /**
    * @param {import("./timeline.js").Timeline} timeline made with `editable`
-   * @param {{events: Event[], doubts: Doubt[], signal: AbortSignal}} start
+   * @param {{events: Event[], signal: AbortSignal}} start
    */
-  constructor(timeline, { events, doubts, signal }) {
+  constructor(timeline, { events, signal }) {
     super();
     this.timeline = timeline;
-    this.doubts = doubts;
+    this.doubts = timeline.clip.doubts ?? [];
     this.free = false;
     /** @type {Drag|null} */ this.drag = null;
     /** @type {Edited|null} */ this.preview = null;
@@ -240,18 +239,13 @@ export class Editing extends EventTarget {
     if (!place) return;
     const { timeline } = this;
     timeline.kept.add(place.c);
-    this.choose(this.history.now.events.find((event) => event.c === place.c && event.m === place.m && event.s < place.end && event.e > place.start) ?? null);
-    timeline.seek(place.start);
+    this.choose(this.history.now.events.find((event) => event.c === place.c && event.m === place.m && event.s < place.e && event.e > place.s) ?? null);
+    timeline.seek(place.s);
     this.selects.c.value = String(place.c);
     this.selects.m.value = place.m === "audio" ? "0" : "1";
-    const group = timeline.lanes.groups.get(place.c);
-    group?.box.scrollIntoView({ block: "nearest" });
-    const track = group?.lanes.find((lane) => lane.m === place.m)?.track;
-    track?.classList.add("doubtful");
-    setTimeout(() => track?.classList.remove("doubtful"), 1600);
+    timeline.lanes.groups.get(place.c)?.box.scrollIntoView({ block: "nearest" });
     if (this.chosen) this.focus();
-    this.say(`Doubtful: ${timeline.clip.classes[place.c]}, ${NAMES[place.m]}, ${trim(place.start)} to ${trim(place.end)} seconds, probability ${place.p.toFixed(2)}`);
-    this.dispatchEvent(new CustomEvent("doubt", { detail: place }));
+    this.say(`Doubtful: ${timeline.clip.classes[place.c]}, ${NAMES[place.m]}, ${trim(place.s)} to ${trim(place.e)} seconds, probability ${(place.p ?? 0.5).toFixed(2)}`);
   }
 
   // --- keyboard -------------------------------------------------------------------------------

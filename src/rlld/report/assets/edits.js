@@ -209,15 +209,15 @@ export function joint(events) {
 
 /**
  * The nearest place after (or before) a time; round the end of the clip it goes on at its start.
- * @template {{start: number}} P
+ * @template {{s: number}} P
  * @param {P[]} places
  * @param {number} t seconds
  * @param {1|-1} direction
  * @returns {P|null}
  */
 export function nextPlace(places, t, direction) {
-  const order = [...places].sort((a, b) => direction * (a.start - b.start));
-  return order.find((place) => direction * (place.start - t) > 1e-3) ?? order[0] ?? null;
+  const order = [...places].sort((a, b) => direction * (a.s - b.s));
+  return order.find((place) => direction * (place.s - t) > 1e-3) ?? order[0] ?? null;
 }
 
 /** What was done, to be undone and done again. */

@@ -10,7 +10,7 @@ import { probability, segmentAt, spoken } from "./parsed.js";
  * @typedef {import("./parsed.js").Parsed} Parsed
  * @typedef {import("./strips.js").Span} Span
  * @typedef {{m: Modality, c: number, track: HTMLElement, curve: SVGPathElement, events: Event[],
- *   truth: Event[], nodes: Map<string, HTMLElement>}} Lane
+ *   marks: Record<string, Event[]>, nodes: Map<string, HTMLElement>}} Lane
  * @typedef {{box: HTMLElement, lanes: Lane[], near: boolean}} Group
  */
 
@@ -126,8 +126,10 @@ export class Lanes {
     track.setAttribute("role", "group");
     track.setAttribute("aria-label", NAMES[m]);
     box.append(element("div", "lane", name, track));
-    const truth = (this.clip.truth ?? []).filter((event) => event.c === c && event.m === m);
-    const lane = { m, c, track, curve, events: [], truth, nodes: new Map() };
+    /** @param {Event[]|null|undefined} events */
+    const own = (events) => (events ?? []).filter((event) => event.c === c && event.m === m);
+    const marks = { "truth-bar": own(this.clip.truth), doubt: own(this.clip.doubts) };
+    const lane = { m, c, track, curve, events: [], marks, nodes: new Map() };
     this.ofTrack.set(track, lane);
     return lane;
   }
@@ -173,12 +175,14 @@ export class Lanes {
       this.ofNode.set(node, event);
       nodes.set(key, node);
     }
-    for (const { event } of this.bars(lane.truth, thin)) {
-      const key = `truth ${event.s} ${event.e}`;
-      const node = lane.nodes.get(key) ?? element("div", "truth-bar");
-      node.style.left = this.at(event.s);
-      node.style.width = this.at(event.e - event.s);
-      nodes.set(key, node);
+    for (const [name, events] of Object.entries(lane.marks)) {
+      for (const { event } of this.bars(events, thin)) {
+        const key = `${name} ${event.s} ${event.e}`;
+        const node = lane.nodes.get(key) ?? element("div", name);
+        node.style.left = this.at(event.s);
+        node.style.width = this.at(event.e - event.s);
+        nodes.set(key, node);
+      }
     }
     for (const [key, node] of lane.nodes) if (nodes.get(key) !== node) node.remove();
     // Nodes that are in their place are not moved: moving would take the focus from them.

@@ -14,6 +14,7 @@ import { NAMES, trim } from "./nodes.js";
  * @property {number[][]|null} gates probabilities that a class is heard and seen at all
  * @property {Event[]} events
  * @property {Event[]|null} truth
+ * @property {Event[]} [doubts] places at which the probabilities tell little
  */
 
 /** @param {Parsed} clip */

@@ -239,7 +239,8 @@ export class Timeline extends EventTarget {
   // --- what is in view ------------------------------------------------------------------------
   room() {
     const names = parseFloat(getComputedStyle(this.sheet).getPropertyValue("--names")) || 0;
-    return Math.max(50, this.scroller.clientWidth - names);
+    // Not clientWidth, which is rounded: at a deep zoom half a pixel is many.
+    return Math.max(50, this.scroller.getBoundingClientRect().width - names);
   }
 
   /** @returns {Span} */

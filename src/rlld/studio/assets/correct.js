@@ -11,7 +11,7 @@ import { Timeline } from "./timeline.js";
  * @typedef {import("./saved.js").Version} Version
  * @typedef {{class: string, modality: "audio"|"visual", start: number, end: number, p: number}} Doubt
  * @typedef {{audio: boolean|null, visual: boolean|null, person: string}} Told
- * @typedef {import("./parsed.js").Parsed & {id: string, split: string, any_video: boolean, tags: number[],
+ * @typedef {Omit<import("./parsed.js").Parsed, "doubts"> & {id: string, split: string, any_video: boolean, tags: number[],
  *   parsed: Event[], revision: number, answers: Record<string, Told>, doubts: Doubt[], notes?: string[],
  *   previous: string|null, next: string|null}} Clip
  */
@@ -70,10 +70,10 @@ class View {
       make("div", "correcting", make("section", "stage", this.player, this.broken = make("p", "notes"),
         make("div", "now", make("h2", "", "At ", time)), this.told(), this.help()), card));
     this.broken.hidden = true;
-    this.timeline = new Timeline(card, { ...clip, classes: this.classes }, { sources: this.sources(), signal, editable: true });
+    const doubts = clip.doubts.map((each) => ({ c: clip.classes.indexOf(each.class), m: each.modality, s: each.start, e: each.end, p: each.p }));
+    this.timeline = new Timeline(card, { ...clip, classes: this.classes, doubts }, { sources: this.sources(), signal, editable: true });
     for (const c of clip.tags) this.timeline.kept.add(c);
-    const doubts = clip.doubts.map((each) => ({ ...each, c: clip.classes.indexOf(each.class), m: each.modality }));
-    this.editing = new Editing(this.timeline, { events: clip.events, doubts, signal });
+    this.editing = new Editing(this.timeline, { events: clip.events, signal });
     this.saved = new Saved(api, { id: clip.id, person, revision: clip.revision, signal });
     this.listen(signal);
     this.state("stored", clip.revision ? `Stored, version ${clip.revision}` : "As parsed, nothing stored yet");
