@@ -99,7 +99,7 @@ def test_a_linked_page_says_what_it_needs(call, made, tmp_path) -> None:
     result = call("parse", made / "run", made / "clip.mp4", "--link-video", "--out", page)
     assert result.returncode == 0
     assert f"plays {made / 'clip.mp4'}" in result.stderr
-    assert "base64" not in page.read_text()
+    assert "data:video" not in page.read_text()
 
 
 def test_ground_truth_is_shown(call, made, tmp_path) -> None:
