@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlld.errors import RlldError
 from rlld.studio.agreement import disagreements, votes_of
@@ -19,6 +20,9 @@ from rlld.studio.media import Media
 from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
 from rlld.utils.files import owned
+
+if TYPE_CHECKING:
+    from rlld.training.run_folder import Run
 
 CACHE = "cache"
 """Folder inside the studio's own of what is made of clips."""
@@ -60,7 +64,7 @@ class Studio:
             self.store = Store(folder)
             opened.callback(self.store.close)
             self.beliefs: Beliefs | None = None
-            self.queue = Queue(folder)
+            self.queue = self._queue(None)
             self.notes = self.store.notes
             if run is not None:
                 self.believe(run)
@@ -84,12 +88,8 @@ class Studio:
     def believe(self, run: str | Path) -> None:
         """Takes a run; what it thinks of all labels is computed behind the back of who waits."""
         beliefs = Beliefs(run, self.catalogue)
-        queue = Queue(self.folder, beliefs.run)
-        looking = [threading.Thread(target=look) for look in (queue.pool, beliefs.judge)]
-        for thread in looking:
-            thread.start()
-        self._looking += looking
-        self.beliefs, self.queue = beliefs, queue
+        self._begin(beliefs.judge)
+        self.beliefs, self.queue = beliefs, self._queue(beliefs.run)
 
     def write(self) -> Written:
         """Writes what people said into the files of the data set, and reads these again.
@@ -104,7 +104,7 @@ class Studio:
             if self.beliefs is not None:
                 run = self.beliefs.run
                 self.beliefs.look_at(self.catalogue)
-            self.queue = Queue(self.folder, run)
+            self.queue = self._queue(run)
             return written
 
     def train(self) -> dict[str, Any]:
@@ -116,6 +116,20 @@ class Studio:
         self.jobs.require_free()
         self.write()
         return self.jobs.start(None if self.beliefs is None else self.beliefs.source)
+
+    def _queue(self, run: Run | None) -> Queue:
+        """Returns questions that are made ready before anybody asks for them."""
+        queue = Queue(self.folder, run)
+        self._begin(queue.pool)
+        return queue
+
+    def _begin(self, work: Callable[[], object]) -> None:
+        def begun() -> None:
+            with suppress(RlldError):  # whoever asks for it is told
+                work()
+
+        self._looking.append(threading.Thread(target=begun))
+        self._looking[-1].start()
 
     def _believe_again(self, run: Path) -> None:
         """Takes the last run of the studio, unless the data set has become another one since."""
