@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -147,6 +149,24 @@ def test_stacked_trials_are_the_trials_one_by_one(tiny_data, lesson):
         torch.testing.assert_close(one.segment, other.segment, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(one.video, other.video, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(found[0][0].segment, found[0][1].segment, atol=1e-4)
+
+
+def test_stacked_trials_draw_the_same_for_every_choice(tiny_data):
+    """The mixup of UWAV's loss draws in each step: equal labels are equal steps."""
+    settings = {"schedule.clip_norm": None, "schedule.warm_up": 0.0, "network.layers": 1}
+    alone = trainer(tiny_data, "uwav", ALONE, **settings, **WIDE)
+    network, batch = alone.network.train(), alone.train.batch(torch.arange(16))
+    labels = alone.denoiser.revise(batch, None)
+    less = replace(labels, segment=labels.segment * 0)
+    found = []
+    for compute in (ALONE, TOGETHER):
+        task = NetworkStep(network, alone.objective, alone.optimizer, compute)
+        found.append(task.trials(batch, [labels, less, labels], alone.selection.split))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one.segment, other.segment, rtol=1e-4, atol=1e-5)
+    first, second, third = (each.segment for each in found[1])
+    torch.testing.assert_close(first, third)
+    assert not torch.allclose(first, second, atol=1e-4)
 
 
 def test_a_counterfactual_run_is_the_same_with_stacked_trials(tiny_data):

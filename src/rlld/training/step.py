@@ -129,9 +129,11 @@ class NetworkStep:
             with self.compute.autocast():
                 found = self.network(batch.streams)
                 losses = []
+                drawn = random_state(self.compute.torch_device)
                 for labels in choices:
+                    # All choices are tried as the same step, what the loss draws included.
+                    restore_random_state(drawn, self.compute.torch_device)
                     losses.append(self.objective(found, labels, batch))
-                    # All choices are tried as the same step.
                     _put_back(counts)
                 taught = self._with_lesson({"loss": losses[0]["loss"].new_zeros(())})["loss"]
             total = torch.stack([each["loss"] + taught for each in losses])
