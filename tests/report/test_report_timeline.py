@@ -189,3 +189,18 @@ def test_five_minutes_open_at_once_and_lanes_are_readable(tmp_path, open_page) -
     widths = page.locator(".event").evaluate_all("all => all.map(one => one.clientWidth)")
     assert min(widths) >= 8
     assert Path(tmp_path / "page.html").stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(tmp_path, open_page, scheme) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    truth = (Event("Dog_bark", "audio", 2.0, 4.0, 1.0),)
+    write_page(make_parse(), tmp_path / "page.html", make_clip(tmp_path / "clip.mp4", 2.0), truth)
+    page = open_page((tmp_path / "page.html").as_uri(), scheme=scheme)
+    page.locator("#export summary").click()
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
+    for width in (320, 390, 3840):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
