@@ -27,18 +27,17 @@ ENVIRONMENT = {
 OPEN = re.compile(r"is open at (\S+);")
 
 
-def make_data(folder: Path, clips: int = 14) -> Path:
+def make_data(folder: Path, clips: int = 14, clip: Path | None = None) -> Path:
     """Writes a data set of one clip under many names; nothing was extracted or trained."""
     (folder / ANNOTATIONS).mkdir(parents=True)
     (folder / VIDEOS).mkdir()
     files = AnnotationFiles(audio="", visual="")
     spec = DataSpec("aviary", CLASSES, 10, 1.0, streams={}, annotations=files)
     (folder / FILE_NAME).write_text(spec_text(spec))
-    clip = make_clip(folder / "clip.mp4")
+    clip = clip or make_clip(folder.with_name("clip.mp4"))
     ids = [f"a #{number} & b" for number in range(clips)]
     for name in ids:
         shutil.copy(clip, folder / VIDEOS / f"{name}.mp4")
-    clip.unlink()
     rows = [f"{name}\t{','.join(CLASSES)}\n" for name in ids]
     for split, part in {"train": rows[:-2], "validation": rows[-2:-1], "test": rows[-1:]}.items():
         file = folder / ANNOTATIONS / f"{split}.csv"

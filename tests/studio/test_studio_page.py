@@ -268,3 +268,21 @@ def test_a_studio_that_was_killed_goes_on_where_it_was(data, open_page) -> None:
         page.reload()
         assert (asked(page), clip_asked(page)) == left
         assert page.inner_text("#left").startswith("3 of 25")
+
+
+def test_a_real_clip_is_asked_and_corrected(shared_media, tmp_path, open_page) -> None:
+    from beside import CLIP
+
+    data = make_data(tmp_path / "data", clip=shared_media / f"{CLIP}.mp4", clips=3)
+    with studio(data) as served:
+        page = open_page(f"{served.address}/?person=Noa", expected="net::ERR_")
+        asked(page)
+        page.wait_for_function(
+            "() => document.querySelector('.screen:not([hidden]) video').currentTime > 0"
+        )
+        page.keyboard.press("b")
+        stored(page, 1)
+        page.evaluate("() => { location.hash = '#/correct'; }")
+        page.get_by_role("toolbar").wait_for()
+        page.keyboard.press("n")
+        page.get_by_text("Stored, version 1").wait_for()

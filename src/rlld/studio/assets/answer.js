@@ -126,7 +126,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   function rest() {
     nothing.replaceChildren(
       make("h1", "", "No question is open."),
-      make("p", "facts", stop || "Everything was answered that a tag leaves open."),
+      make("p", "facts", stop ? plain(stop) : "Everything was answered that a tag leaves open."),
       make("div", "line", button("Train", "", () => go("train"), "quiet main"),
         button("Undo", "U", undo)),
     );

@@ -149,6 +149,7 @@ async function show() {
   const [, name = "", id] = location.hash.split("/");
   const view = /** @type {keyof typeof VIEWS} */ (name in VIEWS ? name : "answer");
   const root = make("div", name === "name" ? "name-view" : `${view}-view`);
+  $("view").setAttribute("aria-busy", "true");
   try {
     const state = await refresh();
     if (signal.aborted) return;
@@ -168,6 +169,8 @@ async function show() {
     root.replaceChildren(make("h1", "", "That did not work"), make("p", "notes", error.message),
       button("Try again", "", show));
     $("view").replaceChildren(root);
+  } finally {
+    if (!signal.aborted) $("view").removeAttribute("aria-busy");
   }
 }
 

@@ -75,7 +75,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     if (job?.state === "failed") told.push(make("p", "notes", job.error || "It ended without a word."));
     const again = button(job ? "Train once more" : "Train", "", start, "quiet main");
     told.push(make("p", "facts", `With ${answered}. It runs in the background; go on answering meanwhile.`));
-    if (state.stop) told.push(make("p", "facts", state.stop));
+    if (state.stop) told.push(make("p", "facts", plain(state.stop)));
     panel.replaceChildren(...told, make("div", "line", again), ...(job?.state === "done" ? results(job) : []));
   }
 
