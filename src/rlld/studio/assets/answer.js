@@ -57,7 +57,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   let latest = null;
   let shown = "";
   let loading = false;
-  let stop = state.stop;
+  const { stop } = state;
 
   const screen = make("section", "stage");
   screen.setAttribute("aria-label", "Clip");
