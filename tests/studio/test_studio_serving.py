@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -145,3 +147,14 @@ def test_other_names_of_this_machine_need_no_token(host: str):
         if host == "::1" and "address" in str(error).lower():
             pytest.skip("this machine has no IPv6")
         raise
+
+
+def test_the_page_waits_for_no_network_library(data: Path):
+    """Without a run nothing at the start imports torch, which takes seconds."""
+    begin = (
+        "import sys; from pathlib import Path; import rlld.cli.studio, rlld.studio.serving; "
+        "from rlld.studio.session import Studio; studio = Studio(Path(sys.argv[1])); "
+        "studio.state(); studio.questions('Ada', 8); studio.close(); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", begin, str(data)], check=False).returncode == 0

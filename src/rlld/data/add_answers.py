@@ -8,8 +8,15 @@ from pathlib import Path
 
 from rlld.data.annotations import read_weak
 from rlld.data.answers import FILE, Answer, read_answers, write_answers
-from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.spec import FILE_NAME, DataSpec, annotation_file, read_spec, spec_text
+from rlld.data.spec import (
+    ANNOTATIONS,
+    FILE_NAME,
+    DataSpec,
+    annotation_file,
+    read_spec,
+    spec_text,
+    weak_files,
+)
 from rlld.errors import RlldError
 from rlld.utils.files import owned, write_text
 
