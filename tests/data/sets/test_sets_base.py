@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.data.sets import features_of_set, load_set, set_names
+from rlld.data.sets._annotation import KNOWN
 from rlld.data.sets._features import NpyFeatures, Part, by_second
 from rlld.data.sets.base import SetEvent, repaired, spell
 from rlld.errors import RlldError
+from rlld.recipes.fitting import Sizes
+from rlld.recipes.recipe import decided_recipe, recipe_names
 
 TIMES = st.floats(0, 50, allow_nan=False)
 
@@ -68,6 +71,13 @@ def test_parts_stand_side_by_side(tmp_path):
 def test_an_unknown_set_gets_the_nearest_name():
     with pytest.raises(RlldError, match="unknown data set 'lfva'; did you mean 'lfav'"):
         load_set("lfva")
+
+
+@pytest.mark.parametrize("sizes", [Sizes(50, 20), Sizes(10_000, 649)])
+def test_settings_of_sets_that_are_heard_alone_fit_every_recipe(sizes):
+    for name in recipe_names():
+        recipe, _ = decided_recipe(name, {}, KNOWN["audio"], sizes)
+        assert recipe.selection.score == "segment_audio" and recipe.supervision.weight == 0
 
 
 @pytest.mark.parametrize("name", set_names())
