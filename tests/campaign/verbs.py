@@ -136,6 +136,7 @@ def _results(work: Path) -> list[Verb]:
         ),
         Verb("suggest", ["suggest", run, *data, *asked]),
         Verb("evaluate", ["evaluate", run, *data, "--json", "out/scores.json"]),
+        Verb("compare", ["compare", run, f"again={run}", *data, *OUT]),
         Verb("convert", convert),
         Verb("card", [*push, "--card", "out/card.md"]),
         Verb("push", push, setup=pushed.empty, fetch=pushed.fetch),
