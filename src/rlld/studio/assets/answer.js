@@ -86,6 +86,46 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
 
   // --- showing ------------------------------------------------------------------------------
   function show() {
+    const [question] = open;
+    asking.hidden = screen.hidden = !question;
+    nothing.hidden = Boolean(question) || loading;
+    if (question) ask(question);
+    else {
+      shown = "";
+      rest();
+    }
+    // The question is painted first: what is loaded for the next ones can wait for that.
+    requestAnimationFrame(() => setTimeout(prepare));
+  }
+
+  /** @param {Question} question */
+  function ask(question) {
+    const key = keyOf(question);
+    if (key === shown) return;
+    const player = players.get(key) ?? load(question);
+    for (const other of players.values()) {
+      other.node.hidden = other !== player;
+      if (other !== player) other.clip.pause();
+    }
+    shown = key;
+    name.textContent = plain(question.class);
+    why.textContent = question.why || "";
+    where.textContent = `${question.video}, ${span(question.at, question.end)}`;
+    player.play();
+  }
+
+  /** @param {Question} question */
+  function load(question) {
+    const player = new Player(question);
+    player.node.hidden = true;
+    players.set(keyOf(question), player);
+    where.before(player.node);
+    return player;
+  }
+
+  /** Loads the clips of the next questions, and forgets those of the last ones. */
+  function prepare() {
+    if (signal.aborted) return;
     const soon = open.slice(0, 1 + AHEAD);
     const wanted = new Set(soon.map(keyOf));
     for (const [key, player] of players) {
@@ -93,34 +133,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
       player.drop();
       players.delete(key);
     }
-    for (const question of soon) {
-      const key = keyOf(question);
-      if (players.has(key)) continue;
-      const player = new Player(question);
-      player.node.hidden = true;
-      players.set(key, player);
-      where.before(player.node);
-    }
-    const [question] = open;
-    const none = !question;
-    asking.hidden = screen.hidden = none;
-    nothing.hidden = !none || loading;
-    if (none) {
-      shown = "";
-      rest();
-      return;
-    }
-    const key = keyOf(question);
-    if (key === shown) return;
-    for (const [other, player] of players) {
-      player.node.hidden = other !== key;
-      if (other === shown) player.clip.pause();
-    }
-    shown = key;
-    name.textContent = plain(question.class);
-    why.textContent = question.why || "";
-    where.textContent = `${question.video}, ${span(question.at, question.end)}`;
-    players.get(key)?.play();
+    for (const question of soon) if (!players.has(keyOf(question))) load(question);
   }
 
   function rest() {
