@@ -99,7 +99,10 @@ def test_the_residual_estimate_is_right_on_the_mean_of_all_draws(count):
 
 def test_a_rate_by_hand():
     rate = wrong_rate(np.full(10, 0.2), np.array([0.8, -0.2]), np.full(2, 0.1), common=0.1)
-    assert rate.share == pytest.approx(0.2 + (0.8 - 0.2 + PRIOR * 0.1) / (2 + PRIOR))
+    moved = (0.8 - 0.2 + PRIOR * 0.1) / (2 + PRIOR)
+    assert rate.share == pytest.approx(0.2 + (0.8 - 0.2 + 8 * moved) / 10)
+    whole = wrong_rate(np.full(4, 0.2), np.array([0.8, -0.2, 0.8, 0.8]), np.full(4, 0.25), 0.1)
+    assert whole.interval == pytest.approx((0.75, 0.75))
     assert rate.spread == pytest.approx((0.64 + 0.04 + PRIOR * 0.16) / (2 + PRIOR))
     assert rate.variance() == pytest.approx(0.8 * rate.spread / (2 + PRIOR))
     low, high = rate.interval

@@ -207,3 +207,19 @@ class PublishedArgs:
 
     out: Path
     """Folder of the table: published.md, published.csv, published.json, published.tex."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionsArgs:
+    """Options of ``rlld bench questions``."""
+
+    out: Path
+    """Folder of the tables."""
+    llp: Path | None = None
+    """Folder of LLP's annotation files."""
+    lfav: Path | None = None
+    """LFAV_dataset, the folder of LFAV's annotation."""
+    data: tuple[Path, ...] = ()
+    """Simulated data sets, whose true events are known."""
+    draws: int = 10
+    """Draws of evidence and of questions."""

@@ -16,6 +16,7 @@ from rlld.cli._bench import (
     EnhanceArgs,
     FigureArgs,
     PublishedArgs,
+    QuestionsArgs,
     RatesArgs,
     RegimesArgs,
     SignalArgs,
@@ -223,6 +224,26 @@ def show_published(args: PublishedArgs) -> None:
     show(published_page(args.out), args.out, "published")
 
 
+def compare_questions(args: QuestionsArgs) -> None:
+    """Measures, prints the tables and writes them."""
+    from rlld.bench.page import terminal
+    from rlld.bench.studies.questions import blocks, measure, tables, write
+    from rlld.errors import RlldError
+    from rlld.utils.console import OUT
+
+    if args.draws < 1:
+        raise RlldError(f"--draws must be 1 or more, found {args.draws}")
+    places = {"llp": args.llp, "lfav": args.lfav}
+    given = [f"--{name} {path}" for name, path in places.items() if path is not None]
+    given += [f"--data {' '.join(map(str, args.data))}"] if args.data else []
+    command = f"rlld bench questions {' '.join(given)} --draws {args.draws} --out {args.out}"
+    points = measure(tables(args.llp, args.lfav, args.data), args.draws)
+    for table in terminal(blocks(points)):
+        OUT.print(table)
+    paths = write(points, args.out, command, args.draws)
+    OUT.print(f"written: {', '.join(map(str, paths))}")
+
+
 def _names(joined: str | None) -> list[str] | None:
     return None if joined is None else [name.strip() for name in joined.split(",")]
 
@@ -352,6 +373,11 @@ BENCHMARKS = {
         "Compare ways to know how many tags are wrong without annotation, on published labels.",
         RatesArgs,
         compare_rates,
+    ),
+    "questions": Verb(
+        "Compare which questions to ask about tags, on published labels; nothing is trained.",
+        QuestionsArgs,
+        compare_questions,
     ),
     "published": Verb(
         "Print what papers report on LLP, also of methods that are no recipe, with the sources.",

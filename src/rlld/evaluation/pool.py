@@ -108,7 +108,6 @@ def _part(folder: Path, spec: DataSpec, split: str) -> Pool:
     answers = (
         read_answers(annotation_file(place, files.answers), spec.taxonomy) if files.answers else []
     )
-    tags = weak.labels.astype(bool)
     known = answered(answers, weak.ids, spec)
     if split != "train" and files.audio and files.visual:
         maps = [
@@ -118,14 +117,29 @@ def _part(folder: Path, spec: DataSpec, split: str) -> Pool:
         events = np.stack(maps, 2).any(1).astype(np.int8)
         known = np.where(known == UNKNOWN, events, known)
     drawn = chances(answers, weak.ids, spec)
+    asked = np.zeros(known.shape, np.float32) if drawn is None else drawn
+    pool = label_pool(spec, split, weak.ids, weak.labels.astype(bool))
+    return replace(pool, known=known, chances=asked)
+
+
+def label_pool(spec: DataSpec, split: str, ids: tuple[str, ...], tags: NDArray[np.bool_]) -> Pool:
+    """Returns the pool of videos of which nothing is known but their tags.
+
+    Args:
+        spec: The data set.
+        split: Its split.
+        ids: Video ids, N of them.
+        tags: What they are tagged with (N, C), bool.
+    """
+    shape = (len(ids), len(MODALITIES), len(spec.classes))
     return Pool(
         spec,
-        weak.ids,
-        (split,) * len(weak.ids),
+        ids,
+        (split,) * len(ids),
         tags,
-        known,
-        np.zeros(known.shape, np.float32) if drawn is None else drawn,
-        np.broadcast_to(_supposed(spec), known.shape).astype(np.float64),
+        np.full(shape, UNKNOWN, np.int8),
+        np.zeros(shape, np.float32),
+        np.broadcast_to(_supposed(spec), shape).astype(np.float64),
         False,
         np.broadcast_to([0.0, spec.duration], (*tags.shape, 2)).astype(np.float64),
     )

@@ -71,7 +71,8 @@ def residual_mean(
         prior: Answers that ``common`` counts for.
         common: What is known of the residual beforehand.
     """
-    total = float((residuals / (tags * chances)).sum()) + prior * common
+    weights = 1 / (tags * chances)
+    total = float((residuals * weights).sum()) + prior * common
     count = len(residuals) + prior
     return total / count if count else 0.0
 
@@ -91,9 +92,12 @@ def wrong_rate(
     if not tags:
         return WrongRate(0, 0.0, LEAST, 0)
     model = max(LEAST, float((predicted * (1 - predicted)).mean()))
-    squares = float((residuals**2 / (tags * chances)).sum())
+    weights = 1 / (tags * chances)
+    squares = float((residuals**2 * weights).sum())
     spread = (squares + PRIOR * model) / (count + PRIOR)
     moved = residual_mean(residuals, chances, tags, PRIOR, common)
+    # What was answered is known, whatever is thought of the others.
+    moved = (float(residuals.sum()) + (tags - count) * moved) / tags
     share = min(1.0, max(0.0, float(predicted.mean()) + moved))
     return WrongRate(tags, share, spread, count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def fallback(rows: Sequence[Row], modality: int, least: int = 20) -> Beta:
     if len(kept) < 2:
         return Beta(0.5, 2.5)
     rates = np.array([row.absent[modality] / row.tags for row in kept])
-    sizes = {row.source: sum(other.source == row.source for other in kept) for row in kept}
+    sizes = Counter(row.source for row in kept)
     weights = np.array([1 / sizes[row.source] for row in kept])
     mean = float(np.average(rates, weights=weights))
     variance = float(np.average((rates - mean) ** 2, weights=weights))

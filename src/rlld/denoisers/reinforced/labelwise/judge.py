@@ -128,8 +128,8 @@ def _weights(split: Split) -> Tensor | None:
         return None
     drawn = (split.chances > 0) & split.labels.bool()[:, None]
     inverse = torch.where(drawn, 1 / split.chances.clamp(min=1e-12), 0.0)
-    mean = inverse.sum(0) / drawn.sum(0).clamp(min=1)
-    weights = (inverse / mean.clamp(min=1e-12)).clamp(1 / HEAVIEST, HEAVIEST)
+    count, total = drawn.sum(0), inverse.sum(0).clamp(min=1e-12)
+    weights = (inverse * count / total).clamp(1 / HEAVIEST, HEAVIEST)
     return torch.where(drawn, weights, 1.0)
 
 

@@ -1,0 +1,70 @@
+"""Which questions to ask, on the labels of a small data set."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from rlld.bench.studies import questions
+from rlld.bench.studies.questions import BEFORE, GREEDY, KEEP, NOW, TRUTH, measure, tables, write
+from rlld.errors import RlldError
+from scipy_free import slow_auc
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    from tiny import make_tiny
+
+    (found,) = tables(None, None, [make_tiny(tmp_path_factory.mktemp("asked") / "D")])
+    return found
+
+
+def test_every_way_is_measured_and_written(table, tmp_path):
+    points = measure([table], draws=2, counts=(4, 12, 400))
+    kept = {(p.way, p.learner, p.answers): p for p in points}
+    assert {(way, learner) for way, learner, count in kept if count} == set(questions.WAYS)
+    share = 100 * float((~table.present)[table.tagged].float().mean())
+    assert kept[KEEP, "", 0].wrong == pytest.approx(share)
+    assert kept[TRUTH, "", 0].wrong < share
+    # Who has asked about everything decides nothing wrongly, and knows every rate.
+    for way in ("random videos", "question", "doubt"):
+        for learner in (BEFORE, NOW):
+            if (way, learner, 400) in kept:
+                assert kept[way, learner, 400].wrong == 0
+    assert kept["question", NOW, 400].covered == 100
+    paths = write(points, tmp_path, "rlld bench questions", 2)
+    assert "| doubtful videos, greedily | before |" in paths[0].read_text()
+    assert len(json.loads(paths[1].read_text())["points"]) == len(points)
+    with pytest.raises(RlldError, match="nothing to measure on"):
+        tables(None, None, [])
+
+
+def test_drawn_evidence_ranks_as_it_should(table):
+    found = torch.stack([questions._evidence(table, seed) for seed in range(40)])
+    present = table.present.expand_as(found)[:, :, 0].flatten()
+    logits = found[:, :, 0].flatten()
+    assert slow_auc(logits[:3000].numpy(), present[:3000].numpy()) == pytest.approx(0.86, abs=0.03)
+
+
+def test_the_rule_before_is_greedy_by_what_a_video_adds(table):
+    """Against a slow form of it."""
+    pool = questions._pool(table, questions._evidence(table, 0))
+    found = questions._greedy_doubt(pool, 20, np.random.default_rng(0))
+    order = list(dict.fromkeys(video for video, _ in found))
+    before = np.zeros(4)
+    for number, video in enumerate(order):
+        worth = {
+            other: sum(
+                -(p * np.log2(p) + (1 - p) * np.log2(1 - p)) / (1 + before[c])
+                for c in np.flatnonzero(pool.tags[other])
+                for p in pool.wrong[other, :, c]
+            )
+            for other in range(len(pool))
+            if other not in order[:number]
+        }
+        assert worth[video] == pytest.approx(max(worth.values()))
+        before += pool.tags[video]
+    assert GREEDY in questions.BELIEVING
