@@ -41,6 +41,7 @@ BEFORE, NOW = "before", "now"
 """The learner that is told of no probability, and the one that is."""
 KEEP, BORROW, TRUTH = "keep all", "borrowed rates, nobody asked", "true rates"
 COVERED = "question"
+ROUNDED = 1e-6
 Bools = NDArray[np.bool_]
 
 
@@ -219,8 +220,9 @@ def _coverage(table: Table, pool: Pool) -> float:
     true = (table.tagged & ~table.present).sum(0) / table.tagged.sum(0).clamp(min=1)
     for row, shares in zip(wrong_rates(pool), true.tolist(), strict=True):
         for rate, share in zip(row, shares, strict=True):
+            low, high = rate.interval
             tags += rate.tags
-            held += rate.tags * (rate.interval[0] <= share <= rate.interval[1])
+            held += rate.tags * (low - ROUNDED <= share <= high + ROUNDED)
     return 100 * held / tags
 
 
