@@ -61,13 +61,21 @@ def test_what_is_known_is_not_asked(folder, pool):
     assert pool.ids == train.ids
     assert (pool.tags == train.labels.bool().numpy()).all()
     assert (pool.known == -1).all()
-    # Validation videos are annotated, so that nothing is open there.
+    with pytest.raises(RlldError, match="count must be 1 or more"):
+        ask(pool, 0)
+
+
+@pytest.mark.parametrize("modalities", ["separate", "joint", "audio"])
+def test_what_dense_annotation_says_is_known(tmp_path, modalities):
+    folder = make_tiny(tmp_path / "D")
+    spec = replace(read_spec(folder), modalities=modalities)
+    (folder / FILE_NAME).write_text(spec_text(spec))
+    train = load_split(folder, "train")
     both = pool_of(folder, splits=("train", "validation"))
     validation = load_split(folder, "validation")
     assert (both.known[len(train) :] == validation.presence.numpy()).all()
-    assert {q.split for q in ask(both, 10_000)} == {"train"}
-    with pytest.raises(RlldError, match="count must be 1 or more"):
-        ask(pool, 0)
+    open_ = {q.split for q in ask(both, 10_000)}
+    assert open_ == ({"train"} if modalities == "separate" else {"train", "validation"})
 
 
 @pytest.mark.parametrize("by", ["question", "sample", "doubt"])

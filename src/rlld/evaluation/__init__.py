@@ -1,1 +1,1 @@
-"""Judging runs: their scores, their labels, and which videos to annotate next."""
+"""Judging runs: their scores, their labels, and which questions to ask next."""

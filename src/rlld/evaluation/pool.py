@@ -15,7 +15,7 @@ from rlld.data.answers import UNKNOWN, Answer, answered, chances, read_answers
 from rlld.data.rates.supposed import supposed
 from rlld.data.spec import ANNOTATIONS, DataSpec, annotation_file, read_spec
 from rlld.errors import RlldError
-from rlld.types import MODALITIES
+from rlld.types import MODALITIES, VISUAL
 
 if TYPE_CHECKING:
     from rlld.training.run_folder import Run
@@ -114,12 +114,21 @@ def _part(folder: Path, spec: DataSpec, split: str) -> Pool:
             rasterise(read_dense(annotation_file(place, file), spec.taxonomy), weak.ids, spec)
             for file in (files.audio, files.visual)
         ]
-        events = np.stack(maps, 2).any(1).astype(np.int8)
-        known = np.where(known == UNKNOWN, events, known)
+        known = np.where(known == UNKNOWN, _told(np.stack(maps, 2), spec), known)
     drawn = chances(answers, weak.ids, spec)
     asked = np.zeros(known.shape, np.float32) if drawn is None else drawn
     pool = label_pool(spec, split, weak.ids, weak.labels.astype(bool))
     return replace(pool, known=known, chances=asked)
+
+
+def _told(maps: NDArray[np.bool_], spec: DataSpec) -> NDArray[np.int8]:
+    """Returns what dense annotation (N, T, 2, C) says (N, 2, C), as ``Split.presence`` does."""
+    told: NDArray[np.int8] = maps.astype(np.int8).max(1)
+    if spec.modalities == "joint":
+        told[told == 0] = UNKNOWN
+    elif spec.modalities == "audio":
+        told[:, VISUAL] = UNKNOWN
+    return told
 
 
 def label_pool(spec: DataSpec, split: str, ids: tuple[str, ...], tags: NDArray[np.bool_]) -> Pool:
