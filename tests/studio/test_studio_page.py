@@ -255,7 +255,7 @@ def test_a_studio_that_was_killed_goes_on_where_it_was(data, open_page) -> None:
     folder = data.parent / "killed"
     make_data(folder)
     with studio(folder) as first:
-        page = open_page(f"{first.address}/?person=Moe", expected="ERR_CONNECTION")
+        page = open_page(f"{first.address}/?person=Moe", expected="net::ERR_")
         for number in range(1, 4):
             asked(page)
             page.keyboard.press("h")
