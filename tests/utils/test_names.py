@@ -116,6 +116,7 @@ MADE_HERE = frozenset(
         "bench/runs.py: folder.parent / NETWORKS / source_fingerprint()",
         "bench/page.py: out / f'{stem}.{suffix}'",
         "bench/studies/rates.py: out / f'rates.{kind}'",
+        "bench/studies/questions.py: out / f'questions.{kind}'",
         "bench/studies/regimes.py: settings.data[0] / cell.folder(choice.preset, seed)",
         "cli/bench.py: args.out / grid.stem",
         "cli/bench.py: args.out / stem",
