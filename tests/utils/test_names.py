@@ -137,6 +137,30 @@ MADE_HERE = frozenset(
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models",
         "report/templates.py: Path(__file__).parent / 'assets' / name",
         "recipes/recipe.py: RECIPES / f'{name}.yaml'",
+        # Files of published data sets, whose names stand in the code.
+        "data/sets/_features.py: folder / name",
+        "data/sets/_features.py: folder / names[0]",
+        "data/sets/_tables.py: folder / name",
+        "data/sets/audioset_strong.py: folder / FILES[0].format('train')",
+        "data/sets/audioset_strong.py: folder / FILES[0].format(short)",
+        "data/sets/audioset_strong.py: folder / name.format(short)",
+        "data/sets/ave.py: folder / name",
+        "data/sets/desed.py: folder / f'{split}_strong.tsv'",
+        "data/sets/lfav.py: folder / f'{short}_{track}.csv'",
+        "data/sets/lfav.py: folder / short",
+        "data/sets/lfav.py: folder / short / TAGS[short]",
+        "data/sets/lfav.py: folder / short / f'{short}_weakly_av.csv'",
+        "data/sets/lfav.py: folder / short / f'{short}_{track}.csv'",
+        "data/sets/lfav.py: folder / short / f'{short}_{track}_weakly.csv'",
+        "data/sets/ov_ave.py: folder / LABELS[0]",
+        "data/sets/ov_ave.py: folder / name",
+        # Numbers of runs, and hashes.
+        "studio/jobs.py: self.runs / str(job.run)",
+        "studio/jobs.py: self.runs / str(last + 1)",
+        "studio/jobs.py: self.runs / str(last)",
+        "studio/jobs.py: self.runs / str(max(numbers))",
+        "studio/jobs.py: self.runs / str(number)",
+        "studio/media.py: self.cache / f'{key.hexdigest()[:32]}-{name}'",
         # Constants that a loop or a choice goes through, and splits.
         "data/checks/check.py: folder / name",
         "data/pack.py: out / (SKIPPED_FILE if skip else PROBLEMS_FILE)",
@@ -155,6 +179,7 @@ MADE_HERE = frozenset(
         # Divisions of numbers that are called like paths elsewhere.
         "recipes/fitting.py: sizes.videos / batch",
         "denoisers/reinforced/segments.py: own / total",
+        "metrics/detection.py: both / either",
         # The one place.
         "utils/names.py: folder / name",
     }

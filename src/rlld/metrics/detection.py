@@ -146,7 +146,8 @@ def _overlaps(event: Timed, times: Floats) -> Floats:
     """Returns the intersection over union of an event with others (n, 2)."""
     both = np.minimum(event.offset, times[:, 1]) - np.maximum(event.onset, times[:, 0])
     both = both.clip(0)
-    overlap: Floats = both / (times[:, 1] - times[:, 0] + event.offset - event.onset - both)
+    either = times[:, 1] - times[:, 0] + event.offset - event.onset - both
+    overlap: Floats = both / either
     return overlap
 
 
