@@ -190,9 +190,18 @@ def _require_alone(verb: Verb, pid: int, told: str) -> None:
         processes.end_group(pid)
 
 
+UNBORN = re.compile(
+    r"Traceback (?:(?!Traceback).)*?multiprocessing.spawn(?:(?!Traceback).)*?"
+    r"EOFError: Ran out of input\n",
+    re.DOTALL,
+)
+"""What Python says in a worker whose parent was killed before it had told what to do."""
+
+
 def _judge(verb: Verb, folder: Path, log: Path, status: int | None, what: str) -> bool:
     """Compares an output with the unbroken one; returns whether all is well."""
     text = log.read_text(errors="replace") if log.exists() else ""
+    text = UNBORN.sub("", text)
     before = verb.counts.copy()
     found = tree(folder)
     if "Traceback" in text:

@@ -141,6 +141,7 @@ KEYS = frozenset(
         # Settings as they are typed, whose numbers were checked when they were read.
         "to_dict(self.priors)",
         "value",
+        "values",
         # Text and whole numbers.
         "list(ids)",
         "{'__metadata__': metadata, **tensors}",

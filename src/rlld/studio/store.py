@@ -24,6 +24,7 @@ from rlld.errors import RlldError
 from rlld.studio.recovery import replayed, restored
 from rlld.studio.tables import connected, insert, look, opened, sealed
 from rlld.utils.files import appended, unwritable, write_bytes, written_aside
+from rlld.utils.plain import json_text
 
 FOLDER = "studio"
 """Folder inside a data set where the studio keeps everything."""
@@ -260,7 +261,7 @@ class Store(Kept):
             if last is None and base:
                 raise RlldError(f"{video}: has no version {base}; load the clip again")
             self._know(person, add)
-            text = json.dumps(list(events), ensure_ascii=False, allow_nan=False)
+            text = json_text(list(events), video, ensure_ascii=False)
             fields = {"video": video, "person": person, "revision": base + 1, "events": text}
             add("events", fields)
             kept = self.latest(video)
@@ -295,7 +296,7 @@ class Store(Kept):
                     self._base.execute("rollback")
                     raise
                 self._base.execute("commit")
-                lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                lines = "".join(json_text(row, JOURNAL, ensure_ascii=False) + "\n" for row in rows)
                 self._journal.write(lines.encode())
                 self._journal.flush()
                 os.fsync(self._journal.fileno())

@@ -17,7 +17,7 @@ from rlld.recipes.recipe import load_recipe
 
 RECIPES = (
     *("ave", "avsdn", "han", "mm-pyramid", "mgn", "cvcms", "dhhn", "cpsp", "cmpae"),
-    *("valor", "lsld", "vaplan", "ma", "jomold", "poibin", "han+coteaching", "han+jocor"),
+    *("valor", "lsld", "vaplan", "uwav", "ma", "jomold", "poibin", "han+coteaching", "han+jocor"),
     "weak",
 )
 """Every network, label source and loss of the zoo; ``weak`` is the task network of RLLD itself."""
