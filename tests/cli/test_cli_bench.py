@@ -110,7 +110,7 @@ def test_regimes_refuse_what_they_cannot_make(tmp_path, run_cli, fails_with):
     assert not list(tmp_path.iterdir())
 
 
-def test_suggest_names_questions_and_writes_them(table, installed, tmp_path):
+def test_suggest_names_questions_and_writes_them(table, installed, run_cli, tmp_path):
     runs = (path.parent for path in table[0].glob("runs/*/config.json"))
     run = next(r for r in runs if '"name": "rlld"' in (r / "config.json").read_text())
     file = tmp_path / "next.csv"
@@ -121,7 +121,7 @@ def test_suggest_names_questions_and_writes_them(table, installed, tmp_path):
     assert all(line.split("\t")[0] in result.stdout for line in lines[1:])
     assert "3 questions; written" in result.stdout
     assert "Open: " in result.stdout
-    doubted = installed("suggest", run, "--count", "3", "--out", file, "--by", "doubt")
+    doubted = run_cli("suggest", run, "--count", "3", "--out", file, "--by", "doubt")
     assert "finds wrong tags" in doubted.stdout
 
 

@@ -135,7 +135,7 @@ def look(path: Path) -> str:
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as base:
-            if base.execute("pragma quick_check").fetchone()[0] != "ok":
+            if base.execute("pragma integrity_check").fetchone()[0] != "ok":
                 return "damaged"
             found = dict(base.execute("select name, sql from sqlite_master where sql not null"))
             if not found:
