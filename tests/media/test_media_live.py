@@ -65,6 +65,7 @@ def test_one_track_alone_is_enough(tmp_path, missing):
             assert np.array_equal(one.views.get(view), other.views.get(view))
 
 
+@pytest.mark.slow
 def test_a_growing_file_is_followed_to_its_end(stream, tmp_path):
     content, path = stream.read_bytes(), tmp_path / "grows.ts"
     path.write_bytes(content[:200_000] if len(content) > 400_000 else content[: len(content) // 2])

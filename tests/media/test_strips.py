@@ -190,6 +190,7 @@ def test_a_strip_too_wide_is_told(tmp_path) -> None:
         strip(clip, 0, 1, 500, 200)
 
 
+@pytest.mark.slow
 def test_hours_are_never_held_at_once(tmp_path) -> None:
     """What is read of twenty minutes stays below what the sound of one of them takes."""
     import tracemalloc
