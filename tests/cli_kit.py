@@ -30,8 +30,6 @@ def called(*args: object, cwd: Path | None = None) -> Result:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         patch.setattr(console, "FIRST", float("inf"))  # a busy machine would tell of progress
-        for each in (console.OUT, console.ERR):
-            patch.setattr(each, "_width", None)  # what it was when rlld was imported
         if cwd is not None:
             patch.chdir(cwd)
         with pytest.raises(SystemExit) as end:

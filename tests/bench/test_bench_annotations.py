@@ -55,6 +55,7 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     assert curve.mean[0] == rows["weak 0"].estimate("event_type").mean
 
 
+@pytest.mark.slow
 def test_every_way_of_asking_has_its_points(tiny_data, tmp_path, quick):
     out = tmp_path / "out"
     settings = Settings((tiny_data,), out, seeds=1, updates=3, workers=1, device="cpu")

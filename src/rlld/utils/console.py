@@ -37,6 +37,8 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
+        if "width" not in options:
+            self._width = None  # else COLUMNS counted as it was when rlld was imported
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Turns text into what is printed; rich calls it for all text in whatever is printed."""
