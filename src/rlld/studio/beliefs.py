@@ -8,6 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rlld.parsing.events import runs
 from rlld.parsing.result import Parse, Source
 from rlld.studio.clips import Catalogue, Video
 from rlld.types import MODALITIES
@@ -129,7 +132,7 @@ def doubts(parse: Parse, tags: tuple[int, ...]) -> list[dict[str, Any]]:
     for m, modality in enumerate(MODALITIES):
         for c in tags:
             values = [segment[m][c] for segment in parse.probabilities]
-            for first, stop in _runs([abs(value - 0.5) <= UNSURE for value in values]):
+            for first, stop in runs(np.array([abs(value - 0.5) <= UNSURE for value in values])):
                 span = values[first:stop]
                 found.append(
                     {
@@ -141,17 +144,6 @@ def doubts(parse: Parse, tags: tuple[int, ...]) -> list[dict[str, Any]]:
                     }
                 )
     return sorted(found, key=lambda doubt: doubt["start"])
-
-
-def _runs(active: list[bool]) -> list[tuple[int, int]]:
-    found, first = [], None
-    for number, value in enumerate([*active, False]):
-        if value and first is None:
-            first = number
-        elif not value and first is not None:
-            found.append((first, number))
-            first = None
-    return found
 
 
 def is_own(run: Path) -> bool:

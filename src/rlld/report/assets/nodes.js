@@ -31,7 +31,11 @@ export function control(label, text, id) {
   return node;
 }
 
-/** @param {Modality} modality */
+/**
+ * The sign of a modality, which a word beside it names.
+ * @param {string} modality "audio", "visual" or "audio_visual"
+ * @returns {SVGElement}
+ */
 export function sign(modality) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", `icon ${modality}`);

@@ -1,36 +1,8 @@
 // What all views make their nodes with. Names from data become text nodes, never markup.
 
-/**
- * Makes an element.
- * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag
- * @param {string} [name] its class attribute
- * @param {...(Node|string)} children
- * @returns {HTMLElementTagNameMap[T]}
- */
-export function make(tag, name, ...children) {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  node.append(...children);
-  return node;
-}
+import { element as make } from "./nodes.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-
-/**
- * The sign of a modality, which a word beside it names.
- * @param {string} modality "audio", "visual" or "audio_visual"
- * @returns {SVGElement}
- */
-export function icon(modality) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", `icon ${modality}`);
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `#i-${modality}`);
-  svg.append(use);
-  return svg;
-}
+export { element as make, sign as icon } from "./nodes.js";
 
 /**
  * A button that a key presses too; the key stands on it.
