@@ -136,18 +136,17 @@ class PublishedScores:
     scores: dict[str, float]
     errors: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> PublishedScores:
+        """Reads an entry of a file of published scores: ``source``, ``scores``, ``errors``."""
+        scores = dict(zip(NAMES, entry["scores"], strict=True))
+        return cls(entry["source"], scores, entry.get("errors", {}))
+
 
 def published_scores() -> dict[str, PublishedScores]:
     """Returns published scores on LLP by recipe."""
     known = read_yaml(Path(__file__).with_name("published.yaml"))
-    return {
-        name: PublishedScores(
-            entry["source"],
-            dict(zip(NAMES, entry["scores"], strict=True)),
-            entry.get("errors", {}),
-        )
-        for name, entry in known.items()
-    }
+    return {name: PublishedScores.of(entry) for name, entry in known.items()}
 
 
 def rows_of(outcomes: Iterable[Result | Failure]) -> list[MethodRow]:

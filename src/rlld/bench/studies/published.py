@@ -53,11 +53,7 @@ def printed() -> list[Printed]:
         Printed(
             f"{name} ({entry['year']})",
             entry["features"],
-            PublishedScores(
-                entry["source"],
-                dict(zip(NAMES, entry["scores"], strict=True)),
-                entry.get("errors", {}),
-            ),
+            PublishedScores.of(entry),
             entry["missing"],
         )
         for name, entry in newer.items()
