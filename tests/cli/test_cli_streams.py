@@ -14,7 +14,7 @@ import pytest
 from parse_kit import make_clip, make_run
 from rlld.cli import main
 from rlld.errors import RlldError
-from rlld.utils.console import LEAST, OUT
+from rlld.utils.console import LEAST
 from rlld.utils.streams import PIPE_STATUS
 
 RLLD = (sys.executable, "-m", "rlld")
@@ -61,7 +61,6 @@ def page(words, monkeypatch):
 
     def printed(encoding: str, columns: int = 100) -> str:
         monkeypatch.setenv("COLUMNS", str(columns))
-        monkeypatch.setattr(OUT, "_width", None)  # what it was when rlld was imported
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)

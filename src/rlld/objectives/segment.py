@@ -52,10 +52,16 @@ class SegmentObjective(Objective):
         if labels.segment is None:
             parts = video_losses(prediction, labels)
         else:
-            audio, visual = segment_bce(prediction, labels.segment)
-            video = clamped_bce(prediction.video, labels.video)
-            parts = {"audio": audio, "visual": visual, "video": video}
+            parts = self._of_segments(prediction, labels, labels.segment, batch)
         return {"loss": weighted(parts, self.config), **parts}
+
+    def _of_segments(
+        self, prediction: Prediction, labels: ModalityLabels, segment: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns the unweighted parts where segments (B, T, 2, C) have targets."""
+        audio, visual = segment_bce(prediction, segment)
+        video = clamped_bce(prediction.video, labels.video)
+        return {"audio": audio, "visual": visual, "video": video}
 
 
 def segment_bce(prediction: Prediction, target: Tensor) -> tuple[Tensor, ...]:

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.distributions import Beta
 from torch.nn import functional
 
-from rlld.objectives import base
-from rlld.objectives._bce import EPSILON, clamped_bce, video_losses, weighted
-from rlld.objectives.base import Objective
+from rlld.objectives import segment
+from rlld.objectives._bce import EPSILON, clamped_bce
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight, require_positive
 
@@ -20,7 +19,7 @@ HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Config(base.Config):
+class Config(segment.Config):
     """Options of the loss; the defaults are those of UWAV's ``train_han.sh``.
 
     Attributes:
@@ -35,9 +34,6 @@ class Config(base.Config):
             drawn; the larger it is, the nearer they are to one half.
     """
 
-    audio_weight: Weight = 1.0
-    visual_weight: Weight = 1.0
-    video_weight: Weight = 1.0
     mixup_weight: Weight = 1.0
     balance: bool = True
     tagged: Weight = 0.5
@@ -48,29 +44,14 @@ class Config(base.Config):
 
 
 @Config.makes
-class UwavObjective(Objective):
+class UwavObjective(segment.SegmentObjective):
     """Weighted cross-entropy of every segment with its soft label, plain one of mixed segments.
-
-    A label source without segment targets teaches each modality by its video-level probability
-    instead, as the multiple-instance loss does.
 
     Attributes:
         config: The options.
     """
 
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.config = config
-
-    def forward(
-        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
-    ) -> dict[str, Tensor]:
-        """Returns ``loss`` and its unweighted parts."""
-        if labels.segment is None:
-            parts = video_losses(prediction, labels)
-        else:
-            parts = self._of_segments(prediction, labels, labels.segment, batch)
-        return {"loss": weighted(parts, self.config), **parts}
+    config: Config
 
     def _of_segments(
         self, prediction: Prediction, labels: ModalityLabels, segment: Tensor, batch: Batch
