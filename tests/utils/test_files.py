@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 def test_file_names_that_are_no_text_can_be_written(tmp_path):
     write_text(tmp_path / "list.txt", "caf\u00e9 " + os.fsdecode(b"by\xfete\n"))
     assert (tmp_path / "list.txt").read_bytes() == b"caf\xc3\xa9 by\\udcfete\n"
+
+
+def test_what_killed_processes_left_is_removed_wherever_one_stands(tmp_path, monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in ("one", "two"):  # each is called "out" where this process stands
+        left = tmp_path / name / "out" / f".new.json.{platform.node()}.{ended.pid}.part"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        monkeypatch.chdir(tmp_path / name)
+        write_text(Path("out/new.json"), "{}")
+        assert [file.name for file in Path("out").iterdir()] == ["new.json"]
 
 
 def test_folders_are_made(tmp_path):

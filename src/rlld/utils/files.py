@@ -67,7 +67,7 @@ def scratch(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{_stem(path)}.{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
+        _sweep(path.parent.absolute())
         aside.unlink(missing_ok=True)  # what lies there is not ours, a link perhaps
         yield aside
     except OSError as error:
