@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rlld.bench.comparison import PublishedScores, published_scores
 from rlld.bench.page import Block, Page
@@ -48,17 +49,21 @@ class Printed:
 def printed() -> list[Printed]:
     """Returns every published row that is known, by features, then by segment-level Type."""
     here = [Printed(name, STANDARD, scores) for name, scores in published_scores().items()]
-    newer = read_yaml(Path(__file__).parent.with_name("newer.yaml"))
     others = [
-        Printed(
-            f"{name} ({entry['year']})",
-            entry["features"],
-            PublishedScores.of(entry),
-            entry["missing"],
-        )
-        for name, entry in newer.items()
+        Printed(name, entry["features"], PublishedScores.of(entry), entry["missing"])
+        for name, entry in _entries("newer").items()
+        if "scores" in entry
     ]
     return sorted([*here, *others], key=lambda row: -row.scores.scores["segment_type"])
+
+
+def _entries(file: str) -> dict[str, Mapping[str, Any]]:
+    """Returns the entries of a file of published scores by method and year."""
+    known = read_yaml(Path(__file__).parent.with_name(f"{file}.yaml"))
+    return {
+        f"{name} ({entry['year']})" if "year" in entry else name: entry
+        for name, entry in known.items()
+    }
 
 
 def published_page(out: Path) -> Page:
@@ -70,9 +75,16 @@ def published_page(out: Path) -> Page:
     rows = printed()
     standard = [row for row in rows if row.features == STANDARD]
     others = [row for row in rows if row.features != STANDARD]
+    unseen = {name: entry for name, entry in _entries("newer").items() if "scores" not in entry}
     blocks = (
         _block("With the features that came with LLP", standard),
         _block("With other features", others),
+        _online_block(),
+        Block(
+            "Known, but no score was seen",
+            ("method", "described in", "here"),
+            tuple((name, entry["source"], entry["missing"]) for name, entry in unseen.items()),
+        ),
         Block(
             "Sources",
             ("method", "printed in", "here"),
@@ -89,6 +101,10 @@ def published_page(out: Path) -> Page:
         "Two rows compare where features, label refinement and contrastive loss are the same.",
         "The annotation that a row has seen is the paper's own matter: all train on tags, RLLD is "
         "rewarded on annotated validation videos, and what others choose on them is seldom told.",
+        "Online rows decide every segment from what came up to it, in LLP's test videos and in "
+        "chains of two to six of them; their event scores are means over tIoU 0.1 to 0.9 "
+        "(docs/online.md).",
+        "No code: none was found by the name of the method or the number of its paper.",
         *wrong,
     )
     cells = [("method", "features", *NAMES, "source", "here")]
@@ -105,6 +121,15 @@ def published_page(out: Path) -> Page:
         sheet=sheet_text(cells, ","),
         report=report,
     )
+
+
+def _online_block() -> Block:
+    heads = ("method", "parameters", "A", "V", "AV", "event mean A", "V", "AV", "printed in")
+    rows = (
+        (name, f"{entry['parameters']} M", *map(str, entry["scores"]), entry["source"])
+        for name, entry in _entries("online").items()
+    )
+    return Block("Online", heads, tuple(rows))
 
 
 def _block(title: str, rows: list[Printed]) -> Block:
