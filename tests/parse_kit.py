@@ -69,7 +69,9 @@ def make_clip(
     return path
 
 
-def make_run(folder: Path, features: str = "light", segments: int = 10) -> Path:
+def make_run(
+    folder: Path, features: str = "light", segments: int = 10, *, causal: bool = False
+) -> Path:
     """Writes a run of an untrained HAN whose answer is known.
 
     Its head says yes for class 0, a little less for class 1, no for the others, wherever.
@@ -83,7 +85,7 @@ def make_run(folder: Path, features: str = "light", segments: int = 10) -> Path:
         streams=load_extractor("light").streams(1.0),
         features=features,
     )
-    recipe = load_recipe("han", {"network.hidden": 8})
+    recipe = load_recipe("han", {"network.hidden": 8, "network.causal": causal})
     network = recipe.build_network(spec)
     with torch.no_grad():
         network.fc_prob.weight.mul_(0.01)

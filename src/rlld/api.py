@@ -82,6 +82,7 @@ def evaluate(
     *,
     by_tags: bool = False,
     metrics: Sequence[str] = (),
+    online: bool = False,
 ) -> Evaluation:
     """Scores a run; see ``rlld.evaluation.scoring.evaluate``.
 
@@ -91,11 +92,12 @@ def evaluate(
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
         metrics: Scores of other tasks too: ``accuracy``, ``map``, ``segment-map``,
-            ``psds``, ``collar``.
+            ``psds``, ``collar``, ``event-mean``.
+        online: Whether every segment is decided from what comes up to it alone.
     """
     loaded = run if isinstance(run, Run) else load_run(run)
     folder = None if data is None else Path(data)
-    return evaluate_run(loaded, split, folder, by_tags=by_tags, metrics=metrics)
+    return evaluate_run(loaded, split, folder, by_tags=by_tags, metrics=metrics, online=online)
 
 
 def compare(

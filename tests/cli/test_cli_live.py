@@ -44,6 +44,17 @@ def test_events_are_those_of_the_clip(home):
     assert "ended after 17." in live.stderr and "nothing more came for 0.3 s" in live.stderr
 
 
+def test_a_causal_run_tells_as_soon_as_an_event_is_over(home):
+    run = make_run(home / "causal", causal=True)
+    live = called("parse", run, "--live", home / "clip.ts", "--patience", "0.3")
+    assert live.returncode == 0, live.stderr
+    assert "an event is told 2 s after it ended, or before" in live.stderr
+    whole = called("parse", run, home / "clip.ts", "--format", "json")
+    wanted, lines = json.loads(whole.stdout)["events"], told(live.stdout)
+    assert sorted(key(each) for each in lines if each["state"] == "end") == sorted(map(key, wanted))
+    assert len(wanted) > 3
+
+
 @pytest.mark.slow
 def test_a_pipe_that_ends_and_one_that_stalls(home, tmp_path):
     content = (home / "clip.ts").read_bytes()

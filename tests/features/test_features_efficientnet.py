@@ -157,3 +157,10 @@ def test_rlld_weights_tells_of_it():
     told = called("weights").stdout
     assert "starter: efficientnet-lite0-57934424.pth is there, in the package" in told
     assert "efficientnet-lite0-57934424.pth" in called("weights", "starter").stdout
+
+
+def test_a_picture_is_described_alone_as_among_others(extractor, pictures):
+    """So ``starter`` need not wait for ten segments of a source that goes on."""
+    assert load_extractor("starter").alone
+    apart = np.concatenate([extractor.rows_of(picture[None]) for picture in pictures])
+    np.testing.assert_allclose(apart, extractor.rows_of(pictures), rtol=0, atol=1e-5)

@@ -19,6 +19,7 @@ from rlld.features.extractors.light import (
     picture_row,
     ycc,
 )
+from rlld.media.views import Segment
 from rlld.synthetic.clips.labels import rendered_classes
 from rlld.synthetic.clips.scene import Scene, frames_of, sound_of
 from rlld.utils.registry import EXTRACTORS
@@ -169,3 +170,24 @@ def test_rendered_classes_can_be_told_apart():
     # Chance is 1 in 12.
     assert nearest_mean_accuracy(train_sounds, train_labels, sounds, labels) > 0.7
     assert nearest_mean_accuracy(train_pictures, train_labels, pictures, labels) > 0.6
+
+
+def test_a_segment_is_described_alone_as_in_a_chunk():
+    """So a source that goes on need not wait for ten of them."""
+    extractor, rng = load_extractor("light"), np.random.default_rng(0)
+    sound, pictures = extractor.views
+    chunk = [
+        Segment(
+            number,
+            {
+                sound: rng.normal(0, 0.1, sound.rate).astype(np.float32),
+                pictures: rng.integers(0, 256, (8, 48, 64, 3), np.uint8) if number != 2 else None,
+            },
+        )
+        for number in range(4)
+    ]
+    assert extractor.alone
+    together = extractor.describe([chunk], 1.0)
+    apart = [extractor.describe([[segment]], 1.0) for segment in chunk]
+    for name, rows in together.items():
+        np.testing.assert_array_equal(rows, np.concatenate([own[name] for own in apart]))

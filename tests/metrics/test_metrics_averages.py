@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rlld.metrics import class_macro_scores, exclusive_scores, micro_scores, reference, scores
+from rlld.metrics.averages import event_mean
 
 WAYS = {
     class_macro_scores: reference.class_macro_scores,
@@ -114,3 +115,24 @@ def test_nothing_found_where_nothing_is_counts_full(way) -> None:
 def test_what_is_right_counts_full_and_counts_do_not_overflow(way) -> None:
     truth = draw(5, (400, 10, 2, 5), 0.7)
     assert set(way(truth, truth).as_dict().values()) == {100.0}
+
+
+def test_the_mean_over_thresholds_by_hand():
+    """Half of an event is a match up to an overlap of 0.5: five of nine thresholds."""
+    truth = torch.zeros(2, 10, 2, 1, dtype=torch.bool)
+    truth[0, :, 0] = True
+    predicted = truth.clone()
+    predicted[0, 5:, 0] = False
+    # The second video is empty in both, which counts full.
+    assert event_mean(predicted, truth, "audio") == pytest.approx(100 * (5 / 9 + 1) / 2)
+    assert event_mean(predicted, truth, "visual") == 100
+
+
+@pytest.mark.parametrize(("place", "kind"), [(5, "audio"), (6, "visual"), (7, "audio_visual")])
+def test_the_mean_over_thresholds_is_that_of_the_reference(place, kind):
+    predicted, truth = draw(3, (6, 12, 2, 3), 0.6), draw(4, (6, 12, 2, 3), 0.6)
+    slow = [
+        reference.ten_scores(predicted.numpy(), truth.numpy(), tenth / 10)[place]
+        for tenth in range(1, 10)
+    ]
+    assert event_mean(predicted, truth, kind) == pytest.approx(sum(slow) / 9, abs=1e-9)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import torch
 
 from models_kit import shaken
-from rlld.data.spec import DataSpec, StreamSpec
+from networks_kit import (
+    ANY,
+    LENGTHS,
+    PARTS,
+    SPEC,
+    alone,
+    network_of,
+    padded,
+)
 from rlld.networks import _sight
 from rlld.networks._attention import Attention, HybridAttentionLayer
 from rlld.networks._sight import EVERYTHING, sight_of
-from rlld.networks.base import Network
 from rlld.types import Prediction
 from rlld.utils.registry import NETWORKS
 
-LENGTHS = (7, 1, 12, 4, 9)
-LONGEST = max(LENGTHS)
-STREAMS = {"audio": StreamSpec(5), "visual_2d": StreamSpec(6), "visual_3d": StreamSpec(4)}
-SPEC = DataSpec("ragged", ("a", "b", "c"), LONGEST, 1.0, STREAMS)
-WIDTH = {"hidden": 8}
 CHOICES = [
     *((name, {}) for name in NETWORKS.names()),
     ("han", {"layers": 2, "chained": True}),
@@ -34,35 +35,6 @@ CHOICES = [
     ("cmpae", {"fuse_ratio": 1.0}),
     ("peers", {"base": "avsdn", "predicts": "average"}),
 ]
-ANY = replace(SPEC, any_length=True)
-PARTS = ("segment", "audio", "visual", "video")
-
-
-def network_of(name: str, options: dict, spec: DataSpec = ANY) -> Network:
-    torch.manual_seed(0)
-    width = {} if name in ("peers",) else WIDTH
-    chosen = {"name": name, **width, **options}
-    if name == "peers":
-        chosen |= {"hidden": 8}
-    network = NETWORKS.config(chosen, "test").build(spec)
-    # A layer norm of few values magnifies what float32 rounds.
-    return shaken(network, 1).double()
-
-
-def padded(lengths: tuple[int, ...] = LENGTHS) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Features whose padding is anything but zeros, and the mask."""
-    generator = torch.Generator().manual_seed(3)
-    streams = {
-        name: torch.randn(
-            len(lengths), max(lengths), stream.dim, generator=generator, dtype=torch.float64
-        )
-        for name, stream in STREAMS.items()
-    }
-    return streams, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-
-
-def alone(streams: dict[str, torch.Tensor], video: int, length: int) -> dict[str, torch.Tensor]:
-    return {name: value[video : video + 1, :length] for name, value in streams.items()}
 
 
 def assert_same(together: Prediction, one: Prediction, video: int, length: int) -> None:

@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rlld.data.spec import DataSpec
 from rlld.metrics.gates import Gate
 from rlld.parsing import live
 from rlld.parsing.events import events_from
 from rlld.parsing.live import LiveEvents, LiveWindows, Told, live_events
 from rlld.parsing.result import Event
 from rlld.parsing.windows import Windows, decide
-from rlld.types import Prediction
-
-CLASSES = ("Crow", "Owl", "Wren")
-GATES = (
-    Gate(),
-    Gate("video", "video", 0.4, 0.4, 0.45),
-    Gate(segment_threshold=0.4, smoothing=0.25),
-)
-
-
-def pooling(streams: Mapping[str, Tensor]) -> Prediction:
-    """A network whose answer depends on the whole window."""
-    audio, visual = streams["audio"], streams["visual_2d"]
-    segment = torch.stack([audio, visual], 2) * 0.9 + 0.1 * audio.mean(1)[:, None, None]
-    return Prediction(segment, audio.mean(1), visual.mean(1), (audio + visual).mean(1) / 2)
-
-
-def features(seed: int, segments: int) -> Tensor:
-    """Probabilities (S, 2, C) that stay high or low for a while."""
-    generator = np.random.default_rng(seed)
-    level = generator.random((segments, 2, len(CLASSES)))
-    stay = generator.random(level.shape) < generator.choice((0.3, 0.8))
-    for row in range(1, segments):
-        level[row] = np.where(stay[row], level[row - 1], level[row])
-    return torch.from_numpy(level).float()
-
-
-def streams(values: Tensor) -> dict[str, Tensor]:
-    return {"audio": values[:, 0], "visual_2d": values[:, 1]}
-
-
-def spec_of(length: int) -> DataSpec:
-    return DataSpec("live", CLASSES, length, 0.5)
+from windows_kit import CLASSES, GATES, features, key, pooling, spec_of, streams
 
 
 def offline(values: Tensor, length: int, gate: Gate) -> tuple[Event, ...]:
@@ -64,12 +29,8 @@ def offline(values: Tensor, length: int, gate: Gate) -> tuple[Event, ...]:
 
 def told(values: Tensor, length: int, gate: Gate, chunk: int) -> list[Told]:
     parts = [streams(part) for part in values.split(chunk)]
-    spec = spec_of(length)
-    return list(live_events(pooling, spec, gate, parts, (True, True), lambda: len(values) * 0.5))
-
-
-def key(event: Event) -> tuple[str, str, float, float]:
-    return event.label, event.modality, event.start, event.end
+    reader, spec = LiveWindows(pooling, length), spec_of(length)
+    return list(live_events(reader, spec, gate, parts, (True, True), lambda: len(values) * 0.5))
 
 
 @given(
@@ -142,18 +103,21 @@ def test_what_runs_on_for_very_long_is_told_in_pieces(monkeypatch):
 def test_a_modality_that_is_not_there_has_no_events():
     values = torch.full((30, 2, 3), 0.9)
     parts = [streams(values)]
-    lines = live_events(pooling, spec_of(6), Gate(), parts, (False, True), lambda: 15.0)
+    reader = LiveWindows(pooling, 6)
+    lines = live_events(reader, spec_of(6), Gate(), parts, (False, True), lambda: 15.0)
     assert {line.event.modality for line in lines} == {"visual"}
 
 
 def test_the_last_segment_may_be_cut_short():
     values = torch.full((7, 2, 3), 0.9)
-    lines = live_events(pooling, spec_of(6), Gate(), [streams(values)], (True, True), lambda: 3.2)
+    reader, parts = LiveWindows(pooling, 6), [streams(values)]
+    lines = live_events(reader, spec_of(6), Gate(), parts, (True, True), lambda: 3.2)
     assert {line.event.end for line in lines if line.state == "end"} == {3.2}
 
 
 def test_nothing_is_told_of_nothing():
-    assert list(live_events(pooling, spec_of(6), Gate(), [], (True, True), float)) == []
+    reader = LiveWindows(pooling, 6)
+    assert list(live_events(reader, spec_of(6), Gate(), [], (True, True), float)) == []
     assert LiveWindows(pooling, 6).finish() is None
 
 

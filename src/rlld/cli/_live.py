@@ -29,6 +29,7 @@ def tell_live(
     """
     from rlld.media.live import LiveClip
     from rlld.parsing.parse import parse_live
+    from rlld.parsing.sources import open_live
     from rlld.parsing.windows import window_of
     from rlld.training.run_folder import load_run
     from rlld.utils.console import ERR, OUT
@@ -38,10 +39,13 @@ def tell_live(
         raise RlldError(f"--patience: expected seconds above 0, found {patience:g}")
     loaded = load_run(run, device)
     clip = LiveClip(source, patience, tracks)
-    delay = (window_of(loaded.spec)[0] + CHUNK_AND_NEIGHBOUR) * loaded.spec.segment_seconds
+    found = open_live(clip, loaded.spec, soon=loaded.causal)
+    # Behind the window one segment, and the neighbour that is mixed in.
+    window = 0 if loaded.causal else window_of(loaded.spec)[0] + 1
+    delay = (window + found.at_once + 1) * loaded.spec.segment_seconds
     ERR.print(f"{clip.name}: an event is told {delay:g} s after it ended, or before")
     try:
-        for line in parse_live(loaded, clip):
+        for line in parse_live(loaded, clip, found):
             OUT.content(json_text(line.as_dict(), clip.name, ensure_ascii=False) + "\n")
     finally:
         clip.close()
@@ -55,8 +59,3 @@ def tell_live(
         )
     why = f", as nothing more came for {patience:g} s" if clip.stalled else ""
     ERR.print(f"{clip.name}: ended after {seconds:.1f} s{why}")
-
-
-CHUNK_AND_NEIGHBOUR = 12
-"""Segments that come after the window at most: those of a chunk that is described at once, the one
-behind the window, and the neighbour that is mixed in."""

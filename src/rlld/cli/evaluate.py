@@ -28,7 +28,10 @@ class Args:
     all segments and events together."""
     metrics: str = ""
     """Scores of other tasks, joined by commas: accuracy (AVE's), map (UnAV-100's), segment-map
-    (LFAV's), psds and collar (of sound events)."""
+    (LFAV's), psds and collar (of sound events), event-mean (PreFM's, over nine overlaps)."""
+    online: bool = False
+    """Decide every segment from what comes up to it alone, as if the video were still going on;
+    prints event-mean besides, as such scores are published."""
     tags: bool = False
     """Gate by the known tags of the videos instead of by video-level probabilities."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -46,10 +49,13 @@ def run(args: Args) -> None:
     from rlld.utils.files import write_text
     from rlld.utils.plain import json_text
 
-    metrics = metric_names(args.metrics.split(","))
+    metrics = metric_names([*args.metrics.split(","), "event-mean" if args.online else ""])
     loaded = load_run(args.run, Compute(args.device).torch_device)
-    result = evaluate(loaded, args.split, args.data, by_tags=args.tags, metrics=metrics)
-    OUT.print(score_table(result.rows(loaded.recipe.name), args.split, result.lanes))
+    result = evaluate(
+        loaded, args.split, args.data, by_tags=args.tags, metrics=metrics, online=args.online
+    )
+    title = f"{loaded.recipe.name}, online" if args.online else loaded.recipe.name
+    OUT.print(score_table(result.rows(title), args.split, result.lanes))
     if args.variants:
         OUT.print(variant_table(result.variants, result.lanes))
     if result.further:

@@ -13,7 +13,8 @@ from torch import Tensor
 from rlld.data.dataset import load_split
 from rlld.data.split import Split
 from rlld.errors import RlldError
-from rlld.evaluation.scoring import load_for, predicted_maps
+from rlld.evaluation.decisions import decisions
+from rlld.evaluation.scoring import load_for
 from rlld.training.run_folder import Run, load_run
 from rlld.workflows.parses import is_run
 from rlld.workflows.predictions import read_predictions
@@ -121,7 +122,7 @@ def load_sides(
             if not torch.equal(own.require_dense()[order], truth):
                 raise _other(own, videos, each.name, "its true events are others")
             run = runs[each.name]
-            maps = predicted_maps(run, own).cpu()[order]
+            maps = decisions(run, own).active.cpu()[order]
             facts = {"recipe": run.recipe.name, "seed": run.facts.get("seed")}
             sides.append(Side(each.name, str(run.path), maps, facts))
         else:

@@ -16,12 +16,12 @@ from rlld.data.dataset import ANNOTATIONS, dense_files
 from rlld.data.spec import LANES, annotation_file
 from rlld.data.split import Split
 from rlld.errors import RlldError, nearest
+from rlld.evaluation.decisions import Decisions
+from rlld.metrics.averages import event_mean
 from rlld.metrics.detection import Timed, detection_map, segment_map
 from rlld.metrics.localisation import segment_accuracy
 from rlld.metrics.sound_events import collar_f, psds
 from rlld.parsing.events import runs
-from rlld.training.predict import predict_split
-from rlld.training.run_folder import Run
 from rlld.types import AUDIO, VISUAL
 
 
@@ -153,12 +153,17 @@ def _collar(judged: Judged, lane: str) -> dict[str, float]:
     return {"collar F": collar_f(found, truth, spec.classes, spec.segment_seconds)}
 
 
+def _event_mean(judged: Judged, lane: str) -> dict[str, float]:
+    return {"event F, mean": event_mean(judged.active, judged.videos.require_dense(), lane)}
+
+
 METRICS: Mapping[str, Callable[[Judged, str], dict[str, float]]] = {
     "accuracy": _accuracy,
     "map": _map,
     "segment-map": _segment_map,
     "psds": _psds,
     "collar": _collar,
+    "event-mean": _event_mean,
 }
 """Families of scores by name: what each says of a lane, in percent."""
 
@@ -177,15 +182,14 @@ def metric_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def further_scores(
-    run: Run, videos: Split, names: Sequence[str], *, by_tags: bool = False
+    videos: Split, decided: Decisions, names: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Scores a run as other tasks do.
+    """Scores what a run decided as other tasks do.
 
     Args:
-        run: The run.
-        videos: Videos with dense annotation, that fit it.
+        videos: The videos, with dense annotation.
+        decided: What was decided about them.
         names: Families of scores, of ``METRICS``.
-        by_tags: Whether the known tags gate instead of the video-level probabilities.
 
     Returns:
         Percent by score, then by lane; lanes that the data set does not know are left out.
@@ -194,15 +198,10 @@ def further_scores(
         RlldError: If a name is unknown, the videos have no dense annotation, or a package is
             missing.
     """
-    names = metric_names(names)
-    videos = videos.to(run.device, torch.float32)
     videos.require_dense()
-    prediction = predict_split(run.network, videos)
-    prediction.require_numbers(f"{videos.name} split of {videos.spec.name}")
-    active = run.gate.apply(prediction, videos.labels if by_tags else None)
-    judged = Judged(videos, prediction.segment, active)
+    judged = Judged(videos, decided.probabilities, decided.active)
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for name in names:
+    for name in metric_names(names):
         for lane in videos.spec.lanes:
             for score, value in METRICS[name](judged, lane).items():
                 found[score][lane] = value

@@ -16,11 +16,12 @@ from rlld.data.spec import LANES
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
+from rlld.evaluation.decisions import decisions
 from rlld.evaluation.further import further_scores
 from rlld.metrics.averages import variant_scores
 from rlld.metrics.classwise import classwise_f
 from rlld.metrics.scores import Scores, per_video, scores
-from rlld.training.predict import BATCH, pieces, predict_split
+from rlld.training.predict import BATCH, pieces
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.training.validation import partition
 from rlld.utils.config import to_dict
@@ -90,6 +91,7 @@ def evaluate(
     *,
     by_tags: bool = False,
     metrics: Sequence[str] = (),
+    online: bool = False,
 ) -> Evaluation:
     """Scores a run, in float32.
 
@@ -99,20 +101,28 @@ def evaluate(
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
         metrics: Scores of other tasks, of ``further.METRICS``.
+        online: Whether every segment is decided from what comes up to it alone.
 
     Raises:
         RlldError: If the data set does not fit the run or the split has no dense annotation.
     """
-    return evaluate_on(run, load_for(run, split, data), by_tags=by_tags, metrics=metrics)
+    videos = load_for(run, split, data)
+    return evaluate_on(run, videos, by_tags=by_tags, metrics=metrics, online=online)
 
 
 def evaluate_on(
-    run: Run, videos: Split, *, by_tags: bool = False, metrics: Sequence[str] = ()
+    run: Run,
+    videos: Split,
+    *,
+    by_tags: bool = False,
+    metrics: Sequence[str] = (),
+    online: bool = False,
 ) -> Evaluation:
     """Scores a run on videos that fit it; see ``evaluate``."""
     videos = videos.to(run.device, torch.float32)
     truth = videos.require_dense()
-    predicted = predicted_maps(run, videos, by_tags=by_tags)
+    decided = decisions(run, videos, by_tags=by_tags, online=online)
+    predicted = decided.active
     facts = {
         "split": videos.name,
         "videos": len(videos),
@@ -122,6 +132,7 @@ def evaluate_on(
         "seed": run.facts.get("seed"),
         "gate": "known tags" if by_tags else to_dict(run.gate),
         "notes": list(run.facts.get("notes", ())) if videos.name == "validation" else [],
+        **({"online": True} if online else {}),
     }
     columns = per_video(predicted, truth)
     by_class = _by_class(predicted, truth, videos.spec.classes)
@@ -133,16 +144,9 @@ def evaluate_on(
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
         tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
         columns,
-        further_scores(run, videos, metrics, by_tags=by_tags) if metrics else {},
+        further_scores(videos, decided, metrics) if metrics else {},
         videos.spec.lanes,
     )
-
-
-def predicted_maps(run: Run, videos: Split, *, by_tags: bool = False) -> Tensor:
-    """Returns what a run finds in videos (N, T, 2, C), bool; see ``evaluate``."""
-    prediction = predict_split(run.network, videos.to(run.device, torch.float32))
-    prediction.require_numbers(f"{videos.name} split of {videos.spec.name}")
-    return run.gate.apply(prediction, videos.labels.to(run.device) if by_tags else None)
 
 
 def selecting(run: Run, validation: Split) -> Split:

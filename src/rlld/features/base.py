@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlld.data.spec import StreamSpec
 from rlld.media.decode import Clip, ClipInfo
 from rlld.media.tracks import AS_PLAYED, TrackChoice
-from rlld.media.views import Chunk, Segment, Shown, View, chunks
+from rlld.media.views import CHUNK, Chunk, Segment, Shown, View, chunks
 from rlld.utils.registry import Buildable
 
 if TYPE_CHECKING:
@@ -50,10 +50,13 @@ class Extractor(ABC):
     Attributes:
         name: Its name in ``EXTRACTORS``, in manifests and in ``dataset.yaml``.
         views: What it wants to see of a clip.
+        alone: Whether it says of each segment what it says of that one alone, so that a source
+            that goes on is described without waiting for a chunk.
     """
 
     name: str
     views: tuple[View, ...]
+    alone: bool = False
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
@@ -79,15 +82,20 @@ class Extractor(ABC):
     def to(self, device: torch.device) -> None:
         """Moves its networks to a device."""
 
-    def rows(self, clip: Shown, segment_seconds: float) -> Iterator[Rows]:
+    def rows(self, clip: Shown, segment_seconds: float, at_once: int = CHUNK) -> Iterator[Rows]:
         """Decodes a clip and yields the rows of consecutive segments, some at a time.
 
         Memory stays flat however long the clip is; its outcome is complete afterwards.
 
+        Args:
+            clip: The clip.
+            segment_seconds: Length of a segment in seconds.
+            at_once: Segments that are described together; fewer than ``CHUNK`` only if ``alone``.
+
         Raises:
             RlldError: If nothing of the clip can be decoded.
         """
-        for chunk in chunks(clip.segments(segment_seconds, self.views)):
+        for chunk in chunks(clip.segments(segment_seconds, self.views), at_once):
             yield self.describe([chunk], segment_seconds)
 
     @property

@@ -29,6 +29,7 @@ class Joint(Extractor):
         self.name = name
         self.members = members
         self.views = tuple(dict.fromkeys(view for member in members for view in member.views))
+        self.alone = all(member.alone for member in members)
         makers: dict[str, str] = {}
         for member in members:
             for stream in member.streams(1.0):

@@ -74,12 +74,12 @@ Chunk = Sequence[Segment]
 """Up to ``CHUNK`` consecutive segments of one clip, from a multiple of ``CHUNK`` on."""
 
 
-def chunks(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """Groups the segments of a clip."""
+def chunks(segments: Iterable[Segment], size: int = CHUNK) -> Iterator[list[Segment]]:
+    """Groups the segments of a clip, ``size`` at a time."""
     chunk: list[Segment] = []
     for segment in segments:
         chunk.append(segment)
-        if len(chunk) == CHUNK:
+        if len(chunk) == size:
             yield chunk
             chunk = []
     if chunk:

@@ -25,6 +25,9 @@ from rlld.metrics.scores import (
     ten_scores,
 )
 
+IOUS = tuple(tenth / 10 for tenth in range(1, 10))
+"""Thresholds of ``event_mean``."""
+
 
 def class_macro_scores(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Scores:
     """Returns the ten scores as means over classes.
@@ -57,6 +60,22 @@ def _pooled(predicted: Tensor, truth: Tensor, iou: float, axes: tuple[int, ...])
 def summed(counts: Counts, axes: tuple[int, ...]) -> Counts:
     """Sums counts (3, N, C) over videos (axis 1), classes (axis 2) or both, which keep length 1."""
     return Counts(*(count.sum(axes, keepdim=True, dtype=torch.int64) for count in counts))
+
+
+def event_mean(predicted: Tensor, truth: Tensor, kind: str) -> float:
+    """Returns an event-level F-score as the mean over nine IoU thresholds, in percent.
+
+    It is the event score of PreFM (Yu et al., NeurIPS 2025). Ties with a threshold match here; the
+    published code rounds two of its thresholds up, so that there they do not.
+
+    Args:
+        predicted: Predicted maps (N, T, 2, C), bool.
+        truth: True maps of the same shape and device.
+        kind: ``audio``, ``visual``, ``audio_visual`` or ``event``.
+    """
+    name = f"event_{kind}"
+    found = [Scorer(truth, iou)(predicted, [name])[name] for iou in IOUS]
+    return float(torch.stack(found).mean())
 
 
 def variant_scores(predicted: Tensor, truth: Tensor) -> dict[str, Scores]:

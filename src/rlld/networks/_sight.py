@@ -93,7 +93,9 @@ class Sight:
 EVERYTHING = Sight()
 
 
-def sight_of(rows: Tensor, mask: Tensor | None, reach: int | None = None) -> Sight:
+def sight_of(
+    rows: Tensor, mask: Tensor | None, reach: int | None = None, causal: bool = False
+) -> Sight:
     """Returns which segments of a batch see each other.
 
     Args:
@@ -101,25 +103,35 @@ def sight_of(rows: Tensor, mask: Tensor | None, reach: int | None = None) -> Sig
         mask: Which segments belong to the video, bool: (B, T), or (2, B, T) where audio and
             visual rows are of different videos; all when None.
         reach: How far a segment sees at most, even in a short video; None is no such limit.
+        causal: Whether a segment sees itself and those before it only: half a window back in a
+            video of any length, so that nothing that follows changes what it sees.
     """
-    segments = rows.shape[-2]
+    segments, size = rows.shape[-2], WINDOW // 2
+    if causal:
+        reach = size if reach is None else min(reach, size)
     if segments <= WINDOW:
-        return _whole(segments, mask, reach, rows.device)
-    size = WINDOW // 2
+        return _whole(segments, mask, reach, causal, rows.device)
     if mask is None:
         mask = torch.ones(1, segments, dtype=torch.bool, device=rows.device)
     place = torch.arange(3 * size, device=rows.device)
-    apart = (place - size - place[:size, None]).abs()
+    behind = place[:size, None] + size - place
     # A short video in a batch with long ones sees itself whole, as it does alone.
     short = (mask.sum(-1) <= WINDOW)[..., None, None, None]
-    near = short | (apart <= size)
+    near = short | (behind.abs() <= size)
     if reach is not None:
-        near = near & (apart <= reach)
+        near = near & _within(behind, reach, causal)
     keys = functional.pad(mask, (size, size + -segments % size)).unfold(-1, 3 * size, size)
     return Sight(_by_modality(keys.unsqueeze(-2) & near, mask), segments)
 
 
-def _whole(segments: int, mask: Tensor | None, reach: int | None, device: torch.device) -> Sight:
+def _within(behind: Tensor, reach: int, causal: bool) -> Tensor:
+    """Returns which rows are in reach of one that they are so many segments behind."""
+    return (behind.abs() <= reach) & (behind >= 0) if causal else behind.abs() <= reach
+
+
+def _whole(
+    segments: int, mask: Tensor | None, reach: int | None, causal: bool, device: torch.device
+) -> Sight:
     if mask is None and reach is None:
         return EVERYTHING
     if mask is None:
@@ -127,7 +139,7 @@ def _whole(segments: int, mask: Tensor | None, reach: int | None, device: torch.
     allowed = mask.unsqueeze(-2)
     if reach is not None:
         place = torch.arange(segments, device=device)
-        allowed = allowed & ((place[:, None] - place).abs() <= reach)
+        allowed = allowed & _within(place[:, None] - place, reach, causal)
     return Sight(_by_modality(allowed, mask))
 
 

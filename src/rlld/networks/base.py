@@ -38,11 +38,14 @@ class Network(nn.Module, ABC):
             record a step and replay it without Python.
         stackable: Whether several networks can be computed as one, their weights stacked
             (``torch.func.vmap``). LSTMs cannot.
+        causal: Whether what is said of a segment depends on nothing that follows it; the
+            video level is of all segments in any case.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset()
     replayable: bool = True
     stackable: bool = True
+    causal: bool = False
 
     @abstractmethod
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:

@@ -8,7 +8,7 @@ video level. The published code is ``nets/net_audiovisual.py`` of MengyuanChen21
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -31,7 +31,7 @@ from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import sight_of
 from rlld.networks.base import Network
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
-from rlld.utils.config import Count, Share, require_positive
+from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 ATTENDED = 0.8
 """Share of the cross-modal encoding where both encodings are mixed."""
@@ -55,6 +55,8 @@ class Config(base.Config):
         visual_dropout: Dropout of the visual stream before the heads.
         fuse_ratio: Weight of the pass with cross-modal attention when predicting in evaluation
             mode; a pass without it has the rest. 1 does without the second pass.
+        causal: Whether a segment attends to itself and to those before it only, for parsing while
+            a video goes on.
 
     Raises:
         RlldError: If a value is out of range.
@@ -65,6 +67,7 @@ class Config(base.Config):
     attention_dropout: Share = 0.1
     visual_dropout: Share = 0.5
     fuse_ratio: float = FUSE_RATIO
+    causal: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         require_positive("network cmpae: ", self, "hidden", "layers")
@@ -86,7 +89,7 @@ class CMPAE(Network):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.causal = config, config.causal
         hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
         self.fc_a = _layer(dims["audio"], hidden, nn.ELU())
         self.fc_v = _layer(dims["visual_2d"], hidden, nn.ELU())
@@ -175,7 +178,7 @@ class CMPAE(Network):
             cross_attention: Whether a modality attends to the other one.
             mask: As in ``forward``.
         """
-        sight = sight_of(embedded, mask)
+        sight = sight_of(embedded, mask, causal=self.causal)
         encoded = self.hat_encoder(embedded, False, sight)
         if cross_attention:
             crossed = self.hat_encoder(embedded, True, sight)

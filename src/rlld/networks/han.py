@@ -6,7 +6,7 @@ It is the task network of RLLD and, with the options named below, of MA and JoMo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from rlld.networks._blocks import (
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import sight_of
 from rlld.types import Prediction
-from rlld.utils.config import Count, Share, require_positive
+from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Config(base.Config):
             does without).
         attention_dropout: Dropout inside the attention layers.
         visual_dropout: Dropout of the visual stream before the heads (JoMoLD: 0.5).
+        causal: Whether a segment attends to itself and to those before it only, for parsing while
+            a video goes on.
     """
 
     hidden: int = 512
@@ -49,6 +51,7 @@ class Config(base.Config):
     cross_attention: bool = True
     attention_dropout: Share = 0.1
     visual_dropout: Share = 0.0
+    causal: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         require_positive("network han: ", self, "hidden", "layers")
@@ -66,7 +69,7 @@ class HAN(CrossAttending):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.config = config
+        self.config, self.causal = config, config.causal
         hidden, classes = config.hidden, len(spec.classes)
         self.hat_encoder = HybridEncoder(config.layers, hidden, config.attention_dropout)
         self.fc_prob = nn.Linear(hidden, classes)
@@ -111,7 +114,7 @@ class HAN(CrossAttending):
         cross = self.config.cross_attention if cross_attention is None else cross_attention
         # Without chaining every layer but the last is overwritten; it need not be computed.
         layers = list(self.hat_encoder.layers)[0 if self.config.chained else -1 :]
-        encoded, sight = embedded, sight_of(embedded, mask)
+        encoded, sight = embedded, sight_of(embedded, mask, causal=self.causal)
         for layer in layers:
             encoded = layer(encoded, cross, sight)
         audio, visual = encoded.unbind(0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlld.data.spec import DataSpec
 from rlld.networks import base, han
 from rlld.networks._published import Layout, State, numbered, sizes
-from rlld.utils.config import Count, Share, require_positive
+from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,15 @@ class Config(base.Config):
         layers: Hybrid attention layers, each of which reads what the one before it wrote.
         attention_dropout: Dropout inside the attention layers.
         visual_dropout: Dropout of the visual stream before the heads.
+        causal: Whether a segment attends to itself and to those before it only, for parsing while
+            a video goes on.
     """
 
     hidden: int = 512
     layers: Count = 4
     attention_dropout: Share = 0.1
     visual_dropout: Share = 0.5
+    causal: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         require_positive("network lsld: ", self, "hidden", "layers")
@@ -39,6 +42,7 @@ class Config(base.Config):
             chained=True,
             attention_dropout=self.attention_dropout,
             visual_dropout=self.visual_dropout,
+            causal=self.causal,
         )
         return han.HAN(options, replace(spec, streams=streams))
 

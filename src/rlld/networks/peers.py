@@ -84,6 +84,7 @@ class Peers(Network):
         self.second: Network = base.build(spec)
         self.predicts: str = config.predicts
         self.replayable = self.first.replayable and self.second.replayable
+        self.causal = self.first.causal
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see the class for the extras."""

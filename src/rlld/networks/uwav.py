@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from rlld.errors import RlldError
 from rlld.networks import base, valor
 from rlld.networks._blocks import pool_frames, stored
 from rlld.networks._published import Layout, State
-from rlld.utils.config import Count, Share, require_positive
+from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 VISUAL = ("visual_2d", "visual_3d")
 
@@ -34,6 +34,8 @@ class Config(base.Config):
         visual_projection: Whether a layer maps the visual streams to the width of the model. The
             published code has none where there are pictures without motion (CLIP and CLAP);
             ``hidden`` is then the width of the pictures, 768.
+        causal: Whether a segment attends to itself and to those before it only, for parsing while
+            a video goes on.
     """
 
     hidden: int = 512
@@ -42,6 +44,7 @@ class Config(base.Config):
     expansion: float = 4.0
     dropout: Share = 0.1
     visual_projection: bool = True
+    causal: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         require_positive("network uwav: ", self, "hidden", "layers", "heads", "expansion")
@@ -57,7 +60,13 @@ class Uwav(valor.Valor):
     def __init__(self, config: Config, spec: DataSpec) -> None:
         hidden = config.hidden
         options = valor.Config(
-            hidden, config.layers, config.heads, config.expansion, "post", config.dropout
+            hidden,
+            config.layers,
+            config.heads,
+            config.expansion,
+            "post",
+            config.dropout,
+            config.causal,
         )
         super().__init__(options, spec)
         self.add_module("fc_a", Layers(spec.dims["audio"], 2 * hidden, hidden))

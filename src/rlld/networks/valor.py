@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -28,7 +28,7 @@ from rlld.networks._blocks import (
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import Sight, sight_of
 from rlld.types import Prediction
-from rlld.utils.config import Count, Share, require_positive
+from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Config(base.Config):
         expansion: Width of the feed-forward block in units of ``hidden`` (VALOR+ and VALOR++: 4).
         norm: Layer norms behind (``post``) or in front of (``pre``) what they normalise.
         dropout: Dropout everywhere inside the attention layers.
+        causal: Whether a segment attends to itself and to those before it only, for parsing while
+            a video goes on.
     """
 
     hidden: int = 512
@@ -50,6 +52,7 @@ class Config(base.Config):
     expansion: float = 2.0
     norm: Literal["post", "pre"] = "post"
     dropout: Share = 0.1
+    causal: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         require_positive("network valor: ", self, "hidden", "layers", "heads", "expansion")
@@ -71,7 +74,7 @@ class Valor(CrossAttending):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.config, self.segments = config, spec.segments
+        self.config, self.segments, self.causal = config, spec.segments, config.causal
         classes = len(spec.classes)
         self.hat_encoder = _Encoder(config)
         self.fc_prob = nn.Linear(config.hidden, classes)
@@ -113,7 +116,8 @@ class Valor(CrossAttending):
             cross_attention: Whether a modality attends to the other one.
             mask: As in ``forward``.
         """
-        encoded = self.hat_encoder(embedded, cross_attention, sight_of(embedded, mask))
+        sight = sight_of(embedded, mask, causal=self.causal)
+        encoded = self.hat_encoder(embedded, cross_attention, sight)
         heads = (self.fc_prob, self.fc_frame_att, self.fc_av_att)
         # Logits are small: moving the modalities behind the segments here costs next to nothing.
         logits = [head.permute(1, 2, 0, 3) for head in fused_heads(heads, encoded)]

@@ -2,8 +2,9 @@
 
 What is told is what ``rlld.parsing.parse`` finds in the whole, as soon as nothing that follows can
 change it. The windows are those of ``rlld.parsing.windows``; a segment is settled when even the
-window that ends with the source would begin behind it, so a window and a segment later. An event
-begins when its gate opens and ends with its run.
+window that ends with the source would begin behind it, so a window and a segment later. What a
+causal network says is settled at once (``rlld.parsing.trailing``). An event begins when its gate
+opens and ends with its run.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from rlld.parsing.result import Event
 from rlld.parsing.windows import (
     PARTS,
     Evidence,
+    Reader,
     above,
     keep_marked,
     opened,
     taper_of,
-    window_of,
 )
 from rlld.types import Prediction
 
@@ -171,8 +172,8 @@ class LiveEvents:
             old = (getattr(self._held, part) for part in PARTS)
             parts = [torch.cat(pair) for pair in zip(old, parts, strict=True)]
         self._held = Evidence(*parts)
-        # The last one may become another by what follows it.
-        yield from self._tell(len(self._held.segment) - 1, float("inf"))
+        # Where neighbours are mixed in, the last one may become another by what follows it.
+        yield from self._tell(len(self._held.segment) - bool(self._gate.smoothing), float("inf"))
 
     def finish(self, duration: float) -> Iterator[Told]:
         """Yields what is left when the source ends.
@@ -240,7 +241,7 @@ def _running(active: NDArray[np.bool_]) -> int:
 
 
 def live_events(
-    predict: Callable[[Mapping[str, Tensor]], Prediction],
+    reader: Reader,
     spec: DataSpec,
     gate: Gate,
     chunks: Iterable[Mapping[str, Tensor]],
@@ -250,17 +251,17 @@ def live_events(
     """Parses segments as they come.
 
     Args:
-        predict: The network.
+        reader: Runs the network: ``LiveWindows``, or ``Trailing`` where it is causal.
         spec: The data set that it was trained on.
         gate: How probabilities become decisions.
         chunks: Features of consecutive segments by stream, (n, D) each.
         allowed: Which modalities there are.
         duration: Returns the length of the source in seconds, once all chunks have come.
     """
-    windows, events = LiveWindows(predict, window_of(spec)[0]), LiveEvents(spec, gate, allowed)
+    events = LiveEvents(spec, gate, allowed)
     for chunk in chunks:
-        if (settled := windows.push(chunk)) is not None:
+        if (settled := reader.push(chunk)) is not None:
             yield from events.push(settled)
-    if (rest := windows.finish()) is not None:
+    if (rest := reader.finish()) is not None:
         yield from events.push(rest)
     yield from events.finish(duration())

@@ -17,7 +17,8 @@ from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
 from rlld.parsing.result import Features, Parse, Source
-from rlld.parsing.windows import Evidence, Windows, above, decide, window_of
+from rlld.parsing.trailing import Trailing
+from rlld.parsing.windows import Evidence, Reader, Windows, above, decide, joined, window_of
 from rlld.types import AUDIO, VISUAL, Prediction
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class TrainedRun(Protocol):
     @property
     def gate(self) -> Gate:
         """How probabilities become decisions."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether what it says of a segment depends on nothing that follows it."""
 
     def predict(self, streams: Mapping[str, Tensor]) -> Prediction:
         """Predicts from features by stream name (B, T, D)."""
@@ -117,25 +122,22 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
     )
 
 
-def parse_live(run: TrainedRun, clip: LiveClip) -> Iterator[Told]:
+def parse_live(run: TrainedRun, clip: LiveClip, source: Source) -> Iterator[Told]:
     """Parses a source that goes on, and tells of its events as soon as they are certain.
 
     Args:
         run: A trained run.
         clip: The source.
+        source: The clip as the features of the run, as ``sources.open_live`` opens it.
 
     Yields:
         When events begin and end: in the end those of ``parse``.
-
-    Raises:
-        RlldError: If the run's features cannot be computed from a clip.
     """
-    from rlld.parsing.live import live_events
-    from rlld.parsing.sources import open_live
+    from rlld.parsing.live import LiveWindows, live_events
 
-    source = open_live(clip, run.spec)
+    predict, (length, batch) = _predictor(run, source), window_of(run.spec)
     yield from live_events(
-        _predictor(run, source),
+        Trailing(predict, length, batch) if run.causal else LiveWindows(predict, length),
         run.spec,
         run.gate,
         (_checked(chunk, run.spec, source) for chunk in source.chunks),
@@ -154,15 +156,19 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
 
 def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
     """Returns the evidence and the modalities whose features are zero throughout."""
-    windows = Windows(_predictor(run, source), *window_of(run.spec))
+    kind = Trailing if run.causal else Windows
+    reader: Reader = kind(_predictor(run, source), *window_of(run.spec))
     absent = [True, True]
+    found: list[Evidence | None] = []
     for chunk in source.chunks:
         part = _checked(chunk, run.spec, source)
         for name, value in part.items():
             if bool(value.any()):
                 absent[AUDIO if name == "audio" else VISUAL] = False
-        windows.push(part)
-    return windows.finish(), [modality for modality in (AUDIO, VISUAL) if absent[modality]]
+        found.append(reader.push(part))
+    found.append(reader.finish())
+    evidence = joined([each for each in found if each is not None])
+    return evidence, [modality for modality in (AUDIO, VISUAL) if absent[modality]]
 
 
 def _predictor(run: TrainedRun, source: Source) -> Callable[[Mapping[str, Tensor]], Prediction]:

@@ -30,11 +30,13 @@ class Source:
         chunks: Features of consecutive segments, by stream (n, D) each; read once.
         outcome: Called when the chunks have been read: the length in seconds and notes for the
             reader. The length is that of the segments where it is None.
+        at_once: Segments of a chunk at most, where a source goes on.
     """
 
     name: str
     chunks: Iterable[Features]
     outcome: Callable[[], tuple[float, tuple[str, ...]]] | None = None
+    at_once: int = 0
 
 
 @dataclass(frozen=True)

@@ -63,23 +63,27 @@ def open_clip(
     return Source(name or path.name, chunks(), outcome)
 
 
-def open_live(clip: LiveClip, spec: DataSpec) -> Source:
+def open_live(clip: LiveClip, spec: DataSpec, soon: bool = False) -> Source:
     """Opens a source that goes on as the features that a run was trained on.
 
     Args:
         clip: The source.
         spec: The data set of the run; names the extractor.
+        soon: Whether each segment is to be described as soon as it has passed, where the
+            extractor need not see several at once.
 
     Raises:
         RlldError: If no extractor makes such features, or one does that has changed since the
             training.
     """
     from rlld.features.base import per_segment
+    from rlld.media.views import CHUNK
 
     extractor = extractor_of(clip.name, spec)
     made, step = extractor.streams(spec.segment_seconds), spec.segment_seconds
-    chunks = (per_segment(rows, made) for rows in extractor.rows(clip, step))
-    return Source(clip.name, chunks, clip.outcome)
+    at_once = 1 if soon and extractor.alone else CHUNK
+    chunks = (per_segment(rows, made) for rows in extractor.rows(clip, step, at_once))
+    return Source(clip.name, chunks, clip.outcome, at_once)
 
 
 def extractor_of(path: str, spec: DataSpec) -> Extractor:

@@ -14,8 +14,9 @@ gate is open anywhere in it. With a single window this is exactly the plain rule
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ SEGMENTS = 3200
 """Segments that go through such a network together."""
 
 PARTS = ("segment", "audio", "visual", "video")
+EMPTY = "the video has no segment; give one that lasts longer"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,27 @@ class Evidence:
     audio: Tensor
     visual: Tensor
     video: Tensor
+
+
+class Reader(Protocol):
+    """What reads segments as they come, and says of each what it knows for good."""
+
+    def push(self, streams: Mapping[str, Tensor]) -> Evidence | None:
+        """Takes the next n segments, each stream (n, D); returns what is settled now."""
+
+    def finish(self) -> Evidence | None:
+        """Returns the rest: the video ends with the segments that came."""
+
+
+def joined(parts: Sequence[Evidence]) -> Evidence:
+    """Returns the evidence of consecutive segments as one.
+
+    Raises:
+        RlldError: If there is none.
+    """
+    if not parts:
+        raise RlldError(EMPTY)
+    return Evidence(*(torch.cat([getattr(each, part) for each in parts]) for part in PARTS))
 
 
 def window_of(spec: DataSpec) -> tuple[int, int]:
@@ -147,7 +170,7 @@ class Windows:
             RlldError: If there was no segment at all.
         """
         if self._total == 0:
-            raise RlldError("the video has no segment; give one that lasts longer")
+            raise RlldError(EMPTY)
         self._run(self._pending())
         if self._total < self.length:
             self._predict([0], self._total)

@@ -9,11 +9,12 @@ from typing import Any
 
 from rlld.data.dataset import DataSet
 from rlld.data.split import Split
+from rlld.evaluation.decisions import decisions
 from rlld.evaluation.labels import Suspect, judge, judges_labels, label_report, verdicts
 from rlld.evaluation.labels import suspects as ranked
 from rlld.evaluation.learning import rounds_of
 from rlld.evaluation.outcome import Outcome, outcome
-from rlld.evaluation.scoring import Evaluation, predicted_maps, selecting
+from rlld.evaluation.scoring import Evaluation, selecting
 from rlld.media.playable import PageClip
 from rlld.metrics.noise_detection import LEAST, DenoisingReport
 from rlld.metrics.tags import TAGS
@@ -96,7 +97,7 @@ def report_run(run: Run, data: DataSet, page: Path) -> RunReport:
         parts["suspects"] = ranked(verdicts(train, keep), SUSPECTS)
     if found.evaluation is not None:
         videos = selecting(run, data.validation)
-        predicted = predicted_maps(run, videos)
+        predicted = decisions(run, videos).active
         parts["classes"] = _class_rows(found.evaluation, data.train, videos)
         parts["best"], parts["worst"] = examples(videos, predicted, found.evaluation.columns)
     shown = [each.verdict.video for each in parts.get("suspects", ())]

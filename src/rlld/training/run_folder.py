@@ -81,6 +81,11 @@ class Run:
         return self.recipe.gate
 
     @property
+    def causal(self) -> bool:
+        """Whether what it says of a segment depends on nothing that follows it."""
+        return self.network.causal
+
+    @property
     def device(self) -> torch.device:
         """Where the network lives."""
         return next(self.network.parameters()).device

@@ -77,6 +77,7 @@ class Light(Extractor):
     """The ``light`` extractor: 128 sound, 512 picture and 209 motion dimensions by default."""
 
     name = "light"
+    alone = True
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -34,6 +34,7 @@ class Starter(Extractor):
     """The ``starter`` extractor: 128 sound, 1280 picture and 209 motion dimensions."""
 
     name = "starter"
+    alone = True
 
     def __init__(self, config: Config) -> None:
         self._light = light.Config().build()
