@@ -10,11 +10,13 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from rlld.errors import RlldError
 from rlld.features import default_features, load_extractor
+from rlld.features.job import Task, extract_task
 from rlld.features.weights import PublishedWeights, fetch, find, is_published, weights_folder
 
 CONTENT = b"weights" * 1000
@@ -201,3 +203,15 @@ def test_features_by_default_are_the_best_that_are_installed(monkeypatch, there,
     found = object() if there else None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     assert default_features() == expected
+
+
+def test_the_weights_of_another_folder_are_another_extractor(monkeypatch, tmp_path):
+    def built(name: str) -> SimpleNamespace:
+        found = weights_folder()
+        return SimpleNamespace(extract=lambda *_: found)
+
+    monkeypatch.setattr("rlld.features.job.load_extractor", built)
+    task = Task("a", tmp_path / "a.mp4", "vggish", 1.0)
+    first = extract_task(task)
+    monkeypatch.setenv("RLLD_WEIGHTS", str(tmp_path / "others"))
+    assert extract_task(task) != first

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,11 +16,13 @@ from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.base import ClipFeatures, Extractor
 from rlld.features.batched import each_batched
+from rlld.features.weights import weights_folder
 from rlld.media.files import stamp_of, strange
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.utils.console import progress
 from rlld.utils.files import write_text
 from rlld.utils.pool import Workers, each
+from rlld.utils.remembering import by_place
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +110,7 @@ def extract_task(task: Task) -> ClipFeatures:
         RlldError: If the clip cannot be read.
     """
     try:
-        extractor = _extractor(task.extractor)
+        extractor = _extractor(weights_folder(), task.extractor)
         return extractor.extract(task.path, task.segment_seconds, task.tracks)
     except RlldError:
         raise
@@ -118,8 +119,8 @@ def extract_task(task: Task) -> ClipFeatures:
         raise strange(task.path, error) from error
 
 
-@lru_cache(maxsize=2)
-def _extractor(name: str) -> Extractor:
+@by_place(2)
+def _extractor(_weights: Path, name: str) -> Extractor:
     return load_extractor(name)
 
 

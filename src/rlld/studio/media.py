@@ -9,7 +9,6 @@ import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from rlld.errors import RlldError
 from rlld.media.files import SUFFIXES, stamp_of
 from rlld.studio.clips import NotFoundError, Video
 from rlld.utils.files import write_bytes, written_aside
+from rlld.utils.remembering import by_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,14 +161,14 @@ def _opened(video: Video) -> Clip:
     return _clip(path, stamp_of(path))
 
 
-@lru_cache(maxsize=64)
+@by_place(64)
 def _clip(path: Path, stamp: str) -> Clip:
     from rlld.media.decode import Clip
 
     return Clip(path)
 
 
-@lru_cache(maxsize=1024)
+@by_place(1024)
 def _mime(path: Path, stamp: str) -> str:
     """Returns the media type of a clip; a player asks for it again with every part."""
     from rlld.media.playable import inspect

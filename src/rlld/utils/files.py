@@ -10,13 +10,13 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from rlld.errors import RlldError
+from rlld.utils.remembering import by_place
 
 NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS))
 """What file systems say that know no locks."""
@@ -67,7 +67,7 @@ def scratch(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{_stem(path)}.{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent.absolute())
+        _sweep(path.parent)
         aside.unlink(missing_ok=True)  # what lies there is not ours, a link perhaps
         yield aside
     except OSError as error:
@@ -91,7 +91,7 @@ def _stem(path: Path) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
-@cache
+@by_place()
 def _sweep(folder: Path) -> None:
     """Removes temporary files of processes of this machine that live no more, once per folder."""
     if sys.platform == "win32":  # where asking whether a process lives may end it

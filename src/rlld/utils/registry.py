@@ -12,7 +12,8 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, ClassVar, TypeVar, cast
@@ -101,7 +102,14 @@ def _installed(group: str) -> EntryPoints:
     Every distribution has to be opened for it, of which there may be hundreds, so that it is done
     once for as long as no folder of the path changes.
     """
-    return _read(group, tuple((folder, _changed(folder)) for folder in sys.path))
+    return _read(group, tuple((folder, _changed(folder)) for folder in _folders()))
+
+
+def _folders() -> Iterator[str]:
+    """Yields the folders of the path, whole: one may be named by where the process stands."""
+    for folder in sys.path:
+        with suppress(OSError):  # the folder where it stands may be gone
+            yield os.path.abspath(folder)
 
 
 @lru_cache(maxsize=8)
@@ -111,7 +119,7 @@ def _read(group: str, _path: tuple[tuple[str, int], ...]) -> EntryPoints:
 
 def _changed(folder: str) -> int:
     try:
-        return os.stat(folder or os.curdir).st_mtime_ns
+        return os.stat(folder).st_mtime_ns
     except OSError:
         return 0
 
