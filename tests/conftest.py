@@ -5,13 +5,20 @@ Nothing heavy is imported at the top: the process that deals tests out to others
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from beside import LLP_FOLDER, MEDIA_FOLDER, NEEDS, SETS_FOLDER
 from browser_kit import chromium, open_page, serve  # noqa: F401  (one browser for all tests)
+
+# What one process compiled, no other compiles again, also where an image says otherwise.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SLOW_SECONDS = 1800
 """After which a slow test hangs; the others' limit stands in pyproject.toml."""
@@ -54,6 +61,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not checked here")
     for reason, count in reasons.items():
         terminalreporter.line(f"{count} skipped: {reason}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_workers() -> Iterator[None]:
+    """Spares the workers of jobs the seconds that an interpreter takes to load PyTorch."""
+    from workers_kit import quick
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rlld.utils.pool.get_context", quick)
+        yield
+
+
+@pytest.fixture
+def fresh_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the workers of jobs fresh interpreters, as they are outside these tests."""
+    from workers_kit import FRESH
+
+    monkeypatch.setattr("rlld.utils.pool.get_context", FRESH)
 
 
 @pytest.fixture(scope="session")

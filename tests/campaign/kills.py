@@ -181,8 +181,11 @@ def _strike(
 
 
 def _require_alone(verb: Verb, pid: int, told: str) -> None:
-    """Gives the processes that a run started three seconds to end with it."""
-    end = time.monotonic() + 3
+    """Gives the processes that a run started time to end with it, by how slow the machine is.
+
+    A worker that is still loading what it needs hears of its parent's end when it has.
+    """
+    end = time.monotonic() + 3 + verb.length
     while processes.members(pid) and time.monotonic() < end:
         time.sleep(0.05)
     if processes.members(pid):

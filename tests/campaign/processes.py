@@ -14,6 +14,7 @@ from pathlib import Path
 PRELOADED = (
     *(
         "rlld.cli",
+        "rlld.cli.parse",
         "rlld.cli.train",
         "rlld.training.loop",
         "rlld.synthetic.features.writing",
@@ -39,6 +40,7 @@ PRELOADED = (
 def preload() -> None:
     """Imports what the verbs need, once for all children."""
     import torch
+    import torch._dynamo  # which the first step of an optimizer loads
 
     torch.set_num_threads(1)
     for name in PRELOADED:

@@ -14,6 +14,8 @@ import pytest
 from rlld.errors import RlldError
 from rlld.utils.pool import each
 
+pytestmark = pytest.mark.usefixtures("fresh_workers")
+
 
 def square_or_fail(task: int) -> int:
     if task == 3:

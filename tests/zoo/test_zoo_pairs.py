@@ -10,7 +10,7 @@ import torch
 
 import rlld
 from rlld.data.dataset import load_data
-from rlld.data.spec import FILE_NAME
+from rlld.data.spec import FILE_NAME, DataSpec
 from rlld.errors import RlldError
 from rlld.recipes.recipe import Recipe, load_recipe, recipe_from, recipe_names
 from rlld.types import Batch, ModalityLabels, Prediction
@@ -45,7 +45,17 @@ def plain(network: tuple[str, dict], objective: tuple[str, dict]) -> dict:
     width = {"options": {"hidden": 16}} if network[0] == "peers" else {"hidden": 16}
     parts = {"network": network, "objective": objective}
     named = {section: {"name": name, **options} for section, (name, options) in parts.items()}
-    return load_recipe("han").as_dict() | {**named, "network": named["network"] | width}
+    return han().as_dict() | {**named, "network": named["network"] | width}
+
+
+@functools.cache
+def han() -> Recipe:
+    return load_recipe("han")
+
+
+@functools.cache
+def spec_of(folder) -> DataSpec:
+    return load_data(folder).spec
 
 
 @functools.cache
@@ -58,13 +68,13 @@ def prediction_of(folder, number: int) -> Prediction:
     """What a network says in training, when somebody learns from it."""
     torch.manual_seed(0)
     data = plain(NETWORK_OPTIONS[number], ("segment", {}))
-    network = recipe_from(data, "test").build_network(load_data(folder).spec)
+    network = recipe_from(data, "test").build_network(spec_of(folder))
     return network.train()(batch_of(folder).streams)
 
 
 def works(recipe: Recipe, folder, prediction: Prediction) -> bool:
     """Whether the objective finds all that it looks up, at the first step."""
-    batch, spec = batch_of(folder), load_data(folder).spec
+    batch, spec = batch_of(folder), spec_of(folder)
     target = torch.zeros(VIDEOS, spec.segments, 2, len(spec.classes))
     labels = ModalityLabels(batch.labels, batch.labels, batch.labels, target)
     objective = recipe.build_objective(spec)
@@ -80,7 +90,7 @@ def composes(data: dict) -> bool:
     """Whether composing a recipe of it is not refused."""
     settings = {section: data[section] for section in ("network", "objective")}
     try:
-        load_recipe("han").varied(settings)
+        han().varied(settings)
     except RlldError as error:
         assert "needs" in str(error)
         return False

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from rlld.errors import RlldError
 
@@ -140,11 +142,17 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 def gemm_error(device: torch.device) -> float:
     """Returns the largest error of one float32 matrix product against float64."""
-    generator = torch.Generator().manual_seed(0)
-    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE, generator=generator)
-    exact = left.double() @ right.double()
+    left, right, exact = _known_product()
     found = (left.to(device) @ right.to(device)).double().cpu()
     return float((found - exact).abs().max())
+
+
+@cache
+def _known_product() -> tuple[Tensor, Tensor, Tensor]:
+    """Returns two matrices and their product in float64, which takes longer than all that asks."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE, generator=generator)
+    return left, right, left.double() @ right.double()
 
 
 def _require_bfloat16(device: torch.device) -> None:
