@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,18 +17,11 @@ from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import FUSE_RATIO, fuse
 from rlld.networks import base
+from rlld.networks._activated import SLOPE, ActivatedEmbedding, layer
 from rlld.networks._attention import HybridEncoder
-from rlld.networks._blocks import (
-    Dropout,
-    full_precision,
-    pool_frames,
-    stored,
-    time_mean,
-    time_weights,
-)
+from rlld.networks._blocks import Dropout, full_precision, time_mean, time_weights
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import sight_of
-from rlld.networks.base import Network
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
 from rlld.utils.config import YOUNG, Count, Share, require_positive
 
@@ -38,9 +30,6 @@ ATTENDED = 0.8
 
 EVIDENCE_LIMIT = 10.0
 EVIDENCE_TEMPERATURE = 0.8
-SLOPE = 0.2
-"""Slope of the leaky ReLUs below 0."""
-
 BRIDGE_DROPOUT = 0.2
 
 
@@ -78,7 +67,7 @@ class Config(base.Config):
 
 
 @Config.makes
-class CMPAE(Network):
+class CMPAE(ActivatedEmbedding):
     """The network ``MMIL_Net``; its state dict has the keys of the published one.
 
     Attributes:
@@ -88,22 +77,16 @@ class CMPAE(Network):
     gives = base.EMBEDDINGS | {f"{name}_uncertainty" for name in ("audio", "visual", "video")}
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        super().__init__()
+        super().__init__(config.hidden, spec)
         self.config, self.causal = config, config.causal
-        hidden, classes, dims = config.hidden, len(spec.classes), spec.dims
-        self.fc_a = _layer(dims["audio"], hidden, nn.ELU())
-        self.fc_v = _layer(dims["visual_2d"], hidden, nn.ELU())
-        self.has_motion = "visual_3d" in dims
-        if self.has_motion:
-            self.fc_st = _layer(dims["visual_3d"], hidden, nn.ELU())
-            self.fc_fusion = _layer(2 * hidden, hidden, nn.ELU())
+        hidden, classes = config.hidden, len(spec.classes)
         self.hat_encoder = HybridEncoder(config.layers, hidden, config.attention_dropout)
         self.fc_prob = nn.Linear(hidden, classes)
         self.fc_prob_beta = nn.Linear(hidden, classes)
         self.fc_frame_att = nn.Linear(hidden, 2 * classes)
-        self.v2a = _layer(hidden, hidden, Dropout(BRIDGE_DROPOUT), nn.LeakyReLU(SLOPE))
-        self.a2v = _layer(hidden, hidden, Dropout(BRIDGE_DROPOUT), nn.LeakyReLU(SLOPE))
-        self.classifier1 = _layer(hidden, hidden, nn.LeakyReLU(SLOPE))
+        self.v2a = layer(hidden, hidden, Dropout(BRIDGE_DROPOUT), nn.LeakyReLU(SLOPE))
+        self.a2v = layer(hidden, hidden, Dropout(BRIDGE_DROPOUT), nn.LeakyReLU(SLOPE))
+        self.classifier1 = layer(hidden, hidden, nn.LeakyReLU(SLOPE))
         self.classifier2 = nn.Linear(hidden, classes)
         self.visual_dropout = Dropout(config.visual_dropout)
 
@@ -146,27 +129,6 @@ class CMPAE(Network):
             return attended
         plain = self.predict(embedded, cross_attention=False, mask=mask)
         return replace(fuse(attended, plain, ratio), extras=attended.extras, mask=mask)
-
-    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
-        """Maps the features to the width of the model; nothing random happens here.
-
-        Args:
-            streams: As in ``forward``.
-
-        Returns:
-            Audio and visual embeddings, stacked (2, B, T, hidden).
-        """
-        segments = streams["audio"].shape[1]
-
-        def mapped(layer: nn.Sequential, name: str) -> Tensor:
-            rows = stored(streams[name], cast(nn.Linear, layer[0]))
-            # The activation does not commute with the mean over the frames of a segment.
-            return pool_frames(layer(rows), segments)
-
-        audio, visual = mapped(self.fc_a, "audio"), mapped(self.fc_v, "visual_2d")
-        if self.has_motion:
-            visual = self.fc_fusion(torch.cat([visual, mapped(self.fc_st, "visual_3d")], -1))
-        return torch.stack([audio, visual])
 
     def predict(
         self, embedded: Tensor, cross_attention: bool = True, mask: Tensor | None = None
@@ -235,10 +197,6 @@ def opinion(evidence: Tensor) -> tuple[Tensor, Tensor]:
     strength = dirichlet(evidence)
     total = strength.sum(-1)
     return strength[..., 0] / total, 2 / total
-
-
-def _layer(inputs: int, outputs: int, *rest: nn.Module) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, outputs), *rest)
 
 
 def _by_segment(value: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rlld.data.spec import DataSpec
-from rlld.features.extractors._clap_maps import MAP_ROWS, pool_maps
+from rlld.features.extractors._clap_maps import are_maps, pool_maps
 from rlld.networks import base
 from rlld.networks._blocks import (
     CrossAttending,
@@ -86,10 +86,9 @@ class Valor(CrossAttending):
 
         Audio may also come as CLAP feature maps (B, 64, D), where T is not 64.
         """
-        audio, pictures = streams["audio"], streams["visual_2d"]
-        # Videos of any length may have as many segments as a map has rows.
-        if audio.shape[1] == MAP_ROWS != self.segments and pictures.shape[1] != MAP_ROWS:
-            streams = {**streams, "audio": pool_maps(stored(audio, self.fc_a), self.segments)}
+        if are_maps(streams, self.segments):
+            maps = stored(streams["audio"], self.fc_a)
+            streams = {**streams, "audio": pool_maps(maps, self.segments)}
         return super().embed(streams)
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:

@@ -60,3 +60,13 @@ def weighted(parts: Mapping[str, Tensor], config: object) -> Tensor:
         add, (getattr(config, f"{name}_weight") * part for name, part in parts.items())
     )
     return total
+
+
+def segment_rows(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the segments of all videos (R, ...) of (B, T, ...).
+
+    Args:
+        value: (B, T, ...).
+        mask: Which segments belong to their video (B, T), bool; all when None.
+    """
+    return value.flatten(0, 1) if mask is None else value[mask]

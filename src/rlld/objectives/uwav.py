@@ -10,7 +10,7 @@ from torch.distributions import Beta
 from torch.nn import functional
 
 from rlld.objectives import segment
-from rlld.objectives._bce import EPSILON, clamped_bce
+from rlld.objectives._bce import EPSILON, clamped_bce, segment_rows
 from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight, require_positive
 
@@ -57,7 +57,7 @@ class UwavObjective(segment.SegmentObjective):
         self, prediction: Prediction, labels: ModalityLabels, segment: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
         mask = prediction.mask
-        logits, target = (_rows(value, mask) for value in (_logits(prediction), segment))
+        logits, target = (segment_rows(value, mask) for value in (_logits(prediction), segment))
         target = target.to(logits.dtype)
         losses = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         if self.config.balance:
@@ -65,7 +65,7 @@ class UwavObjective(segment.SegmentObjective):
             events = labels.extras.get("events")
             if events is None:
                 events = (target > HALF).sum(-1).to(target.dtype).mean(0)
-            losses = losses * balanced(_rows(tagged, mask), events, self.config.tagged)
+            losses = losses * balanced(segment_rows(tagged, mask), events, self.config.tagged)
         parts = dict(zip(MODALITIES, losses.mean((0, 2)), strict=True))
         parts["video"] = clamped_bce(prediction.video, labels.video)
         if self.config.mixup_weight:
@@ -133,8 +133,3 @@ def _logits(prediction: Prediction) -> Tensor:
     if known is not None:
         return known
     return prediction.segment.clamp(EPSILON, 1 - EPSILON).logit()
-
-
-def _rows(value: Tensor, mask: Tensor | None) -> Tensor:
-    """Returns the segments of all videos (R, ...) of (B, T, ...)."""
-    return value.flatten(0, 1) if mask is None else value[mask]
