@@ -23,6 +23,8 @@ class Layout:
         renames: Prefixes of ours by published prefix, where they differ.
         infer: Reads dotted settings off the published state dict (the number of layers).
         tidy: Rewrites a published state dict before anything else, where prefixes do not do.
+        parts: Entries of the file that make the network together, whose names then stand in front
+            of those of their tensors; none where a file holds one state dict.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Layout:
     renames: Mapping[str, str] = field(default_factory=dict)
     infer: Callable[[State], dict[str, Any]] = lambda state: {}
     tidy: Callable[[State], State] = lambda state: state
+    parts: tuple[str, ...] = ()
 
     def live(self, state: State) -> dict[str, Tensor]:
         """Returns the tensors that the forward pass uses, under our names."""

@@ -68,7 +68,7 @@ def convert_file(
     Raises:
         RlldError: If the file is no checkpoint of a published layout of that network.
     """
-    found = read_checkpoint(path)
+    found = read_checkpoint(path, [layout.parts for layout in published_layouts(network)])
     converted = convert_state(found.tensors, network, spec, overrides, where=str(path))
     converted.facts.update(
         converted_from=path.name, source_sha256=sha256(path), layout=converted.layout.name
@@ -172,17 +172,19 @@ def _unnumbered(names: Iterable[str]) -> set[str]:
     return {re.sub(r"\.\d+(?=\.)", ".#", name) for name in names}
 
 
-def read_checkpoint(path: Path) -> Weights:
+def read_checkpoint(path: Path, together: Iterable[tuple[str, ...]] = ()) -> Weights:
     """Reads the state dict of a checkpoint without running any of its code.
 
     Args:
         path: A file of ``torch.save`` or safetensors; wrappers around the state dict are looked
             through.
+        together: Entries that hold a state dict each and make a network together, if they are all
+            there.
 
     Raises:
         RlldError: If it is no such file, is damaged, or would need arbitrary unpickling.
     """
-    found = read_weights(path, TOLD)
+    found = read_weights(path, TOLD, together=together)
     for key, value in found.tensors.items():
         if not value.isfinite().all():
             raise RlldError(f"{path}: tensor {key[:80]!r} holds NaN or infinite values; refused")

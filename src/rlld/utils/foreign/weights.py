@@ -7,7 +7,7 @@ put a word in front of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,17 @@ class Weights:
     unwrapped: tuple[str, ...]
 
 
-def read_weights(path: Path, told: Told, *, mapped: bool = False) -> Weights:
+def read_weights(
+    path: Path, told: Told, *, mapped: bool = False, together: Iterable[tuple[str, ...]] = ()
+) -> Weights:
     """Reads the state dict of a safetensors file or one of ``torch.save``, and unwraps it.
 
     Args:
         path: The file.
         told: How to speak of it.
         mapped: Map the values where that is possible instead of reading them.
+        together: Entries that are taken together where all are there, each with its name in front
+            of those of its tensors.
 
     Raises:
         RlldError: If it cannot be read (see :func:`~rlld.utils.foreign.saved.read_saved`), or holds
@@ -70,7 +74,9 @@ def read_weights(path: Path, told: Told, *, mapped: bool = False) -> Weights:
     else:
         content = read_saved(path, told, mapped=mapped)
     steps: list[str] = []
-    state = _taken(content, steps)
+    state = _joined(content, together, steps)
+    if state is None:
+        state = _taken(content, steps)
     if not isinstance(state, Mapping) or not state:
         raise RlldError(
             f"{path}: holds {kind_of(state)}, expected a non-empty state dict (tensors by name); "
@@ -79,6 +85,19 @@ def read_weights(path: Path, told: Told, *, mapped: bool = False) -> Weights:
     _check(path, state, told)
     tensors = _bare(dict(state), steps)
     return Weights(tensors, tuple(steps))
+
+
+def _joined(
+    content: Any, together: Iterable[tuple[str, ...]], steps: list[str]
+) -> dict[str, Any] | None:
+    """Returns entries of a dictionary as one state dict; None where none belong together."""
+    for names in together:
+        if not names or not isinstance(content, Mapping):
+            continue
+        if all(_has_tensors(content.get(name)) for name in names):
+            steps.append(f"took {' and '.join(map(repr, names))} together")
+            return {f"{name}.{key}": v for name in names for key, v in content[name].items()}
+    return None
 
 
 def _taken(content: Any, steps: list[str]) -> Any:
