@@ -108,8 +108,9 @@ def test_what_is_refused_is_what_would_fail_at_the_first_step(number, tiny_data)
 
 @pytest.mark.parametrize("objective", OBJECTIVE_OPTIONS, ids=str)
 def test_an_objective_needs_each_of_what_it_says(objective, tiny_data):
-    giver = {"mgn": "mgn", "cmpae": "cmpae", "cvcms": "cvcms", "coteaching": "peers"}
-    name = giver.get(objective[0], "peers" if objective[0] == "jocor" else "han")
+    giver = {"mgn": "mgn", "cmpae": "cmpae", "cvcms": "cvcms", "nrep": "nrep"}
+    peers = objective[0] in ("coteaching", "jocor")
+    name = giver.get(objective[0], "peers" if peers else "han")
     number = NETWORK_OPTIONS.index((name, {}))
     full = prediction_of(tiny_data, number)
     recipe = recipe_from(plain((name, {}), objective), "test")
