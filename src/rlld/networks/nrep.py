@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -25,7 +25,7 @@ from rlld.networks._sight import sight_of
 from rlld.networks.base import Network
 from rlld.networks.dhhn import merged
 from rlld.types import AUDIO, VISUAL, Prediction
-from rlld.utils.config import Count, Share, require_positive
+from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 ALONE = 0.8
 """Share of what a modality sees alone where both encodings are mixed."""
@@ -57,6 +57,8 @@ class Config(base.Config):
         layers: Hybrid attention layers, each of which reads the one before it.
         attention_dropout: Dropout inside the attention layers.
         visual_dropout: Dropout of the visual stream before the heads.
+        causal: Whether a segment attends to itself and to those before it only, for parsing while
+            a video goes on.
 
     Raises:
         RlldError: If a value is out of range.
@@ -66,6 +68,7 @@ class Config(base.Config):
     layers: Count = 1
     attention_dropout: Share = 0.1
     visual_dropout: Share = 0.5
+    causal: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         require_positive("network nrep: ", self, "hidden", "layers")
@@ -80,7 +83,7 @@ class EvidenceNet(ActivatedEmbedding):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.segments = spec.segments
+        self.segments, self.causal = spec.segments, config.causal
         hidden, classes = config.hidden, len(spec.classes)
         self.inter_encoder = HybridEncoder(config.layers, hidden, config.attention_dropout)
         self.fc_sl_fore = layer(hidden, classes)
@@ -137,7 +140,7 @@ class EvidenceNet(ActivatedEmbedding):
             embeddings (B, T, hidden) ``audio_before`` and ``visual_before`` the attention,
             ``audio_after`` and ``visual_after`` it, mixed of both encodings.
         """
-        sight = sight_of(embedded, mask)
+        sight = sight_of(embedded, mask, causal=self.causal)
         intra = self.inter_encoder(embedded, False, sight)
         inter = intra if alone else self.inter_encoder(embedded, True, sight)
         after = ALONE * intra + (1 - ALONE) * inter
@@ -185,6 +188,7 @@ class NREP(Network):
         super().__init__()
         self.audio_net = EvidenceNet(config, spec)
         self.video_net = copy.deepcopy(self.audio_net)
+        self.causal = config.causal
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
