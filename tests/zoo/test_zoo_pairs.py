@@ -31,6 +31,7 @@ OBJECTIVE_OPTIONS = [
     *(("mil", {"contrastive": {"weight": 1, "flavour": name}}) for name in ("jomold", "ma")),
     ("poibin", {"contrastive": {"weight": 1}}),
     ("cpsp", {"contrastive": {"weight": 0}}),
+    ("leap", {"similarity_weight": 0}),
     ("cpsp", {"contrastive": {"weight": 0}, "video_contrast": {"weight": 0}}),
     ("cmpae", {"mutual": {"weight": 0}}),
     ("cmpae", {"contrastive": {"weight": 0}}),
@@ -133,8 +134,8 @@ def test_the_refusal_names_objective_key_and_networks_before_data_are_read(tiny_
         rlld.train("cpsp", tmp_path, tmp_path / "run", overrides={"network": "ave"})
     assert str(refusal.value) == (
         "recipe cpsp: objective cpsp needs 'visual_before', which network ave does not give; "
-        "choose a network that does (cmpae, cpsp, cvcms, dhhn, han, hcmn, lsld, mgn, mm_pyramid, "
-        "uwav, valor), or an objective or weights that do without"
+        "choose a network that does (cmpae, cpsp, cvcms, dhhn, han, hcmn, leap, lsld, mgn, "
+        "mm_pyramid, uwav, valor), or an objective or weights that do without"
     )
     assert not (tmp_path / "run").exists()
 

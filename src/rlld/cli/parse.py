@@ -34,6 +34,11 @@ class Args:
     data set bring their own tags, unless this is 'none'."""
     columns: str | None = None
     """Which columns of that table are which, where that is in doubt: file=clip,labels=tags."""
+    classes: str | None = None
+    """Classes to find instead of those of the training (glass breaking,Dog): of runs of recipe leap
+    that were trained on text vectors."""
+    vectors: Path | None = None
+    """Table with the text vectors of --classes; that of the training when not given."""
     format: str | None = None
     """text, html, json, csv, or a format of 'rlld export'; as the suffix of --out says when not
     given, else text."""
@@ -135,7 +140,7 @@ def _live(args: Args) -> None:
     from rlld.cli._live import tell_live
     from rlld.utils.compute import Compute
 
-    for name in ("clips", "features", "out", "format", "tags", "annotations"):
+    for name in ("clips", "features", "out", "format", "tags", "annotations", "classes"):
         if getattr(args, name):
             raise RlldError(f"--live: goes without {name}: it prints JSON lines of one source")
     device = Compute(args.device).torch_device
@@ -233,11 +238,22 @@ class Parser:
         from rlld.utils.compute import Compute
 
         try:
-            run = load_run(self.args.run, Compute(self.args.device).torch_device)
+            run = self._asked(load_run(self.args.run, Compute(self.args.device).torch_device))
             self.known = self._tags_of_clips(run)
         except RlldError as error:
             raise UnusableError(str(error)) from None
         return run
+
+    def _asked(self, run: Run) -> Run:
+        """Returns a run with the classes that are to be found."""
+        from rlld.training.other_classes import with_classes
+
+        if self.args.classes is None:
+            if self.args.vectors is not None:
+                raise RlldError("--vectors: --classes is missing; name the classes to find")
+            return run
+        names = [name.strip() for name in self.args.classes.split(",") if name.strip()]
+        return with_classes(run, names, self.args.vectors)
 
     def _tags_of_clips(self, run: Run) -> Mapping[str, Known]:
         """Returns what is known of the clips by id, from wherever it is known."""
@@ -246,7 +262,8 @@ class Parser:
 
         given, classes = self.args.tags, run.spec.classes
         if given is None:
-            folder = str(run.facts.get("data", ""))
+            # What clips are tagged with says nothing of classes that nobody tagged.
+            folder = "" if self.args.classes else str(run.facts.get("data", ""))
             return tags_of_dataset(Path(folder), self.clips, classes) if folder else {}
         if given == NO_TAGS and NO_TAGS not in classes:
             return {}

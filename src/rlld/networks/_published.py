@@ -25,6 +25,8 @@ class Layout:
         tidy: Rewrites a published state dict before anything else, where prefixes do not do.
         parts: Entries of the file that make the network together, whose names then stand in front
             of those of their tensors; none where a file holds one state dict.
+        elsewhere: Tensors that are published in another file, and the network option that names
+            it: ``Network.prepare`` reads them.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Layout:
     infer: Callable[[State], dict[str, Any]] = lambda state: {}
     tidy: Callable[[State], State] = lambda state: state
     parts: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def live(self, state: State) -> dict[str, Tensor]:
         """Returns the tensors that the forward pass uses, under our names."""

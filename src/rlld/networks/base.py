@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from inspect import signature
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import torch
@@ -89,6 +90,23 @@ class Network(nn.Module, ABC):
         with torch.no_grad():
             unimodal = self.unimodal(streams, mask)
         return unimodal, self(streams, mask)
+
+    def prepare(self, folder: Path | None) -> None:
+        """Is told before the first step, and never when trained weights are loaded.
+
+        What a network takes from a file that an option names, it reads here and keeps in buffers,
+        so that a run folder holds it.
+
+        Args:
+            folder: The data-set folder, if there is one.
+
+        Raises:
+            RlldError: If a file that an option names is wrong or missing.
+        """
+
+    def notes(self) -> list[str]:
+        """Returns what readers of scores have to know; one sentence each."""
+        return []
 
     def rate_factors(self) -> dict[nn.Parameter, float]:
         """Returns factors of the learning rate of parameters that have one; 1 for the others."""

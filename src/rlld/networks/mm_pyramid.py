@@ -288,6 +288,19 @@ class HeadsAttention(nn.Module):
         out: Tensor = self.linears[3](mixed.transpose(-2, -3).flatten(-2))
         return out
 
+    def likeness(self, rows: Tensor, other: Tensor) -> Tensor:
+        """Returns the mean over the heads of their logits (..., T, S), which no softmax has seen.
+
+        Args:
+            rows: Queries (..., T, hidden).
+            other: Keys (..., S, hidden).
+        """
+        query, key = self.linears[0](rows), self.linears[1](other)
+        # The products of the heads add up to one over the whole width.
+        scale = math.sqrt(self.heads * query.shape[-1])
+        out: Tensor = query @ key.transpose(-1, -2) / scale
+        return out
+
     def _parts(self, rows: Tensor) -> Tensor:
         """Gives every head its part: (..., T, hidden) to (..., heads, T, hidden / heads)."""
         return rows.view(*rows.shape[:-1], self.heads, -1).transpose(-2, -3)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -85,6 +86,15 @@ class Peers(Network):
         self.predicts: str = config.predicts
         self.replayable = self.first.replayable and self.second.replayable
         self.causal = self.first.causal
+
+    def prepare(self, folder: Path | None) -> None:
+        """Prepares both."""
+        self.first.prepare(folder)
+        self.second.prepare(folder)
+
+    def notes(self) -> list[str]:
+        """Returns the notes of one, which both have."""
+        return self.first.notes()
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see the class for the extras."""

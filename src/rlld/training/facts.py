@@ -77,4 +77,4 @@ def _notes(trainer: Trainer) -> list[str]:
         notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)
     if trainer.train.spec.modalities in LANES_NOTES:
         notes.append(LANES_NOTES[trainer.train.spec.modalities])
-    return [*notes, *trainer.denoiser.notes()]
+    return [*notes, *trainer.network.notes(), *trainer.denoiser.notes()]

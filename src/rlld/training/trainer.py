@@ -254,6 +254,7 @@ class Trainer:
     def _fresh_network(self, seed: int) -> None:
         torch.manual_seed(seed)
         self.network = self.recipe.build_network(self.train.spec).to(self.device)
+        self.network.prepare(self.train.folder)
         objective = self.recipe.build_objective(self.train.spec)
         objective.prepare(self.videos)
         self.objective = objective.to(self.device)

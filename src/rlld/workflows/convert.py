@@ -108,7 +108,8 @@ def convert_state(
         candidates.append((layout, recipe, layout.live(state), _sizes(recipe, spec)))
     # The layout whose keys agree best is the one that the file was meant to have.
     layout, recipe, live, sizes = min(candidates, key=lambda c: len(c[2].keys() ^ c[3].keys()))
-    reason = _mismatch(live, sizes)
+    held = {key: value for key, value in sizes.items() if key not in layout.elsewhere}
+    reason = _mismatch(live, held)
     if reason is not None:
         alike = _alike(state, spec)
         advice = "give a checkpoint of that network, and --data if it is not of LLP"
@@ -118,8 +119,15 @@ def convert_state(
             f"{where}: does not fit network {network!r} in its {layout.name} layout: "
             f"{reason}; {advice}"
         )
+    for tensor, option in layout.elsewhere.items():
+        if getattr(recipe.network.config, option) is None:
+            raise RlldError(
+                f"{where}: checkpoints of {layout.name} do not hold their {tensor}; give the file "
+                f"that does by --network.{option} FILE"
+            )
     built = recipe.build_network(spec)
-    built.load_state_dict(live)
+    built.load_state_dict({**built.state_dict(), **live})
+    built.prepare(None)
     return Converted(built.eval(), recipe, spec, layout)
 
 
