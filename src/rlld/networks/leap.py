@@ -19,6 +19,7 @@ from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import EVERYTHING, Sight
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, Width, require_positive
+from rlld.utils.names import inside
 
 PRESENT = 0.5
 """Probability of a track from which on the video holds a class."""
@@ -108,8 +109,8 @@ class Leap(CrossAttending):
         if self.config.vectors is None:
             return
         path = self.config.vectors
-        if folder is not None and not path.exists():
-            path = folder / path
+        if folder is not None and not (path.is_absolute() or path.exists()):
+            path = inside(folder, str(path), "table of text vectors")
         found = read_text_vectors(path, self.classes, self.config.text_dim)
         self.vectors.copy_(found)
 
