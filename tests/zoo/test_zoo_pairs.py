@@ -109,7 +109,7 @@ def test_what_is_refused_is_what_would_fail_at_the_first_step(number, tiny_data)
 
 @pytest.mark.parametrize("objective", OBJECTIVE_OPTIONS, ids=str)
 def test_an_objective_needs_each_of_what_it_says(objective, tiny_data):
-    giver = {"mgn": "mgn", "cmpae": "cmpae", "cvcms": "cvcms", "nrep": "nrep"}
+    giver = {each: each for each in ("mgn", "cmpae", "cvcms", "nrep", "mm_cse")}
     peers = objective[0] in ("coteaching", "jocor")
     name = giver.get(objective[0], "peers" if peers else "han")
     number = NETWORK_OPTIONS.index((name, {}))

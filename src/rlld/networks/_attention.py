@@ -1,6 +1,8 @@
-"""The hybrid attention of HAN, which several task networks share."""
+"""The attention of HAN and that of VALOR, which several task networks share."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +80,62 @@ class Attention(nn.Module):
         scores = sight.limited((query @ key.transpose(-1, -2)) * self.hidden**-0.5)
         weights: Tensor = self.dropout(scores.softmax(-1))
         return weights.to(query.dtype)
+
+
+class ManyHeads(nn.Module):
+    """Attention with several heads; parameters are those of ``nn.MultiheadAttention``.
+
+    Args:
+        hidden: Width of the model.
+        heads: How many; where they do not divide the width, their largest common divisor.
+        dropout: Dropout of the attention weights.
+    """
+
+    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = math.gcd(heads, hidden)
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * hidden, hidden))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * hidden))
+        self.out_proj = nn.Linear(hidden, hidden)
+        self.dropout = Dropout(dropout)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, asking: Tensor, other: Tensor, sight: Sight) -> Tensor:
+        """Lets rows (B, T, hidden) attend to those of rows (B, T, hidden) that they see."""
+        return self.with_shares(asking, other, sight)[0]
+
+    def with_shares(
+        self, asking: Tensor, other: Tensor, sight: Sight = EVERYTHING
+    ) -> tuple[Tensor, Tensor]:
+        """Attends as ``forward``; says also how.
+
+        Returns:
+            Rows (B, T, hidden), and what each gave to those that it saw (B, heads, T, T), behind
+            the dropout; in long videos in blocks, see ``Sight``.
+        """
+        hidden = asking.shape[-1]
+        if asking is other:
+            projected = functional.linear(asking, self.in_proj_weight, self.in_proj_bias)
+            query, key, value = map(self._split, projected.chunk(3, -1))
+        else:
+            weights = self.in_proj_weight.tensor_split([hidden])
+            biases = self.in_proj_bias.tensor_split([hidden])
+            query = self._split(functional.linear(asking, weights[0], biases[0]))
+            both = functional.linear(other, weights[1], biases[1])
+            key, value = map(self._split, both.chunk(2, -1))
+        query, key, value = sight.asking(query), sight.asked(key), sight.asked(value)
+        # Keys before queries: a softmax over short rows takes three times as long on a CPU.
+        scores = (key @ query.transpose(-1, -2)) * query.shape[-1] ** -0.5
+        if sight.allowed is not None:
+            scores = sight.limited(scores.transpose(-1, -2)).transpose(-1, -2)
+        shares = self.dropout(scores.softmax(-2)).to(value.dtype).transpose(-1, -2)
+        out: Tensor = self.out_proj(sight.joined(shares @ value).transpose(1, 2).flatten(2))
+        return out, shares
+
+    def _split(self, rows: Tensor) -> Tensor:
+        """Gives every head its part: (B, T, hidden) to (B, heads, T, hidden / heads)."""
+        return rows.view(*rows.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class HybridAttentionLayer(nn.Module):

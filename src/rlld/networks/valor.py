@@ -5,7 +5,6 @@ VALOR, VALOR+ and VALOR++ differ by width, depth and features alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from torch.nn import functional
 from rlld.data.spec import DataSpec
 from rlld.features.extractors._clap_maps import are_maps, pool_maps
 from rlld.networks import base
+from rlld.networks._attention import ManyHeads
 from rlld.networks._blocks import (
     CrossAttending,
     Dropout,
@@ -86,10 +86,7 @@ class Valor(CrossAttending):
 
         Audio may also come as CLAP feature maps (B, 64, D), where T is not 64.
         """
-        if are_maps(streams, self.segments):
-            maps = stored(streams["audio"], self.fc_a)
-            streams = {**streams, "audio": pool_maps(maps, self.segments)}
-        return super().embed(streams)
+        return super().embed(maps_pooled(streams, self.segments, self.fc_a))
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
@@ -134,6 +131,21 @@ class Valor(CrossAttending):
         return Prediction(segment, *pooled, extras).within(mask)
 
 
+def maps_pooled(
+    streams: Mapping[str, Tensor], segments: int, layer: nn.Linear
+) -> Mapping[str, Tensor]:
+    """Returns the streams; CLAP feature maps among them are reduced to a row per segment.
+
+    Args:
+        streams: As in ``Valor.embed``.
+        segments: Segments of a video of the data set.
+        layer: The layer that reads the sound, for the precision.
+    """
+    if not are_maps(streams, segments):
+        return streams
+    return {**streams, "audio": pool_maps(stored(streams["audio"], layer), segments)}
+
+
 class _Encoder(nn.Module):
     """Layers whose weights serve both modalities, one after the other."""
 
@@ -165,8 +177,8 @@ class _Layer(nn.Module):
         super().__init__()
         hidden, inner = config.hidden, max(round(config.expansion * config.hidden), 1)
         self.norm_first = config.norm == "pre"
-        self.self_attn = _Attention(config)
-        self.cm_attn = _Attention(config)
+        self.self_attn = ManyHeads(hidden, config.heads, config.dropout)
+        self.cm_attn = ManyHeads(hidden, config.heads, config.dropout)
         self.linear1 = nn.Linear(hidden, inner)
         self.linear2 = nn.Linear(inner, hidden)
         self.norm1 = nn.LayerNorm(hidden)
@@ -192,46 +204,6 @@ class _Layer(nn.Module):
         inner = self.dropout(functional.relu(self.linear1(value)))
         fed: Tensor = self.dropout(self.linear2(inner))
         return fed
-
-
-class _Attention(nn.Module):
-    """Attention with several heads; parameters are those of ``nn.MultiheadAttention``."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        hidden = config.hidden
-        self.heads = math.gcd(config.heads, hidden)
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * hidden, hidden))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * hidden))
-        self.out_proj = nn.Linear(hidden, hidden)
-        self.dropout = Dropout(config.dropout)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def forward(self, asking: Tensor, other: Tensor, sight: Sight) -> Tensor:
-        """Lets rows (B, T, hidden) attend to those of rows (B, T, hidden) that they see."""
-        hidden = asking.shape[-1]
-        if asking is other:
-            projected = functional.linear(asking, self.in_proj_weight, self.in_proj_bias)
-            query, key, value = map(self._split, projected.chunk(3, -1))
-        else:
-            weights = self.in_proj_weight.tensor_split([hidden])
-            biases = self.in_proj_bias.tensor_split([hidden])
-            query = self._split(functional.linear(asking, weights[0], biases[0]))
-            both = functional.linear(other, weights[1], biases[1])
-            key, value = map(self._split, both.chunk(2, -1))
-        query, key, value = sight.asking(query), sight.asked(key), sight.asked(value)
-        # Keys before queries: a softmax over short rows takes three times as long on a CPU.
-        scores = (key @ query.transpose(-1, -2)) * query.shape[-1] ** -0.5
-        if sight.allowed is not None:
-            scores = sight.limited(scores.transpose(-1, -2)).transpose(-1, -2)
-        shares = self.dropout(scores.softmax(-2)).to(value.dtype).transpose(-1, -2)
-        out: Tensor = self.out_proj(sight.joined(shares @ value).transpose(1, 2).flatten(2))
-        return out
-
-    def _split(self, rows: Tensor) -> Tensor:
-        """Gives every head its part: (B, T, hidden) to (B, heads, T, hidden / heads)."""
-        return rows.view(*rows.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 def _infer(state: State) -> dict[str, Any]:

@@ -49,11 +49,16 @@ class SegmentObjective(Objective):
         self, prediction: Prediction, labels: ModalityLabels, batch: Batch
     ) -> dict[str, Tensor]:
         """Returns ``loss`` and its unweighted parts."""
-        if labels.segment is None:
-            parts = video_losses(prediction, labels)
-        else:
-            parts = self._of_segments(prediction, labels, labels.segment, batch)
+        parts = self._parts(prediction, labels, batch)
         return {"loss": weighted(parts, self.config), **parts}
+
+    def _parts(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Returns the unweighted parts."""
+        if labels.segment is None:
+            return video_losses(prediction, labels)
+        return self._of_segments(prediction, labels, labels.segment, batch)
 
     def _of_segments(
         self, prediction: Prediction, labels: ModalityLabels, segment: Tensor, batch: Batch
