@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from rlld.data.dataset import load_data
+from rlld.recipes.recipe import load_recipe
 from rlld.training.mixing import crossed
+from rlld.training.trainer import Trainer
 from rlld.types import Batch, ModalityLabels
+from rlld.utils.compute import Compute
 
 
 def batch_of(lengths: list[int], frames: int = 2) -> tuple[Batch, ModalityLabels]:
@@ -71,3 +75,18 @@ def test_one_video_has_no_partner(share):
     after, mixed = crossed(before, labels, share)
     assert after is before
     assert mixed is labels
+
+
+def test_what_judges_labels_is_not_trained_on_pairs(tiny_data):
+    """Labels that nobody cleaned are not right for each track by itself."""
+    data = load_data(tiny_data)
+    labels = ModalityLabels(*[data.train.labels] * 3)
+
+    def weights(share: float) -> dict[str, torch.Tensor]:
+        settings = {"schedule.updates": 3, "schedule.mixing": share}
+        recipe = load_recipe("weak", settings, {"network.hidden": 8})
+        trainer = Trainer(recipe, data.train, data.validation, 0, Compute("cpu", threads=1))
+        return trainer.fit(labels).state_dict()
+
+    alone, paired = weights(0.0), weights(1.0)
+    assert all(torch.equal(value, paired[name]) for name, value in alone.items())

@@ -1,8 +1,8 @@
 """The sound of one video with the pictures of another: new videos from a batch, for nothing.
 
 Labels that are right for each modality by itself stay right for any pair of tracks, so a batch of B
-videos holds B times B of them (the cross-modal random combination of MUG, 2023). A network that
-has seen such pairs leans less on what usually goes together.
+videos holds B times B of them (the cross-modal random combination of MUG, ICCV 2025). A network
+that has seen such pairs leans less on what usually goes together.
 """
 
 from __future__ import annotations

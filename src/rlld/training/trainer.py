@@ -131,7 +131,8 @@ class Trainer:
             labels = labels.at(videos)
         updates = max(1, round(share * self.total_updates))
         recipe = self.recipe.varied(settings) if settings else self.recipe
-        recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates))
+        # Tracks are paired only where labels were made right for each of them.
+        recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates, mixing=0.0))
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
         inner.unimodal = unimodal
         weights = None if start is None else start.state_dict()
