@@ -45,12 +45,15 @@ test: $(READY) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 # The same from a clone in an empty folder: the tests that use what may lie beside the checkout, on
-# what is committed. An installed checkout would come first, hence PYTHONPATH.
+# what is committed. An installed checkout would come first, hence PYTHONPATH. Where nothing lies
+# beside a checkout in which all is committed, `make test` was that already.
 alone: $(READY) browser
+	@if test -z "$$(git status --porcelain)$$RLLD_LLP_DIR$$RLLD_MEDIA_DIR$$RLLD_SETS_DIR" && ! test -e ../shared; \
+	then echo 'all is committed, and nothing lies beside it: make test runs alone'; exit; fi; \
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	git clone --quiet . "$$folder/rlld" && cd "$$folder/rlld" && unset RLLD_LLP_DIR RLLD_MEDIA_DIR RLLD_SETS_DIR && \
 	export PYTHONPATH="$$PWD/src" OMP_NUM_THREADS=1 && \
-	$(abspath $(BIN))/python -m pytest -n auto --dist loadfile \
+	$(abspath $(BIN))/python -m pytest -n auto --dist loadfile -m 'not slow and (media or not browser)' \
 	    tests/golden tests/metrics/test_metrics_golden.py \
 	    $$(grep -rlE 'shared_llp|shared_media|shared_sets|invented_llp' tests --include='test_*.py') && \
 	$(abspath $(BIN))/python tests/golden/run.py tests/golden/cases

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import torch
 
 from campaign import processes
-from rlld.cli import main
-from rlld.utils import console
 
 Result = subprocess.CompletedProcess[str]
 ENVIRONMENT = {"COLUMNS": "200", "NO_COLOR": "1"}
@@ -25,6 +27,9 @@ def called(*args: object, cwd: Path | None = None) -> Result:
 
     Whatever is raised besides the exit comes out here.
     """
+    from rlld.cli import main
+    from rlld.utils import console
+
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name, value in ENVIRONMENT.items():
@@ -36,6 +41,50 @@ def called(*args: object, cwd: Path | None = None) -> Result:
             main([str(arg) for arg in args])
     status = end.value.code
     return subprocess.CompletedProcess(args, int(status or 0), out.getvalue(), err.getvalue())
+
+
+def fresh(*args: object, cwd: Path | None = None) -> Result:
+    """Runs ``rlld ARGS`` in a fork that loads rlld anew, and of the libraries what is new to it.
+
+    What a verb forgets to load is missed as in an interpreter of its own.
+    """
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "rlld"]:
+            del sys.modules[name]
+
+    return _forked(forget, *args, cwd=cwd)
+
+
+def limited(size: int, *args: object) -> Result:
+    """Runs ``rlld ARGS`` in a fork that may write no file larger than so many bytes.
+
+    It compiles nothing for others, who would find the half of it.
+    """
+
+    def limit() -> None:
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    return _forked(limit, *args)
+
+
+def _forked(prepare: Callable[[], None], *args: object, cwd: Path | None = None) -> Result:
+    context = get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def work() -> None:
+        torch.set_num_threads(1)  # the others are none of the fork's
+        prepare()
+        theirs.send(called(*args, cwd=cwd))
+
+    process = context.Process(target=work)
+    process.start()
+    theirs.close()
+    result: Result = ours.recv()
+    process.join()
+    return result
 
 
 def installed(*args: object, cwd: Path | None = None) -> Result:

@@ -20,8 +20,14 @@ def run_cli() -> RunCli:
 
 @pytest.fixture(scope="session")
 def installed() -> RunCli:
-    """Runs ``rlld ARGS`` as installed, in a fresh interpreter: once for every verb, not more."""
+    """Runs ``rlld ARGS`` as installed, in a fresh interpreter: where that makes a difference."""
     return cli_kit.installed
+
+
+@pytest.fixture(scope="session")
+def fresh() -> RunCli:
+    """Runs ``rlld ARGS`` in a fork that loads rlld anew: once for every verb, not more."""
+    return cli_kit.fresh
 
 
 @pytest.fixture

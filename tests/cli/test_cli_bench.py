@@ -16,10 +16,10 @@ QUICK = ("--updates", "4", "--device", "cpu", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
-def table(tiny_data, installed, tmp_path_factory):
+def table(tiny_data, fresh, tmp_path_factory):
     out = tmp_path_factory.mktemp("bench")
     options = ("--seeds", "2", "--recipes", "weak,constant,rlld", *QUICK)
-    result = installed("bench", "denoising", "--data", tiny_data, "--out", out, *options)
+    result = fresh("bench", "denoising", "--data", tiny_data, "--out", out, *options)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -110,11 +110,11 @@ def test_regimes_refuse_what_they_cannot_make(tmp_path, run_cli, fails_with):
     assert not list(tmp_path.iterdir())
 
 
-def test_suggest_names_questions_and_writes_them(table, installed, run_cli, tmp_path):
+def test_suggest_names_questions_and_writes_them(table, fresh, run_cli, tmp_path):
     runs = (path.parent for path in table[0].glob("runs/*/config.json"))
     run = next(r for r in runs if '"name": "rlld"' in (r / "config.json").read_text())
     file = tmp_path / "next.csv"
-    result = installed("suggest", run, "--count", "3", "--out", file)
+    result = fresh("suggest", run, "--count", "3", "--out", file)
     assert result.returncode == 0, result.stderr
     lines = file.read_text().splitlines()
     assert len(lines) == 4

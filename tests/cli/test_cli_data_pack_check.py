@@ -42,8 +42,8 @@ def birds(tmp_path: Path) -> Path:
 PACK = ("data", "pack", "--annotations", "annotations", "--features", "features", "--out", "D")
 
 
-def test_pack_and_check(birds: Path, installed: Callable) -> None:
-    result = installed(*PACK, "--spec", "spec.yaml", cwd=birds)
+def test_pack_and_check(birds: Path, fresh: Callable) -> None:
+    result = fresh(*PACK, "--spec", "spec.yaml", cwd=birds)
     assert (result.returncode, result.stderr) == (0, "")
     assert "packed 2 train, 2 validation videos into D" in result.stdout
     files = sorted(str(path.relative_to(birds / "D")) for path in (birds / "D").rglob("*.*"))
@@ -56,7 +56,7 @@ def test_pack_and_check(birds: Path, installed: Callable) -> None:
         "features/train.safetensors",
         "features/validation.safetensors",
     ]
-    checked = installed("data", "check", "D", cwd=birds)
+    checked = fresh("data", "check", "D", cwd=birds)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "0 errors, 0 warnings, 0 notes" in checked.stdout
     assert "2 read whole, checksums compared" in checked.stdout
@@ -139,7 +139,7 @@ def test_check_needs_a_data_set(tmp_path: Path, run_cli: Callable, fails_with: C
 
 
 def test_a_collection_of_tags_alone_and_its_answers(
-    birds: Path, run_cli: Callable, installed: Callable
+    birds: Path, run_cli: Callable, fresh: Callable
 ) -> None:
     """No dense annotation, no validation split: packed, checked and answered all the same."""
     bare = 'annotations: {validation: "", test: "", audio: "", visual: ""}'
@@ -153,7 +153,7 @@ def test_a_collection_of_tags_alone_and_its_answers(
     assert "packed 2 train videos into D" in result.stdout
     assert "answers: 1" in result.stdout
     (birds / "more.csv").write_text("video,class,modality,present\nb,Owl,audio,1\n-a,Owl,audio,\n")
-    added = installed("data", "answers", "D", "more.csv", cwd=birds)
+    added = fresh("data", "answers", "D", "more.csv", cwd=birds)
     assert (added.returncode, added.stderr) == (0, "")
     assert "1 answers added, 2 in all" in added.stdout
     checked = run_cli("data", "check", "D", cwd=birds)

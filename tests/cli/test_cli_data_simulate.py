@@ -7,9 +7,9 @@ from pathlib import Path
 from rlld.data.dataset import load_data
 
 
-def test_makes_a_data_set(installed, tmp_path: Path) -> None:
+def test_makes_a_data_set(fresh, tmp_path: Path) -> None:
     out = tmp_path / "sim"
-    result = installed("data", "simulate", "--out", out, "--videos", 12, 3, 4, "--seed", 7)
+    result = fresh("data", "simulate", "--out", out, "--videos", 12, 3, 4, "--seed", 7)
     assert result.returncode == 0, result.stderr
     assert "12 train, 3 validation, 4 test videos (audio 40, visual_2d 40)" in result.stdout
     assert str(out) in result.stdout

@@ -10,18 +10,19 @@ ALONE = ("--workers", 1)
 
 
 @pytest.fixture(scope="module")
-def rendered(installed, tmp_path_factory):
+def rendered(fresh, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "set"
-    result = installed("data", "render", "--out", folder, "--videos", "2,1,1", "--classes", "2")
+    few = ("--videos", "2,1,1", "--classes", "2")
+    result = fresh("data", "render", "--out", folder, *few, *ALONE)
     assert result.returncode == 0, result.stderr
     assert "2 training, 1 validation and 1 test clips of 2 classes" in result.stdout
     return folder
 
 
-def test_render_then_extract_makes_a_data_set_that_loads(run_cli, installed, rendered):
+def test_render_then_extract_makes_a_data_set_that_loads(run_cli, fresh, rendered):
     from rlld.data.dataset import load_data
 
-    result = installed("extract", rendered)
+    result = fresh("extract", rendered, *ALONE)
     assert result.returncode == 0, result.stderr
     assert "light features of 4 clips" in result.stdout
     data = load_data(rendered)

@@ -81,9 +81,9 @@ def test_train_refuses_a_folder_without_data(run_cli, fails_with, tmp_path):
     )
 
 
-def test_evaluate_writes_the_scores(trained, installed, tmp_path):
+def test_evaluate_writes_the_scores(trained, fresh, tmp_path):
     file = tmp_path / "scores.json"
-    result = installed("evaluate", trained, "--split", "test", "--per-class", "--json", file)
+    result = fresh("evaluate", trained, "--split", "test", "--per-class", "--json", file)
     assert result.returncode == 0, result.stderr
     assert "Horse" in result.stdout
     report = json.loads(file.read_text())
@@ -159,9 +159,9 @@ def test_evaluate_refuses_training_videos_and_foreign_folders(
     fails_with(run_cli("evaluate", trained, "--json", file / "x.json"), "cannot be written")
 
 
-def test_denoise_judges_every_label(trained, installed, tmp_path):
+def test_denoise_judges_every_label(trained, fresh, tmp_path):
     file = tmp_path / "labels.csv"
-    result = installed("denoise", trained, "--out", file)
+    result = fresh("denoise", trained, "--out", file)
     assert result.returncode == 0, result.stderr
     assert "recall" in result.stdout
     lines = file.read_text().splitlines()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import shutil
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cli_kit import Result, called
+from cli_kit import limited
 from rlld.cli import main
 from rlld.utils.files import held, owned
 
@@ -171,22 +169,6 @@ def test_a_finished_training_says_so_and_clears_what_a_kill_left(birds, tiny_dat
         told_of = [line for line in error.splitlines() if not line.startswith("warning: ")]
         assert (status, told_of) == (0, [f"{run}: finished already" for run in runs])
         assert tree(birds / out) == before
-
-
-def limited(size: int, *argv: object) -> Result:
-    """Runs a command in a fork that may write no file larger than so many bytes."""
-    context = get_context("fork")
-    ours, theirs = context.Pipe()
-
-    def fork() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        theirs.send(called(*argv))
-
-    process = context.Process(target=fork)
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    return ours.recv()
 
 
 def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(birds, tiny_data, capsys):

@@ -172,7 +172,9 @@ def test_gradient_is_exact_when_all_actions_are_enumerated(
         assert (found - whole).abs().max().item() < 1e-10
 
 
+@pytest.mark.slow
 def test_sampled_gradient_agrees_within_its_sampling_error() -> None:
+    """Follows from the exact gradient and from samples that follow their probabilities."""
     denoiser = toy("both")
     samples = torch.stack([step(denoiser, scores_of_the_whole_batch) for _ in range(1500)])
     error = samples.std(0) / math.sqrt(len(samples))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import struct
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from clips_kit import beep, flashes, seen, write_test_clip
 
+from cli_kit import called, limited
 from rlld.features.job import Where
 from rlld.features.to_files import extract_files
 from rlld.media.decode import Clip
@@ -114,30 +113,12 @@ def test_a_job_lists_what_is_spoiled_and_does_the_rest(tmp_path):
     }
 
 
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-limit = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-import signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from rlld.cli import main
-main(sys.argv[1:])
-"""
-
-
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("limit", [100, 600])
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, limit):
     folder, out = tmp_path / "clips", tmp_path / "out"
     folder.mkdir()
     write_test_clip(folder / "a.mp4", pictures=flashes(2, 0, 1))
-    arguments = [str(limit), "extract", str(folder), "--out", str(out), "--workers", "1"]
-    result = run(FULL_DISK, *arguments)
+    result = limited(limit, "extract", folder, "--out", out, "--workers", "1")
     assert result.returncode == 2
     assert "cannot be written (File too large)" in result.stderr
     assert "Traceback" not in result.stderr and result.stderr.count("\n") == 1
@@ -149,7 +130,6 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, limit):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     write_test_clip(tmp_path / "a.mp4", pictures=flashes(2, 0, 1))
-    script = "import sys; from rlld.cli import main; main(sys.argv[1:])"
-    result = run(script, "extract", str(tmp_path / "a.mp4"), "--out", "/proc/self/nowhere")
+    result = called("extract", tmp_path / "a.mp4", "--out", "/proc/self/nowhere")
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert "/proc/self/nowhere" in result.stderr and "choose another place" in result.stderr

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cli_kit import called, installed
+from cli_kit import called, fresh
 from rlld.data.spec import LLP_SPEC
 from rlld.errors import RlldError
 from rlld.networks import mgn
@@ -345,7 +345,7 @@ def test_keys_of_no_network_and_wrong_sizes_name_none() -> None:
 def test_command_writes_a_run_that_loads(tmp_path: Path) -> None:
     state = jomold_checkpoint(tmp_path / "a.pt")
     out = tmp_path / "run"
-    done = installed("convert", tmp_path / "a.pt", "--network", "han", "--out", out)
+    done = fresh("convert", tmp_path / "a.pt", "--network", "han", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "JoMoLD layout" in done.stdout
     assert "a.pt: took 'model'" in done.stdout

@@ -57,10 +57,11 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_settings(draw, tmp_pa
 
 def test_names_are_no_formulas_and_no_markup(tmp_path):
     odd = ["$x^{$", "\\frac{", "a_b^c\x1b[2J", "<b>&amp;</b>\n]]>", "_hidden"]
-    for name in odd:  # matplotlib keeps names that begin with _ out of legends
-        draw_curves(tmp_path / "curves", {name: 60, "other": 61})
-        panels = {name: {name: curve(60)}, "other": {"b": curve(61)}}
-        training_curves(tmp_path / "training", panels, name, name, name)
+    # matplotlib keeps names that begin with _ out of legends.
+    draw_curves(tmp_path / "curves", {name: 60 + place for place, name in enumerate(odd)})
+    panels = {name: {name: curve(60), "other": curve(61)} for name in odd}
+    training_curves(tmp_path / "training", panels, *odd[:3])
+    training_curves(tmp_path / "titles", {"a": {"b": curve(60)}}, *odd[2:])
     bars = {name: {"removed": [1.0] * len(odd)} for name in odd}
     for path in class_bars(tmp_path / "bars", odd, bars, odd[0], odd[1]):
         assert path.stat().st_size
