@@ -105,6 +105,7 @@ def compare(
     split: str = "test",
     data: str | Path | None = None,
     form: str | None = None,
+    classes: str | Path | None = None,
     compute: Compute | None = None,
 ) -> SideBySide:
     """Compares runs, and predictions of others, on the same videos.
@@ -118,6 +119,8 @@ def compare(
         split: ``validation`` or ``test``.
         data: The data-set folder; those of the trainings when None.
         form: Format of the files of predictions; told by suffix and content when None.
+        classes: A table of what these files call the classes, with the columns ``theirs`` and
+            ``ours``; ``-`` for ours leaves a name out.
         compute: Where to load runs that are given by name; the CPU when None.
 
     Returns:
@@ -127,7 +130,9 @@ def compare(
         RlldError: If a source cannot be read, or they see other videos.
     """
     device = torch.device("cpu") if compute is None else compute.torch_device
-    return compare_sources(sources, split, None if data is None else Path(data), device, form)
+    folder = None if data is None else Path(data)
+    names = None if classes is None else Path(classes)
+    return compare_sources(sources, split, folder, device, form, names)
 
 
 def denoise(

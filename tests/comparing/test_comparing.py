@@ -205,6 +205,48 @@ def test_events_are_read_as_the_truth_is(tiny_data, tmp_path, videos):
     assert all(note in str(found) for note in told.notes)
 
 
+def test_words_of_their_own_mean_classes_by_a_table(tiny_data, tmp_path, videos):
+    """As a language model answers: several words for a class, and some for none."""
+    first, file, names = videos.ids[0], tmp_path / "p.tsv", tmp_path / "names.csv"
+    file.write_text(
+        f"{HEADER}{first}\t0\t1\ta church bell\taudio\n"
+        f"{first}\t1\t2\tTolling\taudio\n"
+        f"{first}\t0\t3\tapplause\tboth\n"
+        f"{first}\t2\t3\tRain\tvisual\n"
+    )
+    names.write_text("theirs,ours\na church bell,Bell\ntolling,bell\napplause,-\n")
+    found = rlld.compare(f"a={file}", f"b={file}", data=tiny_data, classes=names)
+    wanted = torch.zeros_like(videos.require_dense())
+    wanted[0, :4, 0, 0] = True
+    wanted[0, 4:, 1, 3] = True
+    assert torch.equal(found.compared.first.side.maps, wanted)
+    done = called("compare", f"a={file}", f"b={file}", "--data", tiny_data, "--classes", names)
+    assert done.returncode == 0, done.stderr
+    plain = called("compare", f"a={file}", f"b={file}", "--data", tiny_data)
+    assert plain.returncode == 2 and "(rlld compare --classes)" in plain.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("", "expected the columns theirs, ours; found 'nothing'"),
+        ("word,class\na,Bell\n", "expected the columns theirs, ours; found 'word, class'"),
+        ("theirs,ours\na church bell\n", "names.csv:2: expected their name and ours"),
+        ("theirs,ours\na,\n", "write - for ours where a name is to be left out"),
+        ("theirs,ours\na,Bel\n", "names.csv:2: 'Bel' is no class of the data set; did you mean"),
+        ("theirs,ours\na,Bell\na,Rain\n", "names.csv:3: 'a' means 'Bell' above and 'Rain' here"),
+        ('theirs,ours\n"a,Bell\n', "names.csv:2: a quote"),
+    ],
+)
+def test_a_bad_table_of_names_is_one_sentence(tiny_data, tmp_path, table, words, videos):
+    file, names = tmp_path / "p.tsv", tmp_path / "names.csv"
+    file.write_text(f"{HEADER}{videos.ids[0]}\t0\t1\ta\taudio\n")
+    names.write_text(table)
+    done = called("compare", f"a={file}", f"b={file}", "--data", tiny_data, "--classes", names)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert words in done.stderr
+
+
 def test_an_event_to_the_end_of_a_clip_has_its_last_segment(tiny_data, tmp_path):
     """Clips of 2.6 seconds: of the last segment a tenth of a second is there, and counts."""
     data, file = tmp_path / "data", tmp_path / "p.tsv"

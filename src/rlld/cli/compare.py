@@ -25,6 +25,9 @@ class Args:
     (compare.html)."""
     format: str | None = None
     """Format of the files of predictions; told by suffix and content when not given."""
+    classes: Path | None = None
+    """What the files of predictions call the classes: a table with the columns theirs and ours; '-'
+    for ours leaves a name out."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where runs compute."""
 
@@ -37,7 +40,8 @@ def run(args: Args) -> None:
     from rlld.utils.console import OUT
 
     device = Compute(args.device).torch_device
-    found = compare_sources(args.sources, args.split, args.data, device, args.format)
+    given = args.split, args.data, device, args.format, args.classes
+    found = compare_sources(args.sources, *given)
     print_page(found.page)
     if args.out is not None:
         paths = found.write(args.out)

@@ -75,6 +75,7 @@ def compare_sources(
     data: Path | None,
     device: torch.device,
     form: str | None = None,
+    classes: Path | None = None,
 ) -> SideBySide:
     """Compares runs, and files of predictions, on the same videos.
 
@@ -85,12 +86,14 @@ def compare_sources(
         data: The data set; that of the trainings when None.
         device: Where runs compute that are given by name.
         form: Format of the files of predictions; told by suffix and content when None.
+        classes: A table of what these files call the classes.
 
     Raises:
         RlldError: If a source cannot be read, or they see other videos.
     """
     named = named_sources(sources)
-    videos, sides = load_sides(named, split, data, device, form)
+    videos, sides = load_sides(named, split, data, device, form, classes)
     words = ["rlld", "compare", *(f"{side.name}={side.source}" for side in sides)]
     words += ["--split", split, "--data", str(videos.folder)]
+    words += [] if classes is None else ["--classes", str(classes)]
     return SideBySide(judge(videos, sides, shlex.join(words)))

@@ -88,6 +88,7 @@ def load_sides(
     data: Path | None,
     device: torch.device,
     form: str | None = None,
+    classes: Path | None = None,
 ) -> tuple[Split, list[Side]]:
     """Loads what is compared, on the videos of the first run or of a data set.
 
@@ -98,6 +99,7 @@ def load_sides(
             annotation have to be the same.
         device: Where runs compute.
         form: Format of the files; told by suffix and content when not given.
+        classes: A table of what the files call the classes.
 
     Returns:
         The videos with their true events, and the sides in the order of the sources.
@@ -126,7 +128,7 @@ def load_sides(
             facts = {"recipe": run.recipe.name, "seed": run.facts.get("seed")}
             sides.append(Side(each.name, str(run.path), maps, facts))
         else:
-            found = read_predictions(Path(str(each.source)), videos, form)
+            found = read_predictions(Path(str(each.source)), videos, form, classes)
             facts = {"predictions": str(each.source)}
             sides.append(Side(each.name, str(each.source), found.maps, facts, found.notes))
     return replace(videos, streams={}), sides

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlld.data.annotations import DenseRow, rasterise, read_weak
 from rlld.data.dataset import weak_files
-from rlld.data.imported import class_of
+from rlld.data.renamed import meant_by, read_names
 from rlld.data.spec import ANNOTATIONS, annotation_file
 from rlld.data.split import Split
 from rlld.errors import RlldError, listed
@@ -22,7 +22,7 @@ from rlld.media.listing import VideoNames, read_listing
 from rlld.parsing.result import Event
 from rlld.types import MODALITIES
 
-ADVICE = "; rename it in the file, or remove its events"
+ADVICE = "; rename it in the file, or say what it means (rlld compare --classes)"
 LITTLE = 1e-6
 """Seconds by which a written time may be off."""
 
@@ -40,7 +40,9 @@ class Predictions:
     notes: tuple[str, ...]
 
 
-def read_predictions(source: Path, videos: Split, form: str | None = None) -> Predictions:
+def read_predictions(
+    source: Path, videos: Split, form: str | None = None, classes: Path | None = None
+) -> Predictions:
     """Reads predictions as the ground truth of a data set is read: by segments.
 
     A segment is active where an event covers at least half of it. In a video that is not named
@@ -50,6 +52,7 @@ def read_predictions(source: Path, videos: Split, form: str | None = None) -> Pr
         source: A file that ``rlld data import`` takes, or a folder of them.
         videos: The videos that are judged.
         form: The format; told by suffix and content when not given.
+        classes: A table of what it calls the classes; see ``rlld.data.renamed``.
 
     Raises:
         RlldError: If the source cannot be read, has a class that the data set lacks, or names none
@@ -57,7 +60,8 @@ def read_predictions(source: Path, videos: Split, form: str | None = None) -> Pr
     """
     if not source.exists():
         raise RlldError(f"{source}: no such file or folder; give a run, or a file of predictions")
-    reader = _Reader(videos)
+    names = {} if classes is None else read_names(classes, videos.spec.classes)
+    reader = _Reader(videos, names)
     for file in event_files([source], form):
         for name, events in read_events(file, form).items():
             reader.take(name, events, file)
@@ -78,10 +82,11 @@ class _Reader:
         strange: Names that are none of the data set.
     """
 
-    def __init__(self, videos: Split) -> None:
+    def __init__(self, videos: Split, names: Mapping[str, str]) -> None:
         self.named: set[str] = set()
         self.strange: set[str] = set()
-        self._videos, self._rows = videos, {name: list[DenseRow]() for name in MODALITIES}
+        self._videos, self._classes = videos, names
+        self._rows = {name: list[DenseRow]() for name in MODALITIES}
         known, listing = set(videos.ids), {}
         if videos.folder is not None:
             listing = read_listing(videos.folder)
@@ -118,7 +123,10 @@ class _Reader:
                 self._mark(event, found[0], f"{file}: {name}")
 
     def _mark(self, event: Event, video: str, place: str) -> None:
-        label = class_of(event.label, self._videos.spec.classes, place, ADVICE)
+        known = self._videos.spec.classes
+        label = meant_by(event.label, self._classes, known, place, ADVICE)
+        if label is None:
+            return
         end = event.end
         if end >= self._ends[video] - LITTLE:  # of the last segment, little may be there
             end = math.ceil(end / self._step - LITTLE) * self._step
