@@ -13,7 +13,7 @@ from rlld.data.dataset import load_data
 from rlld.evaluation.baselines import NOTHING, bare_tags
 from rlld.evaluation.outcome import WORTH, chance_note, interval, outcome, worth_notes
 from rlld.evaluation.scoring import Evaluation
-from rlld.metrics.scores import named_score, per_video, scores
+from rlld.metrics.scores import named_score, per_video, scores, ten_scores
 from rlld.training.run_folder import Run
 from tiny import quick_labelwise
 
@@ -30,7 +30,8 @@ def judged(tiny_data: Path, count: int) -> Evaluation:
     truth = split.require_dense()
     predicted = truth & (torch.rand(truth.shape, generator=torch.Generator().manual_seed(1)) < 0.7)
     found = scores(predicted, truth)
-    return Evaluation(found, {}, {}, {}, columns=per_video(predicted, truth))
+    columns, alone = (per_video(predicted, truth, exclusive=only) for only in (False, True))
+    return Evaluation(found, {}, {}, {}, columns=columns, alone=alone)
 
 
 def test_the_interval_holds_the_score_and_shrinks_with_the_videos(tiny_data):
@@ -46,6 +47,9 @@ def test_the_interval_holds_the_score_and_shrinks_with_the_videos(tiny_data):
 def test_the_interval_of_one_video_is_its_score(tiny_data):
     found = judged(tiny_data, 1)
     assert interval(found, "segment_audio") == (found.scores.segment_audio,) * 2
+    alone = float(ten_scores(found.alone[0]).mean())
+    assert interval(found, "exclusive_mean") == pytest.approx((alone, alone))
+    assert alone != found.scores.mean
 
 
 def test_selection_by_few_videos_is_said(tiny_data, learner):

@@ -105,6 +105,17 @@ def test_only_one_modality_by_hand() -> None:
     assert found.event_audio_visual == 100
 
 
+def test_nothing_is_found_alone_where_both_tracks_are_said_to_have_the_same() -> None:
+    truth = torch.zeros(2, 4, 2, 1, dtype=torch.bool)
+    truth[0, :2, 0] = truth[0, 2:, 1] = True
+    predicted = torch.ones_like(truth)
+    found = exclusive_scores(predicted, truth)
+    # The other video has nothing alone, which counts full.
+    assert (found.segment_audio, found.segment_visual, found.segment_event) == (50, 50, 50)
+    assert (found.event_audio, found.event_visual, found.event_event) == (50, 50, 50)
+    assert found.segment_audio_visual == found.event_audio_visual == 0
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_nothing_found_where_nothing_is_counts_full(way) -> None:
     nothing = torch.zeros(3, 10, 2, 4, dtype=torch.bool)

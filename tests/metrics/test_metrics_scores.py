@@ -195,6 +195,9 @@ def test_named_scores_add_and_average() -> None:
     assert named_score(values, "segment_type+event_type") == 3.0 + 8.0
     assert named_score(values, "event_visual") == 6.0
     assert named_score(values, "mean") == 4.5
+    alone = {f"exclusive_{name}": value + 10 for name, value in values.items()}
+    assert named_score(values | alone, "exclusive_mean+segment_type") == 14.5 + 3.0
+    assert named_score(alone, "exclusive_event_visual") == 16.0
     with pytest.raises(RlldError, match="did you mean 'segment_type'"):
         named_score(values, "segment_typ")
     with pytest.raises(RlldError, match="unknown score ''"):

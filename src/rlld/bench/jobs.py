@@ -17,7 +17,7 @@ from rlld.data.answers import Answer
 from rlld.data.dataset import load_data
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
-from rlld.metrics.scores import NAMES, named_score
+from rlld.metrics.scores import require_score
 from rlld.recipes.recipe import FIT, Recipe, load_recipe
 from rlld.training.fitted import sizes_of
 from rlld.utils.compute import Compute
@@ -50,7 +50,7 @@ class Terms:
 
     def __post_init__(self) -> None:
         if self.selection not in ("last", None):
-            named_score(dict.fromkeys(NAMES, 0.0), self.selection)
+            require_score(self.selection)
 
     @property
     def overrides(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rlld.data.dataset import DataSet
 from rlld.evaluation.labels import Suspect, judge, judges_labels, suspects, verdicts
 from rlld.evaluation.learning import falling_note, rounds_of
 from rlld.evaluation.scoring import Evaluation, evaluate_on, selecting
-from rlld.metrics.scores import NAMES, named_score, ten_scores
+from rlld.metrics.scores import EXCLUSIVE, NAMES, named_score, ten_scores
 from rlld.metrics.tags import TAGS
 from rlld.training.compared import WEAK, weak_scores
 from rlld.training.run_folder import Run
@@ -96,7 +96,7 @@ def chance_note(run: Run, evaluation: Evaluation | None) -> str | None:
     count = len(evaluation.columns)
     return (
         f"{count} annotated {'video' if count == 1 else 'videos'} chose the weights by {name}, "
-        f"which is {named_score(evaluation.scores.as_dict(), name):.1f} there and between "
+        f"which is {_score(_columns(evaluation), name):.1f} there and between "
         f"{low:.1f} and {high:.1f} on other draws of such videos (95 %, bootstrap): rounds and "
         "recipes that differ by less were chosen by chance"
     )
@@ -109,15 +109,28 @@ def interval(evaluation: Evaluation, name: str) -> tuple[float, float]:
         evaluation: The scores.
         name: A score, as in ``named_score``.
     """
-    columns = evaluation.columns.cpu()
+    columns, count = _columns(evaluation), len(evaluation.columns)
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randint(len(columns), (DRAWS, len(columns)), generator=generator)
-    means = columns[drawn].mean(1)
-    values = [
-        named_score(dict(zip(NAMES, ten_scores(m).tolist(), strict=True)), name) for m in means
-    ]
+    drawn = torch.randint(count, (DRAWS, count), generator=generator)
+    values = [_score({key: own[index] for key, own in columns.items()}, name) for index in drawn]
     low, high = np.quantile(values, (0.025, 0.975))
     return float(low), float(high)
+
+
+def _columns(evaluation: Evaluation) -> dict[str, torch.Tensor]:
+    """Returns the values of each video (N, 8) by what stands before the names of their scores."""
+    found = {"": evaluation.columns, EXCLUSIVE: evaluation.alone}
+    return {key: columns.cpu() for key, columns in found.items() if len(columns)}
+
+
+def _score(columns: Mapping[str, torch.Tensor], name: str) -> float:
+    """Returns a score of videos, as in ``named_score``, from their values."""
+    values: dict[str, float] = {
+        f"{key}{each}": value
+        for key, own in columns.items()
+        for each, value in zip(NAMES, ten_scores(own.mean(0)).tolist(), strict=True)
+    }
+    return named_score(values, name)
 
 
 def worth_notes(run: Run) -> list[str]:

@@ -43,6 +43,7 @@ class Evaluation:
         baselines: The ten F-scores of the bare tags and of finding nothing on the same videos.
         warnings: Where the run is no better than one of these, and what helps.
         columns: The eight values of each video (N, 8), as in ``metrics.scores.COLUMNS``.
+        alone: The same of what is heard or seen alone.
         further: Scores of other tasks, where they were asked for: percent by score, then by lane.
         lanes: What the data set knows events in; scores of other lanes mean nothing.
     """
@@ -54,6 +55,7 @@ class Evaluation:
     baselines: dict[str, Scores] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     columns: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
+    alone: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
     further: dict[str, dict[str, float]] = field(default_factory=dict)
     lanes: tuple[str, ...] = LANES
 
@@ -144,6 +146,7 @@ def evaluate_on(
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
         tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
         columns,
+        per_video(predicted, truth, exclusive=True),
         further_scores(videos, decided, metrics) if metrics else {},
         videos.spec.lanes,
     )

@@ -27,6 +27,11 @@ COLUMNS = tuple(name for name in NAMES if not name.endswith("_type"))
 
 MEAN = "mean"
 
+EXCLUSIVE = "exclusive_"
+"""What stands before the names of the ten scores where they are of what is heard or seen alone."""
+
+EXCLUSIVE_NAMES = tuple(f"{EXCLUSIVE}{name}" for name in NAMES)
+
 Value = TypeVar("Value", float, Tensor)
 
 
@@ -202,9 +207,11 @@ def exclusive_scores(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Scor
     return Scorer(truth, iou, exclusive=True).scores(predicted)
 
 
-def per_video(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Tensor:
+def per_video(
+    predicted: Tensor, truth: Tensor, iou: float = 0.5, exclusive: bool = False
+) -> Tensor:
     """Returns the eight values of each video (N, 8); see ``Scorer.per_video``."""
-    return Scorer(truth, iou).per_video(predicted)
+    return Scorer(truth, iou, exclusive).per_video(predicted)
 
 
 def event_counts(predicted: Tensor, truth: Tensor, iou: float = 0.5) -> Tensor:
@@ -221,12 +228,22 @@ def ten_scores(columns: Tensor) -> Tensor:
     return torch.stack(list(values.values()))
 
 
+def require_score(name: str) -> None:
+    """Refuses what ``named_score`` cannot look up.
+
+    Raises:
+        RlldError: If a name is unknown; the message offers the nearest one.
+    """
+    named_score(dict.fromkeys((*NAMES, *EXCLUSIVE_NAMES), 0.0), name)
+
+
 def named_score(values: Mapping[str, Value], name: str) -> Value:
     """Returns a score, a sum of scores, or the mean of the ten.
 
     Args:
-        values: The ten scores by name.
-        name: One of ``NAMES``, several joined by ``+``, or ``mean``.
+        values: The ten scores by name; those of ``exclusive_scores`` where the name asks for them.
+        name: One of ``NAMES``, several joined by ``+``, or ``mean``; with ``exclusive_`` before
+            it, that of ``exclusive_scores``.
 
     Raises:
         RlldError: If a name is unknown; the message offers the nearest one.
@@ -248,10 +265,11 @@ def named_score(values: Mapping[str, Value], name: str) -> Value:
 
 
 def _single_score(values: Mapping[str, Value], name: str) -> Value:
-    _check_name(name, (*NAMES, MEAN))
-    if name != MEAN:
+    means: dict[str, Sequence[str]] = {MEAN: NAMES, f"{EXCLUSIVE}{MEAN}": EXCLUSIVE_NAMES}
+    _check_name(name, (*NAMES, *EXCLUSIVE_NAMES, *means))
+    if name not in means:
         return values[name]
-    first, *rest = (values[each] for each in NAMES)
+    first, *rest = (values[each] for each in means[name])
     for value in rest:
         first = first + value
     return first / len(NAMES)

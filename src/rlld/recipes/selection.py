@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rlld.errors import RlldError
+from rlld.metrics.scores import EXCLUSIVE, require_score
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Selection:
 
     Attributes:
         score: A score by name (``segment_type``), several joined by ``+``, ``mean`` of the ten,
-            or ``last`` to keep the weights of the last round. Without dense annotation see
+            or ``last`` to keep the weights of the last round. With ``exclusive_`` before it, it is
+            that of what is heard or seen alone. Without dense annotation see
             ``rlld.training.validation.possible``.
         ties: Whether the earlier or the later of equal rounds is kept.
         reward_share: Share of the validation videos that may reward or teach a denoiser. At 1
@@ -49,6 +51,20 @@ class Selection:
                 "selection.annotated needs selection.score last and selection.reward_share 1: "
                 "choosing weights would look at videos that count as not annotated"
             )
+
+    @property
+    def looks_alone(self) -> bool:
+        """Whether a score is of what is heard or seen alone."""
+        return any(EXCLUSIVE in name for name in (self.score, *self.parts.values()))
+
+    def require_known(self) -> None:
+        """Refuses a score that there is not.
+
+        Raises:
+            RlldError: If its name is unknown.
+        """
+        if self.score != "last":
+            require_score(self.score)
 
     def better(self, new: float, best: float | None) -> bool:
         """Says whether a round of score ``new`` replaces the kept one of score ``best``."""

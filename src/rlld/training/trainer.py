@@ -15,7 +15,7 @@ from rlld.data.split import Split
 from rlld.denoisers._given import Given
 from rlld.denoisers.base import Context, Denoiser
 from rlld.errors import RlldError
-from rlld.metrics.scores import NAMES, named_score
+from rlld.metrics.scores import named_score
 from rlld.metrics.tags import TAGS
 from rlld.networks.base import Network, Unimodal
 from rlld.recipes import RECOMMENDED
@@ -80,7 +80,7 @@ class Trainer:
         self.recipe, self.seed, self.compute = recipe, seed, compute
         self._networks = networks
         self.rule = recipe.selection
-        self._selection_score(dict.fromkeys(NAMES, 0.0))
+        self.rule.require_known()
         self.device = compute.torch_device
         device, dtype = self.device, compute.dtype
         self.train = train.to(device, dtype)
@@ -88,7 +88,7 @@ class Trainer:
         if validation is not None:
             self.rule = rule = possible(recipe.selection, validation)
             reward, selection = partition(validation, rule.reward_share, seed, rule.annotated)
-            self.selection = Validation(selection.to(device, dtype))
+            self.selection = Validation(selection.to(device, dtype), rule.looks_alone)
             same = reward is selection
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
@@ -151,8 +151,8 @@ class Trainer:
 
     @property
     def trained_parameters(self) -> int:
-        """Parameters of the task network, of the denoiser's policies and of all that was fitted."""
-        learning = [self.network, *self.denoiser.networks().values()]
+        """Parameters of task network, loss, the denoiser's policies and of all that was fitted."""
+        learning = [self.network, self.objective, *self.denoiser.networks().values()]
         return self.fitted + sum(map(_count, learning))
 
     def finish(self) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
-from rlld.metrics.scores import NAMES, Scorer, named_score
+from rlld.metrics.scores import EXCLUSIVE, Scorer, named_score, require_score
 from rlld.metrics.tags import TAGS, tag_score
 from rlld.recipes.selection import Selection
 from rlld.types import Prediction
@@ -24,10 +24,11 @@ class Validation:
 
     Args:
         split: The videos, on the run's device.
+        alone: Whether the ten scores of what is heard or seen alone are measured too.
     """
 
-    def __init__(self, split: Split) -> None:
-        self.split = split
+    def __init__(self, split: Split, alone: bool = False) -> None:
+        self.split, self.alone = split, alone
 
     def scores(self, prediction: Prediction, gate: Gate) -> dict[str, Tensor]:
         """Returns the ten scores, without dense annotation ``tags``, without videos nothing."""
@@ -35,12 +36,21 @@ class Validation:
             return {}
         if self.split.dense is None:
             return {TAGS: tag_score(prediction.video, self.split.labels)}
-        return self.scorer(gate.apply(prediction))
+        maps = gate.apply(prediction)
+        if not self.alone:
+            return self.scorer(maps)
+        only = self.exclusive_scorer(maps)
+        return self.scorer(maps) | {f"{EXCLUSIVE}{name}": value for name, value in only.items()}
 
     @cached_property
     def scorer(self) -> Scorer:
         """Made when first needed: no annotated video may be there to teach."""
         return Scorer(self.split.require_dense())
+
+    @cached_property
+    def exclusive_scorer(self) -> Scorer:
+        """The same for what is heard or seen alone."""
+        return Scorer(self.split.require_dense(), exclusive=True)
 
 
 class KeptParts:
@@ -62,7 +72,7 @@ class KeptParts:
         self.rule = rule
         self.kept: dict[str, dict[str, Any]] = {}
         for part, score in rule.parts.items():
-            named_score(dict.fromkeys(NAMES, 0.0), score)
+            require_score(score)
             if not _weights(network, part):
                 raise RlldError(
                     f"selection.parts: network {name} has no part {part!r}; set selection.parts "
