@@ -76,7 +76,10 @@ def targets_of(batch: Batch, segments: bool) -> ModalityLabels:
 
 
 def objective_of(name: str, options: dict) -> Objective:
-    objective = OBJECTIVES.config({"name": name, **options}, "test").build(SPEC).double()
+    config = OBJECTIVES.config({"name": name, **options}, "test")
+    if hasattr(config, "hidden"):
+        config = replace(config, hidden=8)
+    objective = config.build(SPEC).double().eval()
     objective.prepare(9)
     objective.start_round(10)
     return objective

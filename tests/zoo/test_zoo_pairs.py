@@ -35,6 +35,8 @@ OBJECTIVE_OPTIONS = [
     ("cpsp", {"contrastive": {"weight": 0}, "video_contrast": {"weight": 0}}),
     ("cmpae", {"mutual": {"weight": 0}}),
     ("cmpae", {"contrastive": {"weight": 0}}),
+    ("coleaf", {"contrastive": {"weight": 0}, "audio_contrast": 0}),
+    ("coleaf", {"contrastive": {"weight": 0}, "audio_contrast": 0, "visual_contrast": 0}),
     ("mgn", {"mil": {"contrastive": {"weight": 1, "flavour": "ma"}}}),
     ("cvcms", {"audio_original": True, "visual_original": True}),
     ("cvcms", {"contrastive_weight": 0}),
@@ -110,8 +112,8 @@ def test_what_is_refused_is_what_would_fail_at_the_first_step(number, tiny_data)
 @pytest.mark.parametrize("objective", OBJECTIVE_OPTIONS, ids=str)
 def test_an_objective_needs_each_of_what_it_says(objective, tiny_data):
     giver = {each: each for each in ("mgn", "cmpae", "cvcms", "nrep", "mm_cse")}
-    peers = objective[0] in ("coteaching", "jocor")
-    name = giver.get(objective[0], "peers" if peers else "han")
+    giver |= {"coleaf": "cmpae", "coteaching": "peers", "jocor": "peers"}
+    name = giver.get(objective[0], "han")
     number = NETWORK_OPTIONS.index((name, {}))
     full = prediction_of(tiny_data, number)
     recipe = recipe_from(plain((name, {}), objective), "test")

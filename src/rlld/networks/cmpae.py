@@ -209,12 +209,14 @@ def _infer(state: State) -> dict[str, object]:
     return {**sizes(state, hidden=("fc_a.0.weight", 0)), "network.layers": max(layers, 1)}
 
 
+def _without_tokens(state: State) -> State:
+    return {key: value for key, value in state.items() if ".cls_tokens_" not in key}
+
+
+_DEAD = ("fc_global.", "hat_encoder.norm1.", "hat_encoder.norm2.")
 PUBLISHED = (
-    Layout(
-        "CMPAE",
-        "cmpae",
-        dead=("fc_global.", "hat_encoder.norm1.", "hat_encoder.norm2."),
-        infer=_infer,
-    ),
+    Layout("CMPAE", "cmpae", dead=_DEAD, infer=_infer),
+    Layout("CoLeaF", "coleaf", dead=_DEAD, infer=_infer, tidy=_without_tokens),
 )
-"""Checkpoints of MengyuanChen21/CVPR2023-CMPAE."""
+"""Checkpoints of MengyuanChen21/CVPR2023-CMPAE and of faeghehsardari/coleaf, the layers of which
+hold class tokens that are never used."""

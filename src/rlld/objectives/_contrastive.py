@@ -76,7 +76,11 @@ def similarity(audio: Tensor, visual: Tensor, temperature: float) -> Tensor:
 
 
 def matching_loss(
-    logits: Tensor, formula: Formula, smoothing: float, mask: Tensor | None = None
+    logits: Tensor,
+    formula: Formula,
+    smoothing: float,
+    mask: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """How badly each audio segment finds the visual segment of its own time.
 
@@ -90,25 +94,34 @@ def matching_loss(
         smoothing: In [0, 1].
         mask: Which segments belong to their video (B, T), bool; all when None. A segment is then
             sought among those of its video, and the mean is over all that do belong to one.
+        weight: By how much the segments of each of B videos count (B,), all by 1 when None; what
+            is averaged over stays all segments.
 
     Returns:
         A scalar; a video of one segment, where nothing can be confused, adds 0.
     """
-    if mask is not None:
-        return _ragged_loss(logits, formula, smoothing, mask)
-    segments = logits.shape[-1]
-    if segments == 1:
+    if mask is None and logits.shape[-1] == 1:
         return logits.sum() * 0
-    target = logits.new_full((segments, segments), smoothing / (segments - 1))
-    target.fill_diagonal_(1 - smoothing)
-    logarithms = logits.log_softmax(-1)
+    logarithms, target = _compared(logits, smoothing, mask)
     if formula == "cross_entropy":
-        return -(target * logarithms).sum(-1).mean()
-    return -(logarithms + target.log()).logsumexp(-1).mean()
+        found = (target * logarithms).sum(-1)
+    else:
+        found = (logarithms + target.log()).logsumexp(-1)
+    if weight is not None:
+        rows = weight[:, None].expand(logits.shape[:-1])
+        found = found * (rows if mask is None else rows[mask])
+    return -found.mean()
 
 
-def _ragged_loss(logits: Tensor, formula: Formula, smoothing: float, mask: Tensor) -> Tensor:
-    """Returns ``matching_loss`` of videos of different lengths; T is in each that of the video."""
+def _compared(logits: Tensor, smoothing: float, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Returns the log softmax of each row, and q; with a mask, of the rows that belong to a video.
+
+    T is in each video its own number of segments.
+    """
+    if mask is None:
+        segments = logits.shape[-1]
+        target = logits.new_full((segments, segments), smoothing / (segments - 1))
+        return logits.log_softmax(-1), target.fill_diagonal_(1 - smoothing)
     others = (mask.sum(1) - 1).clamp(min=1).to(logits.dtype)[:, None, None]
     own = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
     target = torch.where(own, 1 - smoothing, smoothing / others)
@@ -116,7 +129,4 @@ def _ragged_loss(logits: Tensor, formula: Formula, smoothing: float, mask: Tenso
     target = target.masked_fill(own & (mask.sum(1) == 1)[:, None, None], 1)
     outside = ~mask[:, None]
     logarithms = logits.masked_fill(outside, torch.finfo(logits.dtype).min).log_softmax(-1)
-    logarithms, target = logarithms[mask], target.masked_fill(outside, 0)[mask]
-    if formula == "cross_entropy":
-        return -(target * logarithms).sum(-1).mean()
-    return -(logarithms + target.log()).logsumexp(-1).mean()
+    return logarithms[mask], target.masked_fill(outside, 0)[mask]

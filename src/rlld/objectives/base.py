@@ -15,7 +15,7 @@ class Objective(nn.Module, ABC):
     """A training loss.
 
     Its module ``rlld.objectives.NAME`` holds a frozen dataclass ``Config`` with the options. It is
-    a module because some objectives learn parameters of their own.
+    a module because some objectives learn parameters of their own, by the same optimizer.
 
     Attributes:
         replayable: Whether ``forward`` does the same operations in every call, so that a GPU can
@@ -38,6 +38,22 @@ class Objective(nn.Module, ABC):
         Returns:
             Scalars by name: ``loss`` is minimised, the others are its parts, for the log.
         """
+
+    def leading(
+        self, prediction: Prediction, labels: ModalityLabels, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Computes what networks of its own learn from, which take their step first.
+
+        Args:
+            prediction: What the task network says of the batch; nothing is learnt through it.
+            labels: The targets that the denoiser gives.
+            batch: The videos.
+
+        Returns:
+            Losses by name, of its own parameters alone; their sum is minimised before ``forward``
+            is asked. Empty where it has no such networks.
+        """
+        return {}
 
     def prepare(self, videos: int) -> None:
         """Is told, before its state is restored, how many training videos there are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +124,11 @@ class Recipe:
         return denoiser
 
     def build_objective(self, spec: DataSpec) -> Objective:
-        """Builds the loss for a data set."""
-        objective: Objective = self.objective.config.build(spec)
+        """Builds the loss for a data set; networks of its own are as wide as the task network."""
+        config = self.objective.config
+        if getattr(config, "hidden", 0) is None:
+            config = replace(config, hidden=getattr(self.network.config, "hidden", None))
+        objective: Objective = config.build(spec)
         return objective
 
     def as_dict(self) -> dict[str, Any]:

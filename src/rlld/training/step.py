@@ -92,11 +92,19 @@ class NetworkStep:
         with torch.enable_grad():
             with self.compute.autocast():
                 found = prediction or self.network(batch.streams, batch.mask)
+                first = self.objective.leading(found, labels, batch)
+            if first:
+                self._descend(torch.stack([*first.values()]).sum())
+            with self.compute.autocast():
                 losses = self._with_lesson(self.objective(found, labels, batch))
-            self.optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            self._descend(losses["loss"])
+        return {name: value.detach() for name, value in {**losses, **first}.items()}
+
+    def _descend(self, loss: Tensor) -> None:
+        """Moves the parameters that a loss depends on; an optimizer passes over all others."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return {name: value.detach() for name, value in losses.items()}
 
     def predict(self, split: Split) -> Prediction:
         """Predicts a split in evaluation mode, as float32."""
@@ -109,6 +117,8 @@ class NetworkStep:
         """Predicts a split after each of several steps, all from here, and takes them back."""
         hooked = bool(self.optimizer._optimizer_step_pre_hooks)
         alike = batch.mask is None and split.lengths is None
+        # Networks of the objective would have to learn from each of the labels, too.
+        alike = alike and not list(self.objective.parameters())
         if self.compute.stacks and self.network.stackable and alike and not hooked:
             return self._stacked_trials(batch, choices, split)
         found = []

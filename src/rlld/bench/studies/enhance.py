@@ -16,7 +16,7 @@ from rlld.recipes.composition import composition
 from rlld.recipes.recipe import load_recipe
 
 RECIPES = (
-    *("ave", "avsdn", "han", "mm-pyramid", "mgn", "cvcms", "dhhn", "cpsp", "cmpae"),
+    *("ave", "avsdn", "han", "mm-pyramid", "mgn", "cvcms", "dhhn", "cpsp", "cmpae", "coleaf"),
     *("valor", "lsld", "vaplan", "uwav", "ma", "jomold", "poibin", "han+coteaching", "han+jocor"),
     *("nrep", "leap", "mm_cse", "weak"),
 )
