@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -38,8 +39,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(module: str) -> Iterator[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """Names the modules that one imports: late and for types only as well."""
+    return frozenset(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rlld":
             base = (node.module or "").removeprefix("rlld").removeprefix(".")
@@ -66,7 +72,7 @@ def test_imports_lead_down():
         f"{module} imports {target}"
         for module in sorted(MODULES)
         if room(module) not in FACE
-        for target in sorted(set(imports(module)) - {"__init__"})
+        for target in sorted(imports(module) - {"__init__"})
         if room(target) != room(module)
         and (room(target) in FACE or floors[room(target)] > floors[room(module)])
     ]
@@ -75,7 +81,7 @@ def test_imports_lead_down():
 
 def test_no_files_import_each_other():
     # A package's __init__ is imported with each of its modules and says nothing of its own here.
-    graph = {module: set(imports(module)) - {module, "__init__"} for module in MODULES}
+    graph = {module: imports(module) - {module, "__init__"} for module in MODULES}
     order = list(TopologicalSorter(graph).static_order())  # raises where there is a circle
     assert len(order) >= len(MODULES)
 

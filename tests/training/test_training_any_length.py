@@ -79,6 +79,7 @@ def _late_bells(lengths: list[int], seed: int) -> list[np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 def test_three_minutes_teach_from_all_of_their_three_minutes(tmp_path: Path) -> None:
     counts = {"train": 48, "validation": 4, "test": 24}
     lengths = {split: [180, 180, 12, 30] * (count // 4) for split, count in counts.items()}
