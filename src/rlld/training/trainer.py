@@ -127,8 +127,7 @@ class Trainer:
         before = random_state(self.device)
         train = self.train
         if videos is not None:
-            train = train.subset(videos)
-            labels = labels.at(videos)
+            train, labels = train.subset(videos), labels.at(videos)
         updates = max(1, round(share * self.total_updates))
         recipe = self.recipe.varied(settings) if settings else self.recipe
         # Tracks are paired only where labels were made right for each of them.
