@@ -15,6 +15,7 @@ from rlld.data.dataset import load_split
 from rlld.data.similarities import combinations, load_scores, scores_path
 from rlld.data.spec import FILE_NAME, read_spec, spec_text
 from rlld.data.store import read_store
+from rlld.data.text_vectors import read_text_vectors
 from rlld.denoisers import lsld, valor, vaplan
 from rlld.errors import RlldError
 from rlld.features import load_extractor
@@ -26,9 +27,11 @@ from rlld.taxonomy import LLP
 from rlld.workflows.pseudo_scores import (
     ClassScorer,
     CombinationScorer,
+    class_vectors,
     cosines,
     make_scores,
     teachers,
+    text_vectors_path,
 )
 
 HERE = Where(1, "cpu")
@@ -130,6 +133,28 @@ def test_class_scores_are_scaled_cosines():
     found = scorer.scores({"audio": rows, "visual": rows}, [0])
     np.testing.assert_allclose(found["audio"], [[0, 0], [6, 8]], atol=1e-5)
     np.testing.assert_allclose(found["visual"], [[100, 0], [0, 80]], atol=1e-5)
+
+
+def test_class_vectors_are_those_of_both_modalities_side_by_side():
+    words = {"audio": Words({"a": (1, 0, 0)}), "visual": Words({"b": (0, 1, 0)})}
+    scorer = ClassScorer({"audio": ["a", "x"], "visual": ["b", "x"]}, words.__getitem__)
+    assert scorer.vectors.tolist() == [[1, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1]]
+
+
+def test_text_vectors_lie_beside_the_scores_and_can_be_made_of_any_class(scored):
+    spec = read_spec(scored)
+    path = text_vectors_path(scored, "classes")
+    vectors = np.load(path)
+    assert path.parent == scores_path(scored, "classes", "train").parent
+    assert len(vectors) == len(spec.classes)
+    found = class_vectors("valor", [*spec.classes[:2], "Steam_train"], HERE)
+    np.testing.assert_allclose(found[:2], vectors[:2], atol=1e-5)
+    assert np.abs(found[2] - vectors[:2]).max(1).min() > 1e-3
+    table = read_text_vectors(path, spec.classes, vectors.shape[1])
+    np.testing.assert_array_equal(table.numpy(), vectors)
+    assert not text_vectors_path(scored, "combinations").exists()
+    with pytest.raises(RlldError, match="unknown teacher 'lsld' of text vectors"):
+        class_vectors("lsld", spec.classes)
 
 
 def test_combination_scores_stand_in_the_order_of_the_prompts():

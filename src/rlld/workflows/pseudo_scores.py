@@ -29,12 +29,15 @@ from rlld.features.to_stores import Wanted, fill_stores
 from rlld.media.files import clips_of_videos
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.types import MODALITIES
+from rlld.utils.files import written_aside
 from rlld.utils.registry import DENOISERS
 
 Array = NDArray[np.float32]
 
 EMBEDDINGS = "embeddings"
 """Folder of embeddings inside a data-set folder."""
+TEXT = "text.npy"
+"""File of text vectors beside the scores that were made with them."""
 
 STREAM = {"audio": "audio", "visual": "visual_2d"}
 EXTRACTOR = {"audio": "clap", "visual": "clip"}
@@ -111,7 +114,37 @@ def make_scores(
         provenance = f"{_origin(teacher)} {made_by[:16]}"
         _write(scores_path(folder, name, split), split, provenance, weak, scorer, place(split))
         report(name, split, len(weak.ids))
+    if isinstance(scorer, ClassScorer):
+        with written_aside(text_vectors_path(folder, name)) as aside, aside.open("wb") as file:
+            np.save(file, scorer.vectors)
     return done
+
+
+def text_vectors_path(folder: Path, name: str) -> Path:
+    """Returns where a data-set folder keeps the text vectors of the classes of a set of scores."""
+    return scores_path(folder, name, "train").with_name(TEXT)
+
+
+def class_vectors(teacher: str, classes: Sequence[str], where: Where | None = None) -> Array:
+    """Returns the text vectors of any classes, as those that scores of a data set are made with.
+
+    Args:
+        teacher: A method with one prompt per class: ``valor``, ``vaplan``.
+        classes: Class names.
+        where: Where to compute.
+
+    Returns:
+        (C, D): those of the sound model, then those of the picture model.
+
+    Raises:
+        RlldError: If there is no such teacher, or weights are missing.
+    """
+    known = {name: each for name, each in teachers().items() if each.class_prompts is not None}
+    if teacher not in known:
+        raise RlldError(f"unknown teacher {teacher!r} of text vectors{nearest(teacher, known)}")
+    prompts = known[teacher].class_prompts
+    assert prompts is not None  # noqa: S101  left out above
+    return ClassScorer(prompts(classes), _languages(known[teacher], where or Where())).vectors
 
 
 def embeddings_path(folder: Path, method: Teacher) -> Callable[[str], Path]:
@@ -185,6 +218,7 @@ class ClassScorer:
     Attributes:
         prompts: All of them.
         widths: Number of scores by tensor name.
+        vectors: Embeddings of the prompts, those of both modalities side by side (C, D).
     """
 
     def __init__(
@@ -197,6 +231,7 @@ class ClassScorer:
             language = languages(modality)
             scaled = language.embeddings(prompts[modality]), np.float32(language.scale)
             self._embedded[modality] = scaled
+        self.vectors = np.concatenate([rows for rows, _ in self._embedded.values()], axis=1)
 
     def scores(self, seen: Mapping[str, Array], labels: Sequence[int]) -> dict[str, Array]:
         """Returns the scores (T, C) of a video by tensor name."""
@@ -271,14 +306,20 @@ def _once(texts: Iterator[str]) -> list[str]:
 def _scorer(
     method: Teacher, spec: DataSpec, labels: Sequence[WeakAnnotations], where: Where
 ) -> ClassScorer | CombinationScorer:
+    languages = _languages(method, where)
+    if method.class_prompts is not None:
+        return ClassScorer(method.class_prompts(spec.classes), languages)
+    tags = [[int(label) for label in row.nonzero()[0]] for weak in labels for row in weak.labels]
+    assert method.label_prompts is not None  # noqa: S101  a Teacher has one of both
+    return CombinationScorer(method.label_prompts, spec.classes, tags, languages)
+
+
+def _languages(method: Teacher, where: Where) -> Callable[[str], Language]:
+    """Returns what loads the language model of a modality."""
     configs = extractor_configs(method.features)
 
     def languages(modality: str) -> Language:
         made: Language = configs[EXTRACTOR[modality]].language(where.torch_device)
         return made
 
-    if method.class_prompts is not None:
-        return ClassScorer(method.class_prompts(spec.classes), languages)
-    tags = [[int(label) for label in row.nonzero()[0]] for weak in labels for row in weak.labels]
-    assert method.label_prompts is not None  # noqa: S101  a Teacher has one of both
-    return CombinationScorer(method.label_prompts, spec.classes, tags, languages)
+    return languages
