@@ -171,6 +171,8 @@ def test_a_table_is_read_once_and_kept_with_the_weights(tmp_path):
     assert torch.equal(again.vectors, network.vectors)
     with pytest.raises(RlldError, match=r"rows.npy: no table of text vectors \(not there\)"):
         again.prepare(tmp_path)
+    with pytest.raises(RlldError, match=r"^\.\./rows.npy: no table of text vectors"):
+        replace(CONFIG, vectors=Path("../rows.npy")).build(SPEC).prepare(tmp_path)
 
 
 def test_the_published_size_is_the_published_size():

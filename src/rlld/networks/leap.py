@@ -109,7 +109,8 @@ class Leap(CrossAttending):
         if self.config.vectors is None:
             return
         path = self.config.vectors
-        if folder is not None and not (path.is_absolute() or path.exists()):
+        outside = path.is_absolute() or ".." in path.parts
+        if folder is not None and not (outside or path.exists()):
             path = inside(folder, str(path), "table of text vectors")
         found = read_text_vectors(path, self.classes, self.config.text_dim)
         self.vectors.copy_(found)
