@@ -46,7 +46,9 @@ def test_printed_types_are_means_or_marked(level):
 
 
 def test_what_is_published_stands_with_its_source_and_says_what_is_missing(tmp_path):
-    called("bench", "published", "--out", tmp_path)
+    done = called("bench", "published", "--out", tmp_path)
+    # Twice whole on a terminal: with its scores, and with its source and what is here of it.
+    assert done.stdout.count("PPL (2024) ") == 2 and "not implemented: no code" in done.stdout
     rows = list(csv.DictReader((tmp_path / "published.csv").open()))
     assert len(rows) == len({row["method"] for row in rows}) == len(printed())
     assert all(row["source"] and row["here"] for row in rows)

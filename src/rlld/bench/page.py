@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,15 +78,20 @@ def terminal(found: Sequence[Block]) -> list[Table]:
             pad_edge=False,
         )
         for number, head in enumerate(block.heads):
-            if number:
+            if number and not any(_is_text(row[number]) for row in block.rows):
                 table.add_column(head, justify="right", no_wrap=True)
             else:
-                # A long name takes several lines; numbers stay whole where they can.
+                # Long names and words take several lines; numbers stay whole where they can.
                 table.add_column(head, overflow="fold", min_width=NAME_WIDTH)
         for row in block.rows:
             table.add_row(*row)
         tables.append(table)
     return tables
+
+
+def _is_text(cell: str) -> bool:
+    """Whether a cell is words, which may be cut into lines, and no figure with its interval."""
+    return len(cell) > NAME_WIDTH and re.search("[A-Za-z]{2}", cell) is not None
 
 
 def block_markdown(block: Block) -> str:

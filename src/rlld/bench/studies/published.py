@@ -124,12 +124,12 @@ def published_page(out: Path) -> Page:
 
 
 def _online_block() -> Block:
-    heads = ("method", "parameters", "A", "V", "AV", "event mean A", "V", "AV", "printed in")
+    heads = ("method", "size", "A", "V", "AV", "event A", "V", "AV", "printed in")
     rows = (
         (name, f"{entry['parameters']} M", *map(str, entry["scores"]), entry["source"])
         for name, entry in _entries("online").items()
     )
-    return Block("Online", heads, tuple(rows))
+    return Block("Online: segments, then events at nine overlaps", heads, tuple(rows))
 
 
 def _block(title: str, rows: list[Printed]) -> Block:
