@@ -151,7 +151,7 @@ def test_regimes_differ_in_their_data_alone(tmp_path, few):
     choice = Choice(recipe="weak", simulations=(3, 4), axes=("annotated", "classes"))
     grid = regimes(settings, choice)
     assert list(grid.comparisons) == ["base", "0 annotated", "3 classes"]
-    assert grid.methods == ["bare tags", "han", "weak", "constant"]
+    assert grid.methods == ["bare tags", "han", "weak", "constant", "weak, tags known"]
     assert grid.row("0 annotated", "constant") is None
     for name, each in grid.comparisons.items():
         assert each.failures == [], name
@@ -159,6 +159,14 @@ def test_regimes_differ_in_their_data_alone(tmp_path, few):
         assert grid.row(name, "weak").runs == 2
         assert each.terms.updates == 3 and each.terms.selection is None
         assert grid.difference(name, "han", "segment_type").runs == 2
+        # Like with like: who knows the tags is compared with who knows them.
+        bare, known, unknown = (
+            grid.row(name, method).estimate("segment_type").mean
+            for method in ("bare tags", "weak, tags known", "weak")
+        )
+        assert grid.difference(name, "bare tags", "segment_type").mean == bare - known
+        assert grid.difference(name, "weak, tags known", "segment_type") is None
+        assert known != unknown
     datas = [load_data(Path(folder)) for each in grid.comparisons.values() for folder in each.data]
     assert [len(data.train) for data in datas] == [24] * 6
     assert [len(data.steering) for data in datas] == [6, 6, 0, 0, 6, 6]

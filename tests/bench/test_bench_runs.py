@@ -220,9 +220,11 @@ def test_two_benchmarks_on_one_cache_share_the_work(tiny_data, tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "3", '{"scores": 1, "variants": {}, "denoising": null, "facts": {}}'),
-        '{"scores": {"segment_audio": []}, "variants": {}, "denoising": null, "facts": {}}',
-        '{"scores": {}, "variants": {}, "denoising": 1, "facts": {}}',
+        *("", "[]", "3", '{"scores": {}, "variants": {}, "denoising": null, "facts": {}}'),
+        '{"scores": 1, "variants": {}, "tagged": {}, "denoising": null, "facts": {}}',
+        '{"scores": {"segment_audio": []}, "variants": {}, "tagged": {}, "denoising": null,'
+        ' "facts": {}}',
+        '{"scores": {}, "variants": {}, "tagged": {}, "denoising": 1, "facts": {}}',
     ],
 )
 def test_damaged_scores_of_a_run_are_refused(tmp_path, text):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlld.bench.jobs import Terms
+from rlld.bench.jobs import Job, Terms
 from rlld.bench.runs import Failure, Result
 from rlld.bench.statistics import Estimate, Pair, estimate, paired_difference
 from rlld.metrics.averages import VARIANT_NAMES
@@ -62,6 +62,8 @@ class Comparison:
         seeds: Seeds of the runs.
         command: What made the table.
         notes: What the reader has to know besides.
+        published: Published scores by method.
+        against: What a method is compared with where that is not the baseline.
     """
 
     title: str
@@ -73,10 +75,12 @@ class Comparison:
     command: str
     notes: tuple[str, ...] = ()
     published: dict[str, PublishedScores] = field(default_factory=dict)
+    against: dict[str, str] = field(default_factory=dict)
 
     def difference(self, row: MethodRow, measure: str) -> Estimate | None:
         """Returns row minus baseline over the pairs that both have; None for the baseline."""
-        base = next((each for each in self.rows if each.method == self.baseline), None)
+        other = self.against.get(row.method, self.baseline)
+        base = next((each for each in self.rows if each.method == other), None)
         if base is None or row is base:
             return None
         return paired_difference(row.values.get(measure, {}), base.values.get(measure, {}))
@@ -174,18 +178,31 @@ def tags_row(
     return MethodRow(title, values)
 
 
+def tagged_row(title: str, outcomes: Iterable[Result | Failure]) -> MethodRow:
+    """Returns the row of runs that know the tags of the test videos.
+
+    Args:
+        title: Its title.
+        outcomes: The runs, all of one method.
+    """
+    values: dict[str, dict[Pair, float]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Result):
+            _add(values, outcome.job, outcome.tagged)
+    return MethodRow(title, values)
+
+
+def _add(values: dict[str, dict[Pair, float]], job: Job, found: Mapping[str, float]) -> None:
+    for name, value in found.items():
+        values.setdefault(name, {})[job.fingerprint, job.seed] = value
+
+
 def _row_of(method: str, group: Sequence[Result | Failure]) -> MethodRow:
     values: dict[str, dict[Pair, float]] = {}
     for outcome in group:
         if isinstance(outcome, Failure):
             continue
-        pair = (outcome.job.fingerprint, outcome.job.seed)
-        for name, value in {
-            **outcome.scores,
-            **outcome.variants,
-            **_denoising(outcome),
-        }.items():
-            values.setdefault(name, {})[pair] = value
+        _add(values, outcome.job, {**outcome.scores, **outcome.variants, **_denoising(outcome)})
     failures = tuple(outcome.reason for outcome in group if isinstance(outcome, Failure))
     return MethodRow(method, values, tuple(outcome.job.command for outcome in group), failures)
 

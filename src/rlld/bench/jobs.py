@@ -23,7 +23,7 @@ from rlld.training.fitted import sizes_of
 from rlld.utils.compute import Compute
 from rlld.utils.config import to_dict
 
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 """Part of every key; raised when ``rlld.bench.runs`` measures something else."""
 
 UPDATES, SELECTION = "schedule.updates", "selection.score"

@@ -42,6 +42,7 @@ class Result:
         job: What was run.
         scores: The ten test scores by name, in percent.
         variants: They in other ways, as in ``metrics.averages.VARIANT_NAMES``.
+        tagged: ``scores`` and ``variants`` where the parser knows the tags of the test videos.
         denoising: What ``rlld.evaluation.labels.measure`` says of the training labels, None where
             the truth is unknown or the method judges no labels.
         facts: Seconds, parameters trained, updates, selected round and notes of the run.
@@ -50,6 +51,7 @@ class Result:
     job: Job
     scores: dict[str, float]
     variants: dict[str, float]
+    tagged: dict[str, float]
     denoising: dict[str, Any] | None
     facts: dict[str, Any]
 
@@ -211,11 +213,12 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
         "teaching_videos",
         "notes",
     )
-    found = evaluate(run, "test", job.data)
+    found, tagged = (evaluate(run, "test", job.data, by_tags=known) for known in (False, True))
     return {
         "identity": job.identity,
         "scores": found.scores.as_dict(),
         "variants": flat(found.variants),
+        "tagged": {**tagged.scores.as_dict(), **flat(tagged.variants)},
         "denoising": _denoising(run, job.data),
         "facts": {name: run.facts[name] for name in kept if name in run.facts},
     }
@@ -233,12 +236,13 @@ def _read(job: Job, folder: Path) -> Result:
     path = folder / SCORES
     try:
         report = parsed(path.read_text(encoding="utf-8"))
-        scores, variants = (
+        scores, variants, tagged = (
             {name: float(score) for name, score in report[part].items()}
-            for part in ("scores", "variants")
+            for part in ("scores", "variants", "tagged")
         )
         counts, facts = report["denoising"], dict(report["facts"])
-        return Result(job, scores, variants, None if counts is None else dict(counts), facts)
+        denoising = None if counts is None else dict(counts)
+        return Result(job, scores, variants, tagged, denoising, facts)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise RlldError(
             f"{path}: not the scores of a run ({error}); remove the folder to train it again"
