@@ -124,6 +124,9 @@ def test_everything_by_keyboard_alone(clip, visit) -> None:
     assert page.evaluate(focused) == first
     page.keyboard.press("Alt+Shift+ArrowRight")  # its end
     assert page.evaluate(focused) == "Dog bark, audible, 0 to 3 seconds"
+    page.keyboard.press("Alt+Period")  # its start, and back
+    assert page.evaluate(focused) == "Dog bark, audible, 1 to 3 seconds"
+    page.keyboard.press("Alt+Comma")
     page.keyboard.press("Alt+ArrowRight")  # all of it
     assert page.evaluate(focused) == "Dog bark, audible, 1 to 4 seconds"
     for _ in range(2):

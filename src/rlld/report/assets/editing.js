@@ -17,7 +17,7 @@ const STILL = 4; // pixels below which a press is a click
 
 /** What keys do, as it is shown. */
 export const KEYS = [
-  ["Tab", "next event"], ["[ ]", "start, end to the play head"], ["Alt+← →", "move"], ["Alt+Shift+← →", "move the end"],
+  ["Tab", "next event"], ["[ ]", "start, end to the play head"], ["Alt+← →", "move"], ["Alt+Shift+← →", "move the end"], ["Alt+, .", "move the start"],
   ["S", "split"], ["M", "merge"], ["Del", "delete"], ["N", "new event"], ["C", "class"], ["1 2", "audible, visible"],
   ["G", "snap or free"], ["J K", "next, previous doubt"], ["Ctrl+Z Y", "undo, redo"], ["+ − 0", "zoom"], ["Space", "play"],
 ];
@@ -283,10 +283,12 @@ export class Editing extends EventTarget {
     }
     const { time, clip } = this.timeline;
     if (event.altKey) {
-      const direction = key === "ArrowLeft" ? -1 : key === "ArrowRight" ? 1 : 0;
+      // Where Alt makes other signs of keys, their places are the same.
+      const direction = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1, Comma: -1, Period: 1 })[event.code];
       if (!direction) return false;
-      this.edit((events, chosen) => (event.shiftKey
-        ? resized(events, chosen, "e", chosen.e + direction * this.step, this.grid, clip.duration)
+      const side = event.code === "Comma" || event.code === "Period" ? "s" : event.shiftKey ? "e" : null;
+      this.edit((events, chosen) => (side
+        ? resized(events, chosen, side, chosen[side] + direction * this.step, this.grid, clip.duration)
         : moved(events, chosen, chosen.s + direction * this.step, this.grid, clip.duration)));
       return true;
     }
