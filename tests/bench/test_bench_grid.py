@@ -164,7 +164,8 @@ def test_regimes_differ_in_their_data_alone(tmp_path, few):
             grid.row(name, method).estimate("segment_type").mean
             for method in ("bare tags", "weak, tags known", "weak")
         )
-        assert grid.difference(name, "bare tags", "segment_type").mean == bare - known
+        found = grid.difference(name, "bare tags", "segment_type").mean
+        assert found == pytest.approx(bare - known, rel=1e-12, abs=1e-12)
         assert grid.difference(name, "weak, tags known", "segment_type") is None
         assert known != unknown
     datas = [load_data(Path(folder)) for each in grid.comparisons.values() for folder in each.data]
@@ -186,7 +187,7 @@ def test_all_methods_of_a_cell_are_trained_alike(tmp_path, monkeypatch, few):
         regimes(quick(tmp_path, tmp_path / "sims", updates=None), choice)
     assert [job.method for job in jobs] == ["han", "weak", "constant", "rlld-best"]
     # What dataset.yaml asks for, and what six annotated videos can do: teach, not choose.
-    assert {job.recipe.schedule.updates for job in jobs} == {960}
+    assert {job.recipe.schedule.updates for job in jobs} == {300}
     assert {job.recipe.selection.score for job in jobs} == {"last"}
     assert {job.recipe.selection.reward_share for job in jobs} == {1.0}
 

@@ -41,7 +41,9 @@ def test_folder_loads_as_a_data_set(compact: Path) -> None:
     data = load_data(compact, with_truth=True)
     assert data.spec.features == "simulated"
     assert data.spec.classes == LLP.classes
-    assert data.spec.overrides["network.hidden"] == 40
+    assert data.spec.overrides["network.hidden"] == 128
+    assert "schedule.batch_size" not in data.spec.overrides  # which recipes that fit decide
+    assert writing.PRESETS["compact"].settings(10_000)["network.hidden"] == 40
     splits = [data.split(name) for name in SPLITS]
     assert tuple(map(len, splits)) == SMALL
     assert data.train.dense is None

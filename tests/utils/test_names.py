@@ -177,7 +177,6 @@ MADE_HERE = frozenset(
         # What a folder was seen to hold.
         "media/gathered.py: at / name",
         # Divisions of numbers that are called like paths elsewhere.
-        "recipes/fitting.py: sizes.videos / batch",
         "denoisers/reinforced/segments.py: own / total",
         "metrics/detection.py: both / either",
         # The one place.

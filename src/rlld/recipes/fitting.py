@@ -9,10 +9,11 @@ counts, so that a resumed run decides alike. docs/training.md tells how they wer
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from rlld.data.lengths import USUAL, enough
 
 LARGE = 5000
 """Training videos from which on the published widths, batches and epochs are right as they are."""
@@ -20,9 +21,6 @@ LARGE = 5000
 WIDTHS = ((150, 128), (LARGE, 256))
 BATCHES = ((500, 16), (1500, 32), (LARGE, 64))
 """Widths and batch sizes by the number of training videos that they are right below."""
-
-USUAL = 300
-"""Training videos on which learning takes 600 updates."""
 
 PAIRED = 500
 """Training videos under which annotated ones teach in pairs, too, where they teach the network."""
@@ -80,11 +78,6 @@ def decide(
     return decisions
 
 
-def enough(videos: int) -> int:
-    """Returns the updates that learning takes on so many training videos."""
-    return 50 * round(12 * math.pow(max(videos, 1) / USUAL, 0.3))
-
-
 def longer(updates: int | None, videos: int | None) -> int:
     """Returns a number of updates that is worth a try after a run: twice as many, or enough.
 
@@ -104,14 +97,14 @@ def _width(sizes: Sizes) -> Decision:
 def _length(sizes: Sizes) -> Decision:
     batch = next(size for most, size in BATCHES if sizes.videos < most)
     updates = enough(sizes.videos)
-    epochs = updates / math.ceil(sizes.videos / batch)
+    because = f"published epochs are too short for {sizes.videos} videos"
     settings = {
         "schedule.updates": updates,
         "schedule.batch_size": batch,
         "schedule.learning_rate": 1e-3,
         "schedule.decay": "cosine",
     }
-    return Decision(settings, f"{epochs:.0f} epochs; in fewer updates little is learned")
+    return Decision(settings, because)
 
 
 def _few(sizes: Sizes, teaches: bool) -> Decision:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rlld.data.dataset import DataSet
-from rlld.recipes.fitting import Decision, Sizes, enough
+from rlld.data.lengths import enough
+from rlld.recipes.fitting import Decision, Sizes
 from rlld.recipes.recipe import Recipe, decided_recipe, load_recipe
 
 SHORT = 0.6

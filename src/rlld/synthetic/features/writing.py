@@ -105,7 +105,7 @@ def simulate(
             f"{annotations}: labels of annotation files have their own noise and classes; leave "
             f"out{conditions}, or the annotation files"
         )
-    spec = _spec(preset, conditions, bool(numbers[1]))
+    spec = _spec(preset, conditions, numbers[0], bool(numbers[1]))
     provenance = f"rlld data simulate --preset {preset} --seed {seed}{conditions}"
     with held(out), _folder_aside(out) as aside:
         labels = _labels(spec, annotations, numbers, seed, conditions)
@@ -151,7 +151,7 @@ def _require_simulated(
         raise RlldError(f"{out}: exists and is no empty folder; give another --out or remove it")
 
 
-def _spec(preset: Name, conditions: Conditions, validated: bool) -> DataSpec:
+def _spec(preset: Name, conditions: Conditions, videos: int, validated: bool) -> DataSpec:
     chosen = PRESETS[preset]
     files = AnnotationFiles(truth_audio="truth_audio.csv", truth_visual="truth_visual.csv")
     return DataSpec(
@@ -162,7 +162,7 @@ def _spec(preset: Name, conditions: Conditions, validated: bool) -> DataSpec:
         streams={name: StreamSpec(stream.dim) for name, stream in chosen.streams.items()},
         annotations=files if validated else replace(files, validation=""),
         features="simulated",
-        overrides=chosen.overrides,
+        overrides=chosen.settings(videos),
     )
 
 
