@@ -9,7 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 
+from encoded_kit import once
 
+
+@once
 def write_marked(
     path: Path,
     *,

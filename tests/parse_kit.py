@@ -11,6 +11,7 @@ import av
 import numpy as np
 import torch
 
+from encoded_kit import once
 from rlld.data.spec import DataSpec
 from rlld.features import load_extractor
 from rlld.parsing.events import events_from
@@ -22,6 +23,7 @@ RATE = 16_000
 CLASSES = ("Bell", "Dog_bark", "Rain", "Silence")
 
 
+@once
 def make_clip(
     path: Path,
     seconds: float = 10.0,

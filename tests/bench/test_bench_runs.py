@@ -66,6 +66,7 @@ def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fresh_workers")
 def test_processes_change_nothing(tiny_data, tmp_path):
     jobs = jobs_of(tiny_data, "han", "constant")
     one = run_all(jobs, tmp_path / "one")

@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from encoded_kit import once
 from rlld.features.base import ClipFeatures
 from rlld.features.job import Task, extract_task
 from rlld.media.decode import Clip
@@ -37,6 +38,7 @@ def seen(
     ]
 
 
+@once
 def write_test_clip(
     path: Path,
     *,

@@ -46,7 +46,7 @@ def draw(seed: int, videos: int, segments: int, classes: int, density: float) ->
     density=st.sampled_from((0.02, 0.3, 0.7)),
     iou=st.sampled_from(THRESHOLDS),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_fast_equals_reference(
     seed: int, segments: int, classes: int, density: float, iou: float
 ) -> None:

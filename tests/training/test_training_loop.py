@@ -85,7 +85,7 @@ def test_resuming_after_any_step_changes_nothing(tiny_data, tmp_path, recipe):
 
 def test_a_killed_run_resumes_to_identical_results(tiny_data, tmp_path):
     """Kills the command at random moments until it finishes, as a lost machine would."""
-    rounds = 30
+    rounds = 20
     reference = tmp_path / "reference"
     overrides = {"schedule.rounds": rounds}
     rlld.train("rlld", tiny_data, reference, compute=COMPUTE, overrides=overrides)
