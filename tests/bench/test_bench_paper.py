@@ -24,6 +24,7 @@ from rlld.bench.studies.paper import (
 from rlld.bench.studies.published import printed
 from rlld.bench.tables import page_of
 from rlld.errors import RlldError
+from rlld.metrics.scores import NAMES
 from rlld.recipes.recipe import load_recipe, recipe_names
 
 
@@ -73,6 +74,14 @@ def test_a_table_is_written_in_every_form(tiny_data, tmp_path):
     assert "only 54.4 gives the Type of 50.8" in text
     assert "--recipes han,ma --data" in text
     report = json.loads((tmp_path / "table1.json").read_text())
+    # What is heard or seen alone has columns in every form.
+    for form in (text, (tmp_path / "table1.tex").read_text()):
+        assert all(f"{level} {track} only" in form for level in ("seg", "ev") for track in "AV")
+    alone = {f"exclusive_{name}" for name in NAMES}
+    assert all(alone <= row["measures"].keys() for row in report["rows"])
+    with (tmp_path / "table1.csv").open() as file:
+        sheet = {(row["method"], row["measure"]) for row in csv.DictReader(file)}
+    assert {(name, measure) for name in ("han", "ma") for measure in alone} <= sheet
     assert report["rows"][1]["published"]["errors"].keys() == {"event_visual"}
     again = table(1, settings, ["han", "ma"], baseline="han")
     assert again == made
