@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlld.parsing.events import events_from, runs
+from rlld.parsing.events import events_from
 from rlld.parsing.result import Event
+from rlld.utils.runs import runs
 
 
 @given(st.lists(st.booleans(), max_size=40))

@@ -11,9 +11,10 @@ import torch
 
 from models_kit import write_clap, write_clip
 from rlld.cli import main
+from rlld.data.annotations import WeakAnnotations
 from rlld.data.dataset import load_split
 from rlld.data.similarities import combinations, load_scores, scores_path
-from rlld.data.spec import FILE_NAME, read_spec, spec_text
+from rlld.data.spec import FILE_NAME, AnnotationFiles, DataSpec, read_spec, spec_text
 from rlld.data.store import read_store
 from rlld.data.text_vectors import read_text_vectors
 from rlld.denoisers import lsld, valor, vaplan
@@ -22,6 +23,7 @@ from rlld.features import load_extractor
 from rlld.features.job import Where
 from rlld.features.to_stores import extract_dataset
 from rlld.features.weights import VARIABLE
+from rlld.open_classes.similarities import Similarities
 from rlld.synthetic.clips.dataset import RenderConfig, render
 from rlld.taxonomy import LLP
 from rlld.workflows.pseudo_scores import (
@@ -33,6 +35,7 @@ from rlld.workflows.pseudo_scores import (
     teachers,
     text_vectors_path,
 )
+from rlld.workflows.zero_shot_scores import known_segments
 
 HERE = Where(1, "cpu")
 PROMPTS = lsld.TEACHER.label_prompts
@@ -235,6 +238,46 @@ def test_lsld_reads_what_was_written(scored):
             assert not found["visual"][row, :, count:].any()
     labels = lsld.Config().build(spec).segment_labels(load_split(scored, "train"))
     assert labels.shape == (3, 10, 2, len(spec.classes))
+
+
+def test_zero_shot_scores_are_log_odds_that_label_without_any_tuning(taught, data):
+    for name in ("embeddings", "scores"):
+        shutil.copytree(taught / name, data / name, dirs_exist_ok=True)
+    make_scores(data, "zero-shot", lambda *_: None, where=HERE)
+    spec, train = read_spec(data), load_split(data, "train")
+    classes = len(spec.classes)
+    found = load_scores(train, "zero-shot", dict.fromkeys(("audio", "visual"), classes))
+    for scores in found.values():
+        assert scores.isfinite().all() and scores.abs().max() <= 60
+        assert len(scores.unique()) > 10
+    config = valor.Config("zero-shot", audio_thresholds=(0.0,), visual_thresholds=(0.0,))
+    labels = config.build(spec).segment_labels(train)
+    likely = torch.stack([found["audio"], found["visual"]], 2) > 0
+    assert torch.equal(labels.bool(), likely & train.labels[:, None, None].bool())
+
+
+def test_untagged_and_annotated_videos_say_what_scores_mean(tmp_path):
+    classes = ("Dog", "Cat")
+    spec = DataSpec("made", classes, 4, annotations=AnnotationFiles(test=""))
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    head = "filename\tonset\toffset\tevent_labels\n"
+    (folder / "audio.csv").write_text(f"{head}v0\t0\t2\tDog\n")
+    (folder / "visual.csv").write_text(f"{head}v0\t1\t4\tDog\n")
+    labels = {
+        "train": WeakAnnotations(("t0",), np.array([[0, 1]], np.uint8)),
+        "validation": WeakAnnotations(("v0",), np.array([[1, 0]], np.uint8)),
+    }
+    clips = {
+        split: [Similarities(np.zeros((4, 2)), np.zeros((4, 2)), np.ones(3))] for split in labels
+    }
+    (tags,) = known_segments(tmp_path, spec, "train", labels["train"], clips["train"])
+    assert (tags[:, :, 0] == 0).all() and np.isnan(tags[:, :, 1]).all()
+    (dense,) = known_segments(
+        tmp_path, spec, "validation", labels["validation"], clips["validation"]
+    )
+    assert dense[:, 0].tolist() == [[1, 0], [1, 0], [0, 0], [0, 0]]
+    assert dense[:, 1].tolist() == [[0, 0], [1, 0], [1, 0], [1, 0]]
 
 
 def test_another_method_embeds_nothing_anew(taught, data, monkeypatch):

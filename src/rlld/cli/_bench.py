@@ -202,6 +202,18 @@ class RatesArgs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenClassesArgs:
+    """Options of ``rlld bench open-classes``."""
+
+    data: tuple[Path, ...]
+    """Data sets with annotated test videos and scores of their segments."""
+    out: Path
+    """Folder of the table: open-classes.md, .csv, .json, .tex."""
+    scores: str = "classes"
+    """Which set of their scores, one prompt per class."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PublishedArgs:
     """Options of ``rlld bench published``."""
 

@@ -15,6 +15,7 @@ from rlld.cli._bench import (
     DenoisingArgs,
     EnhanceArgs,
     FigureArgs,
+    OpenClassesArgs,
     PublishedArgs,
     QuestionsArgs,
     RatesArgs,
@@ -216,6 +217,16 @@ def compare_rates(args: RatesArgs) -> None:
     OUT.print(f"written: {', '.join(map(str, paths))}")
 
 
+def find_open_classes(args: OpenClassesArgs) -> None:
+    """Measures, prints the tables and writes them."""
+    from rlld.bench.page import show
+    from rlld.bench.studies.open_classes import measure, page
+
+    folders = " ".join(map(str, args.data))
+    command = f"rlld bench open-classes --data {folders} --scores {args.scores} --out {args.out}"
+    show(page(measure(args.data, args.scores), command), args.out, "open-classes")
+
+
 def show_published(args: PublishedArgs) -> None:
     """Prints what is published, and writes it."""
     from rlld.bench.page import show
@@ -373,6 +384,11 @@ BENCHMARKS = {
         "Compare ways to know how many tags are wrong without annotation, on published labels.",
         RatesArgs,
         compare_rates,
+    ),
+    "open-classes": Verb(
+        "Compare ways to find events by the names of classes alone; nothing is trained.",
+        OpenClassesArgs,
+        find_open_classes,
     ),
     "questions": Verb(
         "Compare which questions to ask about tags, on published labels; nothing is trained.",

@@ -28,12 +28,14 @@ class Teacher:
         scores: Set of scores that its recipe reads.
         class_prompts: Returns one prompt per class by modality, given the class names.
         label_prompts: Instead of them, one for every combination of the labels of a video.
+        calibrated: Whether scores are log odds, by what similarities mean in the whole data set.
     """
 
     features: str
     scores: str
     class_prompts: Callable[[Sequence[str]], dict[str, list[str]]] | None = None
     label_prompts: LabelPrompts | None = None
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         if (self.class_prompts is None) == (self.label_prompts is None):

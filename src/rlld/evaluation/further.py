@@ -21,8 +21,8 @@ from rlld.metrics.averages import event_mean
 from rlld.metrics.detection import Timed, detection_map, segment_map
 from rlld.metrics.localisation import segment_accuracy
 from rlld.metrics.sound_events import collar_f, psds
-from rlld.parsing.events import runs
 from rlld.types import AUDIO, VISUAL
+from rlld.utils.runs import runs
 
 
 @dataclass(frozen=True)

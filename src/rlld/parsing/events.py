@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,13 @@ from numpy.typing import NDArray
 
 from rlld.parsing.result import Event
 from rlld.types import AUDIO, VISUAL, Modality
+from rlld.utils.runs import runs
 
 ORDER: tuple[Modality, ...] = ("audio", "visual", "audio_visual")
 """Order of events that start together."""
 
-
-def runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Returns the maximal runs of true cells as (first, one past the last).
-
-    Args:
-        active: One decision per segment (S,).
-
-    Examples:
-        >>> runs(np.array([True, True, False, True]))
-        [(0, 2), (3, 4)]
-    """
-    edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
-    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
+Maps = Mapping[Modality, tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]]
+"""Decisions and probabilities of a modality, each (S, C)."""
 
 
 def events_from(
@@ -69,13 +59,33 @@ def events_from(
     """
     both = active[:, AUDIO] & active[:, VISUAL]
     weaker = probabilities.min(axis=1)
-    maps: tuple[tuple[Modality, NDArray[np.bool_], NDArray[np.floating[Any]]], ...] = (
-        ("audio", active[:, AUDIO], probabilities[:, AUDIO]),
-        ("visual", active[:, VISUAL], probabilities[:, VISUAL]),
-        ("audio_visual", both, weaker),
-    )
+    maps: Maps = {
+        "audio": (active[:, AUDIO], probabilities[:, AUDIO]),
+        "visual": (active[:, VISUAL], probabilities[:, VISUAL]),
+        "audio_visual": (both, weaker),
+    }
+    return events_of_maps(maps, classes, segment_seconds, duration, before)
+
+
+def events_of_maps(
+    maps: Maps,
+    classes: Sequence[str],
+    segment_seconds: float,
+    duration: float,
+    before: int = 0,
+) -> tuple[Event, ...]:
+    """Reads events from a map of its own for what is heard, seen, and both; see ``events_from``.
+
+    Args:
+        maps: Decisions and probabilities, each (S, C).
+        classes: The C class names.
+        segment_seconds: Length of a segment.
+        duration: Length of the video in seconds.
+        before: Segments of the video before these.
+    """
     found = []
-    for rank, (modality, decided, values) in enumerate(maps):
+    for modality, (decided, values) in maps.items():
+        rank = ORDER.index(modality)
         for index in np.flatnonzero(decided.any(axis=0)).tolist():
             for first, last in runs(decided[:, index]):
                 start = (before + first) * segment_seconds

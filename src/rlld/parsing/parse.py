@@ -102,8 +102,7 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
     evidence.segment[:, absent] = 0
     active = decide(evidence, run.gate) if known is None else above(evidence, run.gate, known=True)
     return Parse(
-        # Names of files may be bytes that are no text; every format has to read its name again.
-        name=source.name.encode("utf-8", "backslashreplace").decode(),
+        name=readable(source.name),
         duration=duration,
         segment_seconds=spec.segment_seconds,
         classes=spec.classes,
@@ -114,8 +113,8 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
             spec.segment_seconds,
             duration,
         ),
-        probabilities=_nested(evidence.segment),
-        gates=_nested(_gates(evidence, run.gate, absent)),
+        probabilities=nested(evidence.segment),
+        gates=nested(_gates(evidence, run.gate, absent)),
         tags=None if tags is None else tuple(tags),
         notes=notes + tuple(ABSENT[modality] for modality in absent),
         model=_describe(run),
@@ -219,7 +218,7 @@ def _gates(evidence: Evidence, gate: Gate, absent: list[int]) -> Tensor:
     return gates
 
 
-def _nested(values: Tensor) -> Any:
+def nested(values: Tensor) -> Any:
     """Returns nested tuples of the shortest decimals that give the same float32."""
 
     def convert(array: NDArray[np.float32]) -> Any:
@@ -228,6 +227,11 @@ def _nested(values: Tensor) -> Any:
         return tuple(convert(row) for row in array)
 
     return convert(values.numpy())
+
+
+def readable(name: str) -> str:
+    """Returns the name of a file as text, which every format can read again; it may be bytes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _describe(run: TrainedRun) -> str:

@@ -41,17 +41,39 @@ def open_clip(
         RlldError: If the file cannot be read, or no extractor makes such features, or one does that
             has changed since the training.
     """
+    extractor = extractor_of(str(path), spec)
+    return described(path, extractor, spec.segment_seconds, name, tracks)
+
+
+def described(
+    path: Path,
+    extractor: Extractor,
+    segment_seconds: float,
+    name: str = "",
+    tracks: TrackChoice = AS_PLAYED,
+) -> Source:
+    """Opens a media file as what an extractor makes of it.
+
+    Args:
+        path: The file.
+        extractor: Makes the features.
+        segment_seconds: Length of a segment in seconds.
+        name: Name of the result; the file name when empty.
+        tracks: Which of several tracks are parsed.
+
+    Raises:
+        RlldError: If the file cannot be read.
+    """
     from rlld.features.base import per_segment
     from rlld.media.decode import Clip
 
-    extractor = extractor_of(str(path), spec)
-    made = extractor.streams(spec.segment_seconds)
+    made = extractor.streams(segment_seconds)
     clip = Clip(path, tracks)
 
     def chunks() -> Iterator[Features]:
-        total = clip.count(spec.segment_seconds)
+        total = clip.count(segment_seconds)
         with progress(f"parsing {path.name}", total) as tick:
-            for rows in extractor.rows(clip, spec.segment_seconds):
+            for rows in extractor.rows(clip, segment_seconds):
                 shown = per_segment(rows, made)
                 yield shown
                 tick(len(shown["audio"]))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from rlld.data.split import Split
 from rlld.evaluation.baselines import TYPE
-from rlld.parsing.events import runs
 from rlld.types import MODALITIES
+from rlld.utils.runs import runs
 
 SHOWN = 3
 """Of the best, and of the worst."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlld.parsing.events import runs
 from rlld.parsing.result import Parse, Source
 from rlld.studio.clips import Catalogue, Video
 from rlld.types import MODALITIES
+from rlld.utils.runs import runs
 
 if TYPE_CHECKING:
     from rlld.data.store import Store

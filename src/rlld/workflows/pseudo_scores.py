@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -23,14 +23,16 @@ from rlld.data.store import StoreWriter, read_store
 from rlld.denoisers._pseudo import LabelPrompts, Teacher
 from rlld.errors import RlldError, nearest
 from rlld.features import extractor_configs, load_extractor
-from rlld.features.extractors._language import Language
+from rlld.features.extractors._language import Language, cosines
 from rlld.features.job import JobReport, Where
 from rlld.features.to_stores import Wanted, fill_stores
 from rlld.media.files import clips_of_videos
 from rlld.media.tracks import AS_PLAYED, TrackChoice
+from rlld.open_classes.named import ENCODERS, prompts
 from rlld.types import MODALITIES
 from rlld.utils.files import written_aside
 from rlld.utils.registry import DENOISERS
+from rlld.workflows.zero_shot_scores import calibrated_scores
 
 Array = NDArray[np.float32]
 
@@ -44,8 +46,9 @@ EXTRACTOR = {"audio": "clap", "visual": "clip"}
 MOST_LABELS = 10
 """Labels of a video whose combinations are all prompted, 2**10 of them."""
 
-NOTHING_ALIKE = -1.0
-"""Cosine of a segment without sound or picture with every prompt."""
+
+ZERO_SHOT = Teacher(ENCODERS, "zero-shot", prompts, calibrated=True)
+"""The teacher that is no method: what ``rlld parse --zero-shot`` believes of every segment."""
 
 
 def teachers() -> dict[str, Teacher]:
@@ -73,7 +76,7 @@ def make_scores(
 
     Args:
         folder: The data-set folder.
-        teacher: A denoiser whose module has a ``TEACHER``: ``valor``, ``lsld``, ``vaplan``.
+        teacher: A denoiser whose module has a ``TEACHER``, such as ``valor``, or ``zero-shot``.
         report: Is told the set, the split and the number of its videos when one is scored.
         name: The set to write, that of the method's recipe when empty.
         videos: Folder of the clips, that of the data set when not given.
@@ -88,7 +91,7 @@ def make_scores(
         RlldError: If the teacher is unknown, weights or clips are missing, or the set holds scores
             of another origin.
     """
-    known = teachers()
+    known = {**teachers(), ZERO_SHOT.scores: ZERO_SHOT}
     if teacher not in known:
         raise RlldError(f"unknown teacher {teacher!r}{nearest(teacher, known)}")
     method = known[teacher]
@@ -110,9 +113,15 @@ def make_scores(
     done = fill_stores(folder, wanted, place, clips, where, skip_failed)
     makers = [extractor.version, *scorer.prompts, *([str(tracks)] if tracks.chosen else [])]
     made_by = hashlib.sha256("\n".join(makers).encode()).hexdigest()
+    scored: Mapping[str, Iterable[dict[str, Array]]] = {
+        split: _scored(weak, scorer, place(split)) for split, weak in labels.items()
+    }
+    if method.calibrated:
+        scored = calibrated_scores(folder, spec, labels, scored)
     for split, weak in labels.items():
         provenance = f"{_origin(teacher)} {made_by[:16]}"
-        _write(scores_path(folder, name, split), split, provenance, weak, scorer, place(split))
+        path = scores_path(folder, name, split)
+        _write(path, split, provenance, weak.ids, scorer.widths, place(split), scored[split])
         report(name, split, len(weak.ids))
     if isinstance(scorer, ClassScorer):
         with written_aside(text_vectors_path(folder, name)) as aside, aside.open("wb") as file:
@@ -169,43 +178,37 @@ def _check_free(path: Path, teacher: str) -> None:
         )
 
 
+def _scored(
+    weak: WeakAnnotations, scorer: ClassScorer | CombinationScorer, embedded: Path
+) -> Iterator[dict[str, Array]]:
+    """Scores the embeddings of a split, video after video."""
+    store = read_store(embedded)
+    for number in range(len(weak.ids)):
+        # Copied: the arrays of a store are mapped from its file.
+        embeddings = store.video(number)
+        seen = {m: embeddings[STREAM[m]].numpy().copy() for m in MODALITIES}
+        tags = [int(label) for label in weak.labels[number].nonzero()[0]]
+        yield scorer.scores(seen, tags)
+
+
 def _write(
     path: Path,
     split: str,
     provenance: str,
-    weak: WeakAnnotations,
-    scorer: ClassScorer | CombinationScorer,
+    videos: Sequence[str],
+    widths: Mapping[str, int],
     embedded: Path,
+    scored: Iterable[dict[str, Array]],
 ) -> None:
-    """Scores the embeddings of a split."""
+    """Writes the scores of a split."""
     store = read_store(embedded)
-    streams = {name: StreamSpec(width) for name, width in scorer.widths.items()}
+    streams = {name: StreamSpec(width) for name, width in widths.items()}
     segments = next(iter(store.streams.values())).shape[1] if store.lengths is None else 0
     rows = ScoreSpec(segments, streams, any_length=store.lengths is not None)
     with StoreWriter(path, split, rows, provenance=provenance) as writer:
-        for number, video in enumerate(weak.ids):
-            # Copied: the arrays of a store are mapped from its file.
-            embeddings = store.video(number)
-            seen = {m: embeddings[STREAM[m]].numpy().copy() for m in MODALITIES}
-            tags = [int(label) for label in weak.labels[number].nonzero()[0]]
-            writer.add(video, scorer.scores(seen, tags))
-        writer.finish(weak.ids)
-
-
-def cosines(rows: Array, prompts: Array) -> Array:
-    """Returns cosines of embeddings with those of prompts.
-
-    Args:
-        rows: (T, D); a row of zeros is a segment without sound or picture.
-        prompts: (P, D), of length 1.
-
-    Returns:
-        (T, P); -1 where there is nothing to compare.
-    """
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    alike = rows @ prompts.T / np.where(length > 0, length, 1)
-    result: Array = np.where(length > 0, alike, np.float32(NOTHING_ALIKE)).astype(np.float32)
-    return result
+        for video, scores in zip(videos, scored, strict=True):
+            writer.add(video, scores)
+        writer.finish(videos)
 
 
 class ClassScorer:

@@ -16,7 +16,8 @@ class Args:
     folder: Annotated[Path, tyro.conf.Positional]
     """A data-set folder."""
     teacher: str = ""
-    """The method whose models and prompts score the clips: valor, lsld or vaplan."""
+    """The method whose models and prompts score the clips: valor, lsld or vaplan; zero-shot scores
+    them by log odds of the data set's own class names, which no method has to be tuned to."""
     name: str = ""
     """The set; when not given the one that the teacher's recipe reads, 'classes' for files."""
     videos: Path | None = None

@@ -23,6 +23,9 @@ LONGEST = 77
 
 BATCH = 64
 
+NOTHING_ALIKE = -1.0
+"""Cosine of a segment without sound or picture with every prompt."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -158,3 +161,21 @@ def language_of(
     if scale not in state:
         raise RlldError(f"{path}: tensor {scale!r} is missing; get it again")
     return Language(tokenizer, embed, float(state[scale].float().exp()), device)
+
+
+def cosines(rows: NDArray[np.float32], prompts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns cosines of embeddings with those of prompts.
+
+    Args:
+        rows: (T, D); a row of zeros is a segment without sound or picture.
+        prompts: (P, D), of length 1.
+
+    Returns:
+        (T, P); -1 where there is nothing to compare.
+    """
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    alike = rows @ prompts.T / np.where(length > 0, length, 1)
+    result: NDArray[np.float32] = np.where(length > 0, alike, np.float32(NOTHING_ALIKE)).astype(
+        np.float32
+    )
+    return result
