@@ -1,0 +1,228 @@
+"""``pe_a_frame``: sound by PE-A-Frame (Meta, 2025; arXiv 2512.19687), every 40 ms, beside its text.
+
+The model and its weights are Apache-2.0; it is read by transformers, which knows it from 5.0 on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlld.data.spec import StreamSpec
+from rlld.errors import RlldError
+from rlld.features import base, spelled
+from rlld.features.base import Extractor, Rows
+from rlld.features.extractors._language import Language
+from rlld.features.weights import PublishedWeights, find
+from rlld.media.views import Chunk, Sound
+from rlld.utils.extras import optional
+from rlld.utils.files import sha256
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+REVISION = 1
+"""Raised whenever the numbers change for the same parameters."""
+
+HUB = "https://huggingface.co/facebook/{model}/resolve/main/{file}"
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+RATE = 48_000
+HOP = 1920
+"""Samples of a frame, 40 ms."""
+PADDING = "[PAD]"
+SCALE = 1.0
+"""It was trained with products of embeddings as they are, for whose cosines there is no factor."""
+
+
+@dataclass(frozen=True)
+class Config(base.Config):
+    """Parameters.
+
+    Attributes:
+        model: ``pe-a-frame-small`` (450 million parameters) or ``pe-a-frame-base`` (560 million).
+    """
+
+    model: Literal["pe-a-frame-small", "pe-a-frame-base"] = "pe-a-frame-small"
+
+    def files(self) -> tuple[PublishedWeights, ...]:
+        """Returns the files of the model; prompts need the last one, sound does not."""
+        return tuple(
+            PublishedWeights(f"{self.model}/{file}", HUB.format(model=self.model, file=file))
+            for file in FILES
+        )
+
+    def language(self, device: torch.device) -> Language:
+        """Loads the text side of the model.
+
+        Raises:
+            RlldError: As ``build``.
+        """
+        network = _read(self)
+        words = find(self.files()[-1], spelled("pe_a_frame", self))
+        text, head = network.text_model.to(device), network.text_audio_head.to(device)
+
+        def embed(tokens: Tensor, mask: Tensor) -> Tensor:
+            said = text(input_ids=tokens, attention_mask=mask, output_hidden_states=True)
+            made: Tensor = head(said.hidden_states[-1][:, 0])
+            return made
+
+        return Language(_tokenizer(words, text.config.vocab_size), embed, SCALE, device)
+
+
+@Config.makes
+class PeAFrame(Extractor):
+    """The ``pe_a_frame`` extractor.
+
+    Args:
+        config: Its parameters.
+    """
+
+    name = "pe_a_frame"
+    views = (Sound(RATE),)
+
+    def __init__(self, config: Config) -> None:
+        import torch
+
+        self.config = config
+        network = _read(config)
+        self._encoder, self._head = network.audio_encoder, network.audio_head
+        self._dim: int = self._head.proj.out_features
+        self._digests = [
+            sha256(find(file, spelled(self.name, config))) for file in config.files()[:2]
+        ]
+        self._device = torch.device("cpu")
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns everything that its numbers depend on."""
+        return {**asdict(self.config), "weights": self._digests, "revision": REVISION}
+
+    def streams(self, segment_seconds: float) -> dict[str, StreamSpec]:
+        """Returns its stream, a row every 40 ms.
+
+        Raises:
+            RlldError: If segments do not hold a whole number of these.
+        """
+        frames = segment_seconds * RATE / HOP
+        if frames < 1 or abs(frames - round(frames)) > 1e-6:
+            raise RlldError(
+                f"extractor {self.name!r}: hears in steps of 0.04 s, of which segments of "
+                f"{segment_seconds} s hold {frames:g}; give a length that is a multiple of them"
+            )
+        return {"audio": StreamSpec(self._dim, "PE-A-Frame/embeddings", round(frames))}
+
+    def to(self, device: torch.device) -> None:
+        """Moves the network to a device."""
+        self._device = device
+        self._encoder.to(device)
+        self._head.to(device)
+
+    def describe(self, chunks: Sequence[Chunk], segment_seconds: float) -> Rows:
+        """Returns the rows of every segment, each heard among the others of its chunk."""
+        frames = self.streams(segment_seconds)["audio"].frames
+        return {"audio": np.concatenate([self._heard(chunk, frames) for chunk in chunks])}
+
+    def _heard(self, chunk: Chunk, frames: int) -> NDArray[np.float32]:
+        """Returns the rows of a chunk, zeros where a segment has no sound."""
+        sounds = [segment.views[self.views[0]] for segment in chunk]
+        there = np.array([sound is not None for sound in sounds])
+        if not there.any():
+            return np.zeros((len(chunk) * frames, self._dim), np.float32)
+        whole = np.zeros((len(chunk), frames * HOP), np.float32)
+        for row, sound in zip(whole, sounds, strict=True):
+            if sound is not None:
+                row[: len(sound)] = sound[: frames * HOP]
+        rows = self.embeddings(whole.reshape(-1))
+        return rows * np.repeat(there, frames)[:, None].astype(np.float32)
+
+    def embeddings(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeds a sound.
+
+        Args:
+            sound: (n * 1920,) at 48 kHz.
+
+        Returns:
+            (n, D), a row every 40 ms.
+        """
+        import torch
+
+        values = torch.from_numpy(sound)[None, None].to(self._device)
+        with torch.inference_mode():
+            states = self._encoder(input_values=values).last_hidden_state
+            rows: NDArray[np.float32] = self._head(states)[0].float().cpu().numpy()
+        return rows
+
+
+def _read(config: Config) -> Any:
+    """Loads the whole model, every tensor of it.
+
+    Raises:
+        RlldError: If transformers is missing or too old, or a file is missing, damaged, or of
+            another model.
+    """
+    import torch
+
+    transformers = optional("transformers", "extractor 'pe_a_frame'")
+    described, weights = (find(file, spelled("pe_a_frame", config)) for file in config.files()[:2])
+    model = getattr(transformers, "PeAudioFrameLevelModel", None)
+    if model is None:
+        raise RlldError(
+            f"extractor 'pe_a_frame': transformers {transformers.__version__} does not know "
+            "PE-A-Frame; install a newer one (pip install -U transformers)"
+        )
+    # What it would print is said below, in one sentence.
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        network, found = model.from_pretrained(
+            str(described.parent),
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    except Exception as error:
+        # Its readers raise errors of several packages.
+        reason = str(error).partition("\n")[0]
+        raise RlldError(f"{weights}: no weights of PE-A-Frame ({reason}); get it again") from None
+    odd = sorted(str(key) for keys in found.values() for key in keys)
+    if odd:
+        raise RlldError(
+            f"{weights}: {odd[0]} is missing, unknown or of another shape; these are weights of "
+            "something else, or incomplete"
+        )
+    wrong = next((name for name, value in network.named_parameters() if _odd(value)), None)
+    if wrong is not None:
+        raise RlldError(f"{weights}: tensor {wrong!r} holds NaN or infinite values; get it again")
+    return network.eval().requires_grad_(False)
+
+
+def _odd(value: Tensor) -> bool:
+    return not bool(value.isfinite().all())
+
+
+def _tokenizer(path: Path, size: int) -> Any:
+    """Loads a tokenizer from its one published file.
+
+    Raises:
+        RlldError: If it is none, or has more tokens than the model knows.
+    """
+    transformers = optional("transformers", "the text of prompts")
+    try:
+        made = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path), pad_token=PADDING)
+        same = made("a dog")["input_ids"] == made("a cat")["input_ids"]
+    except Exception as error:
+        # The reader of tokenizers raises a bare Exception.
+        reason = str(error).partition("\n")[0]
+        raise RlldError(f"{path}: no tokenizer ({reason}); get it again") from None
+    if len(made) > size or same:
+        raise RlldError(
+            f"{path}: {len(made)} tokens where the model knows {size}, or none for usual words; "
+            "get it again"
+        )
+    return made
