@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from cli_kit import called
 from rlld.data.dataset import load_data
-from rlld.data.lengths import enough
+from rlld.data.lengths import LARGE, enough
 from rlld.errors import RlldError
-from rlld.recipes.fitting import FEW_ANNOTATED, LARGE, Sizes, decide, longer
+from rlld.recipes.fitting import FEW_ANNOTATED, Sizes, decide, longer
 from rlld.recipes.recipe import load_recipe, recipe_file, recipe_names
 from rlld.recipes.schedule import Schedule
 from rlld.training.fitted import fitted_recipe, sizes_of

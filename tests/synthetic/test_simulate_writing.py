@@ -42,7 +42,7 @@ def test_folder_loads_as_a_data_set(compact: Path) -> None:
     assert data.spec.features == "simulated"
     assert data.spec.classes == LLP.classes
     assert data.spec.overrides["network.hidden"] == 128
-    assert "schedule.batch_size" not in data.spec.overrides  # which recipes that fit decide
+    assert data.spec.overrides["schedule.batch_size"] == 16
     assert writing.PRESETS["compact"].settings(10_000)["network.hidden"] == 40
     splits = [data.split(name) for name in SPLITS]
     assert tuple(map(len, splits)) == SMALL

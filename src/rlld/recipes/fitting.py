@@ -13,14 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlld.data.lengths import USUAL, enough
-
-LARGE = 5000
-"""Training videos from which on the published widths, batches and epochs are right as they are."""
+from rlld.data.lengths import LARGE, USUAL, enough, schedule
 
 WIDTHS = ((150, 128), (LARGE, 256))
-BATCHES = ((500, 16), (1500, 32), (LARGE, 64))
-"""Widths and batch sizes by the number of training videos that they are right below."""
+"""Widths by the number of training videos that they are right below."""
 
 PAIRED = 500
 """Training videos under which annotated ones teach in pairs, too, where they teach the network."""
@@ -95,16 +91,8 @@ def _width(sizes: Sizes) -> Decision:
 
 
 def _length(sizes: Sizes) -> Decision:
-    batch = next(size for most, size in BATCHES if sizes.videos < most)
-    updates = enough(sizes.videos)
     because = f"published epochs are too short for {sizes.videos} videos"
-    settings = {
-        "schedule.updates": updates,
-        "schedule.batch_size": batch,
-        "schedule.learning_rate": 1e-3,
-        "schedule.decay": "cosine",
-    }
-    return Decision(settings, because)
+    return Decision(schedule(sizes.videos), because)
 
 
 def _few(sizes: Sizes, teaches: bool) -> Decision:

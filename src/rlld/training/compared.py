@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from rlld.data.dataset import DataSet
+from rlld.data.lengths import LARGE
 from rlld.metrics.scores import NAMES
-from rlld.recipes.fitting import LARGE
 from rlld.recipes.recipe import Recipe
 from rlld.training.monitor import NotFiniteError
 from rlld.training.trainer import Trainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rlld.data.lengths import enough
+from rlld.data.lengths import schedule
 
 Name = Literal["compact", "llp"]
 
@@ -95,7 +95,7 @@ class Preset:
     Attributes:
         streams: Feature streams by name.
         overrides: Recipe settings that the data need.
-        few: Those that take their place below ``FEW`` training videos, as many updates as these
+        few: Those that take their place below ``FEW`` training videos, the schedule that these
             need beside them; the same when empty.
         videos: Number of training, validation and test videos when nothing else is asked for.
     """
@@ -109,7 +109,7 @@ class Preset:
         """Returns the recipe settings that so many training videos need."""
         if videos >= FEW or not self.few:
             return self.overrides
-        return {**self.few, "schedule.updates": enough(videos)}
+        return {**self.few, **schedule(videos)}
 
 
 FEW = 1500
@@ -140,7 +140,6 @@ PRESETS: dict[Name, Preset] = {
             "schedule.gamma": 0.3,
             **SCORES,
         },
-        # Batches, rates and their decay are left to the recipes, which know what few videos need.
         {
             "network.hidden": 128,
             "network.visual_dropout": 0.0,
