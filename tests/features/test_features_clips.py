@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlld.cli.parse import Args, _jobs
+from rlld.cli._parsing import Args, jobs_of
 from rlld.errors import RlldError
 from rlld.media.files import SUFFIXES, clips_of_videos, find_clips, media_files, named
 
@@ -37,7 +37,7 @@ def test_every_kind_of_clip_counts_in_any_case(tmp_path, capsys):
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
 def test_parsing_and_extraction_see_the_same_clips(tmp_path, suffix):
     made(tmp_path, f"one{suffix}", f"two{suffix.upper()}", "three.txt")
-    seen = [job.name for job in _jobs(Args("run", (tmp_path,)), "text")]
+    seen = [job.name for job in jobs_of(Args("run"), "text", [tmp_path])]
     assert seen == names(list(find_clips([tmp_path]).values()))
     assert seen == [f"one{suffix}", f"two{suffix.upper()}"]
 
