@@ -17,9 +17,9 @@ from torch.nn import functional
 from rlld.data.spec import DataSpec
 from rlld.networks import base
 from rlld.networks._attention import ManyHeads
-from rlld.networks._blocks import CrossAttending, Dropout, full_precision, mmil_pool, time_mean
+from rlld.networks._blocks import Dropout, full_precision, mmil_pool, time_mean
+from rlld.networks._maps import HearingMaps
 from rlld.networks._published import Layout, State, numbered, sizes
-from rlld.networks.valor import maps_pooled
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, require_positive
 
@@ -58,7 +58,7 @@ class Config(base.Config):
 
 
 @Config.makes
-class MmCse(CrossAttending):
+class MmCse(HearingMaps):
     """MM-CSE's network.
 
     Its state dict has the published names; what is published once for each class is one tensor
@@ -74,7 +74,7 @@ class MmCse(CrossAttending):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.config, self.segments = config, spec.segments
+        self.config = config
         hidden, width, classes = config.hidden, config.width, len(spec.classes)
         first = ToEach(classes + 1, hidden, width)
         self.a_unmix = nn.Sequential(nn.ReLU(), first, nn.ReLU())
@@ -90,13 +90,6 @@ class MmCse(CrossAttending):
         self.fc_prob = _Head(classes, width)
         self.fc_frame_att = _Head(classes, width)
         self.fc_av_att = _Head(classes, width)
-
-    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
-        """Maps the features to the width of a segment; see ``StreamEmbedding``.
-
-        Audio may also come as CLAP feature maps (B, 64, D), where T is not 64.
-        """
-        return super().embed(maps_pooled(streams, self.segments, self.fc_a))
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.

@@ -14,17 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rlld.data.spec import DataSpec
-from rlld.features.extractors._clap_maps import are_maps, pool_maps
 from rlld.networks import base
 from rlld.networks._attention import ManyHeads
 from rlld.networks._blocks import (
-    CrossAttending,
     Dropout,
     full_precision,
     fused_heads,
     mmil_pool,
-    stored,
 )
+from rlld.networks._maps import HearingMaps
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import Sight, sight_of
 from rlld.types import Prediction
@@ -59,7 +57,7 @@ class Config(base.Config):
 
 
 @Config.makes
-class Valor(CrossAttending):
+class Valor(HearingMaps):
     """VALOR's network; its state dict has the keys of the published one.
 
     With ``norm: post`` the published ``final_norm_a`` and ``final_norm_v``, which are never used,
@@ -74,19 +72,12 @@ class Valor(CrossAttending):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.config, self.segments, self.causal = config, spec.segments, config.causal
+        self.config, self.causal = config, config.causal
         classes = len(spec.classes)
         self.hat_encoder = _Encoder(config)
         self.fc_prob = nn.Linear(config.hidden, classes)
         self.fc_frame_att = nn.Linear(config.hidden, classes)
         self.fc_av_att = nn.Linear(config.hidden, classes)
-
-    def embed(self, streams: Mapping[str, Tensor]) -> Tensor:
-        """Maps the features to the width of the model; see ``StreamEmbedding``.
-
-        Audio may also come as CLAP feature maps (B, 64, D), where T is not 64.
-        """
-        return super().embed(maps_pooled(streams, self.segments, self.fc_a))
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts.
@@ -129,21 +120,6 @@ class Valor(CrossAttending):
             "visual_after": full_precision(after[1]),
         }
         return Prediction(segment, *pooled, extras).within(mask)
-
-
-def maps_pooled(
-    streams: Mapping[str, Tensor], segments: int, layer: nn.Linear
-) -> Mapping[str, Tensor]:
-    """Returns the streams; CLAP feature maps among them are reduced to a row per segment.
-
-    Args:
-        streams: As in ``Valor.embed``.
-        segments: Segments of a video of the data set.
-        layer: The layer that reads the sound, for the precision.
-    """
-    if not are_maps(streams, segments):
-        return streams
-    return {**streams, "audio": pool_maps(stored(streams["audio"], layer), segments)}
 
 
 class _Encoder(nn.Module):
