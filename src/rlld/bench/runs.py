@@ -17,7 +17,7 @@ from rlld.bench.keys import dataset_fingerprint, source_fingerprint
 from rlld.data.dataset import load_data, with_answers
 from rlld.errors import RlldError
 from rlld.evaluation.labels import judges_labels, measure
-from rlld.evaluation.scoring import evaluate, keep_probabilities
+from rlld.evaluation.scoring import evaluate_on, keep_probabilities, load_for
 from rlld.metrics.averages import flat
 from rlld.tracking import Tracking
 from rlld.training.loop import train
@@ -213,7 +213,8 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
         "teaching_videos",
         "notes",
     )
-    found, tagged = (evaluate(run, "test", job.data, by_tags=known) for known in (False, True))
+    videos = load_for(run, "test", job.data)
+    found, tagged = (evaluate_on(run, videos, by_tags=known) for known in (False, True))
     return {
         "identity": job.identity,
         "scores": found.scores.as_dict(),
