@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from rlld.data.spec import DataSpec
-from rlld.features.extractors._clap_maps import are_maps, pool_maps
+from rlld.features.clap_maps import are_maps, pool_maps
 from rlld.networks._blocks import CrossAttending, stored
 
 

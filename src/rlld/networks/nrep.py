@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.features.extractors._clap_maps import are_maps, pool_resized, resize_maps
+from rlld.features.clap_maps import are_maps, pool_resized, resize_maps
 from rlld.networks import base
 from rlld.networks._activated import SLOPE, ActivatedEmbedding, layer
 from rlld.networks._attention import HybridEncoder

@@ -194,7 +194,7 @@ class Clap(Extractor):
         """Returns the maps of each chunk's whole sound as a row per segment."""
         import torch
 
-        from rlld.features.extractors._clap_maps import pool_maps
+        from rlld.features.clap_maps import pool_maps
 
         whole = [_joined([segment.views[self.views[0]] for segment in chunk]) for chunk in chunks]
         maps = iter(self.maps([sound for sound in whole if sound is not None]))
