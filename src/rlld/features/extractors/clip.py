@@ -100,7 +100,7 @@ class Config(base.Config):
         tokenizer = load_tokenizer(CLIP_WORDS, vocabulary, merges)
         state = read_state(weights)
         network = _tower(config, "text", state, weights).to(device)
-        return language_of(tokenizer, network, state, "logit_scale", weights, device)
+        return language_of("visual_2d", tokenizer, network, state, "logit_scale", weights, device)
 
 
 @Config.makes

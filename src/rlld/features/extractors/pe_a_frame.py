@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,26 +17,18 @@ from rlld.errors import RlldError
 from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows
 from rlld.features.extractors._language import Language
+from rlld.features.extractors._perception import HOP, HUB, RATE, language_of, read_model
 from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Sound
-from rlld.utils.extras import optional
 from rlld.utils.files import sha256
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
 REVISION = 1
 """Raised whenever the numbers change for the same parameters."""
 
-HUB = "https://huggingface.co/facebook/{model}/resolve/main/{file}"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
-RATE = 48_000
-HOP = 1920
-"""Samples of a frame, 40 ms."""
-PADDING = "[PAD]"
-SCALE = 1.0
-"""It was trained with products of embeddings as they are, for whose cosines there is no factor."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +56,8 @@ class Config(base.Config):
         """
         network = _read(self)
         words = find(self.files()[-1], spelled("pe_a_frame", self))
-        text, head = network.text_model.to(device), network.text_audio_head.to(device)
-
-        def embed(tokens: Tensor, mask: Tensor) -> Tensor:
-            said = text(input_ids=tokens, attention_mask=mask, output_hidden_states=True)
-            made: Tensor = head(said.hidden_states[-1][:, 0])
-            return made
-
-        return Language(_tokenizer(words, text.config.vocab_size), embed, SCALE, device)
+        heads = {"audio": network.text_audio_head}
+        return language_of(words, network.text_model, heads, device)
 
 
 @Config.makes
@@ -159,70 +144,11 @@ class PeAFrame(Extractor):
 
 
 def _read(config: Config) -> Any:
-    """Loads the whole model, every tensor of it.
+    """Loads the whole model.
 
     Raises:
         RlldError: If transformers is missing or too old, or a file is missing, damaged, or of
             another model.
     """
-    import torch
-
-    transformers = optional("transformers", "extractor 'pe_a_frame'")
-    described, weights = (find(file, spelled("pe_a_frame", config)) for file in config.files()[:2])
-    model = getattr(transformers, "PeAudioFrameLevelModel", None)
-    if model is None:
-        raise RlldError(
-            f"extractor 'pe_a_frame': transformers {transformers.__version__} does not know "
-            "PE-A-Frame; install a newer one (pip install -U transformers)"
-        )
-    # What it would print is said below, in one sentence.
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        network, found = model.from_pretrained(
-            str(described.parent),
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-        )
-    except Exception as error:
-        # Its readers raise errors of several packages.
-        reason = str(error).partition("\n")[0]
-        raise RlldError(f"{weights}: no weights of PE-A-Frame ({reason}); get it again") from None
-    odd = sorted(str(key) for keys in found.values() for key in keys)
-    if odd:
-        raise RlldError(
-            f"{weights}: {odd[0]} is missing, unknown or of another shape; these are weights of "
-            "something else, or incomplete"
-        )
-    wrong = next((name for name, value in network.named_parameters() if _odd(value)), None)
-    if wrong is not None:
-        raise RlldError(f"{weights}: tensor {wrong!r} holds NaN or infinite values; get it again")
-    return network.eval().requires_grad_(False)
-
-
-def _odd(value: Tensor) -> bool:
-    return not bool(value.isfinite().all())
-
-
-def _tokenizer(path: Path, size: int) -> Any:
-    """Loads a tokenizer from its one published file.
-
-    Raises:
-        RlldError: If it is none, or has more tokens than the model knows.
-    """
-    transformers = optional("transformers", "the text of prompts")
-    try:
-        made = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path), pad_token=PADDING)
-        same = made("a dog")["input_ids"] == made("a cat")["input_ids"]
-    except Exception as error:
-        # The reader of tokenizers raises a bare Exception.
-        reason = str(error).partition("\n")[0]
-        raise RlldError(f"{path}: no tokenizer ({reason}); get it again") from None
-    if len(made) > size or same:
-        raise RlldError(
-            f"{path}: {len(made)} tokens where the model knows {size}, or none for usual words; "
-            "get it again"
-        )
-    return made
+    files = [find(file, spelled("pe_a_frame", config)) for file in config.files()[:2]]
+    return read_model("pe_a_frame", "PE-A-Frame", "PeAudioFrameLevelModel", *files)
