@@ -270,6 +270,14 @@ def test_history_goes_back(clip, visit) -> None:
     assert clip.events == []
 
 
+def test_the_history_is_in_sight_on_a_narrow_page(clip, visit) -> None:
+    page = visit(clip, width=390, height=844)
+    page.get_by_text("History", exact=True).click()
+    box = page.locator(".menu ul").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    assert page.get_by_role("button", name="1: Moe").inner_text().endswith("3 events")
+
+
 def test_accepting_stores_and_goes_on(clip, visit) -> None:
     page = visit(clip)
     after = clip.now["next"]

@@ -68,7 +68,7 @@ def test_answers_are_written_with_their_probabilities(data: Path, page):
     say(page, "train_003", "Bo", audio=False, visual=True)
     written = page.post("/api/write")
     assert written["answers"] == 4
-    assert "4 answers and 0 corrected clips written" in written["text"]
+    assert "4 answers (one for each class and track) and 0 corrected clips" in written["text"]
     labels = {n: tag_of(page, f"train_00{n}")[1] for n in range(4)}
     assert answers_of(data) == {
         ("train_000", labels[0], "audio"): True,
@@ -160,7 +160,7 @@ def test_a_corrected_training_clip_elsewhere_answers_its_questions(data: Path, p
     before = {file.name: file.read_bytes() for file in (data / "annotations").iterdir()}
     correct(page, "train_000")
     written = page.post("/api/write")
-    assert "1 training clip as answers on their tags" in written["text"]
+    assert "1 training clip as answers to the questions about its tags" in written["text"]
     tags = page.get("/api/clips/train_000")["tags"]
     first = CLASSES[tags[0]]
     expected = {
@@ -181,7 +181,7 @@ def test_the_command_takes_what_the_studio_holds(data: Path, opened: Callable[..
     say(page, "train_000")
     told = called("data", "answers", data)  # beside the open studio
     assert told.returncode == 0, told.stderr
-    assert "2 answers and 0 corrected clips written" in told.stdout
+    assert "2 answers (one for each class and track) and 0 corrected clips written" in told.stdout
     studio.close()
     assert len(answers_of(data)) == 2
     assert called("data", "answers", data).returncode == 0

@@ -99,6 +99,16 @@ def test_sound_alone_has_no_picture_and_pictures_alone_no_sound(
     assert page.get("/api/clips/train_002")["any_video"]
     page.refused(404, "GET", "/api/peaks/train_002?from=0&to=3&n=4")
     page.refused(404, "GET", "/spectrogram/train_002.png?from=0&to=3")
+    assert page.get("/api/clips/train_001")["any_audio"]
+    assert not page.get("/api/clips/train_002")["any_audio"]
+    lacks = {each["video"]: each["lacks"] for each in page.get("/api/questions?person=A&count=50")}
+    rest = {video: lack for video, lack in lacks.items() if lack}
+    assert rest.items() <= {"train_001": "visual", "train_002": "audio"}.items()
+    silent = page.get("/api/clips/train_002")
+    tag = silent["classes"][silent["tags"][0]]
+    said = {"person": "A", "video": "train_002", "class": tag, "visual": True}
+    page.post("/api/answers", **said, audio=False, unsure=False)
+    assert page.post("/api/answers/undo", person="A")["question"]["lacks"] == "audio"
 
 
 @pytest.mark.parametrize(

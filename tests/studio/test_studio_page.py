@@ -117,6 +117,28 @@ def test_the_next_questions_are_there_without_the_server(visit) -> None:
     page.unroute("**/*")
 
 
+def test_what_a_clip_lacks_is_not_asked(visit) -> None:
+    page = visit("Sy", "people")
+
+    def silent(route: Any) -> None:
+        rows = route.fetch().json()
+        route.fulfill(json=[{**row, "lacks": "audio"} for row in rows])
+
+    page.route("**/api/questions*", silent)
+    page.evaluate("() => { location.hash = '#/answer'; }")
+    first = asked(page), clip_asked(page)
+    assert "no sound" in page.inner_text(".question")
+    choices = page.locator(".choices button")
+    assert [each.is_enabled() for each in choices.all()] == [False, True, False, True, True]
+    page.keyboard.press("h")
+    page.keyboard.press("b")
+    assert (asked(page), clip_asked(page)) == first
+    page.keyboard.press("s")
+    stored(page, 1)
+    assert (asked(page), clip_asked(page)) != first
+    page.unroute("**/*")
+
+
 def test_what_is_not_stored_is_told_and_asked_again(visit) -> None:
     page = visit("Di", expected=FAILED)
     first = asked(page), clip_asked(page)

@@ -223,13 +223,13 @@ def _why(rates: Rates, label: int) -> str:
         for rate, how in zip(own, PERCEIVED.values(), strict=True)
     )
     answers = max(rate.answers for rate in own)
-    return f"{answers} of {own[0].tags:,} answered, {', '.join(parts)}"
+    return f"{answers} of {own[0].tags:,} tags answered; estimated wrong: {', '.join(parts)}"
 
 
 def _stop(pool: Pool, rates: Rates) -> str:
     """Says which classes are open, those that cost most first."""
     every = [
-        (rate, f"{label} not {how} {rate.interval[0]:.0%} to {rate.interval[1]:.0%}")
+        (rate, f"{label} {rate.interval[0]:.0%} to {rate.interval[1]:.0%} not {how}")
         for row, how in zip(rates, PERCEIVED.values(), strict=True)
         for rate, label in zip(row, pool.spec.classes, strict=True)
         if rate.tags
@@ -245,7 +245,10 @@ def _stop(pool: Pool, rates: Rates) -> str:
         )
     more = f"; and {len(open_) - NAMED} more" if len(open_) > NAMED else ""
     named = "; ".join(text for _, text in open_[:NAMED])
-    return f"Open: {len(open_)} of {len(every)} rates of wrong tags: {named}{more}."
+    return (
+        f"Open: how many tags are wrong is known too roughly for {len(open_)} of {len(every)} "
+        f"classes and tracks: {named}{more}."
+    )
 
 
 def _cell(cell: str | float | tuple[str, ...] | None) -> str:

@@ -1,4 +1,4 @@
-"""ActivityNet's JSON of temporal action localisation, with a modality for each segment more."""
+"""ActivityNet's JSON of temporal action localisation; each segment says its modality too."""
 
 from __future__ import annotations
 

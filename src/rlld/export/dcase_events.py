@@ -1,4 +1,4 @@
-"""Tables of sound-event detection (DCASE, DESED, sed_eval), with a column for the modality more."""
+"""Tables of sound-event detection (DCASE, DESED, sed_eval), with a column for the modality."""
 
 from __future__ import annotations
 

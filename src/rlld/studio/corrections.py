@@ -33,7 +33,7 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
     known, spec = studio.catalogue[video], studio.catalogue.spec
     parse = studio.beliefs.parse(video) if studio.beliefs is not None else None
     version, before = studio.store.latest(video), studio.catalogue.beside(video)
-    has_pictures, notes = _look(studio, video)
+    (sound, pictures), notes = _look(studio, video)
     answers = {
         each.label: {"audio": each.audio, "visual": each.visual, "person": each.person}
         for each in studio.store.answers()
@@ -44,7 +44,8 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
         "split": known.split,
         "duration": duration(studio, video),
         "step": spec.segment_seconds,
-        "any_video": has_pictures,
+        "any_audio": sound,
+        "any_video": pictures,
         "tags": list(known.tags),
         "classes": list(spec.classes),
         **_probabilities(parse),
@@ -94,7 +95,7 @@ def history(studio: Studio, video: str) -> list[dict[str, Any]]:
             "revision": version.revision,
             "person": version.person,
             "time": version.time,
-            "events": len(version.events),
+            "events": sum(event["modality"] in MODALITIES for event in version.events),
         }
         for version in studio.store.history(studio.catalogue[video].id)
     ]
@@ -136,12 +137,12 @@ def _truth(studio: Studio, video: str) -> list[dict[str, Any]] | None:
     return form.to_page(form.stored(known, certain=True), studio.catalogue.spec.classes)
 
 
-def _look(studio: Studio, video: str) -> tuple[bool, tuple[str, ...]]:
-    """Returns whether a clip has pictures, and what is wrong with it."""
+def _look(studio: Studio, video: str) -> tuple[tuple[bool, bool], tuple[str, ...]]:
+    """Returns whether a clip has sound and pictures, and what is wrong with it."""
     try:
-        return studio.media.has_pictures(studio.catalogue[video]), ()
+        return studio.media.tracks(studio.catalogue[video]), ()
     except RlldError as error:
-        return False, (str(error),)
+        return (False, False), (str(error),)
 
 
 def _probabilities(parse: Parse | None) -> dict[str, Any]:

@@ -159,13 +159,17 @@ def _told(
 ) -> str:
     tested = sum(catalogue[video].split == "test" for video in corrected)
     clips = _count(len(corrected), "corrected clip")
-    parts = [f"{catalogue.folder}: {_count(answers, 'answer')} and {clips} written"]
+    each = " (one for each class and track)" if answers else ""
+    parts = [f"{catalogue.folder}: {_count(answers, 'answer')}{each} and {clips} written"]
     if moved:
         parts.append(
             f"{_count(len(moved), 'clip')} for validation from now on, and not for training"
         )
     if rest := len(corrected) - len(dense):
-        parts.append(f"{_count(rest, 'training clip')} as answers on their tags")
+        whose = "its" if rest == 1 else "their"
+        parts.append(
+            f"{_count(rest, 'training clip')} as answers to the questions about {whose} tags"
+        )
     if tested:
         parts.append(f"{_count(tested, 'test clip')} as truth alone, which teaches nothing")
     return "; ".join(parts)

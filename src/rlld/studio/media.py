@@ -54,9 +54,10 @@ class Media:
         """Returns how long a clip is."""
         return video.seconds if video.seconds is not None else _opened(video).info.duration
 
-    def has_pictures(self, video: Video) -> bool:
-        """Says whether a clip has pictures."""
-        return _opened(video).info.has_video
+    def tracks(self, video: Video) -> tuple[bool, bool]:
+        """Says whether a clip has sound, and whether it has pictures."""
+        info = _opened(video).info
+        return info.has_audio, info.has_video
 
     def playable(self, video: Video) -> tuple[Path, str]:
         """Returns a file that browsers play, and its media type.

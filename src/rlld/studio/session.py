@@ -19,6 +19,7 @@ from rlld.studio.jobs import Jobs
 from rlld.studio.media import Media
 from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
+from rlld.types import MODALITIES
 from rlld.utils.files import owned
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Studio:
             "person": self.person,
             "people": self.store.people(),
             "answered": sum(by_person.values()),
+            "corrected": self.store.count_corrected(),
             "by_person": dict(by_person),
             "gain": outlook and outlook.gain,
             "unit": outlook and outlook.unit,
@@ -169,8 +171,17 @@ class Studio:
         }
 
     def questions(self, person: str, count: int) -> list[dict[str, Any]]:
-        """Returns the next questions for a person."""
-        return self.queue.following(person, self.store.answers(), count)
+        """Returns the next questions for a person, each with the track that its clip lacks."""
+        found = self.queue.following(person, self.store.answers(), count)
+        return [{**question, "lacks": self._lacks(question["video"])} for question in found]
+
+    def _lacks(self, video: str) -> str | None:
+        """Returns the modality that a clip cannot show, None where it has both."""
+        try:
+            present = self.media.tracks(self.catalogue[video])
+        except RlldError:  # what is wrong with the clip is told where it is played
+            return None
+        return next((name for name, has in zip(MODALITIES, present, strict=True) if not has), None)
 
     def answer(self, given: Answered, *, unsure: bool) -> tuple[int, int]:
         """Keeps an answer; returns its number, and how many of this person stand.
@@ -232,4 +243,7 @@ class Studio:
         if taken is None:
             return {"undone": None, "question": None}
         undone = {"video": taken.video, "class": taken.label}
-        return {"undone": undone, "question": self.queue.again(taken, "taken back")}
+        question = self.queue.again(taken, "taken back")
+        if question is not None:
+            question["lacks"] = self._lacks(taken.video)
+        return {"undone": undone, "question": question}

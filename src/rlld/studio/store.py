@@ -160,6 +160,11 @@ class Kept:
         )
         return {version.video: version for version in map(_version, rows)}
 
+    def count_corrected(self) -> int:
+        """Returns how many clips were corrected."""
+        row = self._one("select count(distinct video) from events")
+        return int(row[0]) if row else 0
+
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         rows = self._all(query, *values)
         return rows[0] if rows else None

@@ -239,11 +239,14 @@ def _write(held: _Held, events: Mapping[str, tuple[Marked, ...]]) -> tuple[str, 
         return moved
     files = dense_files(held.spec, SPLITS[1])
     if moved or not files:
-        which = f"{listed(moved)} is one" if moved else "it has no validation or test videos"
+        which = "it has no validation or test videos"
+        if moved:
+            which = f"of training are {listed(moved)}"
         raise RlldError(
             f"{held.folder}: only validation and test videos of this data set have events, and "
-            f"{which}; make a data set of your clips with 'rlld data new', where any clip can be "
-            "watched; nothing was imported"
+            f"{which}; correct training videos in 'rlld studio', which keeps them as answers, or "
+            "make a data set of your clips with 'rlld data new', where any clip can be watched; "
+            "nothing was imported"
         )
     for modality, file in zip(MODALITIES, files, strict=True):
         rows = [

@@ -68,6 +68,7 @@ export class Timeline extends EventTarget {
     legend.setAttribute("aria-label", "Legend");
     for (const m of MODALITIES) legend.append(element("li", "", element("span", `swatch ${m}`), sign(m), NAMES[m]));
     if (this.clip.probabilities) legend.append(element("li", "", element("span", "swatch curve"), "probability"));
+    if (this.clip.doubts?.length) legend.append(element("li", "", element("span", "swatch doubtful"), "doubtful"));
     if (this.clip.truth) legend.append(element("li", "", element("span", "swatch truth"), "ground truth"));
     this.filter.type = "search";
     this.filter.placeholder = "Find a class";

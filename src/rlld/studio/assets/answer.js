@@ -38,6 +38,15 @@ const span = (at, end) => (end === null ? `from ${time(at)}` : `${time(at)} to $
 /** @param {number} t */
 const time = (t) => (t < 90 ? `${Number(t.toFixed(1))} s` : `${Math.floor(t / 60)}:${String(Math.floor(t % 60)).padStart(2, "0")}`);
 
+const LINES = {
+  "": "Do you hear it? Do you see it?",
+  audio: "The clip has no sound. Do you see it?",
+  visual: "The clip has no pictures. Do you hear it?",
+};
+
+/** Whether a clip can show what is answered. @param {Question} question @param {Choice} choice */
+const possible = ({ lacks }, choice) => lacks === null || !choice[lacks];
+
 /** @param {Question} question */
 const keyOf = (question) => JSON.stringify([question.video, question.class]);
 
@@ -62,14 +71,16 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   const screen = make("section", "stage");
   screen.setAttribute("aria-label", "Clip");
   const name = make("b");
-  const title = make("h1", "question", name, make("span", "", "Do you hear it? Do you see it?"));
+  const line = make("span");
+  const title = make("h1", "question", name, line);
   title.setAttribute("aria-live", "polite");
   title.setAttribute("aria-atomic", "true");
-  const choices = make("div", "choices", ...CHOICES.map((choice) => {
+  const buttons = CHOICES.map((choice) => {
     const node = button(choice.label, choice.key, () => give(choice), `quiet ${choice.icon}`);
     if (choice.icon) node.append(icon(choice.icon));
     return node;
-  }));
+  });
+  const choices = make("div", "choices", ...buttons);
   choices.setAttribute("role", "group");
   choices.setAttribute("aria-label", "Your answer");
   const trail = make("ol", "trail");
@@ -109,6 +120,8 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
     }
     shown = key;
     name.textContent = plain(question.class);
+    line.textContent = LINES[question.lacks ?? ""];
+    CHOICES.forEach((choice, k) => { buttons[k].disabled = !possible(question, choice); });
     why.textContent = question.why || "";
     where.textContent = `${question.video}, ${span(question.at, question.end)}`;
     player.play();
@@ -165,8 +178,8 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   // --- answering ----------------------------------------------------------------------------
   /** @param {Choice} choice */
   function give(choice) {
-    const question = open.shift();
-    if (!question) return;
+    if (!open.length || !possible(open[0], choice)) return;
+    const question = /** @type {Question} */ (open.shift());
     const sign = make("span", "sign", "");
     const said = make("span", "", choice.label.toLowerCase());
     const row = make("li", choice.icon, make("b", "", plain(question.class)), said, sign);

@@ -10,11 +10,11 @@
  *   started: number, before: Scores|null, after: Scores|null, on: string|null,
  *   changed: Changed[], error: string|null}} Job
  * @typedef {{data: Data, run: {name: string, recipe: string}|null, people: string[],
- *   answered: number, by_person: Record<string, number>, gain: number|null, unit: string|null,
+ *   answered: number, corrected: number, by_person: Record<string, number>, gain: number|null, unit: string|null,
  *   stop: string|null, person: string|null, notes: string[], formats: Array<[string, string]>}} State
  * @typedef {{id: string|number, video: string, class: string, split: string, at: number,
  *   end: number|null, audio: number|null, visual: number|null, probability: number|null,
- *   why: string|null}} Question
+ *   why: string|null, lacks: "audio"|"visual"|null}} Question
  * @typedef {typeof api} Api
  * @typedef {{api: Api, person: string, id: string|null, go: (view: string, id?: string) => void,
  *   signal: AbortSignal, tell: (sentence: string) => void, state: State,

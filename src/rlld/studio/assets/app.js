@@ -111,10 +111,10 @@ function progress(state) {
   const parts = [`${inRound} of ${ROUND}`];
   const seconds = pace.seconds();
   if (seconds && inRound < ROUND) parts.push(left(seconds * (ROUND - inRound)));
-  if (state.gain !== null) parts.push(`+${state.gain.toFixed(1)} expected`);
+  if (state.gain !== null) parts.push(`+${state.gain.toFixed(1)} labels right`);
   $("left").textContent = parts.join(" · ");
   $("left").title = `${count(answered, "answer")} by ${person}, ${state.answered.toLocaleString("en")} by all`
-    + (state.unit ? `; expected gain: ${state.unit}` : "");
+    + (state.gain === null ? "" : `; the next ${ROUND} answers are expected to put ${state.gain.toFixed(1)} labels right`);
   $("round").hidden = false;
 }
 /** @param {number} seconds */

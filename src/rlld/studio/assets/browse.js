@@ -1,6 +1,6 @@
 // All clips: what they are tagged with, what is known of them, how suspicious they are.
 
-import { choice, count, make, plain } from "./dom.js";
+import { choice, count, icon, make, plain } from "./dom.js";
 import { Rows } from "./rows.js";
 
 /** @typedef {import("./api.js").Context} Context */
@@ -8,7 +8,7 @@ import { Rows } from "./rows.js";
  *   audio: number[], visual: number[], disagreement: boolean, text: string}} Clip */
 
 const STATES = { new: "new", answered: "answered", corrected: "corrected" };
-const ORDERS = { doubt: "most doubtful first", name: "by name", state: "by state" };
+const ORDERS = { doubt: "doubtful first", name: "by name", state: "by state" };
 const PAUSE = 80; // ms of rest after which thumbnails are loaded
 
 // What was chosen stays chosen when somebody comes back from a clip.
@@ -126,9 +126,13 @@ export async function browse(root, { api, person, go, signal, state }) {
   function emptyRow() {
     const image = make("img");
     image.alt = "";
-    image.addEventListener("error", () => { image.hidden = true; });
+    const sound = icon("audio");
+    image.addEventListener("error", () => {
+      image.hidden = true;
+      sound.toggleAttribute("hidden", false);
+    });
     const gauge = make("span", "gauge", make("i"));
-    return make("div", "row", make("span", "thumb", image), make("b", "video"), make("span", "tags"),
+    return make("div", "row", make("span", "thumb", image, sound), make("b", "video"), make("span", "tags"),
       make("span", "state"), gauge);
   }
 
@@ -139,6 +143,7 @@ export async function browse(root, { api, person, go, signal, state }) {
     image.dataset.source = api.path`/thumb/${clip.video}.jpg`;
     image.removeAttribute("src");
     image.hidden = true;
+    image.nextElementSibling?.toggleAttribute("hidden", true);
     video.textContent = clip.video;
     tags.replaceChildren(...clip.tags.map((c) => make("span", "tag", plain(classes[c]))));
     status.textContent = clip.disagreement ? "disputed" : clip.state;

@@ -11,7 +11,7 @@ import { Timeline } from "./timeline.js";
  * @typedef {import("./saved.js").Version} Version
  * @typedef {{class: string, modality: "audio"|"visual", start: number, end: number, p: number}} Doubt
  * @typedef {{audio: boolean|null, visual: boolean|null, person: string}} Told
- * @typedef {Omit<import("./parsed.js").Parsed, "doubts"> & {id: string, split: string, any_video: boolean, tags: number[],
+ * @typedef {Omit<import("./parsed.js").Parsed, "doubts"> & {id: string, split: string, any_audio: boolean, any_video: boolean, tags: number[],
  *   parsed: Event[], revision: number, answers: Record<string, Told>, doubts: Doubt[], notes?: string[],
  *   previous: string|null, next: string|null}} Clip
  */
@@ -76,7 +76,8 @@ class View {
     this.editing = new Editing(this.timeline, { events: clip.events, signal });
     this.saved = new Saved(api, { id: clip.id, person, revision: clip.revision, signal });
     this.listen(signal);
-    this.state("stored", clip.revision ? `Stored, version ${clip.revision}` : "As parsed, nothing stored yet");
+    if (clip.revision) this.state("stored", `Stored, version ${clip.revision}`);
+    else this.state("new", `${clip.truth ? "As annotated" : clip.probabilities ? "As parsed" : "No event yet"}, nothing stored`);
   }
 
   /** @param {string} label @param {string} key @param {() => void} action */
@@ -94,6 +95,8 @@ class View {
   facts() {
     const { split, duration, tags } = this.clip;
     const node = make("p", "facts", `${split} \u00b7 ${duration < 90 ? `${Number(duration.toFixed(2))} s` : `${Math.floor(duration / 60)} min ${Math.round(duration % 60)} s`}`);
+    const lacking = [this.clip.any_audio ? "" : "sound", this.clip.any_video ? "" : "pictures"].filter(Boolean);
+    if (lacking.length === 1) node.append(` \u00b7 no ${lacking[0]}`);
     if (tags.length) node.append(" \u00b7 tags:");
     for (const c of tags) node.append(" ", make("span", "tag", this.classes[c] ?? ""));
     return node;
@@ -146,14 +149,15 @@ class View {
     /** @param {number} t */
     const s = (t) => t.toFixed(3);
     /** @type {import("./strips.js").Sources} */
-    const sources = {
-      peaks: async (from, to, count) => {
+    const sources = {};
+    if (clip.any_audio) {
+      sources.peaks = async (from, to, count) => {
         const path = api.path`/api/peaks/${clip.id}?from=${s(from)}&to=${s(to)}&n=${Math.min(count, WIDEST)}`;
         return api.get(path).catch(() => null);
-      },
-      spectrogram: async (from, to) =>
-        ({ from, to, url: api.path`/spectrogram/${clip.id}.png?from=${s(from)}&to=${s(to)}&n=${1200}` }),
-    };
+      };
+      sources.spectrogram = async (from, to) =>
+        ({ from, to, url: api.path`/spectrogram/${clip.id}.png?from=${s(from)}&to=${s(to)}&n=${1200}` });
+    }
     if (clip.any_video) {
       sources.film = async (from, to, wanted) => {
         const count = Math.min(wanted, MOST);

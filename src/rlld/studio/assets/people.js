@@ -34,6 +34,7 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   draw();
 
   function who() {
+    if (!state.people.length) return [make("h2", "", "Who answered"), make("p", "facts", "Nobody yet.")];
     const body = make("tbody", "", ...state.people.map((name) => make("tr", "",
       heading(name), make("td", "n", (state.by_person[name] || 0).toLocaleString("en")))));
     return [make("h2", "", "Who answered"), table(["Name", "Answers"], body)];
@@ -56,7 +57,7 @@ export async function people(root, { api, person, signal, state, tell, refresh }
     player = null;
     const [item] = queue;
     if (!item) {
-      dispute.replaceChildren(make("h1", "", "No disagreement"), make("p", "facts", "Where two people answer a question differently it waits here."));
+      dispute.replaceChildren(make("h1", "", "No disagreement"), make("p", "facts", "What two people answered differently waits here."));
       return;
     }
     player = new Player({ video: item.video, at: item.at ?? 0, end: item.end ?? null });

@@ -59,7 +59,8 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   }
 
   function draw() {
-    const answered = `${count(state.answered, "answer")} by ${count(state.people.length, "person", "people")}`;
+    const given = [state.answered && count(state.answered, "answer"), state.corrected && count(state.corrected, "corrected clip")].filter(Boolean);
+    const taught = given.length ? `With ${given.join(" and ")} of ${count(state.people.length, "person", "people")}.` : "Nothing was answered or corrected yet.";
     const words = { done: "Trained again", failed: "The training failed", cancelled: "The training was cancelled", running: "Training" };
     const head = make("h1", "", job ? words[job.state] : "Train again");
     const told = [head];
@@ -74,7 +75,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     }
     if (job?.state === "failed") told.push(make("p", "notes", job.error || "It ended without a word."));
     const again = button(job ? "Train once more" : "Train", "", start, "quiet main");
-    told.push(make("p", "facts", `With ${answered}. It runs in the background; go on answering meanwhile.`));
+    told.push(make("p", "facts", `${taught} It runs in the background; go on answering meanwhile.`));
     if (state.stop) told.push(make("p", "facts", plain(state.stop)));
     panel.replaceChildren(...told, make("div", "line", again), ...(job?.state === "done" ? results(job) : []));
   }
@@ -151,7 +152,7 @@ function scores({ before, on }, after) {
     const was = before?.[name];
     const gain = was === undefined ? "" : signed(after[name] - was);
     return make("tr", "", cell("th", "", spoken(name)), cell("td", "n", was === undefined ? "-" : was.toFixed(1)),
-      cell("td", "n", after[name].toFixed(1)), cell("td", `n ${gain.startsWith("+") ? "better" : ""}`, gain));
+      cell("td", "n", after[name].toFixed(1)), cell("td", `n ${gain.startsWith("+") ? "better" : gain.startsWith("\u2212") ? "worse" : ""}`, gain));
   });
   const table = make("table", "scores", make("thead", "", head), make("tbody", "", ...body));
   return make("div", "", table, make("p", "facts", on ? `Measured on ${on}.` : ""));
