@@ -71,6 +71,7 @@ wheel: $(READY)
 slow: $(READY) browser
 	$(BIN)/python -m pip install --quiet --editable '.[dev,ray]'
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'hypothesis and not slow' --hypothesis-profile thorough
 
 lint: $(READY)
 	$(BIN)/ruff check .

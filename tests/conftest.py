@@ -23,16 +23,23 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 SLOW_SECONDS = 1800
 """After which a slow test hangs; the others' limit stands in pyproject.toml."""
 
+EXAMPLES, THOROUGH_EXAMPLES = 25, 200
+"""On how many a property is tried, and with ``--hypothesis-profile thorough``."""
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Lets no property fail because the machine is busy: its time is the machine's, not ours."""
-    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
-        from hypothesis import HealthCheck, settings
 
-        settings.register_profile(
-            "rlld", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        )
-        settings.load_profile("rlld")
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Says how many examples a property is tried on, before ``--hypothesis-profile`` is read.
+
+    None fails because the machine is busy: its time is the machine's, not ours. What a change
+    breaks shows in few examples, which every run draws anew; ``make slow`` draws many.
+    """
+    from hypothesis import HealthCheck, settings
+
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("rlld", patient, max_examples=EXAMPLES)
+    settings.register_profile("thorough", patient, max_examples=THOROUGH_EXAMPLES)
+    settings.load_profile("rlld")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llp_kit import AUDIO, DAMAGED, VISUAL, damaged
@@ -331,7 +331,6 @@ NAMES = st.text(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     data=st.data(),
     classes=st.lists(NAMES, min_size=1, max_size=5, unique=True),

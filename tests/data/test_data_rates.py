@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.data.rates import annotated, count
@@ -191,7 +191,6 @@ def test_the_fallback_is_the_method_of_moments():
     assert fallback(more, 0).wrong == pytest.approx(found.wrong)
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.floats(0.3, 80), st.floats(0.3, 80), st.floats(0.05, 1.0))
 def test_the_median_has_half_of_what_lies_below_a_bound_on_either_side(wrong, right, below):
     draws = np.random.default_rng(0).beta(wrong, right, 20_000)

@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.data.tags.classes import look_alike, one_spelling, said
@@ -180,7 +180,6 @@ def test_folders_are_tags():
 words = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=2, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rows=st.dictionaries(
         st.sampled_from(["clip one", "Clip,2", "ü3", "4;x", "a|b"]),

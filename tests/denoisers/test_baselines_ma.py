@@ -9,7 +9,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rlld
@@ -40,7 +40,6 @@ def slow_removals(labels, error, foreign_sound, foreign_picture):
     return removed
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
 def test_removals_follow_the_published_rule(seed, with_zeros):
     rng = np.random.default_rng(seed)
@@ -204,7 +203,6 @@ def test_what_does_not_fit_is_named(tmp_path, content, message):
 PUBLISHED = pickle.dumps(published_rows(torch.ones(2, 4, 2).bool()))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damaged_files_are_refused(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "need_to_change.pkl"

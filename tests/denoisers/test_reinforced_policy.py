@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -73,7 +73,6 @@ def test_policy_equals_a_plain_implementation(pooling: str) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 7),
     st.integers(1, 9),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rlld.data.imported import BLUNT
@@ -53,7 +53,6 @@ OWED = {
     "webvtt": Owed(1e-3, named=False),
     "json": Owed(0, 0),
 }
-few = settings(max_examples=50)
 each_format = pytest.mark.parametrize("name", sorted(OWED))
 
 SIGNS = st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp"))
@@ -140,7 +139,6 @@ def test_every_format_owes_something():
 
 
 @each_format
-@few
 @given(data=st.data())
 def test_events_come_back(name: str, data: st.DataObject) -> None:
     parse = data.draw(parses())
@@ -151,7 +149,6 @@ def test_events_come_back(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(OWED) if load_format(name).MANY])
-@few
 @given(data=st.data())
 def test_many_clips_of_a_file_come_back(name: str, data: st.DataObject) -> None:
     made = data.draw(st.lists(parses(), min_size=2, max_size=3, unique_by=lambda each: each.name))

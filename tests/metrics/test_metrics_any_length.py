@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -51,7 +51,6 @@ def prediction(maps: list[np.ndarray], lengths: list[int], segments: int, seed: 
 
 
 @given(lengths=videos, seed=st.integers(0, 2**32 - 1), spare=st.sampled_from((0, 1, 7)))
-@settings(max_examples=80, deadline=None)
 def test_padding_changes_no_score(lengths: list[int], seed: int, spare: int) -> None:
     generator = np.random.default_rng(seed)
     predicted = [runs(generator, length) for length in lengths]

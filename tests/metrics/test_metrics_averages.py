@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -37,7 +37,6 @@ def draw(seed: int, shape: tuple[int, ...], density: float) -> Tensor:
     density=st.sampled_from((0.0, 0.05, 0.4, 0.9)),
     iou=st.sampled_from((0.3, 0.5)),
 )
-@settings(max_examples=25, deadline=None)
 def test_fast_equals_reference(
     fast, seed: int, videos: int, segments: int, classes: int, density: float, iou: float
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
@@ -62,7 +62,6 @@ def slow_map(found: list[Timed], truth: list[Timed], threshold: float) -> float:
     return 100 * sum(precisions) / len(precisions)
 
 
-@settings(max_examples=200)
 @given(events(20), events(12), st.randoms(use_true_random=False))
 def test_mean_average_precision_is_the_published_one(found, truth, random):
     order = random.sample(range(len(found)), len(found))

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -46,7 +46,6 @@ def draw(seed: int, videos: int, segments: int, classes: int, density: float) ->
     density=st.sampled_from((0.02, 0.3, 0.7)),
     iou=st.sampled_from(THRESHOLDS),
 )
-@settings(max_examples=80, deadline=None)
 def test_fast_equals_reference(
     seed: int, segments: int, classes: int, density: float, iou: float
 ) -> None:
@@ -138,7 +137,6 @@ def test_perfect_prediction_scores_exactly_100(segments: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), segments=st.sampled_from((3, 10, 12)))
-@settings(max_examples=20, deadline=None)
 def test_audio_visual_ignores_which_modality_is_which(seed: int, segments: int) -> None:
     predicted, truth = draw(seed, 4, segments, 5, 0.4), draw(seed + 1, 4, segments, 5, 0.4)
     plain, swapped = scores(predicted, truth), scores(predicted.flip(2), truth)

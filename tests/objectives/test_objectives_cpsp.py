@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -47,7 +47,6 @@ def plain_rows(features: Tensor, labels: Tensor, ratio: float, eta: float) -> li
     ratio=st.sampled_from([0.3, 0.5, 0.9, 1.0]),
     eta=st.sampled_from([0.2, 1.0]),
 )
-@settings(max_examples=60, deadline=None)
 def test_equals_the_loops(seed: int, videos: int, share: float, ratio: float, eta: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(videos, 5, generator=generator, dtype=torch.float64)

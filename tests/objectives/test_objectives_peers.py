@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rlld
@@ -67,7 +67,6 @@ def drawn(seed, videos=7, classes=4):
     return p, y, float(rng.choice([0.0, 0.1, 0.2, 0.5, 0.9, 0.99]))
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0, 4999, 5000]))
 def test_coteaching_follows_the_specification(seed, plus, step):
     p, y, rate = drawn(seed)
@@ -81,7 +80,6 @@ def test_coteaching_follows_the_specification(seed, plus, step):
         assert {tuple(c) for c in kept[k].nonzero().tolist()} == chosen[k]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.1, 0.85, 1.0]))
 def test_jocor_follows_the_specification(seed, weight):
     p, y, rate = drawn(seed)
@@ -101,7 +99,6 @@ def test_jocor_follows_the_specification(seed, weight):
     assert float(found) == pytest.approx(np.mean([losses[c] for c in kept]), rel=1e-9, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
 def test_whole_videos_are_ranked_by_their_mean_loss(seed):
     p, y, rate = drawn(seed)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.data.dataset import load_data
@@ -33,7 +33,6 @@ def enumerated(cells):
 probabilities = st.lists(st.floats(1e-6, 1 - 1e-6), min_size=1, max_size=7)
 
 
-@settings(max_examples=80, deadline=None)
 @given(probabilities, st.integers(0, 7))
 def test_everything_agrees_with_enumeration(cells, least):
     least = min(least, len(cells))
@@ -54,7 +53,6 @@ def test_everything_agrees_with_enumeration(cells, least):
     assert found.tolist() == pytest.approx(shares.tolist(), rel=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_posteriors_grow_with_the_least_count(seed):
     p = torch.rand(3, 9, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -67,7 +65,6 @@ def test_posteriors_grow_with_the_least_count(seed):
         assert (row.sum(1) >= k - 1e-9).all()
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
 def test_the_gradient_is_that_of_the_posterior(seed, soft):
     generator = torch.Generator().manual_seed(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
@@ -56,7 +56,6 @@ def test_thresholds_stay_for_classes_not_seen_and_fall_for_others():
     np.testing.assert_allclose(found[2], [first - 0.5 * 0.75 * np.exp(-2) * weight * 0.7, 0.75])
 
 
-@settings(max_examples=30)
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=12))
 def test_lasting_events_are_those_found_cell_by_cell(cells):
     above = np.array(cells)

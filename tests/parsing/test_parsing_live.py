@@ -40,7 +40,6 @@ def told(values: Tensor, length: int, gate: Gate, chunk: int) -> list[Told]:
     chunk=st.sampled_from((1, 3, 10)),
     gate=st.sampled_from(GATES),
 )
-@settings(max_examples=80, deadline=None)
 def test_what_is_told_is_what_is_found_in_the_whole(seed, segments, length, chunk, gate):
     values = features(seed, segments)
     wanted = offline(values, length, gate)
@@ -57,7 +56,7 @@ def test_what_is_told_is_what_is_found_in_the_whole(seed, segments, length, chun
 
 
 @given(seed=st.integers(0, 2**32 - 1), gate=st.sampled_from(GATES))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_an_event_ends_a_window_and_three_segments_later_at_most(seed, gate):
     """A segment is settled with the one behind its window, and read with its neighbour."""
     length, values = 6, features(seed, 60)

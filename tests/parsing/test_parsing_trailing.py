@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
@@ -28,7 +28,6 @@ def evidence_of(values: torch.Tensor, length: int, chunk: int, batch: int = 3) -
     length=st.sampled_from((1, 2, 3, 6, 10)),
     chunk=st.sampled_from((1, 3, 10)),
 )
-@settings(max_examples=30, deadline=None)
 def test_every_segment_is_said_by_the_window_that_it_ends(seed, segments, length, chunk):
     values = features(seed, segments)
     found = evidence_of(values, length, chunk)
@@ -46,7 +45,6 @@ def test_every_segment_is_said_by_the_window_that_it_ends(seed, segments, length
     chunk=st.sampled_from((1, 4)),
     gate=st.sampled_from(GATES),
 )
-@settings(max_examples=30, deadline=None)
 def test_what_is_told_live_is_what_is_found_in_the_whole(seed, segments, chunk, gate):
     values, spec = features(seed, segments), spec_of(6)
     whole = evidence_of(values, 6, 10)

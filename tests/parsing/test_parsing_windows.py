@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -68,7 +68,6 @@ def slow_evidence(features: Tensor, length: int) -> Evidence:
     return Evidence(*(torch.stack(values) for values in rows.values()))
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     total=st.integers(1, 60),
     length=st.integers(1, 12),
@@ -84,7 +83,6 @@ def test_streamed_windows_equal_the_rule_segment_by_segment(
         torch.testing.assert_close(getattr(found, part), getattr(expected, part))
 
 
-@settings(max_examples=40, deadline=None)
 @given(total=st.integers(1, 300), length=st.integers(1, 12), seed=st.integers(0, 2**31))
 def test_constant_features_give_one_uncut_value(total: int, length: int, seed: int) -> None:
     row = torch.rand(2, 5, generator=torch.Generator().manual_seed(seed))
@@ -105,7 +103,6 @@ def _constant(streams: Mapping[str, Tensor], row: Tensor) -> Prediction:
     return Prediction(row.expand(count, length, 2, -1), top, top, top)
 
 
-@settings(max_examples=60, deadline=None)
 @given(length=st.integers(1, 10), seed=st.integers(0, 2**31))
 def test_a_video_of_one_window_gets_exactly_the_plain_result(length: int, seed: int) -> None:
     features = torch.rand(length, 2, 4, generator=torch.Generator().manual_seed(seed))

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlld.errors import RlldError
@@ -199,7 +199,6 @@ def test_a_journal_that_is_cut_or_strange_harms_nothing(filled: Path):
         assert in_it(store) == EVERYTHING
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_any_bytes_instead_of_the_database_lose_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -45,7 +45,7 @@ READ = (
 )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(route=st.sampled_from(ROUTES), body=BODY)
 def test_any_json_is_taken_or_refused(page, route, body):
     content = json.dumps(body).encode()  # with NaN and halves of characters, as json writes them
@@ -58,7 +58,7 @@ def test_any_json_is_taken_or_refused(page, route, body):
         page.get(path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(
         ["/strip/train_000.jpg", "/spectrogram/train_000.png", "/api/peaks/train_000"]
