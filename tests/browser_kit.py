@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -14,16 +15,19 @@ from typing import Any
 
 import pytest
 
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
+"""The first draws no window around each page that nobody sees, which is two thirds of the time."""
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser; its absence is a failure, not a skipped test."""
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     assert path, (
-        "no Chromium found: install it (apt-get install chromium), or leave these tests out "
-        "(pytest -m 'not browser and not slow')"
+        "no Chromium found: install it (apt-get install chromium-headless-shell), or leave these "
+        "tests out (pytest -m 'not browser and not slow')"
     )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
