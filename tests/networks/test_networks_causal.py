@@ -22,8 +22,11 @@ CAUSAL = [
     for name in NETWORKS.names()
     if "causal" in {field.name for field in fields(NETWORKS.config_type(name))}
 ]
+ALWAYS = ["prefm"]
+"""Networks that never look ahead."""
 CHOICES = [
     *((name, {"causal": True}) for name in CAUSAL),
+    *((name, {"past": 3, "future": 2}) for name in ALWAYS),
     ("han", {"causal": True, "layers": 3, "chained": True}),
     ("valor", {"causal": True, "norm": "pre", "layers": 2}),
     ("cmpae", {"causal": True, "fuse_ratio": 1.0, "layers": 2}),
@@ -58,10 +61,10 @@ def test_one_pass_says_of_every_segment_what_its_prefix_says(name, options, wind
             torch.testing.assert_close(found, wanted, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", [*CAUSAL, "mgn", "cpsp"])
+@pytest.mark.parametrize("name", [*CAUSAL, *ALWAYS, "mgn", "cpsp"])
 def test_only_a_causal_network_is_deaf_to_what_follows(name, window):
-    for causal in (True, False) if name in CAUSAL else (False,):
-        network = network_of(name, {"causal": True} if causal else {})
+    for causal in (True, False) if name in CAUSAL else (name in ALWAYS,):
+        network = network_of(name, {"causal": True} if causal and name in CAUSAL else {})
         assert network.causal == causal
         streams, _ = padded((9,))
         streams = {key: value.requires_grad_() for key, value in streams.items()}
@@ -100,4 +103,5 @@ def test_the_page_names_the_networks_that_can():
     told = re.search(r"is an option of (.*?), so of every recipe", page)
     assert told is not None
     assert sorted(re.findall(r"`(\w+)`", told[1])) == sorted(CAUSAL)
+    assert all(f"`{name}`" in page for name in ALWAYS)
     assert not {"cpsp", "dhhn", "mgn", "mm_pyramid", "ave", "avsdn"} & set(CAUSAL)

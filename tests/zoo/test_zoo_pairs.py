@@ -111,7 +111,7 @@ def test_what_is_refused_is_what_would_fail_at_the_first_step(number, tiny_data)
 
 @pytest.mark.parametrize("objective", OBJECTIVE_OPTIONS, ids=str)
 def test_an_objective_needs_each_of_what_it_says(objective, tiny_data):
-    giver = {each: each for each in ("mgn", "cmpae", "cvcms", "nrep", "mm_cse")}
+    giver = {each: each for each in ("mgn", "cmpae", "cvcms", "nrep", "mm_cse", "prefm")}
     giver |= {"coleaf": "cmpae", "coteaching": "peers", "jocor": "peers"}
     name = giver.get(objective[0], "han")
     number = NETWORK_OPTIONS.index((name, {}))

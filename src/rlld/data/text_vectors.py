@@ -13,6 +13,7 @@ from rlld.errors import RlldError
 from rlld.utils.foreign.arrays import open_array
 from rlld.utils.foreign.damage import DamagedError, Told, guarded
 from rlld.utils.foreign.weights import read_weights
+from rlld.utils.names import inside
 
 TOLD = Told(
     "no table of text vectors",
@@ -22,6 +23,25 @@ TOLD = Told(
 LONGEST = 1 << 20
 """Bytes of a line: 10,000 numbers of a hundred digits."""
 SAVED = (".pt", ".pth", ".safetensors")
+
+
+def text_vectors_of(path: Path, folder: Path | None, classes: Sequence[str], width: int) -> Tensor:
+    """Reads the table that an option names; see ``read_text_vectors``.
+
+    Args:
+        path: The table, which may lie in the data set: a relative path counts from there where
+            nothing is found from here.
+        folder: The data-set folder, if there is one.
+        classes: Class names.
+        width: Numbers of a vector.
+
+    Raises:
+        RlldError: If it is no such table, or is looked for outside of the data set.
+    """
+    outside = path.is_absolute() or ".." in path.parts
+    if folder is not None and not (outside or path.exists()):
+        path = inside(folder, str(path), "table of text vectors")
+    return read_text_vectors(path, classes, width)
 
 
 def read_text_vectors(path: Path, classes: Sequence[str], width: int) -> Tensor:

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
-from rlld.data.text_vectors import read_text_vectors
+from rlld.data.text_vectors import text_vectors_of
 from rlld.networks import base, mm_pyramid
 from rlld.networks._blocks import CrossAttending, full_precision
 from rlld.networks._published import Layout, State, numbered, sizes
 from rlld.networks._sight import EVERYTHING, Sight
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, Width, require_positive
-from rlld.utils.names import inside
 
 PRESENT = 0.5
 """Probability of a track from which on the video holds a class."""
@@ -106,14 +105,9 @@ class Leap(CrossAttending):
 
     def prepare(self, folder: Path | None) -> None:
         """Reads the text vectors, where a table is given."""
-        if self.config.vectors is None:
-            return
-        path = self.config.vectors
-        outside = path.is_absolute() or ".." in path.parts
-        if folder is not None and not (outside or path.exists()):
-            path = inside(folder, str(path), "table of text vectors")
-        found = read_text_vectors(path, self.classes, self.config.text_dim)
-        self.vectors.copy_(found)
+        if self.config.vectors is not None:
+            width = self.config.text_dim
+            self.vectors.copy_(text_vectors_of(self.config.vectors, folder, self.classes, width))
 
     def notes(self) -> list[str]:
         """Says that classes learned their vectors."""

@@ -18,7 +18,7 @@ from rlld.recipes.recipe import load_recipe
 RECIPES = (
     *("ave", "avsdn", "han", "mm-pyramid", "mgn", "cvcms", "dhhn", "cpsp", "cmpae", "coleaf"),
     *("valor", "lsld", "vaplan", "uwav", "ma", "jomold", "poibin", "han+coteaching", "han+jocor"),
-    *("nrep", "leap", "mm_cse", "weak"),
+    *("nrep", "leap", "mm_cse", "prefm", "weak"),
 )
 """Every network, label source and loss of the zoo; ``weak`` is the task network of RLLD itself."""
 OWN, LEARNERS = "own labels", ("rlld", "rlld-labelwise")
