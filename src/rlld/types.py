@@ -69,6 +69,8 @@ class Prediction:
         mask: Which segments belong to their video (B, T), bool, True for those that do; None where
             all do. It is the batch's, and here for whoever sums over segments: elsewhere
             ``segment`` is 0, while extras with a T hold values that mean nothing.
+        held: How probable it is that a class that occurs in the video is in each track (B, 2, C),
+            by a policy that judged it; None where none did.
     """
 
     segment: Tensor
@@ -77,6 +79,7 @@ class Prediction:
     video: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None
+    held: Tensor | None = None
 
     def within(self, mask: Tensor | None) -> Prediction:
         """Returns the prediction with a mask, and without events behind the end of a video.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from rlld.data.split import Split
 from rlld.parsing.windows import window_of
-from rlld.training.predict import pieces, predict_split
+from rlld.training.predict import joined, pieces
 from rlld.training.run_folder import Run
 from rlld.types import Batch, Prediction
 
@@ -20,7 +20,8 @@ class Decisions:
     """What a run says of videos.
 
     Attributes:
-        probabilities: Of segments (N, T, 2, C); 0 behind the end of a video.
+        probabilities: Of segments (N, T, 2, C), completed where a policy judged them; 0 behind the
+            end of a video.
         active: Which segments hold an event (N, T, 2, C), bool.
     """
 
@@ -45,9 +46,20 @@ def decisions(run: Run, videos: Split, *, by_tags: bool = False, online: bool = 
     where = f"{videos.name} split of {videos.spec.name}"
     if online:
         return _online(run, videos, labels, where)
-    prediction = predict_split(run.network, videos)
+    prediction = _predicted(run, videos, labels)
     prediction.require_numbers(where)
-    return Decisions(prediction.segment, run.gate.apply(prediction, labels))
+    probabilities = run.gate.completed(prediction, labels).segment
+    return Decisions(probabilities, run.gate.apply(prediction, labels))
+
+
+def _predicted(run: Run, videos: Split, labels: Tensor | None) -> Prediction:
+    """Predicts all videos, judged where the run has a policy for it; without extras."""
+    parts = []
+    for batch in pieces(videos):
+        tags = None if labels is None else labels[batch.index]
+        found = run.predict(batch.streams, batch.mask, tags)
+        parts.append((batch.index, replace(found, extras={})))
+    return joined(videos, parts)
 
 
 def _online(run: Run, videos: Split, labels: Tensor | None, where: str) -> Decisions:
@@ -59,11 +71,12 @@ def _online(run: Run, videos: Split, labels: Tensor | None, where: str) -> Decis
     )
     for batch in pieces(videos):
         for place, rows, streams in prefixes(batch, window_of(run.spec)[0]):
-            prediction: Prediction = run.predict(streams)
-            prediction.require_numbers(where)
             index = batch.index[rows]
             tags = None if labels is None else labels[index]
-            found.probabilities[index, place] = prediction.segment[:, -1].float()
+            prediction = run.predict(streams, tags=tags)
+            prediction.require_numbers(where)
+            completed = run.gate.completed(prediction, tags)
+            found.probabilities[index, place] = completed.segment[:, -1].float()
             found.active[index, place] = run.gate.apply(prediction, tags)[:, -1]
     return found
 

@@ -28,6 +28,10 @@ NEAR = 0.5
 """Share of the strongest probability of a known tag from which on a track is taken to hold it."""
 LASTING = 0.35
 """Times the square of the strongest probability of such a track: its segments from there on."""
+EVEN = 0.5
+"""Share of the strongest probability with which a track leaves the policy's odds as they are."""
+SURE = 0.99
+"""Most, and one less this the least, that a policy's probability counts for."""
 
 CANDIDATES = tuple(step / 20 for step in range(5, 15))
 """Thresholds that CMPAE tries for each class: 0.25, 0.30 ... 0.70."""
@@ -48,6 +52,8 @@ class Gate:
         audio_threshold: Threshold of the audio gate, in [0, 1]; one number or one per class.
         visual_threshold: The same for visual.
         segment_threshold: Threshold of the segment probabilities, in [0, 1].
+        judged: Whether the policy that cleaned the labels of a run also judges, in each new video,
+            which tracks hold what occurs in it; see ``completed``.
         smoothing: How much each of the two neighbours of a segment counts before its probability
             is compared, in [0, 0.5]; the segment itself has the rest. At the ends of a video it
             stands in for the neighbour that is missing.
@@ -62,6 +68,7 @@ class Gate:
     visual_threshold: Threshold = 0.5
     segment_threshold: float = 0.5
     smoothing: float = field(default=0.0, metadata=YOUNG)
+    judged: bool = field(default=False, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing <= 0.5:
@@ -76,7 +83,7 @@ class Gate:
         """Returns the binary maps of a prediction.
 
         Args:
-            prediction: Probabilities of B videos.
+            prediction: Probabilities of B videos; completed where a policy judged them.
             tags: Known tags (B, C), bool or 0/1, which stand in for the video-level gate: a
                 class that is not among the tags of a video is off in it, a tag is never dropped
                 for a low video-level probability. And since it is somewhere in the video, the
@@ -103,17 +110,53 @@ class Gate:
             >>> Gate().apply(prediction, tags=torch.tensor([[0, 1]]))[0, :, AUDIO].tolist()
             [[False, False], [False, True]]
         """
-        if tags is None:
-            video = self.video_level(prediction)
-        elif tags.shape == prediction.video.shape:
-            video = tags.bool()[:, None]
-        else:
+        if tags is not None and tags.shape != prediction.video.shape:
             raise RlldError(
                 f"tags have shape {tuple(tags.shape)}, expected one row per video and one "
                 f"column per class, {tuple(prediction.video.shape)}"
             )
-        active = self.reached(prediction.segment, prediction.mask, known=tags is not None)
-        return active & video[:, None]
+        found = self.completed(prediction, tags)
+        if tags is None:
+            return self._open(found)
+        return self.reached(found.segment, found.mask, known=True) & tags.bool()[:, None, None]
+
+    def completed(self, prediction: Prediction, tags: Tensor | None = None) -> Prediction:
+        """Adds what a policy knows of the tracks to what the network perceives in them.
+
+        Given that a class occurs in a video, the odds of a track to hold it are those of the policy
+        (``Prediction.held``) times what the network sees there of it, relative to the track that
+        it is surest of. Where it is then probable, the track holds it from ``LASTING`` on as if the
+        tag were known, and each such segment has at least that probability.
+
+        Args:
+            prediction: Probabilities of B videos, judged or not.
+            tags: Known tags (B, C); None where the network has to tell what occurs at all: what the
+                gate finds in one track, as probable as its strongest segment.
+
+        Returns:
+            The prediction, ``held`` used up; the same one where nothing judged it.
+        """
+        if prediction.held is None:
+            return prediction
+        segment = smoothed(prediction.segment, self.smoothing, prediction.mask)
+        track = segment.amax(1)
+        strongest = track.amax(1, keepdim=True)
+        judged = prediction.held.to(track).clamp(1 - SURE, SURE)
+        odds = judged / (1 - judged) * track / (EVEN * strongest.clamp(min=1e-9))
+        occurs = torch.ones_like(strongest)
+        if tags is None:
+            occurs = strongest * self._open(prediction).any(1).any(1, keepdim=True)
+        probability = occurs * odds / (1 + odds)
+        held = probability >= 0.5
+        lasting = held[:, None] & (segment >= LASTING * track.square()[:, None])
+        raised = torch.maximum(prediction.segment, probability[:, None])
+        audio, visual = (
+            torch.where(held[:, track], torch.maximum(level, probability[:, track]), level)
+            for track, level in enumerate((prediction.audio, prediction.visual))
+        )
+        found = replace(prediction, audio=audio, visual=visual, held=None)
+        whole = torch.where(lasting, raised, prediction.segment)
+        return replace(found, segment=whole).within(prediction.mask)
 
     def reached(
         self, segment: Tensor, mask: Tensor | None = None, *, known: bool = False
@@ -136,6 +179,11 @@ class Gate:
             held |= active.any(1, keepdim=True)
             active |= held & (segment >= LASTING * track.square())
         return active if mask is None else active & mask[..., None, None]
+
+    def _open(self, prediction: Prediction) -> Tensor:
+        """Returns which segments hold a class whose gate is open (B, T, 2, C), bool."""
+        active = self.reached(prediction.segment, prediction.mask)
+        return active & self.video_level(prediction)[:, None]
 
     def video_level(self, prediction: Prediction) -> Tensor:
         """Returns which classes pass the video-level gate (B, 2, C), bool."""

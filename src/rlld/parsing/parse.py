@@ -18,7 +18,16 @@ from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
 from rlld.parsing.result import Features, Parse, Source
 from rlld.parsing.trailing import Trailing
-from rlld.parsing.windows import Evidence, Reader, Windows, above, decide, joined, window_of
+from rlld.parsing.windows import (
+    Evidence,
+    Reader,
+    Windows,
+    above,
+    completed,
+    decide,
+    joined,
+    window_of,
+)
 from rlld.types import AUDIO, VISUAL, Prediction
 
 if TYPE_CHECKING:
@@ -44,8 +53,13 @@ class TrainedRun(Protocol):
     def causal(self) -> bool:
         """Whether what it says of a segment depends on nothing that follows it."""
 
-    def predict(self, streams: Mapping[str, Tensor]) -> Prediction:
-        """Predicts from features by stream name (B, T, D)."""
+    def predict(
+        self,
+        streams: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+        tags: Tensor | None = None,
+    ) -> Prediction:
+        """Predicts from features by stream name (B, T, D), with known tags (B, C) or without."""
 
 
 def parse(
@@ -90,16 +104,18 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
     """
     spec = run.spec
     known = _known(tags, spec)
-    evidence, absent = _evidence(run, source)
+    evidence, absent = _evidence(run, source, known)
     duration = len(evidence.segment) * spec.segment_seconds
     notes: tuple[str, ...] = ()
     if source.outcome is not None:
         duration, notes = source.outcome()
     allowed = np.ones((2, len(spec.classes)), dtype=bool)
     if known is not None:
-        allowed[:] = np.isin(np.arange(len(spec.classes)), known)
+        allowed[:] = known.numpy()
     allowed[absent] = False
     evidence.segment[:, absent] = 0
+    if known is not None:
+        evidence = completed(evidence, run.gate, known)
     active = decide(evidence, run.gate) if known is None else above(evidence, run.gate, known=True)
     return Parse(
         name=readable(source.name),
@@ -134,7 +150,7 @@ def parse_live(run: TrainedRun, clip: LiveClip, source: Source) -> Iterator[Told
     """
     from rlld.parsing.live import LiveWindows, live_events
 
-    predict, (length, batch) = _predictor(run, source), window_of(run.spec)
+    predict, (length, batch) = _predictor(run, source, None), window_of(run.spec)
     yield from live_events(
         Trailing(predict, length, batch) if run.causal else LiveWindows(predict, length),
         run.spec,
@@ -145,18 +161,21 @@ def parse_live(run: TrainedRun, clip: LiveClip, source: Source) -> Iterator[Told
     )
 
 
-def _known(tags: Sequence[str] | None, spec: DataSpec) -> list[int] | None:
+def _known(tags: Sequence[str] | None, spec: DataSpec) -> Tensor | None:
+    """Returns which classes are known to occur (C,), bool."""
     if tags is None:
         return None
     if not tags:
         raise RlldError("tags: found none; name at least one class or leave the tags out")
-    return spec.taxonomy.indices(tags)
+    known = torch.zeros(len(spec.classes), dtype=torch.bool)
+    known[spec.taxonomy.indices(tags)] = True
+    return known
 
 
-def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
+def _evidence(run: TrainedRun, source: Source, known: Tensor | None) -> tuple[Evidence, list[int]]:
     """Returns the evidence and the modalities whose features are zero throughout."""
     kind = Trailing if run.causal else Windows
-    reader: Reader = kind(_predictor(run, source), *window_of(run.spec))
+    reader: Reader = kind(_predictor(run, source, known), *window_of(run.spec))
     absent = [True, True]
     found: list[Evidence | None] = []
     for chunk in source.chunks:
@@ -170,11 +189,17 @@ def _evidence(run: TrainedRun, source: Source) -> tuple[Evidence, list[int]]:
     return evidence, [modality for modality in (AUDIO, VISUAL) if absent[modality]]
 
 
-def _predictor(run: TrainedRun, source: Source) -> Callable[[Mapping[str, Tensor]], Prediction]:
+def _predictor(
+    run: TrainedRun, source: Source, known: Tensor | None
+) -> Callable[[Mapping[str, Tensor]], Prediction]:
+    """Returns what predicts windows; known tags (C,) are of the whole video, and complete that."""
+
     def predicted(streams: Mapping[str, Tensor]) -> Prediction:
-        prediction = run.predict(streams)
+        windows = len(next(iter(streams.values())))
+        tags = None if known is None else known.expand(windows, -1)
+        prediction = run.predict(streams, tags=tags)
         prediction.require_numbers(source.name)
-        return prediction
+        return run.gate.completed(prediction) if known is None else prediction
 
     return predicted
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from rlld.parsing.windows import PARTS, Evidence, joined
+from rlld.parsing.windows import Evidence, joined, parts_of
 from rlld.types import Prediction
 
 
@@ -52,5 +52,5 @@ class Trailing:
     def _of(self, seen: Mapping[str, Tensor], lasts: list[int], length: int) -> Evidence:
         rows = torch.tensor(lasts)[:, None] + torch.arange(1 - length, 1)
         found = self._predict({name: value[rows] for name, value in seen.items()})
-        parts = (getattr(found, part).cpu().float() for part in PARTS)
+        parts = (part.cpu().float() for part in parts_of(found))
         return Evidence(*(part[:, -1] if part.dim() == 4 else part for part in parts))

@@ -15,7 +15,7 @@ gate is open anywhere in it. With a single window this is exactly the plain rule
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +38,7 @@ SEGMENTS = 3200
 """Segments that go through such a network together."""
 
 PARTS = ("segment", "audio", "visual", "video")
+"""What is known of every segment; ``held`` comes on top where a policy judged its window."""
 EMPTY = "the video has no segment; give one that lasts longer"
 
 
@@ -50,12 +51,14 @@ class Evidence:
         audio: Video-level audio probabilities of the windows around each segment (S, C).
         visual: The same of the visual track (S, C).
         video: The same of the fused probability (S, C).
+        held: What a policy says of the tracks of those windows (S, 2, C), None where none did.
     """
 
     segment: Tensor
     audio: Tensor
     visual: Tensor
     video: Tensor
+    held: Tensor | None = None
 
 
 class Reader(Protocol):
@@ -76,7 +79,13 @@ def joined(parts: Sequence[Evidence]) -> Evidence:
     """
     if not parts:
         raise RlldError(EMPTY)
-    return Evidence(*(torch.cat([getattr(each, part) for each in parts]) for part in PARTS))
+    return Evidence(*map(torch.cat, zip(*map(parts_of, parts), strict=True)))
+
+
+def parts_of(known: Prediction | Evidence) -> list[Tensor]:
+    """Returns the parts of a prediction or of evidence, ``held`` last where a policy judged."""
+    parts = [getattr(known, part) for part in PARTS]
+    return parts if known.held is None else [*parts, known.held]
 
 
 def window_of(spec: DataSpec) -> tuple[int, int]:
@@ -102,7 +111,7 @@ def join(starts: list[int], windows: Prediction, total: int) -> Evidence:
 
     Args:
         starts: First segment of each of the W windows.
-        windows: Their predictions, ``segment`` (W, L, 2, C), the others (W, C).
+        windows: Their predictions, ``segment`` (W, L, 2, C), the others (W, C), ``held`` (W, 2, C).
         total: Segments of the video, S; the windows cover all of them.
 
     Returns:
@@ -121,11 +130,9 @@ def join(starts: list[int], windows: Prediction, total: int) -> Evidence:
         sums.index_add_(0, place.flatten(), spread.flatten(0, 1))
         return (sums / weight.view(-1, *[1] * (values.dim() - 2))).float()
 
-    carried = [
-        value[:, None].expand(-1, length, -1)
-        for value in (windows.audio, windows.visual, windows.video)
-    ]
-    return Evidence(*(blend(value) for value in (windows.segment, *carried)))
+    segment, *levels = parts_of(windows)
+    carried = [value[:, None].expand(-1, length, *value.shape[1:]) for value in levels]
+    return Evidence(*(blend(value) for value in (segment, *carried)))
 
 
 class Windows:
@@ -151,7 +158,7 @@ class Windows:
         self._offset = 0  # segment of the first row of _features
         self._total = 0
         self._starts: list[int] = []
-        self._done: list[Prediction] = []
+        self._done: list[list[Tensor]] = []
 
     def push(self, streams: Mapping[str, Tensor]) -> None:
         """Takes the next n segments, each stream (n, D)."""
@@ -176,10 +183,8 @@ class Windows:
             self._predict([0], self._total)
         elif self._starts[-1] + self.length < self._total:
             self._predict([self._total - self.length], self.length)
-        segment, audio, visual, video = (
-            torch.cat([getattr(done, part) for done in self._done]) for part in PARTS
-        )
-        return join(self._starts, Prediction(segment, audio, visual, video), self._total)
+        parts = map(torch.cat, zip(*self._done, strict=True))
+        return join(self._starts, _prediction(*parts), self._total)
 
     def _pending(self) -> int:
         first = self._starts[-1] + self.stride if self._starts else 0
@@ -199,8 +204,13 @@ class Windows:
         rows = torch.tensor(starts)[:, None] - self._offset + torch.arange(length)
         prediction = self.predict({name: value[rows] for name, value in self._features.items()})
         self._starts += starts
-        segment, audio, visual, video = (getattr(prediction, part).cpu() for part in PARTS)
-        self._done.append(Prediction(segment, audio, visual, video))
+        self._done.append([part.cpu() for part in parts_of(prediction)])
+
+
+def _prediction(
+    segment: Tensor, audio: Tensor, visual: Tensor, video: Tensor, held: Tensor | None = None
+) -> Prediction:
+    return Prediction(segment, audio, visual, video, held=held)
 
 
 def decide(evidence: Evidence, gate: Gate) -> NDArray[np.bool_]:
@@ -227,6 +237,24 @@ def above(evidence: Evidence, gate: Gate, *, known: bool = False) -> NDArray[np.
         known: Whether each class is known to be somewhere in the video.
     """
     return gate.reached(evidence.segment[None], known=known)[0].numpy()
+
+
+def completed(evidence: Evidence, gate: Gate, tags: Tensor) -> Evidence:
+    """Completes a whole video of known tags by what a policy said of its windows.
+
+    Args:
+        evidence: Joined probabilities, judged or not.
+        gate: How the two are joined.
+        tags: Whether each class occurs in it (C,), bool.
+    """
+    if evidence.held is None:
+        return evidence
+    # What is said of a window counts as much as the class is perceived there.
+    weight = evidence.segment.amax(1, keepdim=True).clamp(min=1e-9)
+    held = (evidence.held * weight).sum(0) / weight.sum(0)
+    audio, visual, video = (each.amax(0)[None] for each in parts_of(evidence)[1:4])
+    whole = _prediction(evidence.segment[None], audio, visual, video, held[None])
+    return replace(evidence, segment=gate.completed(whole, tags[None]).segment[0], held=None)
 
 
 def _by_segment(evidence: Evidence, gate: Gate) -> Prediction:

@@ -85,12 +85,19 @@ def joined(split: Split, parts: Sequence[tuple[Tensor, Prediction]]) -> Predicti
         audio=torch.cat([part.audio.float() for part in found]),
         visual=torch.cat([part.visual.float() for part in found]),
         video=torch.cat([part.video.float() for part in found]),
+        held=_joined_held([part.held for part in found]),
     )
     if split.lengths is None:
         return joint
     back = torch.cat([index for index, _ in parts]).argsort()
     audio, visual, video = joint.audio[back], joint.visual[back], joint.video[back]
-    return Prediction(joint.segment[back], audio, visual, video, mask=split.mask)
+    held = None if joint.held is None else joint.held[back]
+    return Prediction(joint.segment[back], audio, visual, video, mask=split.mask, held=held)
+
+
+def _joined_held(parts: Sequence[Tensor | None]) -> Tensor | None:
+    judged = [part for part in parts if part is not None]
+    return torch.cat(judged) if judged else None
 
 
 def _lengthened(segment: Tensor, split: Split) -> Tensor:

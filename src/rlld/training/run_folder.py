@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.recipes.recipe import Recipe, recipe_from
-from rlld.types import Prediction
+from rlld.types import Batch, Prediction
 from rlld.utils import hub
 from rlld.utils.config import to_dict
 from rlld.utils.files import sha256, write_bytes, write_text
@@ -66,6 +66,8 @@ class Run:
         spec: The data set that it was trained on.
         network: The task network, in evaluation mode.
         facts: What else ``config.json`` holds: seed, data folder, selection, scores, notes.
+        judge: The policy that judges which tracks hold what occurs, where the gate asks for it and
+            the run's denoiser has one.
     """
 
     path: Path
@@ -74,6 +76,7 @@ class Run:
     spec: DataSpec
     network: Network
     facts: dict[str, Any] = field(default_factory=dict)
+    judge: Denoiser | None = None
 
     @property
     def gate(self) -> Gate:
@@ -91,15 +94,43 @@ class Run:
         return next(self.network.parameters()).device
 
     @torch.no_grad()
-    def predict(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
-        """Predicts in float32.
+    def predict(
+        self,
+        streams: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+        tags: Tensor | None = None,
+    ) -> Prediction:
+        """Predicts in float32, and lets the policy judge where there is one.
 
         Args:
             streams: Features by stream name (B, T, D), on any device.
             mask: Which segments are of the video (B, T), bool, on any device; all when None.
+            tags: Known tags (B, C), bool or 0/1, which a policy that reads tags is told in place of
+                what the network finds.
         """
         moved = {name: value.to(self.device, torch.float32) for name, value in streams.items()}
-        return self.network(moved, None if mask is None else mask.to(self.device))
+        there = None if mask is None else mask.to(self.device)
+        return self.judged(self.network(moved, there), moved, tags)
+
+    @torch.no_grad()
+    def judged(
+        self, prediction: Prediction, streams: Mapping[str, Tensor], tags: Tensor | None = None
+    ) -> Prediction:
+        """Adds what the policy says of the tracks; returns the same prediction where there is none.
+
+        Args:
+            prediction: Of the network.
+            streams: Features of its videos, on the device of the run.
+            tags: Known tags (B, C), bool or 0/1; those that the gate finds when None.
+        """
+        if self.judge is None:
+            return prediction
+        if tags is None:
+            tags = self.gate.apply(prediction).any(1).any(1)
+        everyone = torch.arange(len(tags), device=self.device)
+        labels = tags.to(self.device, torch.float32)
+        batch = Batch(streams, labels, everyone, prediction.mask)
+        return replace(prediction, held=self.judge.keep_probability(batch))
 
 
 def save_run(
@@ -176,7 +207,8 @@ def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
     run = Run(path, name, recipe, spec, network.to(device).eval(), config["facts"])
     _verify(run)
-    return run
+    judges = recipe.gate.judged and DENOISER in config["sha256"]
+    return replace(run, judge=load_denoiser(run)) if judges else run
 
 
 def load_denoiser(run: Run) -> Denoiser:
