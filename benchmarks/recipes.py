@@ -5,7 +5,8 @@
 
 Every training is one of ``rlld train``, from reading the data to the run folder, on one thread in a
 process of its own, one after the other; validation, cleaning of labels and the row of bare tags
-that a cleaned run brings are in it. The data are simulated unless a folder is given.
+that a cleaned run brings are in it. The data are simulated unless a folder is given. The last
+column is what the run then takes to decide about the test videos from their features.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import torch
+
+from rlld.data.dataset import load_split
+from rlld.evaluation.decisions import decisions
+from rlld.training.run_folder import load_run
 
 RECIPES = "han,weak,rlld-labelwise,rlld-best"
 
@@ -37,6 +44,18 @@ def cost(recipe: str, data: Path, out: Path) -> tuple[float, float]:
     return cpu, time.monotonic() - started
 
 
+def deciding(run: Path, data: Path, times: int = 5) -> float:
+    """Returns the CPU seconds in which a run decides about the test videos, on one thread."""
+    torch.set_num_threads(1)
+    loaded, videos = load_run(run), load_split(data, "test")
+    found = []
+    for _ in range(times):
+        started = time.process_time()
+        decisions(loaded, videos)
+        found.append(time.process_time() - started)
+    return min(found)
+
+
 def main() -> None:
     """Prints a row for each recipe."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -54,11 +73,15 @@ def main() -> None:
             subprocess.run(
                 [sys.executable, "-m", "rlld", *made], check=True, stdout=subprocess.DEVNULL
             )
-        first = None
+        first: tuple[float, float] | None = None
         for recipe in args.recipes.split(","):
-            cpu, wall = cost(recipe, data, Path(folder) / recipe)
-            first = first or cpu
-            sys.stdout.write(f"{recipe:28}{cpu:8.1f} CPU s{cpu / first:8.2f}x{wall:8.1f} s\n")
+            run = Path(folder) / recipe
+            cpu, wall = cost(recipe, data, run)
+            decided = deciding(run, data)
+            first = first or (cpu, decided)
+            trained = f"{cpu:8.1f} CPU s{cpu / first[0]:8.2f}x{wall:8.1f} s"
+            parsed = f"{decided:8.3f} CPU s{decided / first[1]:8.2f}x"
+            sys.stdout.write(f"{recipe:28}{trained}   decides in{parsed}\n")
             sys.stdout.flush()
 
 

@@ -88,6 +88,7 @@ def test_a_video_that_repeats_itself_is_judged_the_same_at_any_length(by_tags, r
 
 
 def test_only_a_gate_that_asks_has_a_judge(run, tmp_path):
+    """Runs of before say nothing of it, and decide as they did."""
     older = tmp_path / "older"
     shutil.copytree(run.path, older)
     config = json.loads((older / "config.json").read_text())
@@ -102,4 +103,6 @@ def test_a_source_of_labels_that_learns_nothing_judges_nothing(tiny_data, tmp_pa
     quick = {name: value for name, value in quick.items() if "labelwise" not in name}
     out = tmp_path / "run"
     rlld.train("rlld-best", tiny_data, out, compute=Compute(device="cpu"), overrides=quick)
-    assert load_run(out).judge is None
+    found = load_run(out)
+    assert found.judge is None
+    assert any("denoiser weak learns none" in note for note in found.facts["notes"])

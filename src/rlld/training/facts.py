@@ -77,4 +77,9 @@ def _notes(trainer: Trainer) -> list[str]:
         notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)
     if trainer.train.spec.modalities in LANES_NOTES:
         notes.append(LANES_NOTES[trainer.train.spec.modalities])
+    if trainer.recipe.gate.judged and not trainer.denoiser.networks():
+        notes.append(
+            f"gate.judged asks for a policy, denoiser {trainer.recipe.denoiser.name} learns none: "
+            "the network decides alone"
+        )
     return [*notes, *trainer.network.notes(), *trainer.denoiser.notes()]
