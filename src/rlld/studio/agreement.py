@@ -1,6 +1,7 @@
 """How far people agree on what is heard and seen: Cohen's kappa and Krippendorff's alpha.
 
-An item is a class in a modality of a video; what a person is not sure of, nobody counts.
+Of answers an item is a class in a modality of a video; what a person is not sure of, nobody counts.
+Of events it is a segment of that, see ``rlld.studio.marks``.
 """
 
 from __future__ import annotations
@@ -85,8 +86,12 @@ def krippendorff_alpha(items: Iterable[Sequence[Hashable]]) -> float | None:
     return 1 - disagreed / expected if expected else None
 
 
-def agreement(votes: Votes) -> dict[str, Any]:
-    """Returns the agreement of all, and of each two people who answered something in common."""
+def agreement(votes: Mapping[Any, Mapping[str, bool]]) -> dict[str, Any]:
+    """Returns the agreement of all, and of each two people who judged something in common.
+
+    Args:
+        votes: What people say of each item.
+    """
     shared = {item: said for item, said in votes.items() if len(said) > 1}
     people = sorted({person for said in votes.values() for person in said})
     pairs = []

@@ -22,7 +22,6 @@ from rlld.errors import RlldError
 from rlld.export.fields import KINDS, mapping
 from rlld.report.templates import symbols
 from rlld.studio import corrections
-from rlld.studio.agreement import agreement, votes_of
 from rlld.studio.clips import NotFoundError, Video
 from rlld.studio.rows import COLUMNS, rows_of
 from rlld.studio.session import Studio
@@ -89,7 +88,8 @@ def made(studio: Studio) -> Starlette:
 
     def clips(request: Request) -> Any:
         person = request.query_params.get("person", "")
-        rows = rows_of(studio.catalogue, studio.store, studio.beliefs, person)
+        apart = {lane["video"] for lane in studio.events_apart()}
+        rows = rows_of(studio.catalogue, studio.store, studio.beliefs, person, apart)
         return {"columns": COLUMNS, "rows": rows}
 
     def clip(request: Request) -> Any:
@@ -141,7 +141,7 @@ def made(studio: Studio) -> Starlette:
     # --- people, files ------------------------------------------------------------------------
 
     def agreed(request: Request) -> Any:
-        return agreement(votes_of(studio.store.answers()))
+        return studio.agreement()
 
     def disagreed(request: Request) -> Any:
         return studio.disagreements()

@@ -42,7 +42,7 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
     return {
         "id": video,
         "split": known.split,
-        "duration": duration(studio, video),
+        "duration": studio.seconds(video),
         "step": spec.segment_seconds,
         "any_audio": sound,
         "any_video": pictures,
@@ -69,7 +69,7 @@ def save(studio: Studio, video: str, person: str, base: int, events: Any) -> Ver
         RlldError: If they are wrong.
     """
     classes = studio.catalogue.spec.classes
-    rows = form.from_page(events, classes, duration(studio, video))
+    rows = form.from_page(events, classes, studio.seconds(video))
     return studio.store.save(video, person, base, rows)
 
 
@@ -109,15 +109,6 @@ def told(studio: Studio, version: Version) -> dict[str, Any]:
         "time": version.time,
         "events": form.to_page(version.events, studio.catalogue.spec.classes),
     }
-
-
-def duration(studio: Studio, video: str) -> float:
-    """Returns how long a clip is; where it cannot be read, as long as the segments of a video."""
-    known = studio.catalogue[video]
-    try:
-        return studio.media.seconds(known)
-    except RlldError:  # what is wrong with the clip is among its notes
-        return studio.catalogue.spec.duration
 
 
 def _events(studio: Studio, video: str, version: Version | None) -> Sequence[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rlld.studio.agreement import settled, votes_of
@@ -23,7 +23,11 @@ Said = dict[str, dict[tuple[str, str], bool]]
 
 
 def rows_of(
-    catalogue: Catalogue, store: Kept, beliefs: Beliefs | None, person: str
+    catalogue: Catalogue,
+    store: Kept,
+    beliefs: Beliefs | None,
+    person: str,
+    disputed: Collection[str] = (),
 ) -> list[list[Any]]:
     """Returns a row of every clip.
 
@@ -32,10 +36,11 @@ def rows_of(
         store: What people said.
         beliefs: What the run thinks; None without one.
         person: Whose answers make a clip an answered one; anybody's where it is empty.
+        disputed: Clips whose events people marked differently.
     """
     answers, corrected = store.answers(), store.corrected()
     votes = votes_of(answers)
-    apart = {item[0] for item, said in votes.items() if len(set(said.values())) > 1}
+    apart = {item[0] for item, said in votes.items() if len(set(said.values())) > 1} | {*disputed}
     answered = {each.video for each in answers if not person or each.person == person}
     said = _said(catalogue, settled(votes))
     keep = None if beliefs is None else beliefs.keep

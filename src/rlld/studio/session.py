@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlld.errors import RlldError
-from rlld.studio.agreement import disagreements, votes_of
+from rlld.studio.agreement import agreement, disagreements, votes_of
 from rlld.studio.beliefs import RUNS, Beliefs, last_run
 from rlld.studio.clips import Catalogue
 from rlld.studio.into_data import Written, write
 from rlld.studio.jobs import Jobs
+from rlld.studio.marks import Lanes, lanes_apart, lanes_of, marks_of
 from rlld.studio.media import Media
 from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
@@ -229,13 +230,42 @@ class Studio:
                 return replace(given, audio=audio, visual=visual)
         return given
 
+    def agreement(self) -> dict[str, Any]:
+        """Returns how far people agree: in answers, and in the segments of each track."""
+        lanes = self._lanes()
+        marks = marks_of(lanes, self.catalogue.spec.segment_seconds, self.seconds)
+        events = {
+            modality: agreement({mark: said for mark, said in marks.items() if mark[2] == modality})
+            for modality in MODALITIES
+        }
+        answers = agreement(votes_of(self.store.answers()))
+        return {**answers, "events": events, "corrected": self.store.corrected_by()}
+
+    def _lanes(self) -> Lanes:
+        """Returns what people marked in clips that several of them corrected."""
+        classes, videos = self.catalogue.spec.classes, self.catalogue.videos
+        shared = [version for version in self.store.shared() if version.video in videos]
+        return lanes_of(shared, lambda video: [classes[tag] for tag in videos[video].tags])
+
+    def seconds(self, video: str) -> float:
+        """Returns how long a clip is; where it cannot be read, as long as its segments."""
+        try:
+            return self.media.seconds(self.catalogue[video])
+        except RlldError:  # what is wrong with the clip is among its notes
+            return self.catalogue.spec.duration
+
+    def events_apart(self) -> list[dict[str, Any]]:
+        """Returns the lanes of clips in which people marked different segments."""
+        step, lanes = self.catalogue.spec.segment_seconds, self._lanes()
+        return lanes_apart(lanes, marks_of(lanes, step, self.seconds), step)
+
     def disagreements(self) -> list[dict[str, Any]]:
-        """Returns what people say different things of, with the moment to look at."""
+        """Returns what people say different things of, and the moment to look at."""
         found = []
         for row in disagreements(votes_of(self.store.answers())):
             start, end = self.queue.moment(row["video"], row["class"]) or (0.0, None)
             found.append({**row, "at": start, "end": end})
-        return found
+        return found + self.events_apart()
 
     def undo(self, person: str) -> dict[str, Any]:
         """Takes the last answer of a person back, and asks its question again."""

@@ -160,6 +160,18 @@ class Kept:
         )
         return {version.video: version for version in map(_version, rows)}
 
+    def shared(self) -> list[Version]:
+        """Returns the last version of each person of the clips that several people corrected."""
+        several = "select video from events group by video having count(distinct person) > 1"
+        last = "select max(id) from events group by video, person"
+        query = f"{VERSIONS} where video in ({several}) and id in ({last}) order by id"
+        return [_version(row) for row in self._all(query)]
+
+    def corrected_by(self) -> dict[str, int]:
+        """Returns how many clips each person corrected."""
+        query = "select person, count(distinct video) from events group by person"
+        return dict(self._all(query))
+
     def count_corrected(self) -> int:
         """Returns how many clips were corrected."""
         row = self._one("select count(distinct video) from events")

@@ -10,7 +10,6 @@ from rlld.errors import RlldError
 from rlld.export import format_names, load_format
 from rlld.parsing.result import Event, Parse
 from rlld.studio import events as form
-from rlld.studio.corrections import duration
 from rlld.studio.session import Studio
 from rlld.utils.names import require_name
 
@@ -64,7 +63,7 @@ def _parses(studio: Studio, *, everything: bool) -> Iterator[Parse]:
         else:
             continue
         known = tuple(event for event in events if event.label in spec.classes)
-        yield _parse(video, known, duration(studio, video), spec.segment_seconds, spec.classes)
+        yield _parse(video, known, studio.seconds(video), spec.segment_seconds, spec.classes)
 
 
 def _parse(

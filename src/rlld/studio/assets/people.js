@@ -1,11 +1,14 @@
 // Who answered what, how well they agree, and where they do not.
 
 import { button, count, icon, keys, make, plain } from "./dom.js";
+import { trim } from "./nodes.js";
 import { Player } from "./player.js";
 
 /** @typedef {import("./api.js").Context} Context */
-/** @typedef {{video: string, class: string, modality: "audio"|"visual", answers: Record<string, boolean>, at?: number, end?: number}} Disagreement */
+/** @typedef {{video: string, class: string, modality: "audio"|"visual",
+ *   answers?: Record<string, boolean>, spans?: Record<string, Array<[number, number]>>, at?: number, end?: number}} Disagreement of answers, or of events */
 /** @typedef {{people: string[], pairs: Array<{a: string, b: string, common: number, kappa: number|null}>, alpha: number|null, items: number}} Agreement */
+/** @typedef {Agreement & {events: Record<"audio"|"visual", Agreement>, corrected: Record<string, number>}} Agreements */
 
 const WORDS = { audio: "heard", visual: "seen" };
 
@@ -22,7 +25,7 @@ const figure = (value) => (value === null ? "-" : value.toFixed(2));
  * @param {Context} context
  */
 export async function people(root, { api, person, signal, state, tell, refresh }) {
-  /** @type {[Agreement, Disagreement[]]} */
+  /** @type {[Agreements, Disagreement[]]} */
   const [agreement, queue] = await Promise.all([api.get("/api/agreement"), api.get("/api/disagreements")]);
   if (signal.aborted) return;
   const dispute = make("section", "card dispute");
@@ -34,21 +37,26 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   draw();
 
   function who() {
-    if (!state.people.length) return [make("h2", "", "Who answered"), make("p", "facts", "Nobody yet.")];
+    if (!state.people.length) return [make("h2", "", "Who answered and corrected"), make("p", "facts", "Nobody yet.")];
     const body = make("tbody", "", ...state.people.map((name) => make("tr", "",
-      heading(name), make("td", "n", (state.by_person[name] || 0).toLocaleString("en")))));
-    return [make("h2", "", "Who answered"), table(["Name", "Answers"], body)];
+      heading(name), make("td", "n", (state.by_person[name] || 0).toLocaleString("en")),
+      make("td", "n", (agreement.corrected[name] || 0).toLocaleString("en")))));
+    return [make("h2", "", "Who answered and corrected"), table(["Name", "Answers", "Clips corrected"], body)];
   }
 
-  /** @param {Agreement} all */
-  function agreed({ pairs, alpha, items }) {
-    if (!pairs.length) return [make("p", "facts", "Agreement is measured once two people answered the same question.")];
-    const body = make("tbody", "", ...pairs.map((pair) => make("tr", "", heading(`${pair.a}, ${pair.b}`),
-      make("td", "n", String(pair.common)), make("td", "n", figure(pair.kappa)),
+  /** @param {Agreements} all */
+  function agreed(all) {
+    /** @type {Array<[string, Agreement]>} */
+    const every = [["question", all], ["audible segment", all.events.audio], ["visible segment", all.events.visual]];
+    const kinds = every.filter(([, { pairs }]) => pairs.length);
+    if (!kinds.length) return [make("p", "facts", "Agreement is measured once two people answered the same question or corrected the same clip.")];
+    const rows = kinds.flatMap(([name, { pairs }]) => pairs.map((pair) => make("tr", "", heading(`${pair.a}, ${pair.b}`),
+      make("td", "n", count(pair.common, name)), make("td", "n", figure(pair.kappa)),
       make("td", "", pair.kappa === null ? "" : called(pair.kappa)))));
+    const alphas = kinds.map(([name, { alpha, items }]) => `${figure(alpha)} over ${count(items, name)}`);
     return [make("h2", "", "How well they agree"),
-      table(["Pair", "In common", "Cohen's kappa", ""], body),
-      make("p", "facts", `Krippendorff's alpha of all: ${figure(alpha)}, over ${count(items, "question")} that two or more answered.`)];
+      table(["Pair", "In common", "Kappa", ""], make("tbody", "", ...rows)),
+      make("p", "facts", `Cohen's kappa of each pair. Krippendorff's alpha of all who judged the same: ${alphas.join(", ")}.`)];
   }
 
   // --- the queue ----------------------------------------------------------------------------
@@ -57,19 +65,18 @@ export async function people(root, { api, person, signal, state, tell, refresh }
     player = null;
     const [item] = queue;
     if (!item) {
-      dispute.replaceChildren(make("h1", "", "No disagreement"), make("p", "facts", "What two people answered differently waits here."));
+      dispute.replaceChildren(make("h1", "", "No disagreement"), make("p", "facts", "What two people answer or mark differently waits here."));
       return;
     }
     player = new Player({ video: item.video, at: item.at ?? 0, end: item.end ?? null });
     const word = WORDS[item.modality];
-    const said = make("ul", "said", ...Object.entries(item.answers).map(([name, yes]) => make("li", yes ? "yes" : "no",
-      make("b", "", name), make("span", "", yes ? word : `not ${word}`))));
-    const link = make("a", "quiet", "Look closer");
+    const said = make("ul", "said", ...views(item).map(([name, view]) => make("li", "", make("b", "", name), make("span", "", view))));
+    const link = make("a", item.spans ? "quiet main" : "quiet", item.spans ? "Correct" : "Look closer");
     link.href = `#/correct/${encodeURIComponent(item.video)}`;
-    const title = make("h1", "question", make("b", "", plain(item.class)), make("span", "", icon(item.modality), `Is it ${word}?`));
-    dispute.replaceChildren(make("p", "facts", `1 of ${count(queue.length, "disagreement")}`), player.node, title, said,
-      make("div", "line", button(`Yes, ${word}`, "Y", () => settle(true)), button(`No, not ${word}`, "N", () => settle(false)),
-        button("Later", "L", later), button("Replay", "Space", () => player?.play()), link));
+    const title = make("h1", "question", make("b", "", plain(item.class)), make("span", "", icon(item.modality), item.spans ? `When is it ${word}?` : `Is it ${word}?`));
+    const choices = item.spans ? [] : [button(`Yes, ${word}`, "Y", () => settle(true)), button(`No, not ${word}`, "N", () => settle(false))];
+    dispute.replaceChildren(make("p", "facts", `1 of ${count(queue.length, "disagreement")}: ${item.video}`), player.node, title, said,
+      make("div", "line", ...choices, button("Later", "L", later), button("Replay", "Space", () => player?.play()), link));
     player.play();
   }
 
@@ -77,7 +84,7 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   /** @param {boolean} yes */
   async function settle(yes) {
     const [item] = queue;
-    if (!item || busy) return;
+    if (!item || item.spans || busy) return;
     busy = true;
     try {
       await api.post("/api/answers", { person, video: item.video, class: item.class, audio: null, visual: null,
@@ -97,6 +104,13 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   }
 
   keys({ y: () => settle(true), n: () => settle(false), l: later, " ": () => player?.play() }, signal);
+}
+
+/** What each person says, in words. @param {Disagreement} item @returns {Array<[string, string]>} */
+function views({ answers, spans, modality }) {
+  const word = WORDS[modality];
+  if (!spans) return Object.entries(answers ?? {}).map(([name, yes]) => [name, yes ? word : `not ${word}`]);
+  return Object.entries(spans).map(([name, own]) => [name, own.length ? own.map(([s, e]) => `${trim(s)} to ${trim(e)} s`).join(", ") : `not ${word}`]);
 }
 
 /** @param {string} name */
