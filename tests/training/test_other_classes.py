@@ -13,12 +13,16 @@ import torch
 
 import rlld
 from cli_kit import called
+from live_kit import make_stream
 from rlld.data.dataset import load_data
-from rlld.data.spec import FILE_NAME, spec_text
+from rlld.data.spec import FILE_NAME, DataSpec, spec_text
 from rlld.data.store import store_path
 from rlld.errors import RlldError
+from rlld.features import load_extractor
 from rlld.networks.leap import NOTE
+from rlld.recipes.recipe import load_recipe
 from rlld.training.other_classes import with_classes
+from rlld.training.run_folder import save_run
 from rlld.utils.compute import Compute
 from tiny import CLASSES
 
@@ -85,6 +89,43 @@ def test_the_command_finds_them(asked, tmp_path):
     assert "has no word 'slurping' of class 'slurping'" in missing.stderr
     alone = called(*words[:-2], "--vectors", tmp_path)
     assert "--classes is missing" in alone.stderr
+
+
+def test_a_source_that_goes_on_is_asked_for_them_too(tmp_path):
+    """A run on features of clips, whose classes are text, finds live what it finds in the clip."""
+    (tmp_path / "words.txt").write_text("bell 1 0 2 1\ndog 0 1 0 3\nrain 1 1 1 0\nglass 3 0 1 1\n")
+    torch.manual_seed(0)
+    spec = DataSpec(
+        *("made", ("Bell", "Dog"), 4),
+        streams=load_extractor("light").streams(1.0),
+        features="light",
+    )
+    recipe = load_recipe(
+        "leap",
+        {
+            "network.levels": 1,
+            "network.text_dim": 4,
+            "network.vectors": str(tmp_path / "words.txt"),
+        },
+    )
+    network = recipe.build_network(spec)
+    network.prepare(tmp_path)
+    save_run(tmp_path / "run", network.eval(), recipe, spec, {})
+    clip = make_stream(tmp_path / "clip.ts", 7.4)
+    words = ("parse", tmp_path / "run", "--classes", "glass,Rain,Dog")
+    whole = called(*words, clip, "--format", "json")
+    wanted = json.loads(whole.stdout)["events"]
+    live = called(*words, "--live", clip, "--patience", "0.3")
+    assert live.returncode == 0, live.stderr
+    lines = [json.loads(line) for line in live.stdout.splitlines()]
+    ended = [line for line in lines if line["state"] == "end"]
+    keys = ("label", "modality", "start", "end")
+    assert sorted([e[k] for k in keys] for e in ended) == sorted(
+        [e[k] for k in keys] for e in wanted
+    )
+    assert {event["label"] for event in wanted} & {"glass", "Rain"}
+    table = called(*words[:2], "--vectors", tmp_path / "words.txt", "--live", clip)
+    assert table.returncode == 2 and "--classes is missing" in table.stderr
 
 
 def test_classes_that_are_no_text_cannot_be_exchanged(tiny_data, tmp_path):

@@ -7,45 +7,88 @@ from typing import TYPE_CHECKING
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Iterator
 
+    from rlld.cli._parsing import Args
+    from rlld.media.live import LiveClip
     from rlld.media.tracks import TrackChoice
+    from rlld.open_classes.calibrated import CalibratedRule
+    from rlld.open_classes.named import Namer
+    from rlld.parsing.live import Told
+    from rlld.training.run_folder import Run
 
 
-def tell_live(
-    run: str, source: str, patience: float, device: torch.device, tracks: TrackChoice
-) -> None:
-    """Parses a source until it ends, or nothing more comes.
+def require_alone(args: Args) -> None:
+    """Raises ``RlldError`` if an option says something of clips, or of results as a whole."""
+    for name in ("clips", "features", "out", "format", "tags", "annotations"):
+        if getattr(args, name):
+            raise RlldError(f"--live: goes without {name}: it prints JSON lines of one source")
+
+
+def tell_run(run: Run, source: str, patience: float, tracks: TrackChoice) -> None:
+    """Parses a source by a run until it ends, or nothing more comes.
 
     Args:
-        run: The run by its name.
+        run: The run.
         source: A file that grows, ``-`` or another pipe, or an address.
         patience: Seconds without anything new after which it counts as ended.
-        device: Where to compute.
         tracks: Which of several tracks are parsed.
 
     Raises:
         RlldError: If it cannot be read, or is no file and nothing more came.
     """
-    from rlld.media.live import LiveClip
     from rlld.parsing.parse import parse_live
     from rlld.parsing.sources import open_live
     from rlld.parsing.windows import window_of
-    from rlld.training.run_folder import load_run
-    from rlld.utils.console import ERR, OUT
-    from rlld.utils.plain import json_text
+
+    clip = _opened(source, patience, tracks)
+    found = open_live(clip, run.spec, soon=run.causal)
+    # Behind the window one segment, and the neighbour that is mixed in.
+    window = 0 if run.causal else window_of(run.spec)[0] + 1
+    delay = (window + found.at_once + 1) * run.spec.segment_seconds
+    _tell(clip, parse_live(run, clip, found), delay, patience)
+
+
+def tell_named(
+    namer: Namer, rule: CalibratedRule, source: str, patience: float, tracks: TrackChoice
+) -> None:
+    """Finds named classes in a source until it ends, or nothing more comes.
+
+    Args:
+        namer: Knows the names.
+        rule: The rule, taught of every name.
+        source: See ``tell_run``.
+        patience: See ``tell_run``.
+        tracks: See ``tell_run``.
+
+    Raises:
+        RlldError: See ``tell_run``.
+    """
+    from rlld.parsing.sources import described_live
+    from rlld.parsing.zero_shot import SECONDS
+    from rlld.parsing.zero_shot_live import LATEST, name_live
+
+    clip = _opened(source, patience, tracks)
+    found = described_live(clip, namer.extractor, SECONDS, soon=True)
+    _tell(clip, name_live(namer, rule, found), (LATEST + found.at_once) * SECONDS, patience)
+
+
+def _opened(source: str, patience: float, tracks: TrackChoice) -> LiveClip:
+    from rlld.media.live import LiveClip
 
     if not 0 < patience < float("inf"):
         raise RlldError(f"--patience: expected seconds above 0, found {patience:g}")
-    loaded = load_run(run, device)
-    clip = LiveClip(source, patience, tracks)
-    found = open_live(clip, loaded.spec, soon=loaded.causal)
-    # Behind the window one segment, and the neighbour that is mixed in.
-    window = 0 if loaded.causal else window_of(loaded.spec)[0] + 1
-    delay = (window + found.at_once + 1) * loaded.spec.segment_seconds
+    return LiveClip(source, patience, tracks)
+
+
+def _tell(clip: LiveClip, told: Iterator[Told], delay: float, patience: float) -> None:
+    """Prints what is told, and how the source ended."""
+    from rlld.utils.console import ERR, OUT
+    from rlld.utils.plain import json_text
+
     ERR.print(f"{clip.name}: an event is told {delay:g} s after it ended, or before")
     try:
-        for line in parse_live(loaded, clip, found):
+        for line in told:
             OUT.content(json_text(line.as_dict(), clip.name, ensure_ascii=False) + "\n")
     finally:
         clip.close()

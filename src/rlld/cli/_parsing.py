@@ -23,7 +23,8 @@ class Args:
     """Options of ``rlld parse``."""
 
     run: tyro.conf.Positional[str]
-    """Run folder of ``rlld train``, or hub:owner/name[@revision]; with --zero-shot a clip."""
+    """Run folder of ``rlld train``, or hub:owner/name[@revision]; with --zero-shot a clip, with
+    --live as well the data set that calibrates."""
     clips: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Clips, or folders of them. Put -- before the first when a name starts with '-'."""
     tags: str | None = None
@@ -66,9 +67,12 @@ class Args:
     """Parse without any run: find --classes by what CLIP and CLAP know of their names."""
     rule: Literal["auto", "calibrated", "published"] = "auto"
     """How --zero-shot decides: calibrated, by what scores mean in all clips given; published, as
-    AV2A does, each clip by itself; auto takes the former from ten clips on."""
+    AV2A does, each clip by itself; auto takes the former from ten clips on, or with --calibrate."""
     encoders: str = "clip,clap"
     """What embeds sounds, pictures and names for --zero-shot: extractors that know words."""
+    calibrate: Path | None = None
+    """Data set whose annotated validation videos tell what similarities mean, for those of the
+    classes of --zero-shot that it has."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
 

@@ -10,12 +10,15 @@ from rlld.cli._parsing import Args, Job, UnusableError, format_of, jobs_of, show
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rlld.open_classes.calibrated import Taught
     from rlld.open_classes.named import Namer
     from rlld.open_classes.similarities import Rule
     from rlld.parsing.result import Parse
     from rlld.parsing.zero_shot import Compared
 
-WITHOUT = ("tags", "columns", "vectors", "features", "id", "annotations", "live")
+WITHOUT = ("tags", "columns", "vectors", "features", "id", "annotations")
 """Options that say something of a run, or of its data set."""
 ENOUGH = 10
 """Clips from which on the calibrated rule finds more than the published one."""
@@ -36,8 +39,13 @@ def parse_zero_shot(args: Args) -> None:
     from rlld.utils.pool import each
 
     classes = read_classes(_names(args))
+    if args.live is not None:
+        _live(args, classes)
+        return
     form = format_of(args)
     jobs = jobs_of(args, form, (Path(args.run), *args.clips))
+    given = args.calibrate
+    taught = None if given is None else _taught(given, args, _namer(args, classes))
     compared, failed = {}, []
     try:
         for job, result in each(Comparer(args, classes), jobs, 1, apart=len(jobs) > 1):
@@ -50,12 +58,14 @@ def parse_zero_shot(args: Args) -> None:
                 ERR.print(f"rlld: {result}")
     except UnusableError as error:
         raise RlldError(str(error)) from None
-    rule, name = _rule(args.rule, len(compared), classes)
+    rule, name = _rule(args.rule, len(compared), classes, taught)
     model = f"{name} rule for named classes, {args.encoders}"
+    if taught is not None:
+        model += f"; {_listed(taught, classes)} calibrated by {args.calibrate}"
     parses = decide(list(compared.values()), classes, rule, model)
     empty = 0
     for job, parse in zip(compared, parses, strict=True):
-        if name == "calibrated" and len(jobs) == 1:
+        if name == "calibrated" and len(jobs) == 1 and not (taught and taught.classes.all()):
             parse = replace(parse, notes=(*parse.notes, ALONE))
         try:
             _write(parse, job, args, form)
@@ -81,14 +91,76 @@ def _names(args: Args) -> str:
     return args.classes
 
 
-def _rule(name: str, clips: int, classes: tuple[str, ...]) -> tuple[Rule, str]:
+def _live(args: Args, classes: tuple[str, ...]) -> None:
+    """Tells of a source while it goes on; what scores mean must be known before it does."""
+    from pathlib import Path
+
+    from rlld.cli._live import require_alone, tell_named
+    from rlld.data.spec import FILE_NAME
+    from rlld.open_classes.calibrated import Calibrated, CalibratedRule
+
+    folder = Path(args.run)
+    require_alone(args)
+    if args.calibrate is not None:
+        raise RlldError("--live: goes without calibrate: the data set that calibrates comes first")
+    if not (folder / FILE_NAME).is_file():
+        raise RlldError(
+            f"--live: {folder}: expected a data set, whose annotated videos tell beforehand what "
+            "scores mean; for both rules judge a second by all of its clip, which has not come "
+            "yet: rlld parse D --zero-shot --live SOURCE"
+        )
+    namer = _namer(args, classes)
+    rule = CalibratedRule(Calibrated(), classes, taught=_taught(folder, args, namer))
+    tell_named(namer, rule, str(args.live), args.patience, args.tracks)
+
+
+def _namer(args: Args, classes: tuple[str, ...]) -> Namer:
+    """Loads what knows the names."""
+    from rlld.open_classes.named import Namer
+    from rlld.utils.compute import Compute
+
+    return Namer(classes, args.encoders, Compute(args.device).torch_device)
+
+
+def _rule(
+    name: str, clips: int, classes: tuple[str, ...], taught: Taught | None = None
+) -> tuple[Rule, str]:
     """Returns the rule and its name; few clips do not tell what the scores of a class mean."""
     from rlld.open_classes.calibrated import Calibrated, CalibratedRule
     from rlld.open_classes.published import Published
 
-    if name == "published" or (name == "auto" and clips < ENOUGH):
+    if name == "published" or (name == "auto" and clips < ENOUGH and taught is None):
         return Published(), "published"
-    return CalibratedRule(Calibrated(), classes), "calibrated"
+    return CalibratedRule(Calibrated(), classes, taught=taught), "calibrated"
+
+
+def _taught(folder: Path, args: Args, namer: Namer) -> Taught:
+    """Learns from --calibrate, and says what it tells."""
+    if args.rule == "published":
+        raise RlldError(
+            "--calibrate: the published rule compares the classes of a second with each other, "
+            "which nothing calibrates; leave --rule out"
+        )
+    from rlld.utils.console import ERR
+    from rlld.workflows.zero_shot_calibration import calibrated_by
+
+    found = calibrated_by(folder, namer)
+    told, rest = (_listed(found.taught, namer.classes, known) for known in (True, False))
+    if rest and args.live is not None:
+        raise RlldError(
+            f"--live: {folder} does not have {rest}, of which the whole clip would have to tell "
+            "what scores mean; leave it out"
+        )
+    ERR.print(f"calibrated by {found.videos} annotated videos of {folder}: {told}")
+    if rest:
+        ERR.print(f"no classes of it, judged by the clips given: {rest}")
+    return found.taught
+
+
+def _listed(taught: Taught, classes: tuple[str, ...], known: bool = True) -> str:
+    """Returns the names that a calibration knows, or those that it does not."""
+    pairs = zip(classes, taught.classes.tolist(), strict=True)
+    return ", ".join(name for name, told in pairs if told == known)
 
 
 def _write(parse: Parse, job: Job, args: Args, form: str) -> None:
@@ -108,12 +180,8 @@ class Comparer:
     @cached_property
     def namer(self) -> Namer:
         """What knows the names."""
-        from rlld.open_classes.named import Namer
-        from rlld.utils.compute import Compute
-
         try:
-            device = Compute(self.args.device).torch_device
-            return Namer(self.classes, self.args.encoders, device)
+            return _namer(self.args, self.classes)
         except RlldError as error:
             raise UnusableError(str(error)) from None
 

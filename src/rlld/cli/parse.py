@@ -27,6 +27,8 @@ def run(args: Args) -> None:
 
         parse_zero_shot(args)
         return
+    if args.calibrate is not None:
+        raise RlldError("--calibrate: tells what --zero-shot finds; a run has learnt it")
     if args.live is not None:
         _live(args)
         return
@@ -57,14 +59,25 @@ def run(args: Args) -> None:
 
 
 def _live(args: Args) -> None:
-    from rlld.cli._live import tell_live
+    from rlld.cli._live import require_alone, tell_run
+    from rlld.training.run_folder import load_run
     from rlld.utils.compute import Compute
 
-    for name in ("clips", "features", "out", "format", "tags", "annotations", "classes"):
-        if getattr(args, name):
-            raise RlldError(f"--live: goes without {name}: it prints JSON lines of one source")
-    device = Compute(args.device).torch_device
-    tell_live(args.run, str(args.live), args.patience, device, args.tracks)
+    require_alone(args)
+    run = _asked(load_run(args.run, Compute(args.device).torch_device), args)
+    tell_run(run, str(args.live), args.patience, args.tracks)
+
+
+def _asked(run: Run, args: Args) -> Run:
+    """Returns a run with the classes that are to be found."""
+    from rlld.training.other_classes import with_classes
+
+    if args.classes is None:
+        if args.vectors is not None:
+            raise RlldError("--vectors: --classes is missing; name the classes to find")
+        return run
+    names = [name.strip() for name in args.classes.split(",") if name.strip()]
+    return with_classes(run, names, args.vectors)
 
 
 def _clips(jobs: Sequence[Job]) -> dict[str, Path]:
@@ -87,22 +100,12 @@ class Parser:
         from rlld.utils.compute import Compute
 
         try:
-            run = self._asked(load_run(self.args.run, Compute(self.args.device).torch_device))
+            device = Compute(self.args.device).torch_device
+            run = _asked(load_run(self.args.run, device), self.args)
             self.known = self._tags_of_clips(run)
         except RlldError as error:
             raise UnusableError(str(error)) from None
         return run
-
-    def _asked(self, run: Run) -> Run:
-        """Returns a run with the classes that are to be found."""
-        from rlld.training.other_classes import with_classes
-
-        if self.args.classes is None:
-            if self.args.vectors is not None:
-                raise RlldError("--vectors: --classes is missing; name the classes to find")
-            return run
-        names = [name.strip() for name in self.args.classes.split(",") if name.strip()]
-        return with_classes(run, names, self.args.vectors)
 
     def _tags_of_clips(self, run: Run) -> Mapping[str, Known]:
         """Returns what is known of the clips by id, from wherever it is known."""

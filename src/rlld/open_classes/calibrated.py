@@ -25,6 +25,8 @@ NAME = "open classes"
 """What the collection is called where rates are borrowed: no data set that has counted its own."""
 LASTING = 0.6
 """Share of a clip, as a rule, that an event of it lasts: that of LLP."""
+WIDTH = 10
+"""Segments around one that are mixed into it, itself among them."""
 MOST = 0.5
 """Share of the segments that a class is believed to hold at most."""
 
@@ -104,6 +106,19 @@ class Learned:
         return self.bells.probability(evidence(rows, self.middle, self.config))
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What scores mean in a collection whose events are known.
+
+    Attributes:
+        learned: It by track, of all classes of the list.
+        classes: Which of these the collection knows (C,).
+    """
+
+    learned: tuple[Learned, Learned]
+    classes: NDArray[np.bool_]
+
+
 class CalibratedRule:
     """The rule for a list of classes.
 
@@ -112,6 +127,8 @@ class CalibratedRule:
         classes: The C class names.
         known: Of some clips, by position, which segments hold which classes (S, 2, C): 1, 0, or
             NaN where that is not known. They calibrate the scores of all.
+        taught: What scores mean in another collection. Of the classes that it knows, clips then say
+            nothing.
     """
 
     def __init__(
@@ -119,19 +136,33 @@ class CalibratedRule:
         config: Calibrated,
         classes: Sequence[str],
         known: Mapping[int, NDArray[Any]] | None = None,
+        taught: Taught | None = None,
     ) -> None:
         self.config = config
         self.classes = classes
         self.known = known or {}
+        self.taught = taught
         self._shares = [config.share(classes, modality) for modality in range(len(MODALITIES))]
 
     def __call__(self, clips: Sequence[Similarities]) -> list[Found]:
         """Finds the events of the clips of a collection."""
-        tracks = []
-        for modality in range(len(MODALITIES)):
-            learned = self.learned(clips, modality)
-            tracks.append([learned.probabilities(clip.part(modality)) for clip in clips])
+        tracks = [self._probabilities(clips, modality) for modality in range(len(MODALITIES))]
         return [self._found(heard, seen) for heard, seen in zip(*tracks, strict=True)]
+
+    def _probabilities(self, clips: Sequence[Similarities], modality: int) -> list[Array]:
+        """Returns how likely classes are in a track of each clip (S, C)."""
+        rows = [clip.part(modality) for clip in clips]
+        if self.taught is None:
+            learned = self.learned(clips, modality)
+            return [learned.probabilities(each) for each in rows]
+        taught = [self.taught.learned[modality].probabilities(each) for each in rows]
+        if self.taught.classes.all():
+            return taught
+        own = self.learned(clips, modality)
+        return [
+            np.where(self.taught.classes, told, own.probabilities(each))
+            for told, each in zip(taught, rows, strict=True)
+        ]
 
     def learned(self, clips: Sequence[Similarities], modality: int) -> Learned:
         """Returns what the scores of a track mean in the clips of a collection."""
@@ -149,12 +180,16 @@ class CalibratedRule:
         return Learned(middle, bells, self.config)
 
     def _found(self, heard: Array, seen: Array) -> Found:
-        active = [self._events(part) for part in (heard, seen)]
+        active = [self.events(part) for part in (heard, seen)]
         both = active[0] & active[1]
         return Found(np.stack([*active, both]), np.stack([heard, seen, np.minimum(heard, seen)]))
 
-    def _events(self, probability: Array) -> NDArray[np.bool_]:
-        """Keeps the runs above the threshold that are likely enough as a whole (S, C)."""
+    def events(self, probability: Array) -> NDArray[np.bool_]:
+        """Returns the runs above the threshold that are likely enough as a whole.
+
+        Args:
+            probability: How likely something is in each segment (S, ...).
+        """
         active = probability > self.config.threshold
         for label in np.flatnonzero(active.any(0)):
             for start, end in runs(active[:, label]):
@@ -196,11 +231,11 @@ def _weighted(values: Array, there: NDArray[np.bool_], weights: tuple[float, ...
     return result
 
 
-def _around(values: Array, there: NDArray[np.bool_], width: int = 10) -> Array:
-    """Returns the mean of the ``width`` segments around each one, of all in a shorter clip."""
+def _around(values: Array, there: NDArray[np.bool_]) -> Array:
+    """Returns the mean of the ``WIDTH`` segments around each one, of all in a shorter clip."""
     count = len(values)
-    first = np.clip(np.arange(count) - width // 2, 0, max(0, count - width))
-    last = np.minimum(first + width, count)
+    first = np.clip(np.arange(count) - WIDTH // 2, 0, max(0, count - WIDTH))
+    last = np.minimum(first + WIDTH, count)
     sums = np.vstack([np.zeros(values.shape[1]), np.cumsum(values * there[:, None], 0)])
     seen = np.concatenate([[0], np.cumsum(there)])
     number = np.maximum(seen[last] - seen[first], 1)

@@ -98,13 +98,26 @@ def open_live(clip: LiveClip, spec: DataSpec, soon: bool = False) -> Source:
         RlldError: If no extractor makes such features, or one does that has changed since the
             training.
     """
+    return described_live(clip, extractor_of(clip.name, spec), spec.segment_seconds, soon)
+
+
+def described_live(
+    clip: LiveClip, extractor: Extractor, segment_seconds: float, soon: bool = False
+) -> Source:
+    """Opens a source that goes on as what an extractor makes of it.
+
+    Args:
+        clip: The source.
+        extractor: Makes the features.
+        segment_seconds: Length of a segment in seconds.
+        soon: See ``open_live``.
+    """
     from rlld.features.base import per_segment
     from rlld.media.views import CHUNK
 
-    extractor = extractor_of(clip.name, spec)
-    made, step = extractor.streams(spec.segment_seconds), spec.segment_seconds
+    made = extractor.streams(segment_seconds)
     at_once = 1 if soon and extractor.alone else CHUNK
-    chunks = (per_segment(rows, made) for rows in extractor.rows(clip, step, at_once))
+    chunks = (per_segment(rows, made) for rows in extractor.rows(clip, segment_seconds, at_once))
     return Source(clip.name, chunks, clip.outcome, at_once)
 
 
