@@ -13,6 +13,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -141,7 +142,7 @@ def from_dict(kind: type[T], data: Any, where: str) -> T:
     for key in data:
         if key not in fields:
             raise RlldError(f"{where}: unknown key {key!r}{nearest(str(key), fields)}")
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)  # type: ignore[arg-type]
     values = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in data.items()}
     for name, spec in fields.items():
         required = (
@@ -150,6 +151,12 @@ def from_dict(kind: type[T], data: Any, where: str) -> T:
         if required and name not in values:
             raise RlldError(f"{where}: {name!r} is missing; add it")
     return kind(**values)
+
+
+@lru_cache(maxsize=512)
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    # They are written as text, which Python would evaluate anew each time.
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def require_positive(where: str, config: object, *names: str) -> None:

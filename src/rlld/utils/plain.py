@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import yaml
@@ -99,9 +101,15 @@ def yaml_value(text: str, where: str, otherwise: str = "cannot be read") -> Any:
     if len(text) > MOST_BYTES:
         raise RlldError(f"{where}: {otherwise} (longer than {MOST_BYTES >> 20} MB); shorten it")
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader with less
+        return deepcopy(_loaded(text))
     except yaml.YAMLError as error:
         raise RlldError(f"{where}: {otherwise} ({_told(error)}); correct it") from None
+
+
+@lru_cache(maxsize=64)
+def _loaded(text: str) -> Any:
+    # The same recipe and the same data set are read again for each run of a process.
+    return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader with less
 
 
 def _told(error: yaml.YAMLError) -> str:

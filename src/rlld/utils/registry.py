@@ -57,10 +57,9 @@ class Registry:
         """Returns the known names, sorted, without importing any component."""
         return sorted(self._own() | {entry.name for entry in _installed(self.group)})
 
-    def _own(self) -> set[str]:
+    def _own(self) -> frozenset[str]:
         path = importlib.import_module(self.package).__path__
-        names = {module.name for module in pkgutil.iter_modules(path)}
-        return {name for name in names if name != "base" and not name.startswith("_")}
+        return _modules(tuple((folder, _changed(folder)) for folder in path))
 
     def config_type(self, name: str) -> type[Any]:
         """Returns the ``Config`` dataclass of a component.
@@ -110,6 +109,13 @@ def _folders() -> Iterator[str]:
     for folder in sys.path:
         with suppress(OSError):  # the folder where it stands may be gone
             yield os.path.abspath(folder)
+
+
+@lru_cache(maxsize=16)
+def _modules(path: tuple[tuple[str, int], ...]) -> frozenset[str]:
+    """Returns the components among the modules of a package's folders as they are now."""
+    names = {module.name for module in pkgutil.iter_modules([folder for folder, _ in path])}
+    return frozenset(name for name in names if name != "base" and not name.startswith("_"))
 
 
 @lru_cache(maxsize=8)
