@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -43,17 +44,30 @@ def called(*args: object, cwd: Path | None = None) -> Result:
     return subprocess.CompletedProcess(args, int(status or 0), out.getvalue(), err.getvalue())
 
 
-def fresh(*args: object, cwd: Path | None = None) -> Result:
+def fresh(*args: object, cwd: Path | None = None, path: Path | None = None) -> Result:
     """Runs ``rlld ARGS`` in a fork that loads rlld anew, and of the libraries what is new to it.
 
     What a verb forgets to load is missed as in an interpreter of its own.
+
+    Args:
+        args: What follows ``rlld``.
+        cwd: Where it runs.
+        path: A folder of modules that come first, as one that ``PYTHONPATH`` names.
     """
 
-    def forget() -> None:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "rlld"]:
-            del sys.modules[name]
+    def prepare() -> None:
+        forget("rlld")
+        if path is not None:
+            sys.path.insert(0, str(path))
 
-    return _forked(forget, *args, cwd=cwd)
+    return _forked(prepare, *args, cwd=cwd)
+
+
+def forget(*packages: str) -> None:
+    """Lets packages be loaded anew by this process, which is to be a fork."""
+    theirs = tuple(f"{package}." for package in packages)
+    for name in [name for name in sys.modules if f"{name}.".startswith(theirs)]:
+        del sys.modules[name]
 
 
 def limited(size: int, *args: object) -> Result:
@@ -71,18 +85,26 @@ def limited(size: int, *args: object) -> Result:
 
 
 def _forked(prepare: Callable[[], None], *args: object, cwd: Path | None = None) -> Result:
+    def work() -> Result:
+        prepare()
+        return called(*args, cwd=cwd)
+
+    return in_fork(work)
+
+
+def in_fork(work: Callable[[], Any]) -> Any:
+    """Runs something in a fork of this process, and returns what it returns."""
     context = get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
 
-    def work() -> None:
+    def send() -> None:
         torch.set_num_threads(1)  # the others are none of the fork's
-        prepare()
-        theirs.send(called(*args, cwd=cwd))
+        theirs.send(work())
 
-    process = context.Process(target=work)
+    process = context.Process(target=send)
     process.start()
     theirs.close()
-    result: Result = ours.recv()
+    result = ours.recv()
     process.join()
     return result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 import torch
 
 import rlld
+from cli_kit import fresh
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.objectives import mil
@@ -79,24 +79,11 @@ def template(kind: str, name: str):
     return module
 
 
-def train_by_command(recipe: str, data: Path, out: Path, path: Path) -> subprocess.CompletedProcess:
-    script = Path(sys.executable).with_name("rlld")
-    arguments = (
-        "--data",
-        str(data),
-        "--out",
-        str(out),
-        "--schedule.rounds",
-        "1",
-        "--device",
-        "cpu",
-    )
-    return subprocess.run(
-        [str(script), "train", recipe, *arguments],
-        env={**os.environ, "PYTHONPATH": str(path), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
+def train_by_command(recipe: str, data: Path, out: Path, path: Path) -> None:
+    arguments = ("--data", data, "--out", out, "--schedule.rounds", "1", "--device", "cpu")
+    done = fresh("train", recipe, *arguments, path=path)
+    assert done.returncode == 0, done.stderr
+    assert (out / "model.safetensors").is_file()
 
 
 def test_an_installed_package_adds_components(site: Path) -> None:
@@ -171,9 +158,7 @@ def test_a_run_says_what_is_missing_without_the_package(
 def test_the_command_line_finds_an_installed_package(
     site: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    done = train_by_command(str(RECIPE), tiny_data, tmp_path / "run", site)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "model.safetensors").is_file()
+    train_by_command(str(RECIPE), tiny_data, tmp_path / "run", site)
 
 
 def test_copied_into_the_sources_the_templates_are_components(
@@ -186,9 +171,7 @@ def test_copied_into_the_sources_the_templates_are_components(
     shutil.copytree(TEMPLATES, tmp_path / "docs" / "templates")
     (command,) = re.findall(r"^cp .*$", PAGE.read_text(), re.MULTILINE)
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
-    done = train_by_command("tagger", tiny_data, tmp_path / "run", tmp_path / "src")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "model.safetensors").is_file()
+    train_by_command("tagger", tiny_data, tmp_path / "run", tmp_path / "src")
 
 
 def test_distributions_are_opened_once_and_again_when_one_comes(
