@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-import jams
 import opentimelineio as otio
 import pandas as pd
 import pytest
@@ -124,6 +123,8 @@ def test_srt(parse):
 
 
 def test_jams(parse):
+    import jams  # which loads half of SciPy: only where it is used
+
     theirs = jams.load(io.StringIO(jams_events.dumps(parse)), strict=True, fmt="jams")
     assert theirs.validate() and theirs.file_metadata.duration == 10
     for annotation in theirs.search(namespace="segment_open"):
