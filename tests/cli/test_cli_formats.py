@@ -12,7 +12,7 @@ from cli_kit import called
 from parse_kit import make_clip, make_parse, make_run
 from rlld.data.dataset import load_data
 from rlld.data.spec import FILE_NAME
-from rlld.export import audacity_events, csv_events, format_names, json_events, load_format
+from rlld.export import audacity_events, csv_events, event_formats, json_events, load_format
 from rlld.parsing.result import Event, Parse
 from tiny import make_tiny
 
@@ -164,7 +164,7 @@ def test_imported_clips_are_watched_and_stay_so(run_cli, home):
         assert run_cli("data", "check", "D", cwd=home).returncode == 0
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", event_formats())
 def test_every_format_comes_back_into_a_data_set(home, name):
     events = (
         Event("Bell", "audio", 0.0, 1.0, 0.75),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rlld.data.imported import BLUNT
 from rlld.errors import RlldError, visible
-from rlld.export import format_names, load_format
+from rlld.export import event_formats, load_format
 from rlld.export.lanes import lane_name, lane_of, lanes, modality_of, number
 from rlld.parsing.result import Event, Parse
 
@@ -43,6 +43,7 @@ OWED = {
     "labelstudio": Owed(1 / 25, 0),
     "otio": Owed(1 / 25, 1e-15),  # its library reads the last digit of a number otherwise
     "premiere": Owed(1 / 25),
+    "fcpxml": Owed(1 / 25),
     "via": Owed(0),
     "dcase": Owed(0),
     "jams": Owed(1e-9, 0),  # a start and a length; floats differ in the last digit
@@ -135,7 +136,7 @@ def assert_same(name: str, found: list[Event], parse: Parse) -> None:
 
 
 def test_every_format_owes_something():
-    assert set(OWED) == set(format_names())
+    assert set(OWED) == set(event_formats())
 
 
 @each_format

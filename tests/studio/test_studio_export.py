@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rlld.export import format_names, load_format
+from rlld.export import event_formats, load_format
 from rlld.export.files import read_events
 from tiny import CLASSES
 
@@ -28,7 +28,7 @@ def unzipped(page, folder: Path, name: str, what: str = "corrected") -> list[Pat
     return sorted((folder / name).iterdir())
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", event_formats())
 def test_every_format_brings_corrected_events_back(page, tmp_path: Path, name: str):
     if name == "otio":
         pytest.importorskip("opentimelineio")

@@ -3,7 +3,8 @@
 A module holds ``dumps(parse) -> str`` and ``loads(text, where)``, its way back; ``SUFFIX`` of its
 files, and in ``MANY`` whether one holds many clips: ``dumps(*parses)``. Where times are counted in
 frames it says ``FRAMES = True``, and both take ``fps``; where audio-visual events stand beside
-those that they follow from, ``JOINT = True``. Adding a module adds the format; nothing else is
+those that they follow from, ``JOINT = True``; where files hold probabilities and no events, so that
+nothing comes back, ``SCORES = True``. Adding a module adds the format; nothing else is
 edited.
 """
 
@@ -45,9 +46,14 @@ def format_names() -> list[str]:
     )
 
 
+def event_formats() -> list[str]:
+    """Returns those that hold events, which come back from them."""
+    return [name for name in format_names() if not getattr(load_format(name), "SCORES", False)]
+
+
 def formats_with(suffix: str) -> list[str]:
-    """Returns the formats whose files have a suffix, written as one likes, without its dot."""
-    return [name for name in format_names() if load_format(name).SUFFIX.lower() == suffix.lower()]
+    """Returns the formats of events whose files have a suffix, in any letters, without its dot."""
+    return [name for name in event_formats() if load_format(name).SUFFIX.lower() == suffix.lower()]
 
 
 def rate_of(name: str, fps: float | None) -> dict[str, float]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rlld.errors import RlldError
-from rlld.export import format_names, formats_with, load_format, rate_of
+from rlld.export import event_formats, formats_with, load_format, rate_of
 from rlld.parsing.result import Event, Parse
 
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -51,7 +51,7 @@ def event_files(sources: Iterable[Path], form: str | None = None) -> Iterator[Pa
     Raises:
         RlldError: If a folder holds none.
     """
-    known = {load_format(name).SUFFIX.lower() for name in ([form] if form else format_names())}
+    known = {load_format(name).SUFFIX.lower() for name in ([form] if form else event_formats())}
     for source in sources:
         if not source.is_dir():
             yield source
@@ -82,7 +82,7 @@ def _guessed(text: str, path: Path) -> str:
     if not names:
         raise RlldError(
             f"{path}: no format has files with this suffix; name one of "
-            f"{', '.join(format_names())} with --format"
+            f"{', '.join(event_formats())} with --format"
         )
     for name in names if len(names) > 1 else ():
         with suppress(RlldError):

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement
 
 from rlld.errors import RlldError, visible
+from rlld.export.frames import NTSC, frame_of
 from rlld.export.lanes import FPS, lane_name, lane_of, lanes, marked, number, ticks
 from rlld.export.xml import parsed_xml, xml_text
 from rlld.parsing.result import Event, Parse
@@ -13,8 +14,6 @@ from rlld.parsing.result import Event, Parse
 SUFFIX = "xml"
 MANY = False
 FRAMES = True
-SLOWER = 1000 / 1001
-"""Of a whole rate, where the file says NTSC."""
 
 
 def dumps(parse: Parse, fps: float = FPS) -> str:
@@ -27,6 +26,7 @@ def dumps(parse: Parse, fps: float = FPS) -> str:
     Raises:
         RlldError: If no sequence has such a rate.
     """
+    fps = float(1 / frame_of(fps))
     root = Element("xmeml", version="4")
     end = max([parse.duration, *(event.end for event in parse.events)])
     length = str(max(1, round(end * fps)))
@@ -50,19 +50,13 @@ def dumps(parse: Parse, fps: float = FPS) -> str:
 
 def _thing(parent: Element, tag: str, name: str, length: str, fps: float) -> Element:
     """Adds what has a name, a length in frames, and their rate."""
-    base = round(fps)
-    ntsc = abs(fps - base) > 1e-6
-    if ntsc and abs(fps - base * SLOWER) > 0.005:
-        raise RlldError(
-            f"--fps: {fps:g} is no rate of a sequence; expected a whole number, or 23.976, 29.97, "
-            "59.94"
-        )
     made = SubElement(parent, tag)
     SubElement(made, "name").text = name
     SubElement(made, "duration").text = length
     rate = SubElement(made, "rate")
+    base = round(fps)
     SubElement(rate, "timebase").text = str(base)
-    SubElement(rate, "ntsc").text = "TRUE" if ntsc else "FALSE"
+    SubElement(rate, "ntsc").text = "FALSE" if fps == base else "TRUE"
     return made
 
 
@@ -88,7 +82,7 @@ def loads(text: str, where: str, fps: float = FPS) -> dict[str, tuple[Event, ...
     base = sequence.findtext("rate/timebase")
     rate = fps if base is None else number(base, f"{where}: timebase")
     if (sequence.findtext("rate/ntsc") or "").strip().upper() == "TRUE":
-        rate *= SLOWER
+        rate /= float(NTSC)
     if rate <= 0:
         raise RlldError(f"{where}: timebase: expected frames per second, found {rate:g}")
     markers, events = sequence.findall("marker"), []

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 
 from rlld.errors import RlldError
-from rlld.export import format_names, load_format
+from rlld.export import event_formats, load_format
 from rlld.parsing.result import Event, Parse
 from rlld.studio import events as form
 from rlld.studio.session import Studio
@@ -18,10 +18,10 @@ WHAT = ("corrected", "all")
 
 
 def formats() -> list[tuple[str, str]]:
-    """Returns the formats, each with the first line of what is said of it."""
+    """Returns the formats of events, each with the first line of what is said of it."""
     return [
         (name, (load_format(name).__doc__ or "").strip().partition("\n")[0])
-        for name in format_names()
+        for name in event_formats()
     ]
 
 
