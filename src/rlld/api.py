@@ -92,7 +92,7 @@ def evaluate(
         data: The data-set folder; that of the training when None.
         by_tags: Whether the known tags gate instead of the video-level probabilities.
         metrics: Scores of other tasks too: ``accuracy``, ``map``, ``segment-map``,
-            ``psds``, ``collar``, ``event-mean``.
+            ``psds``, ``collar``, ``event-mean``, ``moment-map``.
         online: Whether every segment is decided from what comes up to it alone.
     """
     loaded = run if isinstance(run, Run) else load_run(run)

@@ -1,4 +1,4 @@
-"""Golden cases of PreFM: network, maps of sound, loss and gradients."""
+"""Golden cases of PreFM: network, maps of sound, loss and gradients, the score that selects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from common import Case, Expected, Runner
 from torch import Tensor
 
+from rlld.metrics.moments import moment_precision
 from rlld.networks.base import Network
 from rlld.objectives import prefm
 from rlld.types import ModalityLabels
@@ -79,8 +80,19 @@ def losses(case: Case, expected: Expected, _: Path) -> None:
     common.gradients(network, expected)
 
 
+def moments(case: Case, expected: Expected, _: Path) -> None:
+    """How the classes of each second are ranked, which selects."""
+    values = common.inputs(case)
+    probability, truth = values["frame_prob"], values["truth"].bool()
+    truth[1, 3:] = False
+    probability[2] = (probability[2] * 8).round() / 8
+    found = moment_precision(probability, truth)
+    common.close("perframe_map", found, expected["perframe_map"])
+
+
 RUNNERS: dict[str, Runner] = {
     "prefm_forward": forward,
     "prefm_maps": maps,
     "prefm_losses": losses,
+    "prefm_moments": moments,
 }

@@ -17,6 +17,7 @@ from rlld.data.spec import LLP_SPEC, DataSpec, StreamSpec
 from rlld.evaluation.decisions import decisions
 from rlld.metrics.gates import Gate
 from rlld.networks.prefm import NOTE, Config
+from rlld.parsing.trailing import Trailing
 from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import Run
 from rlld.workflows.convert import convert_state
@@ -97,7 +98,7 @@ def test_every_segment_is_decided_by_its_own_window():
     network, values = built(), streams()
     found = network(values)
     for video in range(2):
-        for end in range(7):
+        for end in (0, 2, 6):
             now, later = plain(network, values, video, end)
             torch.testing.assert_close(found.extras["current_logits"][video, end], now)
             torch.testing.assert_close(found.extras["future_logits"][video, end], later)
@@ -194,3 +195,18 @@ def test_online_decisions_are_those_of_one_pass(tiny_data):
     offline, online = decisions(run, videos), decisions(run, videos, online=True)
     torch.testing.assert_close(offline.probabilities, online.probabilities, rtol=0, atol=1e-6)
     assert offline.active.equal(online.active) and offline.active.any()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_a_source_that_goes_on_is_told_what_the_whole_recording_is(chunk):
+    network, values = built(), streams(1, 9)
+    reader = Trailing(network, CONFIG.past, 2)
+    pieces = range(0, 9, chunk)
+    found = [
+        reader.push({name: value[0, first : first + chunk] for name, value in values.items()})
+        for first in pieces
+    ]
+    told = torch.cat([each.segment for each in found])
+    torch.testing.assert_close(told, network(values).segment[0].float())
+    assert [len(each.segment) for each in found] == [min(chunk, 9 - first) for first in pieces]

@@ -28,7 +28,8 @@ class Args:
     all segments and events together."""
     metrics: str = ""
     """Scores of other tasks, joined by commas: accuracy (AVE's), map (UnAV-100's), segment-map
-    (LFAV's), psds and collar (of sound events), event-mean (PreFM's, over nine overlaps)."""
+    (LFAV's), psds and collar (of sound events), event-mean and moment-map
+    (PreFM's: over nine overlaps, and over the classes of each segment)."""
     online: bool = False
     """Decide every segment from what comes up to it alone, as if the video were still going on;
     prints event-mean besides, as such scores are published."""

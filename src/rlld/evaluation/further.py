@@ -20,6 +20,7 @@ from rlld.evaluation.decisions import Decisions
 from rlld.metrics.averages import event_mean
 from rlld.metrics.detection import Timed, detection_map, segment_map
 from rlld.metrics.localisation import segment_accuracy
+from rlld.metrics.moments import moment_precision
 from rlld.metrics.sound_events import collar_f, psds
 from rlld.types import AUDIO, VISUAL
 from rlld.utils.runs import runs
@@ -157,6 +158,12 @@ def _event_mean(judged: Judged, lane: str) -> dict[str, float]:
     return {"event F, mean": event_mean(judged.active, judged.videos.require_dense(), lane)}
 
 
+def _moment_map(judged: Judged, lane: str) -> dict[str, float]:
+    videos = judged.videos
+    found = moment_precision(judged.probabilities, videos.require_dense(), videos.mask)
+    return {"moment mAP": 100 * float(found.double().mean(0)[LANES.index(lane)])}
+
+
 METRICS: Mapping[str, Callable[[Judged, str], dict[str, float]]] = {
     "accuracy": _accuracy,
     "map": _map,
@@ -164,6 +171,7 @@ METRICS: Mapping[str, Callable[[Judged, str], dict[str, float]]] = {
     "psds": _psds,
     "collar": _collar,
     "event-mean": _event_mean,
+    "moment-map": _moment_map,
 }
 """Families of scores by name: what each says of a lane, in percent."""
 

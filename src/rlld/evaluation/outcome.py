@@ -12,7 +12,14 @@ from rlld.data.dataset import DataSet
 from rlld.evaluation.labels import Suspect, judge, judges_labels, suspects, verdicts
 from rlld.evaluation.learning import falling_note, rounds_of
 from rlld.evaluation.scoring import Evaluation, evaluate_on, selecting
-from rlld.metrics.scores import EXCLUSIVE, NAMES, named_score, ten_scores
+from rlld.metrics.scores import (
+    EXCLUSIVE,
+    MOMENT,
+    MOMENT_NAMES,
+    NAMES,
+    named_score,
+    ten_scores,
+)
 from rlld.metrics.tags import TAGS
 from rlld.training.compared import WEAK, weak_scores
 from rlld.training.run_folder import Run
@@ -118,18 +125,21 @@ def interval(evaluation: Evaluation, name: str) -> tuple[float, float]:
 
 
 def _columns(evaluation: Evaluation) -> dict[str, torch.Tensor]:
-    """Returns the values of each video (N, 8) by what stands before the names of their scores."""
-    found = {"": evaluation.columns, EXCLUSIVE: evaluation.alone}
+    """Returns the values of each video (N, n) by what stands before the names of their scores."""
+    found = {"": evaluation.columns, EXCLUSIVE: evaluation.alone, MOMENT: evaluation.moments}
     return {key: columns.cpu() for key, columns in found.items() if len(columns)}
 
 
 def _score(columns: Mapping[str, torch.Tensor], name: str) -> float:
     """Returns a score of videos, as in ``named_score``, from their values."""
-    values: dict[str, float] = {
-        f"{key}{each}": value
-        for key, own in columns.items()
-        for each, value in zip(NAMES, ten_scores(own.mean(0)).tolist(), strict=True)
-    }
+    values: dict[str, float] = {}
+    for key, own in columns.items():
+        mean = own.double().mean(0)
+        if key == MOMENT:
+            values |= dict(zip(MOMENT_NAMES, (100 * mean).tolist(), strict=True))
+        else:
+            ten = zip(NAMES, ten_scores(mean).tolist(), strict=True)
+            values |= {f"{key}{each}": value for each, value in ten}
     return named_score(values, name)
 
 

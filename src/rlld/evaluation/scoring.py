@@ -20,6 +20,7 @@ from rlld.evaluation.decisions import decisions
 from rlld.evaluation.further import further_scores
 from rlld.metrics.averages import variant_scores
 from rlld.metrics.classwise import classwise_f
+from rlld.metrics.moments import moment_precision
 from rlld.metrics.scores import Scores, per_video, scores
 from rlld.training.predict import BATCH, pieces
 from rlld.training.run_folder import Run, load_denoiser
@@ -44,6 +45,7 @@ class Evaluation:
         warnings: Where the run is no better than one of these, and what helps.
         columns: The eight values of each video (N, 8), as in ``metrics.scores.COLUMNS``.
         alone: The same of what is heard or seen alone.
+        moments: How the classes of its segments are ranked (N, 3), as in ``metrics.moments``.
         further: Scores of other tasks, where they were asked for: percent by score, then by lane.
         lanes: What the data set knows events in; scores of other lanes mean nothing.
     """
@@ -56,6 +58,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     columns: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
     alone: Tensor = field(default_factory=lambda: torch.empty(0, 8), compare=False, repr=False)
+    moments: Tensor = field(default_factory=lambda: torch.empty(0, 3), compare=False, repr=False)
     further: dict[str, dict[str, float]] = field(default_factory=dict)
     lanes: tuple[str, ...] = LANES
 
@@ -147,6 +150,7 @@ def evaluate_on(
         tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
         columns,
         per_video(predicted, truth, exclusive=True),
+        moment_precision(decided.probabilities, truth, videos.mask),
         further_scores(videos, decided, metrics) if metrics else {},
         videos.spec.lanes,
     )

@@ -32,6 +32,12 @@ EXCLUSIVE = "exclusive_"
 
 EXCLUSIVE_NAMES = tuple(f"{EXCLUSIVE}{name}" for name in NAMES)
 
+MOMENT = "moment_"
+"""What stands before the names of the scores of ``metrics.moments``."""
+
+MOMENT_NAMES = tuple(f"{MOMENT}{kind}" for kind in KINDS[:3])
+"""They, in the order of their columns."""
+
 Value = TypeVar("Value", float, Tensor)
 
 
@@ -234,16 +240,17 @@ def require_score(name: str) -> None:
     Raises:
         RlldError: If a name is unknown; the message offers the nearest one.
     """
-    named_score(dict.fromkeys((*NAMES, *EXCLUSIVE_NAMES), 0.0), name)
+    named_score(dict.fromkeys((*NAMES, *EXCLUSIVE_NAMES, *MOMENT_NAMES), 0.0), name)
 
 
 def named_score(values: Mapping[str, Value], name: str) -> Value:
     """Returns a score, a sum of scores, or the mean of the ten.
 
     Args:
-        values: The ten scores by name; those of ``exclusive_scores`` where the name asks for them.
-        name: One of ``NAMES``, several joined by ``+``, or ``mean``; with ``exclusive_`` before
-            it, that of ``exclusive_scores``.
+        values: The ten scores by name; those of ``exclusive_scores`` and of ``metrics.moments``
+            where the name asks for them.
+        name: One of ``NAMES`` or ``MOMENT_NAMES``, several joined by ``+``, or ``mean``; with
+            ``exclusive_`` before it, that of ``exclusive_scores``.
 
     Raises:
         RlldError: If a name is unknown; the message offers the nearest one.
@@ -266,7 +273,7 @@ def named_score(values: Mapping[str, Value], name: str) -> Value:
 
 def _single_score(values: Mapping[str, Value], name: str) -> Value:
     means: dict[str, Sequence[str]] = {MEAN: NAMES, f"{EXCLUSIVE}{MEAN}": EXCLUSIVE_NAMES}
-    _check_name(name, (*NAMES, *EXCLUSIVE_NAMES, *means))
+    _check_name(name, (*NAMES, *EXCLUSIVE_NAMES, *MOMENT_NAMES, *means))
     if name not in means:
         return values[name]
     first, *rest = (values[each] for each in means[name])

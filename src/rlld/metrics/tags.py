@@ -30,13 +30,29 @@ def tag_score(probability: Tensor, labels: Tensor) -> Tensor:
         >>> round(tag_score(probability, torch.tensor([[1], [0], [1]])).item(), 1)  # (1 + 2/3) / 2
         83.3
     """
-    values = probability.detach().float().T.contiguous()
     tagged = labels.bool().T
+    found = average_precision(probability.T, tagged)
+    return 100 * found.sum() / tagged.any(1).sum().clamp(min=1)
+
+
+def average_precision(values: Tensor, positive: Tensor) -> Tensor:
+    """Returns the average precision of each row; 0 where nothing in it is positive.
+
+    It is the mean, over the positives, of the share of positives among all that are at least as
+    large, so that equal values count together.
+
+    Args:
+        values: What is ranked (R, n), larger is surer.
+        positive: What is true (R, n), bool.
+
+    Returns:
+        (R,), in [0, 1].
+    """
+    values = values.detach().float().contiguous()
     order = values.sort(1).values.contiguous()
-    own = torch.where(tagged, values, -torch.inf).sort(1).values.contiguous()
-    videos = values.shape[1]
-    above = videos - torch.searchsorted(order, values)
-    hits = videos - torch.searchsorted(own, values)
-    precision = torch.where(tagged, hits / above.clamp(min=1), 0.0)
-    count = tagged.sum(1)
-    return 100 * (precision.sum(1) / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
+    own = torch.where(positive, values, -torch.inf).sort(1).values.contiguous()
+    count = values.shape[1]
+    above = count - torch.searchsorted(order, values)
+    hits = count - torch.searchsorted(own, values)
+    precision = torch.where(positive, hits / above.clamp(min=1), 0.0)
+    return precision.sum(1) / positive.sum(1).clamp(min=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rlld.errors import RlldError
-from rlld.metrics.scores import EXCLUSIVE, require_score
+from rlld.metrics.scores import EXCLUSIVE, MOMENT, require_score
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Selection:
     Attributes:
         score: A score by name (``segment_type``), several joined by ``+``, ``mean`` of the ten,
             or ``last`` to keep the weights of the last round. With ``exclusive_`` before it, it is
-            that of what is heard or seen alone. Without dense annotation see
+            that of what is heard or seen alone; ``moment_audio``, ``moment_visual`` and
+            ``moment_audio_visual`` are of ``metrics.moments``. Without dense annotation see
             ``rlld.training.validation.possible``.
         ties: Whether the earlier or the later of equal rounds is kept.
         reward_share: Share of the validation videos that may reward or teach a denoiser. At 1
@@ -55,7 +56,15 @@ class Selection:
     @property
     def looks_alone(self) -> bool:
         """Whether a score is of what is heard or seen alone."""
-        return any(EXCLUSIVE in name for name in (self.score, *self.parts.values()))
+        return self._looks_at(EXCLUSIVE)
+
+    @property
+    def looks_at_moments(self) -> bool:
+        """Whether a score is of how the classes of single segments are ranked."""
+        return self._looks_at(MOMENT)
+
+    def _looks_at(self, kind: str) -> bool:
+        return any(kind in name for name in (self.score, *self.parts.values()))
 
     def require_known(self) -> None:
         """Refuses a score that there is not.

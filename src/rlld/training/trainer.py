@@ -88,7 +88,7 @@ class Trainer:
         if validation is not None:
             self.rule = rule = possible(recipe.selection, validation)
             reward, selection = partition(validation, rule.reward_share, seed, rule.annotated)
-            self.selection = Validation(selection.to(device, dtype), rule.looks_alone)
+            self.selection = Validation(selection.to(device, dtype), rule)
             same = reward is selection
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)

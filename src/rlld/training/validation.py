@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
-from rlld.metrics.scores import EXCLUSIVE, Scorer, named_score, require_score
+from rlld.metrics.moments import moment_precision
+from rlld.metrics.scores import EXCLUSIVE, MOMENT_NAMES, Scorer, named_score, require_score
 from rlld.metrics.tags import TAGS, tag_score
 from rlld.recipes.selection import Selection
 from rlld.types import Prediction
@@ -24,11 +25,11 @@ class Validation:
 
     Args:
         split: The videos, on the run's device.
-        alone: Whether the ten scores of what is heard or seen alone are measured too.
+        rule: What selects by them, which may need more than the ten scores.
     """
 
-    def __init__(self, split: Split, alone: bool = False) -> None:
-        self.split, self.alone = split, alone
+    def __init__(self, split: Split, rule: Selection | None = None) -> None:
+        self.split, self.rule = split, rule or Selection()
 
     def scores(self, prediction: Prediction, gate: Gate) -> dict[str, Tensor]:
         """Returns the ten scores, without dense annotation ``tags``, without videos nothing."""
@@ -37,10 +38,15 @@ class Validation:
         if self.split.dense is None:
             return {TAGS: tag_score(prediction.video, self.split.labels)}
         maps = gate.apply(prediction)
-        if not self.alone:
-            return self.scorer(maps)
-        only = self.exclusive_scorer(maps)
-        return self.scorer(maps) | {f"{EXCLUSIVE}{name}": value for name, value in only.items()}
+        found = self.scorer(maps)
+        if self.rule.looks_alone:
+            only = self.exclusive_scorer(maps)
+            found |= {f"{EXCLUSIVE}{name}": value for name, value in only.items()}
+        if self.rule.looks_at_moments:
+            segment, truth = prediction.segment, self.split.require_dense()
+            means = 100 * moment_precision(segment, truth, prediction.mask).double().mean(0)
+            found |= dict(zip(MOMENT_NAMES, means, strict=True))
+        return found
 
     @cached_property
     def scorer(self) -> Scorer:
