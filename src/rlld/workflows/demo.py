@@ -160,9 +160,11 @@ def _telling(test: Split) -> str:
 
 
 def _program() -> str:
-    """Returns how this program is called: by name where the shell finds it, else by its path."""
+    """Returns how this program is called: by name where the shell finds it, else as it was."""
     found = shutil.which("rlld")
     here = Path(sys.argv[0])
+    if here.name == "__main__.py":  # python -m rlld
+        return f"{sys.executable} -m rlld"
     return "rlld" if found and Path(found).resolve() == here.resolve() else str(here)
 
 

@@ -166,6 +166,9 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
       /** @type {Question[]} */
       const asked = await api.get(api.path`/api/questions?person=${person}&count=${count}`);
       const have = new Set([...open.map(keyOf), ...under]);
+      // What is known of a class has changed since a question was loaded.
+      const fresh = new Map(asked.map((question) => [keyOf(question), question.why]));
+      for (const question of open) question.why = fresh.get(keyOf(question)) ?? question.why;
       open.push(...asked.filter((question) => !have.has(keyOf(question))));
     } catch (error) {
       tell(/** @type {Error} */ (error).message);
