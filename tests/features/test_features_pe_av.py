@@ -17,14 +17,14 @@ from perception_kit import (
     write_preparation,
 )
 
-from cli_kit import called
 from rlld.errors import RlldError
-from rlld.export import json_events
 from rlld.features import load_extractor
 from rlld.features.extractors.pe_av import BOTH, Config
 from rlld.features.weights import VARIABLE
 from rlld.media.views import Segment
+from rlld.open_classes.calibrated import Calibrated, CalibratedRule
 from rlld.open_classes.named import Namer, prompts
+from rlld.parsing.zero_shot import compare, decide
 from rlld.utils.extras import optional
 
 CPU = torch.device("cpu")
@@ -150,12 +150,10 @@ def test_names_are_compared_by_one_extractor_for_both_tracks(weights, tmp_path):
         expected = unit @ language.embeddings(texts[modality], stream).T
         assert expected.shape == (2, 3) and np.isfinite(expected).all()
         np.testing.assert_allclose(found.part(part), expected, atol=1e-5)
-    told = called(
-        *("parse", path, "--zero-shot", "--classes", "dog,cat,rain", "--encoders", "pe_av"),
-        *("--format", "json", "--rule", "calibrated", "--device", "cpu"),
-    )
-    parse = json_events.loads(told.stdout, "json")
-    assert parse.model.endswith("pe_av") and np.shape(parse.probabilities) == (2, 2, 3)
+    compared = compare(namer, path)
+    (parse,) = decide([compared], namer.classes, CalibratedRule(Calibrated(), namer.classes), "m")
+    assert np.shape(parse.probabilities) == (2, 2, 3) and not parse.notes
+    np.testing.assert_allclose(compared.similarities.visual, found.visual, atol=1e-5)
     json.dumps(namer.extractor.parameters())
 
 

@@ -44,11 +44,14 @@ def parse_zero_shot(args: Args) -> None:
         return
     form = format_of(args)
     jobs = jobs_of(args, form, (Path(args.run), *args.clips))
-    given = args.calibrate
-    taught = None if given is None else _taught(given, args, _namer(args, classes))
     compared, failed = {}, []
+    taught, comparer = None, Comparer(args, classes)
     try:
-        for job, result in each(Comparer(args, classes), jobs, 1, apart=len(jobs) > 1):
+        if args.calibrate is not None:
+            # Several clips are compared in a process of its own, which loads what it needs.
+            teacher = comparer if len(jobs) == 1 else Comparer(args, classes)
+            taught = _taught(args.calibrate, args, teacher.namer)
+        for job, result in each(comparer, jobs, 1, apart=len(jobs) > 1):
             if not isinstance(result, RlldError):
                 compared[job] = result
             elif len(jobs) == 1:
