@@ -207,3 +207,41 @@ def test_a_data_set_that_lost_a_class_keeps_the_rest(data: Path, opened: Callabl
     written = page.post("/api/write")
     assert written["answers"] == 2 * len(clip["tags"])
     require_checked(data)
+
+
+def test_what_another_program_corrected_is_not_written_over(
+    own: Path, opened: Callable[..., object], tmp_path: Path
+):
+    studio, page = opened(own)
+    label = tag_of(page, "train_000")[1]
+    correct(page, "train_000")
+    page.post("/api/write")
+    file = tmp_path / "train_000.txt"
+    file.write_text(f"0\t3\taudio: {label}\n0\t1\tvisual: {label}\n")
+    refused = called("data", "import", own, file)
+    assert refused.returncode == 2
+    assert "its studio is open and would write over what is imported" in refused.stderr
+    studio.close()
+    for name in ("train_000", "train_001"):  # one that the studio knows, one that it does not
+        file.rename(tmp_path / f"{name}.txt")
+        file = tmp_path / f"{name}.txt"
+        assert called("data", "import", own, file).returncode == 0
+    _, page = opened(own)
+    history = page.get("/api/clips/train_000/history")
+    assert [(each["person"], each["events"]) for each in history] == [
+        ("Ada", 1),
+        ("data import", 2),
+    ]
+    assert page.get("/api/clips/train_001")["revision"] == 0
+    assert page.post("/api/write")["corrected"] == 1
+    rows = {
+        (row.id, modality, row.onset, row.offset)
+        for modality in ("audio", "visual")
+        for row in read_dense(own / "annotations" / f"{modality}.csv", SPEC.taxonomy)
+        if row.id in ("train_000", "train_001")
+    }
+    assert rows == {
+        (name, *span)
+        for name in ("train_000", "train_001")
+        for span in (("audio", 0, 3), ("visual", 0, 1))
+    }

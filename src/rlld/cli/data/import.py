@@ -30,12 +30,15 @@ class Args:
 
 def run(args: Args) -> None:
     """Reads all files, then writes the annotation, and says what it has become."""
+    from rlld.studio.imported import beside_studio
     from rlld.utils.console import OUT
     from rlld.workflows.import_events import import_events
 
     if not args.files:
         raise RlldError("nothing to import; give files of events")
-    made = import_events(args.folder, args.files, args.format, args.fps)
+    with beside_studio(args.folder) as keep:
+        made = import_events(args.folder, args.files, args.format, args.fps)
+        keep(made.videos)
     for note in made.notes[:SHOWN]:
         OUT.print(f"note: {note}")
     if len(made.notes) > SHOWN:
