@@ -243,6 +243,24 @@ def test_two_people_never_overwrite_each_other(clip, visit) -> None:
         "Moe", "Grace", "Ada", "Grace", "Ada"]  # fmt: skip
 
 
+def test_two_windows_of_one_person(clip, visit) -> None:
+    page = visit(clip, expected=FAILED)
+    mine = [FIRST[0], FIRST[1]]
+    assert clip.save(mine, "Ada", 1) == 2
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("Delete")  # what the other window stored, too: nothing to be asked
+    page.get_by_text("Stored by Ada, version 2").wait_for()
+    assert not page.get_by_role("dialog").count()
+    assert clip.save([FIRST[0]], "Ada", 2) == 3
+    page.keyboard.press("Delete")
+    page.keyboard.press("n")
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    assert "You stored this clip in another window" in dialog.inner_text()
+    dialog.get_by_role("button", name="Keep this one").click()
+    page.get_by_text("Stored, version 4", exact=True).wait_for()
+
+
 def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
     page = visit(clip, expected=FAILED)
     page.route("**/events", lambda route: route.abort())

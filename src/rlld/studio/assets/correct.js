@@ -2,6 +2,7 @@
 
 import { count, keys, make, plain } from "./dom.js";
 import { Editing, KEYS } from "./editing.js";
+import { single, sorted } from "./edits.js";
 import { Saved } from "./saved.js";
 import { Timeline } from "./timeline.js";
 
@@ -232,13 +233,20 @@ class View {
   // --- somebody else --------------------------------------------------------------------------
   /** @param {Version} theirs */
   choose(theirs) {
-    const mine = this.editing.history.now.events.length;
-    const found = theirs.events.filter((event) => event.m !== "audio_visual").length;
-    const dialog = make("dialog", "card meanwhile", make("h2", "", `${theirs.person} stored this clip meanwhile`),
-      make("p", "", `Their version ${theirs.revision} (${when(theirs.time)}) has ${count(found, "event")}; yours has ${mine} and is not stored. Whatever you choose, the other one stays in the history or can be had back by Undo.`));
+    const mine = this.editing.history.now.events;
+    const found = single(theirs.events);
+    if (alike(found, mine)) {
+      this.saved.takeTheirs(theirs);
+      return;
+    }
+    const own = theirs.person === this.saved.person;
+    const title = own ? "You stored this clip in another window" : `${theirs.person} stored this clip meanwhile`;
+    const [there, here] = own ? ["The other version", "the one here"] : ["Their version", "yours"];
+    const dialog = make("dialog", "card meanwhile", make("h2", "", title),
+      make("p", "", `${there}, ${theirs.revision} (${when(theirs.time)}), has ${count(found.length, "event")}; ${here} has ${mine.length} and is not stored. Whatever you choose, the other one stays in the history or can be had back by Undo.`));
     dialog.setAttribute("aria-label", "Somebody else stored this clip");
-    const keep = this.press("Keep mine", "", () => { dialog.close(); this.saved.keepMine(theirs); });
-    const take = this.press("Take theirs", "", () => {
+    const keep = this.press(own ? "Keep this one" : "Keep mine", "", () => { dialog.close(); this.saved.keepMine(theirs); });
+    const take = this.press(own ? "Take the other one" : "Take theirs", "", () => {
       dialog.close();
       this.editing.replace(theirs.events);
       this.saved.takeTheirs(theirs);
@@ -294,6 +302,12 @@ class View {
     saved.takeTheirs(version);
     this.state("stored", `Back to ${to ? `version ${to}` : "what was before"}, stored as version ${version.revision}`);
   }
+}
+
+/** Whether two lists of audible and visible events say the same. @param {Event[]} a @param {Event[]} b */
+function alike(a, b) {
+  const [one, other] = [a, b].map((events) => JSON.stringify(sorted(events).map(({ c, m, s, e, p }) => [c, m, s, e, p])));
+  return one === other;
 }
 
 /** @param {number|string} time seconds since 1970, or ISO 8601 */

@@ -73,9 +73,9 @@ export class Saved extends EventTarget {
       if (!(error instanceof Refused)) throw error;
       this.waiting ??= events;
       clearTimeout(this.timer);
-      if (error.status === 409) this.dispatchEvent(new CustomEvent("meanwhile", { detail: error.body }));
       this.tell("failed", error.status === 409 ? "Not stored" : `Not stored: ${error.message}`);
-      return false;
+      if (error.status === 409) this.dispatchEvent(new CustomEvent("meanwhile", { detail: error.body }));
+      return !this.waiting; // theirs may be what was to be stored
     }
   }
 
