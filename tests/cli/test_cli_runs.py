@@ -16,9 +16,9 @@ QUICK = ("--device", "cpu", "--schedule.rounds", "2")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_data, installed, tmp_path_factory) -> Path:
+def trained(tiny_data, fresh, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("cli") / "run"
-    result = installed("train", "rlld", "--data", tiny_data, "--out", out, *QUICK)
+    result = fresh("train", "rlld", "--data", tiny_data, "--out", out, *QUICK)
     assert result.returncode == 0, result.stderr
     assert "Type" in result.stdout
     assert "training signal" in result.stdout

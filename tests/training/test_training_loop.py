@@ -135,7 +135,7 @@ def test_a_stop_while_the_denoiser_learns_is_obeyed_and_loses_nothing(tiny_data,
     """The learner trains its networks within the first step of the run."""
     less = {"folds": 3, "judges": 1, "steps": 10, "judge": "features"}
     settings = [
-        "--schedule.updates=60",
+        "--schedule.updates=20",
         *(f"--denoiser.labelwise.{k}={v}" for k, v in less.items()),
     ]
     reference, out = tmp_path / "reference", tmp_path / "run"
