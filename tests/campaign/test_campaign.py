@@ -36,7 +36,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_hostile_files_are_read_or_refused(name, samples, tmp_path):
-    numbers = range(3 if name in SLOW else 25)
+    numbers = range(2 if name in SLOW else 10)
     deadline = time.monotonic() + 60
     outcomes = run_target(
         TARGETS[name].case, samples, name, 0, numbers, tmp_path, Limits(), deadline
@@ -54,6 +54,7 @@ def test_hostile_files_through_the_command_line(samples, tmp_path):
     assert len(outcomes) == 6, NAME
 
 
+@pytest.mark.slow
 def test_what_is_killed_goes_on_to_the_same_bytes(tmp_path):
     processes.preload()
     inputs.make_few(tmp_path)

@@ -309,6 +309,7 @@ def test_a_kept_audio_branch_loses_no_label() -> None:
         assert denoiser.feedback(SCORES)["keep_audio"].item() == 1
 
 
+@pytest.mark.slow
 def test_the_policy_learns_where_the_reward_depends_on_the_removals() -> None:
     """A label is noisy where a feature says so; the score is the share of right decisions."""
     denoiser = prepared(

@@ -163,6 +163,7 @@ def nearest_mean_accuracy(train, train_labels, test, test_labels):
     return (distance.argmin(1) == test_labels).mean()
 
 
+@pytest.mark.slow
 def test_rendered_classes_can_be_told_apart():
     classes = rendered_classes(12)
     train_sounds, train_pictures, train_labels = described(classes, range(4))

@@ -126,6 +126,7 @@ class TestResNet152:
         # Pictures differ by far more than that, so that their order was checked too.
         assert relative(expected[0], expected[1]) > 1e-3
 
+    @pytest.mark.slow
     def test_a_row_does_not_depend_on_its_batch(self, weights: Path) -> None:
         content = [noise((2, 224, 224, 3), seed) for seed in (1, 2)]
         together = load_extractor("resnet152")

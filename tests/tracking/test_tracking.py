@@ -333,6 +333,7 @@ def test_a_missing_package_is_named_with_its_extra(tiny_data, tmp_path, monkeypa
     assert Settings((tiny_data,), tmp_path).log == ()
 
 
+@pytest.mark.slow
 def test_wandb_without_a_login_says_what_to_do(tiny_data, tmp_path):
     """In a process of its own: W&B reads its settings once."""
     place = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_MODE": "online"}

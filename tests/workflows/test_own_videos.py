@@ -52,6 +52,7 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith("rlld ") and FETCHED not in line]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_work_one_after_the_other(phone):
     ran = commands()
     assert [line.split()[1] for line in ran[:5]] == ["data", "train", "denoise", "parse", "parse"]
