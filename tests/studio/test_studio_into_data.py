@@ -233,6 +233,7 @@ def test_what_another_program_corrected_is_not_written_over(
         ("data import", 2),
     ]
     assert page.get("/api/clips/train_001")["revision"] == 0
+    assert page.get("/api/disagreements") == []  # nobody knows whose view an import is
     assert page.post("/api/write")["corrected"] == 1
     rows = {
         (row.id, modality, row.onset, row.offset)

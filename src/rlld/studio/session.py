@@ -14,6 +14,7 @@ from rlld.errors import RlldError
 from rlld.studio.agreement import agreement, disagreements, votes_of
 from rlld.studio.beliefs import RUNS, Beliefs, last_run
 from rlld.studio.clips import Catalogue
+from rlld.studio.imported import IMPORTER
 from rlld.studio.into_data import Written, write
 from rlld.studio.jobs import Jobs
 from rlld.studio.marks import Lanes, lanes_apart, lanes_of, marks_of
@@ -242,9 +243,16 @@ class Studio:
         return {**answers, "events": events, "corrected": self.store.corrected_by()}
 
     def _lanes(self) -> Lanes:
-        """Returns what people marked in clips that several of them corrected."""
+        """Returns what people marked in clips that several of them corrected.
+
+        An import is nobody's view: it may be that of one of them.
+        """
         classes, videos = self.catalogue.spec.classes, self.catalogue.videos
-        shared = [version for version in self.store.shared() if version.video in videos]
+        shared = [
+            version
+            for version in self.store.shared()
+            if version.video in videos and version.person != IMPORTER
+        ]
         return lanes_of(shared, lambda video: [classes[tag] for tag in videos[video].tags])
 
     def seconds(self, video: str) -> float:
