@@ -117,6 +117,33 @@ def test_the_next_questions_are_there_without_the_server(visit) -> None:
     page.unroute("**/*")
 
 
+def test_no_question_comes_twice_however_late_the_next_ones_are(visit) -> None:
+    page = visit("Ulf")
+    seen = [(asked(page), clip_asked(page))]
+    answers: list[Any] = []
+    late: list[Any] = []
+    page.route("**/api/answers", lambda route: answers.append(route))
+    page.route("**/api/questions*", lambda route: late.append((route, route.fetch())))
+    for _ in range(3):  # the third one asks for more, and nothing is stored yet
+        page.keyboard.press("n")
+        seen.append((asked(page), clip_asked(page)))
+    while not late:
+        page.wait_for_timeout(20)
+    for number in range(1, 4):
+        while not answers:
+            page.wait_for_timeout(20)
+        answers.pop().continue_()
+        stored(page, number)
+    page.unroute("**/api/answers")
+    for route, response in late:
+        route.fulfill(response=response)
+    page.unroute("**/api/questions*")
+    for _ in range(8):
+        page.keyboard.press("n")
+        seen.append((asked(page), clip_asked(page)))
+    assert len(set(seen)) == len(seen) == 12
+
+
 def test_what_a_clip_lacks_is_not_asked(visit) -> None:
     page = visit("Sy", "people")
 

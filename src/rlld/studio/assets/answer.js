@@ -163,9 +163,11 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
     loading = true;
     try {
       const count = open.length + under.size + 2 * AHEAD;
+      // What is answered and stored on the way is in the answer still, and must not come twice.
+      const before = [...open.map(keyOf), ...under];
       /** @type {Question[]} */
       const asked = await api.get(api.path`/api/questions?person=${person}&count=${count}`);
-      const have = new Set([...open.map(keyOf), ...under]);
+      const have = new Set([...before, ...open.map(keyOf), ...under]);
       // What is known of a class has changed since a question was loaded.
       const fresh = new Map(asked.map((question) => [keyOf(question), question.why]));
       for (const question of open) question.why = fresh.get(keyOf(question)) ?? question.why;
