@@ -286,7 +286,14 @@ def test_every_view_is_accessible(visit, scheme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(320, 640), (390, 844), (768, 1024), (1440, 900), (3840, 2160)]
+    ("width", "height"),
+    [
+        (320, 640),
+        (390, 844),
+        pytest.param(768, 1024, marks=pytest.mark.slow),
+        (1440, 900),
+        pytest.param(3840, 2160, marks=pytest.mark.slow),
+    ],
 )
 def test_every_view_fits(visit, width: int, height: int) -> None:
     page = visit("Lea", width=width, height=height)
