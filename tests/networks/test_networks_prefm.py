@@ -197,6 +197,23 @@ def test_online_decisions_are_those_of_one_pass(tiny_data):
     assert offline.active.equal(online.active) and offline.active.any()
 
 
+def test_no_more_is_looked_at_than_decides(tiny_data, monkeypatch):
+    videos, asked = load_split(tiny_data, "test"), []
+    network = built(replace(CONFIG, past=2), videos.spec).float()
+    run = Run(Path("run"), "run", load_recipe("prefm"), videos.spec, network)
+    alone = decisions(run, videos)
+    predict = Run.predict
+
+    def seen(run, streams, **others):
+        asked.append(streams["audio"].shape[1])
+        return predict(run, streams, **others)
+
+    monkeypatch.setattr(Run, "predict", seen)
+    online = decisions(run, videos, online=True)
+    assert asked == [1, 2, 2, 2, 2, 2]
+    torch.testing.assert_close(alone.probabilities, online.probabilities, rtol=0, atol=1e-6)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("chunk", [1, 3])
 def test_a_source_that_goes_on_is_told_what_the_whole_recording_is(chunk):

@@ -70,7 +70,7 @@ def _online(run: Run, videos: Split, labels: Tensor | None, where: str) -> Decis
         torch.zeros(shape, dtype=torch.bool, device=run.device),
     )
     for batch in pieces(videos):
-        for place, rows, streams in prefixes(batch, window_of(run.spec)[0]):
+        for place, rows, streams in prefixes(batch, window_of(run.spec, run.network.reach)[0]):
             index = batch.index[rows]
             tags = None if labels is None else labels[index]
             prediction = run.predict(streams, tags=tags)

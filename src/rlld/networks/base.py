@@ -41,12 +41,15 @@ class Network(nn.Module, ABC):
             (``torch.func.vmap``). LSTMs cannot.
         causal: Whether what is said of a segment depends on nothing that follows it; the
             video level is of all segments in any case.
+        reach: Of how many segments, itself and those before it, what a causal network says of a
+            segment is made; None where it is all of them.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset()
     replayable: bool = True
     stackable: bool = True
     causal: bool = False
+    reach: int | None = None
 
     @abstractmethod
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:

@@ -85,7 +85,7 @@ class Peers(Network):
         self.second: Network = base.build(spec)
         self.predicts: str = config.predicts
         self.replayable = self.first.replayable and self.second.replayable
-        self.causal = self.first.causal
+        self.causal, self.reach = self.first.causal, self.first.reach
 
     def prepare(self, folder: Path | None) -> None:
         """Prepares both."""

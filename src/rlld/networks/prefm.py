@@ -91,7 +91,7 @@ class PreFM(HearingMaps):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.hidden, spec)
-        self.config, self.classes = config, spec.classes
+        self.config, self.classes, self.reach = config, spec.classes, config.past
         hidden = config.hidden
         self.fc_all = nn.Linear(hidden, len(spec.classes))
         if config.vectors is not None:

@@ -32,6 +32,7 @@ from rlld.types import AUDIO, VISUAL, Prediction
 
 if TYPE_CHECKING:
     from rlld.media.live import LiveClip
+    from rlld.networks.base import Network
     from rlld.parsing.live import Told
 
 ABSENT = ("no usable sound, so no audible events", "no usable picture, so no visible events")
@@ -50,8 +51,8 @@ class TrainedRun(Protocol):
         """How probabilities become decisions."""
 
     @property
-    def causal(self) -> bool:
-        """Whether what it says of a segment depends on nothing that follows it."""
+    def network(self) -> Network:
+        """The task network."""
 
     def predict(
         self,
@@ -150,9 +151,9 @@ def parse_live(run: TrainedRun, clip: LiveClip, source: Source) -> Iterator[Told
     """
     from rlld.parsing.live import LiveWindows, live_events
 
-    predict, (length, batch) = _predictor(run, source, None), window_of(run.spec)
+    predict, (length, batch) = _predictor(run, source, None), window_of(run.spec, run.network.reach)
     yield from live_events(
-        Trailing(predict, length, batch) if run.causal else LiveWindows(predict, length),
+        Trailing(predict, length, batch) if run.network.causal else LiveWindows(predict, length),
         run.spec,
         run.gate,
         (_checked(chunk, run.spec, source) for chunk in source.chunks),
@@ -174,8 +175,8 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> Tensor | None:
 
 def _evidence(run: TrainedRun, source: Source, known: Tensor | None) -> tuple[Evidence, list[int]]:
     """Returns the evidence and the modalities whose features are zero throughout."""
-    kind = Trailing if run.causal else Windows
-    reader: Reader = kind(_predictor(run, source, known), *window_of(run.spec))
+    kind = Trailing if run.network.causal else Windows
+    reader: Reader = kind(_predictor(run, source, known), *window_of(run.spec, run.network.reach))
     absent = [True, True]
     found: list[Evidence | None] = []
     for chunk in source.chunks:

@@ -88,15 +88,17 @@ def parts_of(known: Prediction | Evidence) -> list[Tensor]:
     return parts if known.held is None else [*parts, known.held]
 
 
-def window_of(spec: DataSpec) -> tuple[int, int]:
+def window_of(spec: DataSpec, reach: int | None = None) -> tuple[int, int]:
     """Returns the segments of a window, and how many windows go through the network together.
 
     Args:
         spec: The data set that the network was trained on.
+        reach: See ``Network``; more than that tells nothing.
     """
+    longest = spec.segments if reach is None else min(spec.segments, reach)
     if not spec.any_length:
-        return spec.segments, BATCH
-    length = min(spec.segments, LONGEST)
+        return longest, BATCH
+    length = min(longest, LONGEST)
     return length, min(BATCH, max(1, SEGMENTS // length))
 
 
