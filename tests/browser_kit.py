@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
-"""The first draws no window around each page that nobody sees, which is two thirds of the time."""
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +25,7 @@ def chromium() -> Iterator[Any]:
 
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     assert path, (
-        "no Chromium found: install it (apt-get install chromium-headless-shell), or leave these "
+        "no Chromium found: install it (apt-get install chromium), or leave these "
         "tests out (pytest -m 'not browser and not slow')"
     )
     with sync_playwright() as playwright:
