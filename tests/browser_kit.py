@@ -15,6 +15,15 @@ from typing import Any
 
 import pytest
 
+FILM_DRAWN = """() => {
+    const canvas = document.querySelector(".film canvas");
+    // To read the page's own canvas again and again is something that Chromium complains of.
+    const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, -canvas.width / 2, -10);
+    return copy.getImageData(0, 0, 1, 1).data[3] === 255;
+}"""
+"""Whether a picture stands in the middle of the film strip."""
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

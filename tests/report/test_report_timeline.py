@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from browser_kit import FILM_DRAWN
 from parse_kit import CLASSES, make_clip, make_parse
 from rlld.media.decode import Clip
 from rlld.media.strips import peaks
@@ -150,11 +151,7 @@ def test_waveform_and_film_strip_stand_above_the_lanes(tmp_path, open_page) -> N
         return high;
     }""")
     assert [height > 40 for height in heights] == [True, False] * 5
-    page.wait_for_function("""() => {
-        const canvas = document.querySelector(".film canvas");
-        const middle = canvas.getContext("2d").getImageData(canvas.width / 2, 10, 1, 1);
-        return middle.data[3] === 255;
-    }""")
+    page.wait_for_function(FILM_DRAWN)
 
 
 def test_a_page_without_strips_has_no_rows_for_them(tmp_path, open_page) -> None:

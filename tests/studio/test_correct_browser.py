@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from browser_kit import FILM_DRAWN
 from studio_page_kit import STRANGE, Served, make_data, studio
 
 pytestmark = pytest.mark.browser
@@ -354,10 +355,7 @@ def test_strips_come_from_the_server(clip, visit) -> None:
     page = visit(clip)
     page.wait_for_function("() => document.querySelector('.wave path').getAttribute('d')")
     page.wait_for_function("() => document.querySelector('.spectrogram img').naturalWidth > 100")
-    page.wait_for_function("""() => {
-        const canvas = document.querySelector(".film canvas");
-        return canvas.getContext("2d").getImageData(canvas.width / 2, 10, 1, 1).data[3] === 255;
-    }""")
+    page.wait_for_function(FILM_DRAWN)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
