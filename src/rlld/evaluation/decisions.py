@@ -48,8 +48,8 @@ def decisions(run: Run, videos: Split, *, by_tags: bool = False, online: bool = 
         return _online(run, videos, labels, where)
     prediction = _predicted(run, videos, labels)
     prediction.require_numbers(where)
-    probabilities = run.gate.completed(prediction, labels).segment
-    return Decisions(probabilities, run.gate.apply(prediction, labels))
+    completed = run.gate.completed(prediction, labels)
+    return Decisions(completed.segment, run.gate.apply(completed, labels))
 
 
 def _predicted(run: Run, videos: Split, labels: Tensor | None) -> Prediction:
@@ -77,7 +77,7 @@ def _online(run: Run, videos: Split, labels: Tensor | None, where: str) -> Decis
             prediction.require_numbers(where)
             completed = run.gate.completed(prediction, tags)
             found.probabilities[index, place] = completed.segment[:, -1].float()
-            found.active[index, place] = run.gate.apply(prediction, tags)[:, -1]
+            found.active[index, place] = run.gate.apply(completed, tags)[:, -1]
     return found
 
 
