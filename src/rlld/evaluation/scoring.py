@@ -45,7 +45,8 @@ class Evaluation:
         warnings: Where the run is no better than one of these, and what helps.
         columns: The eight values of each video (N, 8), as in ``metrics.scores.COLUMNS``.
         alone: The same of what is heard or seen alone.
-        moments: How the classes of its segments are ranked (N, 3), as in ``metrics.moments``.
+        moments: How the classes of its segments are ranked (N, 3), as in ``metrics.moments``; empty
+            where the run's weights were not chosen by it.
         further: Scores of other tasks, where they were asked for: percent by score, then by lane.
         lanes: What the data set knows events in; scores of other lanes mean nothing.
     """
@@ -141,6 +142,9 @@ def evaluate_on(
     }
     columns = per_video(predicted, truth)
     by_class = _by_class(predicted, truth, videos.spec.classes)
+    moments = torch.empty(0, 3)
+    if run.recipe.selection.looks_at_moments:
+        moments = moment_precision(decided.probabilities, truth, videos.mask)
     return Evaluation(
         scores(predicted, truth),
         variant_scores(predicted, truth),
@@ -150,7 +154,7 @@ def evaluate_on(
         tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
         columns,
         per_video(predicted, truth, exclusive=True),
-        moment_precision(decided.probabilities, truth, videos.mask),
+        moments,
         further_scores(videos, decided, metrics) if metrics else {},
         videos.spec.lanes,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rlld.errors import RlldError
 from rlld.features.extractors._language import Language
 from rlld.features.extractors._towers import read_config
+from rlld.features.weights import PublishedWeights
 from rlld.utils.extras import optional
 
 if TYPE_CHECKING:
@@ -28,6 +29,18 @@ PADDING = "[PAD]"
 SCALE = 1.0
 """They were trained with products of embeddings as they are, for whose cosines there is no
 factor."""
+
+
+def published(model: str, files: tuple[str, ...]) -> tuple[PublishedWeights, ...]:
+    """Returns the files of a model, each with its address.
+
+    Args:
+        model: Its name.
+        files: Their names in its repository.
+    """
+    return tuple(
+        PublishedWeights(f"{model}/{file}", HUB.format(model=model, file=file)) for file in files
+    )
 
 
 def read_model(extractor: str, title: str, name: str, described: Path, weights: Path) -> Any:

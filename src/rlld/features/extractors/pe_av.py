@@ -18,7 +18,7 @@ from rlld.errors import RlldError
 from rlld.features import base, spelled
 from rlld.features.base import Extractor, Rows, flat, rows_where_seen
 from rlld.features.extractors._language import Language
-from rlld.features.extractors._perception import HOP, HUB, RATE, language_of, read_model
+from rlld.features.extractors._perception import HOP, RATE, language_of, published, read_model
 from rlld.features.extractors._towers import read_config
 from rlld.features.weights import PublishedWeights, find
 from rlld.media.views import Chunk, Pictures, Sound
@@ -69,10 +69,7 @@ class Config(base.Config):
 
     def files(self) -> tuple[PublishedWeights, ...]:
         """Returns the files of the model; prompts need the last one, features do not."""
-        return tuple(
-            PublishedWeights(f"{self.model}/{file}", HUB.format(model=self.model, file=file))
-            for file in FILES
-        )
+        return published(self.model, FILES)
 
     def language(self, device: torch.device) -> Language:
         """Loads the text side of the model, which says prompts differently for each stream.
