@@ -51,14 +51,15 @@ def test_a_shared_run_equals_one_by_itself(tiny_data, tmp_path, monkeypatch):
 
 
 def test_keys_know_what_a_training_depends_on(tiny_data):
-    split = load_data(tiny_data).train
+    split, annotated = load_data(tiny_data).train, load_data(tiny_data).validation
     labels = ModalityLabels(split.labels, split.labels, split.labels)
     recipe = labelwise()
 
-    def key(recipe=recipe, split=split, labels=labels, seed=0, unimodal=True) -> str:
-        return cache.training_key(recipe, split, labels, seed, unimodal=unimodal)
+    def key(recipe=recipe, split=split, labels=labels, seed=0, unimodal=True, teachers=None) -> str:
+        return cache.training_key(recipe, split, labels, seed, unimodal=unimodal, teachers=teachers)
 
     assert key() == key(labelwise(**{"selection.annotated": 3, "denoiser.labelwise.steps": 9}))
+    assert key() == key(labelwise(**{"supervision.weight": 2}))
     other = split.labels.clone()
     other[0, 0] = 1 - other[0, 0]
     streams = {**split.streams, "audio": split.streams["audio"] + 1e-3}
@@ -69,6 +70,9 @@ def test_keys_know_what_a_training_depends_on(tiny_data):
         key(labelwise(**{"network.hidden": 16})),
         key(labels=ModalityLabels(split.labels, other, split.labels)),
         key(split=replace(split, streams=streams)),
+        key(teachers=annotated),
+        key(teachers=replace(annotated, dense=~annotated.require_dense())),
+        key(labelwise(**{"supervision.weight": 2}), teachers=annotated),
     ]
     assert len({key(), *others}) == len(others) + 1
 

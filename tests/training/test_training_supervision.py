@@ -16,7 +16,7 @@ from rlld.recipes.supervision import Supervision
 from rlld.training.order import draw_annotated
 from rlld.training.step import dense_loss, lesson_of
 from rlld.training.trainer import Trainer
-from rlld.types import Prediction
+from rlld.types import ModalityLabels, Prediction
 from rlld.utils.compute import Compute
 
 COMPUTE = Compute(device="cpu", threads=1)
@@ -120,3 +120,24 @@ def test_a_supervised_run_says_so(tiny_data, tmp_path):
     assert any("trained on validation labels" in note for note in run.facts["notes"])
     assert rlld.evaluate(run, "validation").facts["notes"] == run.facts["notes"]
     assert rlld.evaluate(run, "test").facts["notes"] == []
+
+
+def test_a_network_for_a_denoiser_is_taught_as_the_task_network_is(tiny_data):
+    """What ``fit`` trains on given labels is what a run trains on the bare tags."""
+    data = load_data(tiny_data)
+    settings = {
+        "selection.reward_share": 1,
+        "selection.score": "last",
+        "denoiser.visual_smoothing": 1,
+    }
+    whole = trainer(data, **settings)
+    for _ in whole.steps():
+        pass
+    tags = data.train.labels
+    fresh = trainer(data, **settings)
+    labels = ModalityLabels(tags, tags, tags)
+    found = fresh.fit(labels, teachers=data.validation).state_dict()
+    alone = fresh.fit(labels).state_dict()
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, found[name]), name
+    assert any(not torch.equal(value, alone[name]) for name, value in found.items())

@@ -26,6 +26,7 @@ class Fit(Protocol):
         unimodal: bool = False,
         settings: Mapping[str, Any] | None = None,
         start: Network | None = None,
+        teachers: Split | None = None,
     ) -> Network:
         """Trains and returns the network of the last step, in evaluation mode.
 
@@ -38,6 +39,8 @@ class Fit(Protocol):
             settings: Dotted settings of the recipe that differ in this training; those for which
                 its components have no option are passed over.
             start: Network of that kind whose weights the training starts from.
+            teachers: Annotated videos that teach in every step, as ``supervision`` of the recipe
+                and ``settings`` say.
         """
 
 
@@ -89,6 +92,8 @@ class Context:
         device: Where the tensors live.
         fit: Trains a fresh task network, for denoisers that need one (exchange, estimator, state
             network).
+        teachers: Those of ``reward`` that teach the task network directly and may teach others,
+            densely annotated; None where none do.
     """
 
     train: Split
@@ -96,6 +101,7 @@ class Context:
     seed: int
     device: torch.device
     fit: Fit
+    teachers: Split | None = None
 
 
 class Denoiser(ABC):

@@ -63,11 +63,14 @@ def decide(
         cleans: Whether its labels are cleaned, which needs no annotated video.
     """
     decisions = []
+    few = 0 < sizes.annotated < FEW_ANNOTATED
     if sizes.videos < LARGE:
         decisions = [_width(sizes), _length(sizes)]
+        if sizes.annotated and (supervised or (teaches and few)):
+            decisions.append(_lessons(sizes))
     if not sizes.annotated and cleans:
         decisions.append(Decision({"supervision.weight": 0.0}, "no annotated video teaches"))
-    if 0 < sizes.annotated < FEW_ANNOTATED:
+    if few:
         decisions.append(_few(sizes, teaches))
         if supervised and sizes.videos < PAIRED:
             decisions.append(_pairs(sizes))
@@ -93,6 +96,12 @@ def _width(sizes: Sizes) -> Decision:
 def _length(sizes: Sizes) -> Decision:
     because = f"published epochs are too short for {sizes.videos} videos"
     return Decision(schedule(sizes.videos), because)
+
+
+def _lessons(sizes: Sizes) -> Decision:
+    count = schedule(sizes.videos)["schedule.batch_size"]
+    because = "as many annotated videos teach in a step as tagged ones"
+    return Decision({"supervision.batch_size": count}, because)
 
 
 def _few(sizes: Sizes, teaches: bool) -> Decision:

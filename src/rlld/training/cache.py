@@ -36,26 +36,30 @@ def training_key(
     seed: int,
     unimodal: bool,
     start: Mapping[str, Tensor] | None = None,
+    teachers: Split | None = None,
 ) -> str:
     """Returns a name for what training a network on fixed labels gives on one machine.
 
     Args:
-        recipe: What is trained; its denoiser, selection and supervision have no part in it.
+        recipe: What is trained; its denoiser and selection have no part in it, and its
+            supervision only where there are teachers.
         train: The videos, on their device and in their precision.
         labels: Their labels.
         seed: Seed of the training.
         unimodal: Whether ``Network.unimodal`` is trained.
         start: Weights that the training starts from; drawn from the seed where there are none.
+        teachers: Annotated videos that teach in every step, if any do.
 
     Returns:
         32 hexadecimal digits.
     """
-    settings = {part: recipe.as_dict()[part] for part in PARTS}
+    taught = () if teachers is None else ("supervision",)
+    settings = {part: recipe.as_dict()[part] for part in (*PARTS, *taught)}
     where = [str(train.device), torch.__version__, seed, unimodal]
     digest = hashlib.blake2b(json.dumps([settings, where], sort_keys=True).encode(), digest_size=16)
-    lengths = {} if train.lengths is None else {"lengths": train.lengths}
-    parts = {**train.streams, **lengths, **_given(labels), **(start or {})}
-    for name, value in parts.items():
+    seen = {**_seen(train), **_given(labels), **(start or {})}
+    learnt = {} if teachers is None else {**_seen(teachers), "dense": teachers.require_dense()}
+    for name, value in (*seen.items(), *learnt.items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
@@ -88,6 +92,11 @@ def keep(folder: Path, key: str, network: nn.Module) -> None:
 
 def _path(folder: Path, key: str) -> Path:
     return folder / f"{key}.safetensors"
+
+
+def _seen(split: Split) -> dict[str, Tensor]:
+    lengths = {} if split.lengths is None else {"lengths": split.lengths}
+    return {**split.streams, **lengths}
 
 
 def _given(labels: ModalityLabels) -> dict[str, Tensor]:

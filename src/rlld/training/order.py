@@ -17,10 +17,10 @@ STREAM = 0x5EED_0003
 """Keeps these draws apart from those of the batches."""
 
 
-def of_one_length(train: Split, *watched: Validation | None) -> bool:
+def of_one_length(train: Split, *watched: Validation | Split | None) -> bool:
     """Says whether all videos have as many segments, so that all steps have one shape."""
-    splits = (train, *(each.split for each in watched if each is not None))
-    return all(split.lengths is None for split in splits)
+    splits = (each.split if isinstance(each, Validation) else each for each in (train, *watched))
+    return all(split is None or split.lengths is None for split in splits)
 
 
 def round_batches(

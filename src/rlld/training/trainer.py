@@ -51,12 +51,14 @@ class Trainer:
         compute: Device and precision.
         denoiser: Labels to train on instead of the recipe's denoiser.
         networks: Folder where networks that are trained for the denoiser are kept for other runs.
+        teachers: Annotated videos that teach in every step where none validate.
 
     Attributes:
         network: The task network.
         denoiser: The source of labels.
         updates: Steps done.
         unimodal: Whether ``Network.unimodal`` is trained instead of the whole network.
+        teachers: Annotated videos that teach the network in every step; None where none do.
         best: Kept round: ``score``, ``round``, ``scores`` and the ``weights`` of the network and
             the ``denoiser`` networks; empty before the first validation.
         parts: Kept parts of the network that have a score of their own.
@@ -75,6 +77,7 @@ class Trainer:
         compute: Compute,
         denoiser: Denoiser | None = None,
         networks: Path | None = None,
+        teachers: Split | None = None,
     ) -> None:
         require_seed(seed)
         self.recipe, self.seed, self.compute = recipe, seed, compute
@@ -94,6 +97,7 @@ class Trainer:
         self.schedule, self.videos = recipe.schedule, len(train)
         self.updates, self.totals, self.best = 0, Totals(), Report()
         self.unimodal, self.fitted = False, 0
+        self.teachers = teachers
         self.watch = FiniteWatch()
         self._fresh_network(seed)
         self.parts = KeptParts(self.rule, self.network, recipe.network.name)
@@ -101,7 +105,9 @@ class Trainer:
         self.denoiser.attach(partial(recipe.build_network, train.spec))
         self._require_dense()
         if self.reward is not None:
-            self.denoiser.prepare(Context(self.train, self.reward.split, seed, device, self.fit))
+            split = self.reward.split
+            self.teachers = split if recipe.supervision.weight and len(split) else None
+            self.denoiser.prepare(Context(self.train, split, seed, device, self.fit, self.teachers))
         self._forget_recordings()
 
     @property
@@ -122,6 +128,7 @@ class Trainer:
         unimodal: bool = False,
         settings: Mapping[str, Any] | None = None,
         start: Network | None = None,
+        teachers: Split | None = None,
     ) -> Network:
         """Trains a fresh network of the same recipe; see ``rlld.denoisers.base.Fit``."""
         before = random_state(self.device)
@@ -132,7 +139,9 @@ class Trainer:
         recipe = self.recipe.varied(settings) if settings else self.recipe
         # Tracks are paired only where labels were made right for each of them.
         recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates, mixing=0.0))
-        inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels))
+        inner = Trainer(
+            recipe, train, None, self.seed, self.compute, Given(labels), teachers=teachers
+        )
         inner.unimodal = unimodal
         weights = None if start is None else start.state_dict()
         if weights is not None:
@@ -140,7 +149,7 @@ class Trainer:
         if self._networks is None:
             inner.finish()
         else:
-            key = cache.training_key(recipe, train, labels, self.seed, unimodal, weights)
+            key = cache.training_key(recipe, train, labels, self.seed, unimodal, weights, teachers)
             if not cache.take(self._networks, key, inner.network):
                 inner.finish()
                 cache.keep(self._networks, key, inner.network)
@@ -265,7 +274,7 @@ class Trainer:
         """Records anew from here: what the recordings read and change was replaced."""
         parts = (self.denoiser, self.network, self.objective)
         graphs = self.compute.records and all(part.replayable for part in parts)
-        graphs = graphs and of_one_length(self.train, self.selection, self.reward)
+        graphs = graphs and of_one_length(self.train, self.selection, self.reward, self.teachers)
         drawn = self.denoiser.generators()
         title = f"training {self.recipe.name}"
         self._full_step = Captured(self._take, title, graphs, drawn)
@@ -281,11 +290,10 @@ class Trainer:
         batches = self._batches(number)
         left = batches[done : done + self.total_updates - self.updates]
         drawn = [_on_device(left, self.device)]
-        supervision, teachers = self.recipe.supervision, self.reward.split if self.reward else ()
-        if supervision.weight and len(teachers):
+        if self.teachers is not None:
             updates = range(self.updates, self.updates + len(left))
-            size, count = supervision.batch_size, len(teachers)
-            lengths = self.reward.split.lengths if self.reward else None
+            size, count = self.recipe.supervision.batch_size, len(self.teachers)
+            lengths = self.teachers.lengths
             lessons = [draw_annotated(size, count, self.seed, each, lengths) for each in updates]
             drawn.append(_on_device(lessons, self.device))
         return list(zip(*drawn, strict=True))
@@ -313,8 +321,8 @@ class Trainer:
         batch = self.train.batch(index)
         network = Unimodal(self.network) if self.unimodal else self.network
         lesson = None
-        if annotated and self.reward is not None:
-            lesson = lesson_of(self.recipe.supervision, self.reward.split, *annotated)
+        if annotated and self.teachers is not None:
+            lesson = lesson_of(self.recipe.supervision, self.teachers, *annotated)
         task = NetworkStep(
             network, self.objective, self.optimizer, self.compute, lesson, self.schedule.mixing
         )

@@ -102,11 +102,12 @@ class Composed(Denoiser):
             unimodal: bool = False,
             settings: Mapping[str, Any] | None = None,
             start: Network | None = None,
+            teachers: Split | None = None,
         ) -> Network:
             if not self.source.wants_prediction:
                 own = training_labels(self.source, context.train)
                 labels = composed(own, labels, context.train.labels)
-            network = context.fit(labels, share, videos, unimodal, settings, start)
+            network = context.fit(labels, share, videos, unimodal, settings, start, teachers)
             if self._evidence is not None and unimodal and videos is not None:
                 self._evidence.see(network, videos)
             return network

@@ -238,7 +238,9 @@ class LabelwiseDenoiser(Denoiser):
         the annotation, too, so that only the first round can say how policies judge videos that
         did not teach them.
         """
-        reward = examples_of(context.reward, self._parts.states.of(context.reward))
+        states = self._parts.states
+        judged = states.of if states.teachers(context) is None else states.crossed
+        reward = examples_of(context.reward, judged(context.reward))
         examples = joined(reward, examples_of(context.train, logits))
         doubted = self._start.doubted if self._start else None
         self._start = start_of(self.spec, context.train.labels, logits, examples, doubted)

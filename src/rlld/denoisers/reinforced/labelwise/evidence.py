@@ -16,6 +16,10 @@ from rlld.networks.base import Network
 from rlld.types import ModalityLabels
 from rlld.utils.stopping import repeatable
 
+LESSONS = {"supervision.batch_size": 32, "supervision.mixing": 0.0}
+"""How annotated videos teach such a network, whose tracks do not meet: pairs would be no use."""
+LEAST = 40
+"""Annotated videos from which they teach such networks: the folds of fewer are learnt by heart."""
 CLIP = 1e-3
 """Probabilities are clipped here before they become logits."""
 
@@ -26,6 +30,8 @@ class States(nn.Module):
     A network that attends across modalities learns what the other one perceives, and its
     probabilities tell the label instead of the modality. Each network is trained on all but one
     fold of the training videos, so that a label can be judged by one that has not learned it.
+    Annotated videos that teach the task network teach these, too, again all but one fold of them:
+    nothing else tells a class that is seldom in a track from what comes with its tag.
 
     Args:
         build: Builds a task network.
@@ -72,26 +78,44 @@ class States(nn.Module):
                 f"denoiser reinforced: labelwise.folds is {folds}, more than the {len(train)} "
                 "training videos; bring more videos, or set --denoiser.labelwise.folds 1"
             )
-        fold = torch.arange(len(train), device=train.device) % folds
-        logits = torch.zeros(len(train), 2, train.labels.shape[1], device=train.device)
+        taught = self.teachers(context)
         for number, network in repeatable("learning evidence", enumerate(self.networks), folds):
-            others, own = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
-            if folds == 1:
-                others = own
-            length = share * len(others) / len(train)
+            others = self._others(train, number)
             trained = context.fit(
                 labels,
-                share=length,
+                share=share * len(others) / len(train),
                 videos=others,
                 unimodal=True,
-                settings=self.settings,
+                settings=self.settings if taught is None else {**(self.settings or {}), **LESSONS},
                 start=_network(network) if go_on else None,
+                teachers=None if taught is None else taught.subset(self._others(taught, number)),
             )
             network.load_state_dict(trained.state_dict())
             network.to(train.device)
-            for batch in train.portions(CHUNK, own):
-                logits[batch.index] = _logits(network, batch.streams, batch.mask)
-        return logits
+        return self.crossed(train)
+
+    def teachers(self, context: Context) -> Split | None:
+        """Returns the annotated videos that teach the networks, None where there are too few."""
+        found = context.teachers
+        few = found is None or len(found) < LEAST or len(self.networks) == 1
+        return None if few else found
+
+    def crossed(self, split: Split) -> Tensor:
+        """Returns the logits of videos that taught (N, 2, C), each by the network it did not."""
+        found = split.labels.new_zeros(len(split), 2, split.labels.shape[1])
+        fold = self._fold(split)
+        for number, network in enumerate(self.networks):
+            for batch in split.portions(CHUNK, (fold == number).nonzero()[:, 0]):
+                found[batch.index] = _logits(network, batch.streams, batch.mask)
+        return found
+
+    def _fold(self, split: Split) -> Tensor:
+        return torch.arange(len(split), device=split.device) % len(self.networks)
+
+    def _others(self, split: Split, number: int) -> Tensor:
+        """Returns the videos that a network may learn from (n,): all, where it is the only one."""
+        alone = len(self.networks) == 1
+        return ((self._fold(split) != number) | alone).nonzero()[:, 0]
 
     def of(self, split: Split) -> Tensor:
         """Returns the mean logits of a whole split (N, 2, C)."""
