@@ -13,7 +13,7 @@ import torch
 import rlld
 from rlld.data.dataset import load_data, load_split
 from rlld.data.spec import Priors
-from rlld.denoisers.reinforced.labelwise import denoiser, evidence
+from rlld.denoisers.reinforced.labelwise import denoiser
 from rlld.denoisers.reinforced.labelwise.agreement import Agreement
 from rlld.denoisers.reinforced.labelwise.judge import (
     Examples,
@@ -493,64 +493,3 @@ def test_other_networks_may_give_the_evidence(tiny_data, tmp_path):
     assert {each.config.hidden for each in judges} == {8}
     kept = keep_probabilities(run, load_split(tiny_data, "train"))
     assert kept.shape == (len(fresh.train), 2, len(fresh.train.spec.classes))
-
-
-LESSONS = {"supervision.weight": 1, "selection.reward_share": 1, "selection.score": "last"}
-
-
-def fitted(run: Trainer) -> tuple[list[dict], list[torch.nn.Module]]:
-    """Lets a run clean its labels; returns what it asked of each network for it, and those."""
-    fit, asked, networks = run.fit, [], []
-
-    def watched(labels, **options):
-        asked.append(options)
-        networks.append(fit(labels, **options))
-        return networks[-1]
-
-    object.__setattr__(run.denoiser._context, "fit", watched)
-    next(run.steps())
-    return asked, networks
-
-
-def test_annotated_videos_teach_the_networks_that_judge_all_but_them(tiny_data, monkeypatch):
-    """Each network learns from all but one fold of them, which it then judges, in both rounds."""
-    monkeypatch.setattr(evidence, "LEAST", 20)
-    run = trainer(tiny_data, **LESSONS)
-    asked, networks = fitted(run)
-    split = run.reward.split
-    assert [options["teachers"].ids for options in asked] == [split.ids[1::2], split.ids[::2]] * 2
-    batch = split.all()
-    with torch.no_grad():
-        said = [network.unimodal(batch.streams) for network in networks[2:]]
-    found = run.denoiser.networks()["labelwise"].states.crossed(split).sigmoid()
-    for fold, prediction in enumerate(said):
-        own = torch.stack([prediction.audio, prediction.visual], 1)[fold::2]
-        torch.testing.assert_close(found[fold::2], own.clamp(1e-3, 1 - 1e-3))
-
-
-def test_policies_learn_from_what_networks_say_of_videos_that_did_not_teach_them(
-    tiny_data, monkeypatch
-):
-    monkeypatch.setattr(evidence, "LEAST", 20)
-    run = trainer(tiny_data, **LESSONS)
-    taught, teach = [], denoiser.teach_offsets
-
-    def watched(judge, examples, ridge):
-        taught.append(examples.states)
-        teach(judge, examples, ridge)
-
-    monkeypatch.setattr(denoiser, "teach_offsets", watched)
-    next(run.steps())
-    crossed = run.denoiser.networks()["labelwise"].states.crossed(run.reward.split)
-    assert torch.equal(taught[-1], crossed)
-
-
-@pytest.mark.parametrize(
-    "more",
-    [{"supervision.weight": 0}, {"denoiser.labelwise.folds": 1}, {"selection.annotated": 19}],
-)
-def test_networks_that_judge_learn_from_tags_alone(tiny_data, monkeypatch, more):
-    """Where no annotated video teaches at all, none would be left to judge, or there are few."""
-    monkeypatch.setattr(evidence, "LEAST", 20)
-    asked, _ = fitted(trainer(tiny_data, **{**LESSONS, **more}))
-    assert [options["teachers"] for options in asked] == [None] * len(asked)

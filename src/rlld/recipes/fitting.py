@@ -21,6 +21,9 @@ WIDTHS = ((150, 128), (LARGE, 256))
 PAIRED = 500
 """Training videos under which annotated ones teach in pairs, too, where they teach the network."""
 
+LESSON = 32
+"""Annotated videos that teach the network in a step, at most; more cost time and bring nothing."""
+
 FEW_ANNOTATED = 100
 """Annotated videos under which scores on a part of them choose weights by chance."""
 
@@ -99,8 +102,8 @@ def _length(sizes: Sizes) -> Decision:
 
 
 def _lessons(sizes: Sizes) -> Decision:
-    count = schedule(sizes.videos)["schedule.batch_size"]
-    because = "as many annotated videos teach in a step as tagged ones"
+    count = min(schedule(sizes.videos)["schedule.batch_size"], LESSON)
+    because = "more annotated videos in a step cost time and bring nothing"
     return Decision({"supervision.batch_size": count}, because)
 
 

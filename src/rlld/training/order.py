@@ -109,3 +109,9 @@ def draw_annotated(
     drawn = order[: batches * count]
     place = int(torch.randint(batches, (), generator=generator))
     return drawn[lengths.cpu()[drawn].argsort(stable=True)].view(batches, count)[place]
+
+
+def draw_lessons(count: int, teachers: Split, seed: int, updates: range) -> list[Tensor]:
+    """Draws the annotated videos of several steps, see ``draw_annotated``."""
+    number, lengths = len(teachers), teachers.lengths
+    return [draw_annotated(count, number, seed, update, lengths) for update in updates]

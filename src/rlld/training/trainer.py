@@ -24,7 +24,7 @@ from rlld.training import cache
 from rlld.training.checkpoint import random_state, restore_random_state
 from rlld.training.monitor import FiniteWatch, NotFiniteError, Totals
 from rlld.training.optimizer import build_optimizer
-from rlld.training.order import draw_annotated, of_one_length, round_batches
+from rlld.training.order import draw_lessons, of_one_length, round_batches
 from rlld.training.predict import predict_split
 from rlld.training.speed.cuda_graphs import Captured
 from rlld.training.step import Alone, NetworkStep, Part, lesson_of, take_step
@@ -96,8 +96,7 @@ class Trainer:
             self.reward = self.selection if same else Validation(reward.to(device, dtype))
         self.schedule, self.videos = recipe.schedule, len(train)
         self.updates, self.totals, self.best = 0, Totals(), Report()
-        self.unimodal, self.fitted = False, 0
-        self.teachers = teachers
+        self.unimodal, self.fitted, self.teachers = False, 0, teachers
         self.watch = FiniteWatch()
         self._fresh_network(seed)
         self.parts = KeptParts(self.rule, self.network, recipe.network.name)
@@ -139,9 +138,7 @@ class Trainer:
         recipe = self.recipe.varied(settings) if settings else self.recipe
         # Tracks are paired only where labels were made right for each of them.
         recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates, mixing=0.0))
-        inner = Trainer(
-            recipe, train, None, self.seed, self.compute, Given(labels), teachers=teachers
-        )
+        inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels), None, teachers)
         inner.unimodal = unimodal
         weights = None if start is None else start.state_dict()
         if weights is not None:
@@ -185,7 +182,7 @@ class Trainer:
         """Starts a round, or what is left of it.
 
         Returns:
-            The inputs of its steps.
+            The inputs of its steps, see ``part``.
         """
         done = self.updates - number * self.schedule.steps_per_round(self.videos)
         if done == 0:
@@ -292,9 +289,8 @@ class Trainer:
         drawn = [_on_device(left, self.device)]
         if self.teachers is not None:
             updates = range(self.updates, self.updates + len(left))
-            size, count = self.recipe.supervision.batch_size, len(self.teachers)
-            lengths = self.teachers.lengths
-            lessons = [draw_annotated(size, count, self.seed, each, lengths) for each in updates]
+            count = self.recipe.supervision.batch_size
+            lessons = draw_lessons(count, self.teachers, self.seed, updates)
             drawn.append(_on_device(lessons, self.device))
         return list(zip(*drawn, strict=True))
 
@@ -316,7 +312,7 @@ class Trainer:
 
         Args:
             index: The videos (B,).
-            annotated: Validation videos that teach in this step, if any (b,).
+            annotated: Those of ``teachers`` that teach in this step, if any (b,).
         """
         batch = self.train.batch(index)
         network = Unimodal(self.network) if self.unimodal else self.network
@@ -330,10 +326,6 @@ class Trainer:
 
     def _take(self, index: Tensor, *annotated: Tensor) -> Tensor:
         """Takes a step without waiting for the device; a GPU may record and replay it.
-
-        Args:
-            index: The videos (B,).
-            annotated: Validation videos that teach in this step, if any (b,).
 
         Returns:
             Its figures, float64; their names go to ``_names``.
