@@ -66,14 +66,13 @@ def decide(
         cleans: Whether its labels are cleaned, which needs no annotated video.
     """
     decisions = []
-    few = 0 < sizes.annotated < FEW_ANNOTATED
     if sizes.videos < LARGE:
         decisions = [_width(sizes), _length(sizes)]
-        if sizes.annotated and (supervised or (teaches and few)):
+        if sizes.annotated and supervised:
             decisions.append(_lessons(sizes))
     if not sizes.annotated and cleans:
         decisions.append(Decision({"supervision.weight": 0.0}, "no annotated video teaches"))
-    if few:
+    if 0 < sizes.annotated < FEW_ANNOTATED:
         decisions.append(_few(sizes, teaches))
         if supervised and sizes.videos < PAIRED:
             decisions.append(_pairs(sizes))
