@@ -108,6 +108,11 @@ def test_videos_are_judged_by_networks_that_did_not_learn_from_them(tiny_data):
         streams = data.validation.all().streams
         both = [network.unimodal(streams).segment.logit() for network in networks]
     assert torch.allclose(evidence.reward, (both[0] + both[1]) / 2, atol=1e-4)
+    # An annotated video that taught one of them is judged by the other alone.
+    taught = torch.arange(0, len(data.validation), 2)
+    evidence.see(networks[0], everyone[1::2], data.validation.subset(taught))
+    assert torch.allclose(evidence.reward[::2], both[1][::2], atol=1e-4)
+    assert torch.allclose(evidence.reward[1::2], (both[0] + both[1])[1::2] / 2, atol=1e-4)
 
 
 def test_without_scores_of_annotated_videos_claims_are_judged_by_video(tiny_data, tmp_path):

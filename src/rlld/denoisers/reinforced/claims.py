@@ -44,25 +44,27 @@ class SegmentEvidence:
     def __init__(self, train: Split, reward: Split) -> None:
         self._train, self._reward = train, reward
         self.train = _nothing(train)
-        self._judged: dict[int, Tensor] = {}
+        self._judged: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def reward(self) -> Tensor:
-        """The mean logits of the last networks (n, T, 2, C)."""
-        return torch.stack(list(self._judged.values())).mean(0)
+        """The mean logits of the last networks (n, T, 2, C) that a video did not teach."""
+        said, unseen = (torch.stack(each) for each in zip(*self._judged.values(), strict=True))
+        return (said * unseen[..., None, None, None]).sum(0) / unseen.sum(0)[:, None, None, None]
 
     @property
     def known(self) -> bool:
         """Whether a network was seen."""
         return bool(self._judged)
 
-    def see(self, network: Network, videos: Tensor) -> None:
+    def see(self, network: Network, videos: Tensor, teachers: Split | None = None) -> None:
         """Asks a network; what an earlier one said of the same videos is forgotten.
 
         Args:
             network: Trained without attention across modalities, in evaluation mode.
             videos: The training videos that it learned from (m,), int64; all of them are asked
                 where none is left.
+            teachers: The annotated videos that taught it, too; not all of them teach every network.
         """
         unseen = torch.ones(len(self._train), dtype=torch.bool, device=self._train.device)
         unseen[videos] = False
@@ -72,7 +74,9 @@ class SegmentEvidence:
         said = _nothing(self._reward)
         for batch in self._reward.portions(CHUNK):
             said[batch.index, : batch.segments] = _logits(network, batch)
-        self._judged[int(own[0])] = said
+        taught = set() if teachers is None else set(teachers.ids)
+        others = [name not in taught for name in self._reward.ids]
+        self._judged[int(own[0])] = said, torch.tensor(others, device=said.device).to(said)
 
 
 def _nothing(split: Split) -> Tensor:

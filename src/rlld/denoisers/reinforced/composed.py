@@ -109,7 +109,7 @@ class Composed(Denoiser):
                 labels = composed(own, labels, context.train.labels)
             network = context.fit(labels, share, videos, unimodal, settings, start, teachers)
             if self._evidence is not None and unimodal and videos is not None:
-                self._evidence.see(network, videos)
+                self._evidence.see(network, videos, teachers)
             return network
 
         return fit
