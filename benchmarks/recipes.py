@@ -22,6 +22,9 @@ from pathlib import Path
 
 import torch
 
+# Beside this file lies one called like the package, which has to be found first.
+sys.path.append(sys.path.pop(0))
+
 from rlld.data.dataset import load_split
 from rlld.evaluation.decisions import decisions
 from rlld.training.run_folder import load_run

@@ -21,7 +21,7 @@ from rlld.networks._activated import SLOPE, ActivatedEmbedding, layer
 from rlld.networks._attention import HybridEncoder
 from rlld.networks._blocks import Dropout, full_precision, time_mean, time_weights
 from rlld.networks._published import Layout, State, numbered, sizes
-from rlld.networks._sight import sight_of
+from rlld.networks._sight import Sight, sight_of
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
 from rlld.utils.config import YOUNG, Count, Share, require_positive
 
@@ -124,10 +124,14 @@ class CMPAE(ActivatedEmbedding):
         return unimodal, self._usual(embedded, mask)
 
     def _usual(self, embedded: Tensor, mask: Tensor | None) -> Prediction:
-        attended, ratio = self.predict(embedded, mask=mask), self.config.fuse_ratio
+        ratio = self.config.fuse_ratio
         if self.training or ratio == 1:
-            return attended
-        plain = self.predict(embedded, cross_attention=False, mask=mask)
+            return self.predict(embedded, mask=mask)
+        # Without dropout both passes encode a modality by itself alike: once is enough.
+        sight = sight_of(embedded, mask, causal=self.causal)
+        alone = self.hat_encoder(embedded, False, sight)
+        attended = self._read(embedded, self._attended(embedded, alone, sight), mask)
+        plain = self._read(embedded, alone, mask)
         return replace(fuse(attended, plain, ratio), extras=attended.extras, mask=mask)
 
     def predict(
@@ -143,8 +147,15 @@ class CMPAE(ActivatedEmbedding):
         sight = sight_of(embedded, mask, causal=self.causal)
         encoded = self.hat_encoder(embedded, False, sight)
         if cross_attention:
-            crossed = self.hat_encoder(embedded, True, sight)
-            encoded = (1 - ATTENDED) * encoded + ATTENDED * crossed
+            encoded = self._attended(embedded, encoded, sight)
+        return self._read(embedded, encoded, mask)
+
+    def _attended(self, embedded: Tensor, alone: Tensor, sight: Sight) -> Tensor:
+        """Mixes what each modality is by itself with what it is beside the other one."""
+        crossed: Tensor = self.hat_encoder(embedded, True, sight)
+        return (1 - ATTENDED) * alone + ATTENDED * crossed
+
+    def _read(self, embedded: Tensor, encoded: Tensor, mask: Tensor | None) -> Prediction:
         evidence, attention = self._evidence(encoded, mask)
         segment, segment_uncertainty = opinion(evidence)
         modality, uncertainty = opinion((attention * evidence).sum(2))
