@@ -199,6 +199,20 @@ def test_a_journal_that_is_cut_or_strange_harms_nothing(filled: Path):
         assert in_it(store) == EVERYTHING
 
 
+def test_a_database_that_may_only_be_read_is_damaged(tmp_path: Path):
+    """By its header; SQLite itself finds nothing wrong with it."""
+    with closing(Store(tmp_path)) as store:
+        store.answer(said("video"))
+    path = tmp_path / FOLDER / FILE
+    content = bytearray(path.read_bytes())
+    content[18] = 3
+    path.write_bytes(content)
+    with closing(Store(tmp_path)) as store:
+        assert len(store.answers()) == 1
+        store.answer(said("another"))
+        assert len(store.answers()) == 2
+
+
 @given(st.data())
 def test_any_bytes_instead_of_the_database_lose_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,10 +179,23 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.fixture
+def _another_second(monkeypatch):
+    """W&B names the folder of a run by the second: parts of one are a second apart, as in life."""
+    enter = Tracking.__enter__
+
+    def later(tracking: Tracking) -> Tracking:
+        time.sleep(1.1)
+        return enter(tracking)
+
+    monkeypatch.setattr(Tracking, "__enter__", later)
+
+
 def crash() -> None:
     raise MemoryError("the machine is lost")
 
 
+@pytest.mark.usefixtures("_another_second")
 def test_an_interrupted_run_goes_on_without_doubled_or_lost_steps(tiny_data, tmp_path):
     """Stopped after round 2, lost after round 4 (so that 3 and 4 come again), finished at 6."""
     out, data = tmp_path / "run", load_data(tiny_data)
@@ -212,6 +226,7 @@ def test_an_interrupted_run_goes_on_without_doubled_or_lost_steps(tiny_data, tmp
     assert name == f"run-{json.loads((out / 'tracking.json').read_text())['id']}.wandb"
 
 
+@pytest.mark.usefixtures("_another_second")
 def test_figures_that_a_stop_cut_off_are_told_when_the_run_is_resumed(tiny_data, tmp_path):
     """As after a kill between the end of a run and its figures; called once more, nothing comes."""
     out, data = tmp_path / "run", load_data(tiny_data)

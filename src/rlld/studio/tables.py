@@ -125,6 +125,10 @@ def connected(path: Path) -> sqlite3.Connection:
     return base
 
 
+WRITTEN = 18
+"""Where the header of a database says who may write it: 1 with a journal, 2 with a log."""
+
+
 def look(path: Path) -> str:
     """Returns whether a database is ``sound``, ``empty`` or ``damaged``.
 
@@ -135,7 +139,8 @@ def look(path: Path) -> str:
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as base:
-            if base.execute("pragma integrity_check").fetchone()[0] != "ok":
+            sound = base.execute("pragma integrity_check").fetchone()[0] == "ok"
+            if not sound or not _can_be_written(path):
                 return "damaged"
             found = dict(base.execute("select name, sql from sqlite_master where sql not null"))
             if not found:
@@ -151,6 +156,16 @@ def look(path: Path) -> str:
         return "damaged"
     except (sqlite3.DatabaseError, ValueError):
         return "damaged"
+
+
+def _can_be_written(path: Path) -> bool:
+    """Says whether SQLite takes the file for one of a kind that it writes.
+
+    One of another kind it only reads, and finds nothing wrong with.
+    """
+    with path.open("rb") as file:
+        head = file.read(WRITTEN + 1)
+    return len(head) <= WRITTEN or head[WRITTEN] in (1, 2)
 
 
 def _version(base: sqlite3.Connection) -> str | None:
