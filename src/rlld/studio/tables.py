@@ -58,6 +58,8 @@ SCHEMA = {
     },
     "answers_of": "CREATE INDEX answers_of on answers(person, video, class)",
 }
+WRITTEN = 18
+"""Where the header of a database says who may write it: 1 with a journal, 2 with a log."""
 PASSING = frozenset(
     (
         *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN),
@@ -123,10 +125,6 @@ def connected(path: Path) -> sqlite3.Connection:
     base.execute("insert into meta values (?, ?, ?)", (*version, seal_of(version)))
     base.execute("commit")
     return base
-
-
-WRITTEN = 18
-"""Where the header of a database says who may write it: 1 with a journal, 2 with a log."""
 
 
 def look(path: Path) -> str:
