@@ -13,6 +13,8 @@ from rlld.bench.comparison import published_scores
 from rlld.bench.page import write_page
 from rlld.bench.studies.denoisers import Settings
 from rlld.bench.studies.paper import (
+    BESIDE,
+    CLEANED,
     FIGURES,
     PRINTED,
     TABLES,
@@ -85,6 +87,34 @@ def test_a_table_is_written_in_every_form(tiny_data, tmp_path):
     assert report["rows"][1]["published"]["errors"].keys() == {"event_visual"}
     again = table(1, settings, ["han", "ma"], baseline="han")
     assert again == made
+
+
+def test_rows_under_the_learner_are_the_systems_with_its_policy_on_top(
+    tiny_data, tmp_path, monkeypatch
+):
+    jobs = []
+    monkeypatch.setattr(
+        "rlld.bench.studies.denoisers.run_all", lambda found, *_: jobs.extend(found) or []
+    )
+    settings = Settings((tiny_data,), tmp_path, seeds=1, updates=2)
+    table(1, settings)
+    planned = {job.method: job.recipe for job in jobs}
+    assert list(planned) == [
+        *PRINTED,
+        *BESIDE,
+        *(f"{name} under rlld-labelwise" for name in CLEANED),
+    ]
+    for name in CLEANED:
+        under = planned[f"{name} under rlld-labelwise"]
+        assert under.network == planned[name].network
+        assert under.schedule == planned[name].schedule
+        assert under.denoiser.config.credit == "labelwise"
+    sources = [planned[f"{name} under rlld-labelwise"].denoiser.config.source for name in CLEANED]
+    assert [source and source["name"] for source in sources] == [None, "valor", "jomold"]
+    # Rows that are named are all.
+    jobs.clear()
+    table(1, settings, ["cpsp"])
+    assert {job.method for job in jobs} == {"cpsp"}
 
 
 def test_own_terms_leave_every_recipe_its_length_and_selection(tiny_data, tmp_path, monkeypatch):

@@ -16,7 +16,8 @@ from rlld.bench.runs import run_all
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.baselines import tags_in_every_way
-from rlld.recipes.recipe import recipe_names
+from rlld.recipes.composition import composition
+from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.utils.pool import Workers
 
 BARE_TAGS = "bare tags"
@@ -35,6 +36,8 @@ METHODS = (
 )
 """Rows of the table when none are named."""
 SELECTION = "segment_type+event_type"
+Method = tuple[str, Mapping[str, Any]]
+"""Recipe and own settings of a row."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,7 @@ def denoising(
     )
 
 
-def trained(
-    methods: Mapping[str, tuple[str, Mapping[str, Any]]], settings: Settings, terms: Terms
-) -> list[MethodRow]:
+def trained(methods: Mapping[str, Method], settings: Settings, terms: Terms) -> list[MethodRow]:
     """Trains methods on every data set by every seed.
 
     Args:
@@ -150,6 +151,11 @@ def trained(
     """
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     return rows_of(run_all(jobs, settings.runs, settings.workers, settings.log))
+
+
+def under(recipe: str, learner: str = "rlld-labelwise") -> tuple[str, Method]:
+    """Returns the title and the method of a row in which a learner is on top of a recipe."""
+    return f"{recipe} under {learner}", (recipe, composition(load_recipe(recipe), learner))
 
 
 def compared(

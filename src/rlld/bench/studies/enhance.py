@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from rlld.bench.comparison import Comparison, rows_of
+from rlld.bench.comparison import Comparison
 from rlld.bench.grid import Grid
-from rlld.bench.jobs import Terms, common_terms, plan
-from rlld.bench.runs import run_all
+from rlld.bench.jobs import Terms, common_terms
 from rlld.bench.statistics import Estimate
-from rlld.bench.studies.denoisers import SELECTION, Settings, chosen_recipes, compared
-from rlld.recipes.composition import composition
-from rlld.recipes.recipe import load_recipe
+from rlld.bench.studies.denoisers import (
+    SELECTION,
+    Method,
+    Settings,
+    chosen_recipes,
+    compared,
+    trained,
+    under,
+)
 
 RECIPES = (
     *("ave", "avsdn", "han", "mm-pyramid", "mgn", "cvcms", "dhhn", "cpsp", "cmpae", "coleaf"),
@@ -41,19 +45,17 @@ def enhance(
     """
     names, _ = chosen_recipes(recipes, RECIPES, settings.data)
     terms = common_terms(settings.data, settings.updates, selection)
-    methods = {
-        _title(name, column): (name, own)
+    columns: dict[str, dict[str, tuple[str, Method]]] = {
+        name: {OWN: (name, (name, {})), **{each: under(name, each) for each in LEARNERS}}
         for name in names
-        for column, own in _columns(name).items()
     }
-    jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
-    outcomes = run_all(jobs, settings.runs, settings.workers, settings.log)
-    rows = {row.method: row for row in rows_of(outcomes)}
+    methods = dict(row for each in columns.values() for row in each.values())
+    rows = {row.method: row for row in trained(methods, settings, terms)}
     command = f"rlld bench enhance {settings.command} --selection {selection}"
     command += f" --recipes {','.join(recipes)}" if recipes else ""
 
     def comparison(name: str) -> Comparison:
-        found = [replace(rows[_title(name, each)], method=each) for each in (OWN, *LEARNERS)]
+        found = [replace(rows[title], method=each) for each, (title, _) in columns[name].items()]
         made = compared(name, found, settings, terms, baseline=OWN, command=command)
         return replace(made, published={})  # its columns are no recipes by themselves
 
@@ -68,16 +70,6 @@ def enhance(
         flags=_unproven,
         flagged=f"not above {OWN} by more than the interval",
     )
-
-
-def _columns(name: str) -> dict[str, Mapping[str, Any]]:
-    """Returns the settings of each column of a recipe."""
-    recipe = load_recipe(name)
-    return {OWN: {}, **{learner: composition(recipe, learner) for learner in LEARNERS}}
-
-
-def _title(name: str, column: str) -> str:
-    return name if column == OWN else f"{name} under {column}"
 
 
 def _unproven(difference: Estimate) -> bool:

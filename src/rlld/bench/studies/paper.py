@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,15 @@ from typing import Literal
 from rlld.bench.comparison import HEADLINES, Comparison, MethodRow
 from rlld.bench.grid import mark_of
 from rlld.bench.jobs import Terms, common_terms
-from rlld.bench.studies.denoisers import SELECTION, Settings, chosen_recipes, compared, trained
+from rlld.bench.studies.denoisers import (
+    SELECTION,
+    Method,
+    Settings,
+    chosen_recipes,
+    compared,
+    trained,
+    under,
+)
 from rlld.errors import RlldError, nearest
 from rlld.metrics.scores import NAMES
 from rlld.report.score_figures import Mark, score_bars, score_dots
@@ -40,8 +48,13 @@ PRINTED = (
     "valor+rlld",
 )
 """Recipes of the rows of Table 1, in its order."""
-BESIDE = ("poibin", "cmpae", "lsld", "vaplan", "weak", "constant", "supervised", "rlld-labelwise")
-"""What the table lacks: later systems, the honest baselines and the recommended learner."""
+BESIDE = (
+    *("poibin", "cmpae", "lsld", "vaplan", "weak", "constant", "supervised"),
+    *("rlld-labelwise", "rlld-best"),
+)
+"""What the table lacks: later systems, the honest baselines and the recommended recipes."""
+CLEANED = ("cpsp", "valor", "cmpae")
+"""Systems that the table also shows under the recommended learner."""
 TABLE2 = ("rlld-without-initialized-labels", "rlld-without-inter-reward", "rlld+cl")
 
 
@@ -53,22 +66,24 @@ class Sheet:
         title: What it compares.
         recipes: Its rows.
         baseline: Row that differences refer to.
+        cleaned: Recipes with a further row each, in which ``rlld-labelwise`` is on top of them.
         notes: What the reader has to know besides.
     """
 
     title: str
     recipes: tuple[str, ...]
     baseline: str
+    cleaned: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 TABLES = {
-    1: Sheet("Table 1: every system", (*PRINTED, *BESIDE), "han"),
+    1: Sheet("Table 1: every system", (*PRINTED, *BESIDE), "han", CLEANED),
     2: Sheet(
         "Table 2: RLLD without one of its parts",
         TABLE2,
         "rlld+cl",
-        ("rlld+cl is the full setting.",),
+        notes=("rlld+cl is the full setting.",),
     ),
 }
 
@@ -102,28 +117,34 @@ def table(
         raise RlldError(f"--baseline {base!r} is no row of the table{nearest(base, names)}")
     verb = f"table{number} --recipes {','.join(recipes)}" if recipes else f"table{number}"
     command = f"{_command(verb, settings, conditions)} --baseline {base}"
+    cleaned = () if recipes else sheet.cleaned
+    methods = _as_they_are(names) | dict(map(under, cleaned))
     told = (*sheet.notes, *notes)
-    return _of_recipes(sheet.title, command, names, base, settings, conditions, told)
+    return _trained(sheet.title, command, methods, base, settings, conditions, told)
 
 
 def _command(verb: str, settings: Settings, conditions: Conditions) -> str:
     return f"rlld bench {verb} {settings.command} --terms {conditions}"
 
 
-def _of_recipes(
+def _as_they_are(names: Sequence[str]) -> dict[str, Method]:
+    return {name: (name, {}) for name in names}
+
+
+def _trained(
     title: str,
     command: str,
-    names: Sequence[str],
+    methods: Mapping[str, Method],
     baseline: str,
     settings: Settings,
     conditions: Conditions,
     notes: Sequence[str] = (),
 ) -> Comparison:
     terms = terms_of(settings, conditions)
-    others, told = settings.foreign_rows(names)
+    others, told = settings.foreign_rows(methods)
     return compared(
         title,
-        [*trained({name: (name, {}) for name in names}, settings, terms), *others],
+        [*trained(methods, settings, terms), *others],
         settings,
         terms,
         baseline=baseline,
@@ -171,9 +192,9 @@ FIGURES = {
 def figure(number: int, settings: Settings, *, conditions: Conditions = "equal") -> Comparison:
     """Trains the two systems of a figure; see ``table``."""
     pair = FIGURES[number]
-    names = (pair.alone, pair.cleaned)
+    methods = _as_they_are((pair.alone, pair.cleaned))
     command = _command(f"figure{number}", settings, conditions)
-    return _of_recipes(f"Figure {number}", command, names, pair.alone, settings, conditions)
+    return _trained(f"Figure {number}", command, methods, pair.alone, settings, conditions)
 
 
 def draw_figure(number: int, comparison: Comparison, stem: Path) -> list[Path]:
