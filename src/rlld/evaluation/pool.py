@@ -148,13 +148,13 @@ def label_pool(spec: DataSpec, split: str, ids: tuple[str, ...], tags: NDArray[n
         tags,
         np.full(shape, UNKNOWN, np.int8),
         np.zeros(shape, np.float32),
-        np.broadcast_to(_supposed(spec), shape).astype(np.float64),
+        np.broadcast_to(supposed_shares(spec), shape).astype(np.float64),
         False,
         np.broadcast_to([0.0, spec.duration], (*tags.shape, 2)).astype(np.float64),
     )
 
 
-def _supposed(spec: DataSpec) -> NDArray[np.float64]:
+def supposed_shares(spec: DataSpec) -> NDArray[np.float64]:
     """Returns the rates that are supposed without looking (2, C)."""
     rates = supposed(spec)
     return np.array(

@@ -25,10 +25,10 @@ from rlld.data.spec import DataSpec, Priors, StreamSpec
 from rlld.data.split import Split
 from rlld.denoisers.reinforced.labelwise.drawn import start_of, teach_drawn
 from rlld.denoisers.reinforced.labelwise.judge import Judge, examples_of, teach_offsets
-from rlld.denoisers.reinforced.labelwise.priors import prior_keep, prior_rates
+from rlld.denoisers.reinforced.labelwise.priors import prior_keep
 from rlld.denoisers.reinforced.options import Options
 from rlld.errors import RlldError
-from rlld.evaluation.pool import Pool, label_pool
+from rlld.evaluation.pool import Pool, label_pool, supposed_shares
 from rlld.evaluation.questions import By, ask
 from rlld.evaluation.wrong import wrong_rates
 from rlld.types import MODALITIES
@@ -182,7 +182,7 @@ def _evidence(table: Table, seed: int) -> Tensor:
 
 def _unasked(table: Table, evidence: Tensor) -> dict[str, Tensor]:
     labels = table.split.labels
-    borrowed = prior_rates(evidence, labels, table.split.spec)
+    borrowed = torch.from_numpy(supposed_shares(table.split.spec)).float()
     tagged = table.tagged
     true = (tagged & ~table.present).sum(0) / tagged.sum(0).clamp(min=1)
     return {

@@ -94,11 +94,13 @@ class Borrowed:
 
     Attributes:
         beliefs: By modality and class: its distribution and where it comes from.
+        start: By modality: the distribution over all counted classes.
         origin: Where the tags come from: ``heard``, ``seen``, ``unknown``.
         left_out: Sources that the data set is taken for.
     """
 
     beliefs: dict[str, dict[str, tuple[Beta, str]]]
+    start: dict[str, Beta]
     origin: Origin
     left_out: tuple[str, ...]
 
@@ -137,12 +139,12 @@ def borrowed(
     if tags == "unknown" and len({source.tags for source in same}) == 1:
         tags = same[0].tags
     beliefs: dict[str, dict[str, tuple[Beta, str]]] = {}
+    start = {modality: fallback(rows, number) for number, modality in enumerate(MODALITIES)}
     for number, modality in enumerate(MODALITIES):
-        start = fallback(rows, number)
         beliefs[modality] = {
-            label: _belief(start, likes_of(label, rows), number) for label in classes
+            label: _belief(start[modality], likes_of(label, rows), number) for label in classes
         }
-    return Borrowed(beliefs, tags, tuple(sorted(names)))
+    return Borrowed(beliefs, start, tags, tuple(sorted(names)))
 
 
 def _belief(start: Beta, likes: Sequence[Like], modality: int) -> tuple[Beta, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rlld.data.rates.borrow import Rate, borrowed
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rlld.data.spec import DataSpec
 
 
-def supposed(spec: DataSpec, doubted: Collection[str] = ()) -> dict[str, dict[str, Rate]]:
+def supposed(spec: DataSpec) -> dict[str, dict[str, Rate]]:
     """Returns the rates that are known before training, by modality and class.
 
     A person's number counts before one that is borrowed; nothing is known of a data set that
@@ -20,7 +20,6 @@ def supposed(spec: DataSpec, doubted: Collection[str] = ()) -> dict[str, dict[st
 
     Args:
         spec: The data set.
-        doubted: Modalities in which nothing is borrowed.
     """
     priors = spec.priors
     others = borrowed(spec.name, spec.classes, priors.tags) if priors.borrow else None
@@ -31,7 +30,7 @@ def supposed(spec: DataSpec, doubted: Collection[str] = ()) -> dict[str, dict[st
         for label in spec.classes:
             if label in own:
                 rates[label] = Rate(own[label], "dataset.yaml")
-            elif others is not None and modality not in doubted:
+            elif others is not None:
                 rates[label] = others.rate(modality, label)
         found[modality] = rates
     return found

@@ -32,18 +32,12 @@ from rlld.denoisers.reinforced.labelwise.judge import (
 )
 from rlld.denoisers.reinforced.labelwise.lending import LENT, lent_rates, untaught
 from rlld.denoisers.reinforced.labelwise.parts import Parts
-from rlld.denoisers.reinforced.labelwise.priors import (
-    VERBS,
-    doubts,
-    prior_keep,
-    prior_rates,
-    told,
-)
+from rlld.denoisers.reinforced.labelwise.priors import prior_keep, prior_rates, told
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
 from rlld.networks.base import built
-from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
+from rlld.types import Batch, ModalityLabels, Prediction
 from rlld.utils.console import ERR
 from rlld.utils.stopping import repeatable
 
@@ -136,17 +130,9 @@ class LabelwiseDenoiser(Denoiser):
             given = ["the priors of dataset.yaml"] * bool(priors.audio or priors.visual)
             given += ["rates that other data sets have for such classes"] * priors.borrow
             source = " and ".join(given) or "how well their tags can be predicted"
-            doubted = self._doubted()
-            kept = [
-                f"borrowed rates do not fit how well the tags can be predicted from the {name} "
-                f"track: nothing is taken to be not {VERBS[MODALITIES.index(name)]} that "
-                "dataset.yaml does not say"
-                for name in doubted
-            ]
             return [
                 f"no annotated video: labels were cleaned by {source}; {WORTH}",
-                *kept,
-                *told(self.spec, context.train.labels, doubted),
+                *told(self.spec, context.train.labels, self._parts.fit),
             ]
         return untaught(self.spec, context.train.labels.any(0), self._parts.taught)
 
@@ -196,9 +182,6 @@ class LabelwiseDenoiser(Denoiser):
     def _judge_training_labels(self, context: Context) -> Tensor:
         tags = context.train.labels
         labels = ModalityLabels(tags, tags, tags)
-        if not self._teaches(context):
-            for note in self.notes():
-                ERR.print(note)
         rounds = self.options.rounds
         for number in repeatable("cleaning labels", range(rounds), rounds):
             logits = self._parts.states.learn(
@@ -332,15 +315,10 @@ class LabelwiseDenoiser(Denoiser):
                 rich_logits[own] = mixed([rich], plain, *judged)
         return _Crossed(plain_logits, rich_logits if considered else None)
 
-    def _doubted(self) -> list[str]:
-        """Returns the modalities in which borrowed rates turned out not to fit."""
-        lacking = (self._parts.taught == 0).any(1)
-        return [name for name, doubted in zip(MODALITIES, lacking, strict=True) if doubted]
-
     def _suppose(self, train: Split, logits: Tensor, *, first: bool) -> None:
         """Without annotation: removes the least credible share that the priors give a class.
 
-        Only networks that were trained on the bare tags say whether borrowed rates fit.
+        Only networks that were trained on the bare tags say how well these can be predicted.
         """
         plain = self._parts.plain
         with torch.no_grad():
@@ -348,11 +326,10 @@ class LabelwiseDenoiser(Denoiser):
             plain.other.zero_()
             plain.offset.zero_()
         if first:
-            for name, fit in doubts(logits, train.labels, self.spec).items():
-                self._parts.taught[MODALITIES.index(name)] = 0
-                ERR.print(f"{name}: {fit} between borrowed rates and hard tags, all tags are kept")
-        rates = prior_rates(logits, train.labels, self.spec, self._doubted())
-        self._parts.taught[rates > 0] = 1
+            self._parts.suppose(prior_rates(logits, train.labels, self.spec))
+            for note in self.notes():
+                ERR.print(note)
+        rates = self._parts.rates
         self._parts.cutoffs.copy_(prior_keep(logits, train.labels, rates))
 
 

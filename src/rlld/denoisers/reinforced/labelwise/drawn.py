@@ -18,7 +18,7 @@ from rlld.data.rates.supposed import supposed
 from rlld.data.spec import DataSpec
 from rlld.denoisers.reinforced.labelwise.judge import Examples, Judge, minimise
 from rlld.denoisers.reinforced.labelwise.lending import LENT, told_margin
-from rlld.denoisers.reinforced.labelwise.priors import doubts
+from rlld.denoisers.reinforced.labelwise.priors import prior_rates
 
 SURE = 0.02
 """No rate is supposed to be nearer to 0 or 1."""
@@ -71,7 +71,7 @@ def start_of(
     """
     if examples.weights is None:
         return None
-    unfit = tuple(doubts(logits, labels, spec) if doubted is None else doubted)
+    unfit = prior_rates(logits, labels, spec).doubted if doubted is None else tuple(doubted)
     rates, known = torch.zeros_like(logits[0]), logits.new_zeros(2, 1, dtype=torch.bool)
     tags = examples.labelled.sum(0)
     wrong = (examples.labelled & ~examples.present).sum(0)

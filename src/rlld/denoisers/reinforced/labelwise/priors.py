@@ -8,15 +8,13 @@ is not wanted, a class whose tag is hard to predict from a modality is taken to 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor
 
-from rlld.data.rates.borrow import borrowed
+from rlld.data.rates.borrow import Rate
 from rlld.data.rates.supposed import supposed
 from rlld.data.spec import DataSpec
-from rlld.denoisers.reinforced.labelwise.agreement import Agreement, agreement, areas
+from rlld.denoisers.reinforced.labelwise.worlds import WORLDS, Fit, areas, fitted, nothing
 from rlld.types import MODALITIES, VISUAL
 
 EASY = 0.9
@@ -46,66 +44,56 @@ def prior_keep(logits: Tensor, labels: Tensor, rates: Tensor) -> Tensor:
     return cutoffs
 
 
-def doubts(logits: Tensor, labels: Tensor, spec: DataSpec) -> dict[str, Agreement]:
-    """Returns the modalities in which borrowed rates do not fit the data, and how little they do.
+def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Fit:
+    """Returns the share of each class's labels that is taken to be wrong.
+
+    A person's number counts; other rates are borrowed as far as they fit the data. Who borrows
+    nothing and gives no number gets, for the visual track alone, what follows from how well the tag
+    can be predicted (findings: audio evidence says how hard a class is, not how noisy its tag).
 
     Args:
         logits: Evidence (N, 2, C), out of fold, of networks that were trained on the bare tags.
         labels: Weak labels (N, C).
         spec: The data set.
     """
-    if not spec.priors.borrow:
-        return {}
-    others = borrowed(spec.name, spec.classes, spec.priors.tags)
-    found = {}
-    for number, modality in enumerate(MODALITIES):
-        shares = [others.rate(modality, label).share for label in spec.classes]
-        fit = agreement(torch.tensor(shares, device=logits.device), logits[:, number], labels)
-        if not fit.holds:
-            found[modality] = fit
+    priors = spec.priors
+    found = fitted(logits, labels, spec) if priors.borrow else nothing(logits)
+    if not (priors.borrow or priors.audio or priors.visual):
+        found.rates[VISUAL] = predictability_rates(logits[:, VISUAL], labels)
+    for modality, own in enumerate((priors.audio, priors.visual)):
+        for label, share in own.items():
+            found.rates[modality, spec.taxonomy.index(label)] = share
     return found
 
 
-def prior_rates(
-    logits: Tensor, labels: Tensor, spec: DataSpec, doubted: Collection[str] = ()
-) -> Tensor:
-    """Returns the share of each class's labels that is taken to be wrong (2, C).
-
-    Those of ``supposed``; who borrows nothing and gives no number gets, for the visual track alone,
-    what follows from how well the tag can be predicted (findings: audio evidence says how hard a
-    class is, not how noisy its tag).
-
-    Args:
-        logits: Evidence (N, 2, C), out of fold.
-        labels: Weak labels (N, C).
-        spec: The data set.
-        doubted: Modalities in which nothing is borrowed.
-    """
-    rates = torch.zeros(2, labels.shape[1], device=logits.device)
-    found = supposed(spec, doubted)
-    if not spec.priors.borrow and not any(found.values()):
-        rates[VISUAL] = predictability_rates(logits[:, VISUAL], labels)
-        return rates
-    for modality, name in enumerate(MODALITIES):
-        for label, rate in found[name].items():
-            rates[modality, spec.taxonomy.index(label)] = rate.share
-    return rates
-
-
-def told(spec: DataSpec, labels: Tensor, doubted: Collection[str] = ()) -> list[str]:
-    """Says what is supposed of the classes that are tagged (N, C), a line each."""
-    found = supposed(spec, doubted)
-    lines = []
+def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
+    """Says what is taken of the tracks and of the classes that are tagged (N, C), a line each."""
+    lines = [
+        f"{name} track: tags are taken to be {world} ({chance:.0%} likely, by how well each class "
+        "can be predicted from it)"
+        for name, chances in zip(MODALITIES, fit.worlds.tolist(), strict=True)
+        for world, chance in zip(WORLDS, chances, strict=True)
+        if chance and chance == max(chances)
+    ]
+    found = supposed(spec)
     for number in labels.any(0).nonzero()[:, 0].tolist():
         label = spec.classes[number]
         parts = [
-            f"{rate.share:.0%} not {verb} ({rate.because})"
-            for name, verb in zip(MODALITIES, VERBS, strict=True)
+            f"{share:.0%} not {verb} ({_because(rate, share)})"
+            for name, verb, share in zip(
+                MODALITIES, VERBS, fit.rates[:, number].tolist(), strict=True
+            )
             if (rate := found[name].get(label)) is not None
         ]
         if parts:
             lines.append(f"{label}: {', '.join(parts)}")
     return lines
+
+
+def _because(rate: Rate, share: float) -> str:
+    """Says where a share comes from that may not be the one that was borrowed."""
+    same = f"{rate.share:.0%}" == f"{share:.0%}"
+    return rate.because if same else f"borrowed {rate.share:.0%}: {rate.because}"
 
 
 def predictability_rates(logits: Tensor, labels: Tensor) -> Tensor:
