@@ -123,7 +123,7 @@ def test_without_scores_of_annotated_videos_claims_are_judged_by_video(tiny_data
     recipe = composed(load_recipe("valor"), "rlld-labelwise", data.spec.overrides).varied(QUICK)
     run = Trainer(recipe, data.train, data.validation, 0, Compute("cpu", threads=1))
     next(run.steps())
-    (note,) = run.denoiser.notes()
+    note, *_ = run.denoiser.notes()
     assert note.startswith("claims were judged by video, not by segment: ")
     batch = run.train.all()
     own, labels = run.denoiser.source.revise(batch, None), run.denoiser.revise(batch, None)

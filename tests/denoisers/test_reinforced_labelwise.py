@@ -377,7 +377,11 @@ def test_a_class_without_annotation_keeps_its_labels_and_is_reported(tiny_data):
     some = torch.ones(20, 2, 4, dtype=torch.bool)
     some[:, 1, 2] = False
     strict = {"denoiser.labelwise.judge": "evidence"}
-    run = learned(data_with(tiny_data, dense=False, validation=some), **strict)
+    data = data_with(tiny_data, dense=False, validation=some)
+    alone = replace(data.spec, priors=Priors(borrow=False))
+    for name in ("train", "validation"):
+        data.__dict__[name] = replace(getattr(data, name), spec=alone)
+    run = learned(data, **strict)
     keep, tagged = run.denoiser.training_keep(), run.train.labels.bool()
     assert (keep[tagged[:, 2], 1, 2] >= 0.5).all()
     # It still ranks, and the same class is judged in the other modality.

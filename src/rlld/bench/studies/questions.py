@@ -23,9 +23,10 @@ from rlld.data.dataset import load_data, with_answers
 from rlld.data.rates.annotated import KnownTag, read_lfav, read_llp
 from rlld.data.spec import DataSpec, Priors, StreamSpec
 from rlld.data.split import Split
-from rlld.denoisers.reinforced.labelwise.drawn import start_of, teach_drawn
 from rlld.denoisers.reinforced.labelwise.judge import Judge, examples_of, teach_offsets
 from rlld.denoisers.reinforced.labelwise.priors import prior_keep
+from rlld.denoisers.reinforced.labelwise.start import start_of, teach_from_start
+from rlld.denoisers.reinforced.labelwise.worlds import nothing
 from rlld.denoisers.reinforced.options import Options
 from rlld.errors import RlldError
 from rlld.evaluation.pool import Pool, label_pool, supposed_shares
@@ -182,7 +183,7 @@ def _evidence(table: Table, seed: int) -> Tensor:
 
 def _unasked(table: Table, evidence: Tensor) -> dict[str, Tensor]:
     labels = table.split.labels
-    borrowed = torch.from_numpy(supposed_shares(table.split.spec)).float()
+    borrowed = _borrowed(table.split.spec)
     tagged = table.tagged
     true = (tagged & ~table.present).sum(0) / tagged.sum(0).clamp(min=1)
     return {
@@ -198,17 +199,27 @@ def _taught(table: Table, evidence: Tensor, answers: Sequence[Answer]) -> Tensor
     judge = Judge(Options(credit="labelwise", hidden=8), split.spec, features=False)
     ridge = Options().labelwise.ridge
     examples = examples_of(split, evidence)
-    start = start_of(split.spec, split.labels, evidence, examples)
+    # Evidence is drawn here, so that how well it predicts a class says nothing of other data sets.
+    fit = replace(nothing(evidence), rates=_borrowed(split.spec))
+    start = (
+        None
+        if examples.weights is None
+        else start_of(split.spec, split.labels, evidence, examples, fit)
+    )
     if start is None:
         teach_offsets(judge, examples, ridge)
         taught = examples.taught
     else:
-        teach_drawn(judge, examples, start, ridge)
+        teach_from_start(judge, examples, start, ridge)
         taught = start.taught > 0
     with torch.no_grad():
         keep = (judge({}, split.labels, evidence) >= 0) | ~taught
     known = split.presence
     return torch.where(known == UNKNOWN, keep, known > 0)
+
+
+def _borrowed(spec: DataSpec) -> Tensor:
+    return torch.from_numpy(supposed_shares(spec)).float()
 
 
 def _wrong(table: Table, keep: Tensor) -> float:

@@ -18,7 +18,6 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers.base import Build, Context, Denoiser
 from rlld.denoisers.reinforced import actions
-from rlld.denoisers.reinforced.labelwise.drawn import Start, start_of, teach_drawn
 from rlld.denoisers.reinforced.labelwise.evidence import States
 from rlld.denoisers.reinforced.labelwise.judge import (
     Examples,
@@ -33,6 +32,7 @@ from rlld.denoisers.reinforced.labelwise.judge import (
 from rlld.denoisers.reinforced.labelwise.lending import LENT, lent_rates, untaught
 from rlld.denoisers.reinforced.labelwise.parts import Parts
 from rlld.denoisers.reinforced.labelwise.priors import prior_keep, prior_rates, told
+from rlld.denoisers.reinforced.labelwise.start import Start, start_of, starts, teach_from_start
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
@@ -43,6 +43,7 @@ from rlld.utils.stopping import repeatable
 
 SEED = 0x5EED_0003
 THRESHOLD = 0.5
+STARTED = "few annotated videos, or answers drawn by lot: what they say is put on top of this"
 WORTH = "about 25 annotated videos, or answers on their labels, would tell the rates of the classes"
 
 
@@ -134,7 +135,10 @@ class LabelwiseDenoiser(Denoiser):
                 f"no annotated video: labels were cleaned by {source}; {WORTH}",
                 *told(self.spec, context.train.labels, self._parts.fit),
             ]
-        return untaught(self.spec, context.train.labels.any(0), self._parts.taught)
+        notes = untaught(self.spec, context.train.labels.any(0), self._parts.taught)
+        if self._parts.rates.any():
+            notes += [STARTED, *told(self.spec, context.train.labels, self._parts.fit)]
+        return notes
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything learned; nothing before the first step."""
@@ -225,8 +229,8 @@ class LabelwiseDenoiser(Denoiser):
         judged = states.of if states.teachers(context) is None else states.crossed
         reward = examples_of(context.reward, judged(context.reward))
         examples = joined(reward, examples_of(context.train, logits))
-        doubted = self._start.doubted if self._start else None
-        self._start = start_of(self.spec, context.train.labels, logits, examples, doubted)
+        if starts(examples):
+            self._begin(context.train, logits, examples, first=first)
         self._parts.taught.copy_(self._start.taught if self._start else examples.taught)
         self._teach_plain(self._parts.plain, examples)
         if not first:
@@ -244,11 +248,17 @@ class LabelwiseDenoiser(Denoiser):
             self._held_out = (examples.videos.ids, _spared(keep, self._parts.taught.bool()))
         return examples
 
+    def _begin(self, train: Split, logits: Tensor, examples: Examples, *, first: bool) -> None:
+        """Starts from what is supposed; the first networks saw bare tags, and say how it fits."""
+        if first:
+            self._parts.suppose(prior_rates(logits, train.labels, self.spec))
+        self._start = start_of(self.spec, train.labels, logits, examples, self._parts.fit)
+
     def _teach_plain(self, judge: Judge, examples: Examples) -> None:
         if self._start is None:
             teach_offsets(judge, examples, self.options.ridge)
         else:
-            teach_drawn(judge, examples, self._start, self.options.ridge)
+            teach_from_start(judge, examples, self._start, self.options.ridge)
 
     @torch.no_grad()
     def _lend(self, train: Split, logits: Tensor, examples: Examples) -> None:

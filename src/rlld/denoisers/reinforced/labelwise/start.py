@@ -1,13 +1,13 @@
-"""The policy without features where questions were drawn by lot, with known probabilities.
+"""The policy without features that starts from what is supposed before anybody looked.
 
-Then answers are a fair sample when each counts by the inverse of its probability, and what is
-known of similar classes of other data sets is a start that few of them put right: evidence says
-which labels of a class are the least credible, the start how many go.
+It is the one where few videos are annotated, or questions were drawn by lot with known
+probabilities, so that answers are a fair sample when each counts by the inverse of its. Evidence
+says which labels of a class are the least credible, the start how many go, and few answers put
+that right; alone, they would say it worse than the start does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +16,10 @@ from torch.nn import functional
 
 from rlld.data.rates.supposed import supposed
 from rlld.data.spec import DataSpec
+from rlld.denoisers.reinforced.labelwise.evidence import LEAST
 from rlld.denoisers.reinforced.labelwise.judge import Examples, Judge, minimise
 from rlld.denoisers.reinforced.labelwise.lending import LENT, told_margin
-from rlld.denoisers.reinforced.labelwise.priors import prior_rates
+from rlld.denoisers.reinforced.labelwise.worlds import Fit
 
 SURE = 0.02
 """No rate is supposed to be nearer to 0 or 1."""
@@ -42,46 +43,46 @@ class Start:
         middle: Mean evidence of the tagged training videos (2, C).
         known: In which track something is supposed (2, 1), bool.
         taught: 1 where answers teach, ``LENT`` where something is supposed, 0 elsewhere (2, C).
-        doubted: Tracks in which what is supposed does not fit the tags.
     """
 
     offsets: Tensor
     middle: Tensor
     known: Tensor
     taught: Tensor
-    doubted: tuple[str, ...]
+
+
+def starts(examples: Examples) -> bool:
+    """Says whether a policy starts from what is supposed: by few videos, or answers by lot."""
+    return examples.weights is not None or len(examples.videos) < LEAST
 
 
 def start_of(
-    spec: DataSpec,
-    labels: Tensor,
-    logits: Tensor,
-    examples: Examples,
-    doubted: Collection[str] | None = None,
+    spec: DataSpec, labels: Tensor, logits: Tensor, examples: Examples, fit: Fit
 ) -> Start | None:
-    """Returns what is supposed where questions were drawn, None where none was.
+    """Returns what a policy starts from.
 
     Args:
         spec: The data set.
         labels: Weak labels of the training videos (N, C).
         logits: Evidence for them (N, 2, C), out of fold.
-        examples: The annotated videos.
-        doubted: Tracks in which what is supposed does not fit, as evidence from the bare tags said;
-            None where this is such evidence.
+        examples: The annotated videos, for which ``starts`` holds.
+        fit: What is supposed, by evidence of networks that were trained on the bare tags.
+
+    Returns:
+        The start; None where nothing is supposed and no answer has a probability.
     """
-    if examples.weights is None:
-        return None
-    unfit = prior_rates(logits, labels, spec).doubted if doubted is None else tuple(doubted)
-    rates, known = torch.zeros_like(logits[0]), logits.new_zeros(2, 1, dtype=torch.bool)
+    known = logits.new_zeros(2, 1, dtype=torch.bool)
     tags = examples.labelled.sum(0)
     wrong = (examples.labelled & ~examples.present).sum(0)
-    for number, (modality, told) in enumerate(supposed(spec).items()):
+    for number, told in enumerate(supposed(spec).values()):
         if len(told) < len(spec.classes):
             continue
-        shares = [told[label].share for label in spec.classes]
+        shares = fit.rates[number].tolist()
         margin = told_margin(shares, tags[number].tolist(), wrong[number].tolist())
-        known[number] = modality not in unfit if margin is None else margin > -AGAINST
-        rates[number] = torch.tensor(shares).to(rates)
+        known[number] = margin is None or margin > -AGAINST
+    if examples.weights is None and not known.any():
+        return None
+    rates = torch.where(known, fit.rates, 0.0)
     tagged = labels.bool()[:, None]
     middle = torch.where(tagged, logits, 0.0).sum(0) / tagged.sum(0).clamp(min=1)
     offsets = _offsets(logits - middle, tagged, rates.clamp(SURE, 1 - SURE))
@@ -91,7 +92,6 @@ def start_of(
         middle,
         known,
         torch.where(examples.taught, 1.0, taught),
-        unfit,
     )
 
 
@@ -106,8 +106,8 @@ def _offsets(evidence: Tensor, tagged: Tensor, rates: Tensor) -> Tensor:
     return (low + high) / 2
 
 
-def teach_drawn(judge: Judge, examples: Examples, start: Start, ridge: float) -> None:
-    """Fits a judge without features to answers that count by the inverse of their probabilities.
+def teach_from_start(judge: Judge, examples: Examples, start: Start, ridge: float) -> None:
+    """Fits a judge without features to answers, which count by the inverse of their probabilities.
 
     In a track of which nothing is supposed this is ``teach_offsets`` with weights.
 
