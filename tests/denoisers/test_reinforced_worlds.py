@@ -23,7 +23,6 @@ from rlld.denoisers.reinforced.labelwise.worlds import (
     ODDS,
     SPREAD,
     WORLDS,
-    Fit,
     _density,
     areas,
     posterior,
@@ -164,13 +163,8 @@ def test_what_a_person_knows_counts_before_what_is_borrowed(tiny_data):
     assert "0% not heard (its tags were heard)" in told(heard, split.labels, fit)[1]
     alone = replace(own, priors=Priors(visual={"Drum": 0.25}, borrow=False))
     fit = prior_rates(logits, split.labels, alone)
-    assert fit.rates.sum() == 0.25 and not fit.worlds.any() and fit.doubted == ()
+    assert fit.rates.sum() == 0.25 and not fit.worlds.any()
     assert told(alone, split.labels, fit) == ["Drum: 25% not seen (dataset.yaml)"]
-
-
-def test_other_data_sets_are_doubted_where_another_world_is_likelier():
-    worlds = torch.tensor([[0.6, 0.2, 0.2], [0.1, 0.1, 0.8]])
-    assert Fit(torch.zeros(2, 4), worlds).doubted == ("visual",)
 
 
 def annotated_of(split, wrong: dict[str, float], classes: int) -> Examples:

@@ -50,12 +50,6 @@ class Fit:
     rates: Tensor
     worlds: Tensor
 
-    @property
-    def doubted(self) -> tuple[str, ...]:
-        """The tracks in which the rates of other data sets do not fit."""
-        judged = zip(MODALITIES, self.worlds.tolist(), strict=True)
-        return tuple(name for name, chances in judged if any(chances) and max(chances) > chances[0])
-
 
 def nothing(logits: Tensor) -> Fit:
     """Returns what is supposed where nothing may be: no wrong tag."""
