@@ -13,14 +13,18 @@ from torch import Tensor
 from rlld.data.dataset import load_split
 from rlld.data.rates.borrow import CAP, Beta, borrowed
 from rlld.data.spec import Priors
+from rlld.denoisers.reinforced.labelwise import worlds
 from rlld.denoisers.reinforced.labelwise.judge import Examples
 from rlld.denoisers.reinforced.labelwise.lending import lent_rates
 from rlld.denoisers.reinforced.labelwise.priors import prior_rates, told
 from rlld.denoisers.reinforced.labelwise.worlds import (
     CEILINGS,
+    ENOUGH,
     FLOOR,
     LOSS,
+    LOSSES,
     ODDS,
+    OTHERS,
     SPREAD,
     WORLDS,
     _density,
@@ -57,13 +61,22 @@ def test_the_areas_are_those_of_a_slow_count():
             assert float(found[number]) == pytest.approx(slow)
 
 
-def test_the_variance_of_an_area_is_about_that_of_draws():
+def test_the_variance_of_an_area_is_about_that_of_draws(monkeypatch):
+    monkeypatch.setattr(worlds, "ENOUGH", 1000)
     torch.manual_seed(0)
     labels = (torch.arange(200) < 40).float()[:, None]
     draws = [areas(torch.randn(200, 1) + labels, labels)[0] for _ in range(400)]
     spread = float(torch.stack(draws).var())
     told_so = float(variance(torch.stack(draws).mean(0), labels))
     assert told_so == pytest.approx(spread, rel=0.3)
+
+
+def test_more_videos_than_enough_count_as_enough():
+    area = torch.tensor([0.8], dtype=torch.float64)
+    enough = torch.ones(ENOUGH + OTHERS * ENOUGH, 1)
+    enough[ENOUGH:] = 0
+    assert variance(area, enough) == variance(area, enough.repeat(10, 1))
+    assert variance(area, enough) < variance(area, enough[1:])
 
 
 def densities(like: Tensor, other: Beta) -> Tensor:
@@ -86,22 +99,22 @@ def judged(told: Tensor, rates: Tensor, videos: int, seed: int) -> tuple[Tensor,
 @pytest.mark.parametrize("seed", range(4))
 def test_the_world_of_the_data_is_found_and_rates_come_nearer(seed):
     rates = rates_of(seed)
-    found, worlds = judged(rates, rates, 3000, seed)
-    assert worlds.argmax() == 0 and float((found - rates).abs().mean()) < 0.12
+    found, chances = judged(rates, rates, 3000, seed)
+    assert chances.argmax() == 0 and float((found - rates).abs().mean()) < 0.12
     backwards = rates.sort().values.flip(0)
-    found, worlds = judged(backwards, rates.sort().values, 3000, seed)
-    assert worlds.argmax() == 1
+    found, chances = judged(backwards, rates.sort().values, 3000, seed)
+    assert chances.argmax() == 1
     told_off = float((backwards - rates.sort().values).abs().mean())
     assert float((found - rates.sort().values).abs().mean()) < 0.6 * told_off
-    found, worlds = judged(rates, torch.zeros(CLASSES), 3000, seed)
-    assert worlds.argmax() == 2 and float(found.mean()) < 0.1
+    found, chances = judged(rates, torch.zeros(CLASSES), 3000, seed)
+    assert chances.argmax() == 2 and float(found.mean()) < 0.1
 
 
 def test_where_nothing_is_known_of_any_class_what_is_told_stands_as_before():
     told_of = rates_of()
     unknown = torch.full((CLASSES,), torch.nan, dtype=torch.float64)
-    found, worlds = posterior(unknown, torch.ones(CLASSES), densities(told_of, Beta(1, 3)))
-    assert worlds.tolist() == pytest.approx(list(WORLDS.values()))
+    found, chances = posterior(unknown, torch.ones(CLASSES), densities(told_of, Beta(1, 3)))
+    assert chances.tolist() == pytest.approx(list(WORLDS.values()))
     means = (40 * told_of + 0.5) / 41
     expected = 0.6 * means + 0.2 * 0.25
     assert found.tolist() == pytest.approx(expected.tolist(), abs=0.005)
@@ -109,8 +122,7 @@ def test_where_nothing_is_known_of_any_class_what_is_told_stands_as_before():
 
 def test_few_videos_say_less_than_many():
     rates = rates_of()
-    clean = torch.zeros(CLASSES)
-    assert judged(rates / 4, clean, 200, 0)[1][2] < judged(rates / 4, clean, 3000, 0)[1][2]
+    assert judged(rates, rates, 200, 0)[1][0] < judged(rates, rates, 3000, 0)[1][0]
 
 
 def test_rates_are_those_of_a_slow_sum():
@@ -118,7 +130,7 @@ def test_rates_are_those_of_a_slow_sum():
     noise = torch.tensor([0.001, 0.002, 0.5], dtype=torch.float64)
     given = densities(torch.tensor([0.3, 0.1, 0.5]), Beta(0.5, 2))
     shares = [1 / (1 + math.exp(-odds)) for odds in ODDS.tolist()]
-    chances, sums = [], []
+    slow_chances, sums = [], []
     for world, before in enumerate(WORLDS.values()):
         total, weighted = 0.0, [0.0] * 3
         for ceiling in CEILINGS.tolist():
@@ -127,6 +139,7 @@ def test_rates_are_those_of_a_slow_sum():
                 for share, density in zip(shares, given[world, number].tolist(), strict=True):
                     expected = ceiling - LOSS * (ceiling - 0.5) * share
                     spread = float(noise[number]) + (SPREAD * (1 - ceiling)) ** 2 + FLOOR**2
+                    spread += (LOSSES * (ceiling - 0.5) * share) ** 2
                     off = (float(area[number]) - expected) ** 2 / spread
                     likely = 1.0 if number == 2 else math.exp(-off / 2) / math.sqrt(spread)
                     each[number].append(density * likely)
@@ -135,11 +148,12 @@ def test_rates_are_those_of_a_slow_sum():
             for number in range(3):
                 mean = sum(map(math.prod, zip(each[number], shares, strict=True)))
                 weighted[number] += chance * mean / sum(each[number])
-        chances.append(before * total)
+        slow_chances.append(before * total)
         sums.append([before * value for value in weighted])
-    found, worlds = posterior(area, noise, given)
-    assert worlds.tolist() == pytest.approx([each / sum(chances) for each in chances])
-    slow = [sum(column) / sum(chances) for column in zip(*sums, strict=True)]
+    found, chances = posterior(area, noise, given)
+    total = sum(slow_chances)
+    assert chances.tolist() == pytest.approx([each / total for each in slow_chances])
+    slow = [sum(column) / total for column in zip(*sums, strict=True)]
     assert found.tolist() == pytest.approx(slow)
 
 

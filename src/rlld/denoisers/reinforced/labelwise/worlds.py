@@ -26,12 +26,17 @@ WORLDS = {
 """What a track's tags may be, and how probable that is before any data."""
 LEAST = 20
 """A class with fewer tagged or untagged videos tells nothing by how well it is predicted."""
-LOSS = 0.7
-"""Share of what lies between an area and chance that is lost where all tags of a class are wrong.
-All of it would be, were wrong tags like untagged videos; they come with what is there instead."""
+LOSS, LOSSES = 0.7, 0.15
+"""Share of what lies between an area and chance that is lost where all tags of a class are wrong,
+and its standard deviation over classes. All of it would be, were wrong tags like untagged videos;
+they come with what is there instead."""
 SPREAD, FLOOR = 0.2, 0.01
 """Standard deviation of the areas of classes without a wrong tag: a share of what they lack to 1,
-and at least so much. As ``LOSS``, chosen on eight simulated sets and three of real clips."""
+and at least so much."""
+ENOUGH, OTHERS = 30, 8
+"""An area of more tagged videos, or of more untagged ones by a factor, counts as one of so many:
+why a class is hard is not known any better by then. These numbers were chosen on 21 simulated sets
+and five of real clips."""
 CEILINGS = torch.linspace(0.55, 0.999, 46, dtype=torch.float64)
 """Areas that classes without a wrong tag may have."""
 ODDS = torch.linspace(-60, 20, 321, dtype=torch.float64)
@@ -95,9 +100,10 @@ def areas(evidence: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def variance(area: Tensor, labels: Tensor) -> Tensor:
-    """Returns the sampling variance of areas (C,) by Hanley and McNeil (1982)."""
-    positives = labels.sum(0).double()
-    negatives = len(labels) - positives
+    """Returns the sampling variance of areas (C,) by Hanley and McNeil (1982), at most ENOUGH."""
+    tagged = labels.sum(0).double()
+    positives = tagged.clamp(max=ENOUGH)
+    negatives = (len(labels) - tagged).clamp(max=OTHERS * ENOUGH)
     twice_right, twice_wrong = area / (2 - area), 2 * area.square() / (1 + area)
     own = (positives - 1) * (twice_right - area.square())
     other = (negatives - 1) * (twice_wrong - area.square())
@@ -108,7 +114,8 @@ def posterior(area: Tensor, noise: Tensor, densities: Tensor) -> tuple[Tensor, T
     """Returns the rates of one track by Bayes' rule.
 
     The area of a class is taken to be normal about ``A - LOSS * (A - 1/2) * rate``, ``A`` a ceiling
-    that all classes share and nothing is known of.
+    that all classes share and nothing is known of. Its variance is that of the sample, of what
+    classes are by themselves (``SPREAD``), and of what they lose by wrong tags (``LOSSES``).
 
     Args:
         area: How well each class is predicted (C,); NaN where that is not known.
@@ -122,12 +129,11 @@ def posterior(area: Tensor, noise: Tensor, densities: Tensor) -> tuple[Tensor, T
     log_density = densities.clamp(min=1e-300).log()
     evidence, means = [], []
     for ceiling in CEILINGS:
-        expected = ceiling - LOSS * (ceiling - 0.5) * shares
-        spread = noise + (SPREAD * (1 - ceiling)) ** 2 + FLOOR**2
-        log_likelihood = -(
-            (area[:, None] - expected) ** 2 / spread[:, None] + spread.log()[:, None]
-        )
-        joint = log_density + (log_likelihood / 2).nan_to_num(nan=0.0)
+        lost = (ceiling - 0.5) * shares
+        hard = (SPREAD * (1 - ceiling)) ** 2 + FLOOR**2 + (LOSSES * lost).square()
+        spread = noise[:, None] + hard
+        off = (area[:, None] - ceiling + LOSS * lost).square() / spread + spread.log()
+        joint = log_density - off.nan_to_num(nan=0.0) / 2
         total = joint.logsumexp(-1)
         evidence.append(total.sum(-1))
         means.append(((joint - total[..., None]).exp() * shares).sum(-1))
