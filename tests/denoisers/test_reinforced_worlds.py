@@ -170,6 +170,8 @@ def test_what_a_person_knows_counts_before_what_is_borrowed(tiny_data):
         "visual",
     ]
     assert "25% not seen (dataset.yaml)" in lines[3] and "borrowed" in lines[2]
+    few = prior_rates(logits[:19], split.labels[:19], own)
+    assert "no class has 20 tagged and 20 other videos" in told(own, split.labels, few)[0]
     # Who listened did not tag what is not heard, and nothing has to be judged there.
     heard = replace(split.spec, priors=Priors(tags="heard"))
     fit = prior_rates(logits, split.labels, heard)

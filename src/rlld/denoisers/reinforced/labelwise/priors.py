@@ -8,13 +8,14 @@ is not wanted, a class whose tag is hard to predict from a modality is taken to 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rlld.data.rates.borrow import Rate
 from rlld.data.rates.supposed import supposed
 from rlld.data.spec import DataSpec
-from rlld.denoisers.reinforced.labelwise.worlds import WORLDS, Fit, areas, fitted, nothing
+from rlld.denoisers.reinforced.labelwise.worlds import LEAST, WORLDS, Fit, areas, fitted, nothing
 from rlld.types import MODALITIES, VISUAL
 
 EASY = 0.9
@@ -69,11 +70,9 @@ def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Fit:
 def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
     """Says what is taken of the tracks and of the classes that are tagged (N, C), a line each."""
     lines = [
-        f"{name} track: tags are taken to be {world} ({chance:.0%} likely, by how well each class "
-        "can be predicted from it)"
+        f"{name} track: tags are taken to be {_world(chances)}"
         for name, chances in zip(MODALITIES, fit.worlds.tolist(), strict=True)
-        for world, chance in zip(WORLDS, chances, strict=True)
-        if chance and chance == max(chances)
+        if any(chances)
     ]
     found = supposed(spec)
     for number in labels.any(0).nonzero()[:, 0].tolist():
@@ -88,6 +87,15 @@ def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
         if parts:
             lines.append(f"{label}: {', '.join(parts)}")
     return lines
+
+
+def _world(chances: list[float]) -> str:
+    """Says which world a track is most probably of, and by what."""
+    world = max(zip(chances, WORLDS, strict=True))
+    why = "by how well each class can be predicted from it"
+    if np.allclose(chances, list(WORLDS.values())):
+        why = f"before any look: no class has {LEAST} tagged and {LEAST} other videos"
+    return f"{world[1]} ({world[0]:.0%} likely, {why})"
 
 
 def _because(rate: Rate, share: float) -> str:
