@@ -183,7 +183,9 @@ def test_a_run_learns_from_drawn_answers_and_from_few_others(tiny_data):
     # Twelve videos are few: they start from the same numbers without probabilities, too.
     few = learned(None, NUMBERS)
     assert (few.denoiser.training_keep()[tagged[:, 3], 1, 3] < 0.5).any()
-    for run, said in ((bare, False), (lot, True), (few, True)):
+    # Who borrows nothing, or gives some of the numbers alone, has no start, and is told of none.
+    unsupposed = learned(None, Priors(visual={"Rain": 0.8}, borrow=False))
+    for run, said in ((bare, False), (unsupposed, False), (lot, True), (few, True)):
         notes = run.denoiser.notes()
         assert any(text.startswith("few annotated videos") for text in notes) == said
         assert any("Rain: 10% not heard (dataset.yaml)" in text for text in notes) == said

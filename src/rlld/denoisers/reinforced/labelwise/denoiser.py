@@ -33,6 +33,7 @@ from rlld.denoisers.reinforced.labelwise.lending import LENT, lent_rates, untaug
 from rlld.denoisers.reinforced.labelwise.parts import Parts
 from rlld.denoisers.reinforced.labelwise.priors import prior_keep, prior_rates, told
 from rlld.denoisers.reinforced.labelwise.start import Start, start_of, starts, teach_from_start
+from rlld.denoisers.reinforced.labelwise.worlds import Fit
 from rlld.denoisers.reinforced.options import Options
 from rlld.denoisers.reinforced.policy import CHUNK
 from rlld.denoisers.reinforced.segments import SegmentTargets
@@ -81,6 +82,7 @@ class LabelwiseDenoiser(Denoiser):
         self._segments = SegmentTargets(config.segments)
         self._parts: Parts
         self._start: Start | None = None
+        self._fit: Fit
         self._held_out: tuple[tuple[str, ...], Tensor] | None = None
 
     def attach(self, build_network: Build) -> None:
@@ -251,8 +253,10 @@ class LabelwiseDenoiser(Denoiser):
     def _begin(self, train: Split, logits: Tensor, examples: Examples, *, first: bool) -> None:
         """Starts from what is supposed; the first networks saw bare tags, and say how it fits."""
         if first:
-            self._parts.suppose(prior_rates(logits, train.labels, self.spec))
-        self._start = start_of(self.spec, train.labels, logits, examples, self._parts.fit)
+            self._fit = prior_rates(logits, train.labels, self.spec)
+        self._start = start_of(self.spec, train.labels, logits, examples, self._fit)
+        if self._start is not None and bool(self._start.known.any()):
+            self._parts.suppose(self._fit)
 
     def _teach_plain(self, judge: Judge, examples: Examples) -> None:
         if self._start is None:
