@@ -129,7 +129,7 @@ def denoising(
     command += f" --recipes {','.join(recipes)}" if recipes else ""
     return compared(
         "Label denoising on equal terms",
-        [tags, *others, *trained({name: (name, {}) for name in names}, settings, terms)],
+        [tags, *others, *trained(as_they_are(names), settings, terms)],
         settings,
         terms,
         baseline=baseline,
@@ -151,6 +151,11 @@ def trained(methods: Mapping[str, Method], settings: Settings, terms: Terms) -> 
     """
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     return rows_of(run_all(jobs, settings.runs, settings.workers, settings.log))
+
+
+def as_they_are(recipes: Iterable[str]) -> dict[str, Method]:
+    """Returns the methods of rows that are recipes without own settings, by title."""
+    return {name: (name, {}) for name in recipes}
 
 
 def under(recipe: str, learner: str = "rlld-labelwise") -> tuple[str, Method]:

@@ -14,6 +14,7 @@ from rlld.bench.studies.denoisers import (
     SELECTION,
     Method,
     Settings,
+    as_they_are,
     chosen_recipes,
     compared,
     trained,
@@ -118,17 +119,13 @@ def table(
     verb = f"table{number} --recipes {','.join(recipes)}" if recipes else f"table{number}"
     command = f"{_command(verb, settings, conditions)} --baseline {base}"
     cleaned = () if recipes else sheet.cleaned
-    methods = _as_they_are(names) | dict(map(under, cleaned))
+    methods = as_they_are(names) | dict(map(under, cleaned))
     told = (*sheet.notes, *notes)
     return _trained(sheet.title, command, methods, base, settings, conditions, told)
 
 
 def _command(verb: str, settings: Settings, conditions: Conditions) -> str:
     return f"rlld bench {verb} {settings.command} --terms {conditions}"
-
-
-def _as_they_are(names: Sequence[str]) -> dict[str, Method]:
-    return {name: (name, {}) for name in names}
 
 
 def _trained(
@@ -192,7 +189,7 @@ FIGURES = {
 def figure(number: int, settings: Settings, *, conditions: Conditions = "equal") -> Comparison:
     """Trains the two systems of a figure; see ``table``."""
     pair = FIGURES[number]
-    methods = _as_they_are((pair.alone, pair.cleaned))
+    methods = as_they_are((pair.alone, pair.cleaned))
     command = _command(f"figure{number}", settings, conditions)
     return _trained(f"Figure {number}", command, methods, pair.alone, settings, conditions)
 
