@@ -60,15 +60,28 @@ def test_too_few_rounds_constant_rising_and_broken_losses_tell_nothing(losses):
     assert still_falls(losses, [1e-3] * len(losses)) is None
 
 
-def test_the_note_names_the_setting_that_mends_it():
-    loss = exponential(1.0, FLAT, 0.0, 0)
-    lines = [
-        {"round": n, "updates": 3 * (n + 1), "learning_rate": 5e-4, "loss": value}
+def log_of(constants: float, updates: int) -> list[dict[str, float]]:
+    """The lines of a run so many time constants long."""
+    loss = exponential(constants, FLAT, 0.0, 0)
+    return [
+        {"round": n, "updates": updates * (n + 1), "learning_rate": 5e-4, "loss": value}
         for n, value in enumerate(loss)
     ]
+
+
+def test_the_note_names_the_setting_that_mends_it():
+    lines = log_of(1.0, 3)
     assert "120 updates were few; train with --schedule.updates 600" in falling_note(lines, 300)
     assert falling_note([], 300) is None
     assert falling_note([{"round": 0}] * 20, 300) is None
+
+
+def test_a_run_as_long_as_its_data_ask_for_is_told_so_only_where_the_loss_is_steep():
+    """In the last fifth it falls by 14 % after one time constant and by 19 % after an eighth."""
+    assert falling_note(log_of(1.0, 15), 300) is None  # 600 updates
+    assert "560 updates were few" in falling_note(log_of(1.0, 14), 300)
+    steep = falling_note(log_of(0.125, 15), 300)
+    assert "600 updates were few; train with --schedule.updates 1200" in steep
 
 
 # Losses of real runs, rounded: of 25 updates in all; of 960, every 16th of its rounds; of 300.

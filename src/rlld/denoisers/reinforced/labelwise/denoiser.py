@@ -31,7 +31,7 @@ from rlld.denoisers.reinforced.labelwise.judge import (
 )
 from rlld.denoisers.reinforced.labelwise.lending import LENT, lent_rates, untaught
 from rlld.denoisers.reinforced.labelwise.parts import Parts
-from rlld.denoisers.reinforced.labelwise.priors import prior_keep, prior_rates, told
+from rlld.denoisers.reinforced.labelwise.priors import prior_keep, prior_rates, told, told_tracks
 from rlld.denoisers.reinforced.labelwise.start import Start, start_of, starts, teach_from_start
 from rlld.denoisers.reinforced.labelwise.worlds import Fit
 from rlld.denoisers.reinforced.options import Options
@@ -341,7 +341,8 @@ class LabelwiseDenoiser(Denoiser):
             plain.offset.zero_()
         if first:
             self._parts.suppose(prior_rates(logits, train.labels, self.spec))
-            for note in self.notes():
+            # The classes follow at the run's end, once.
+            for note in (self.notes()[0], *told_tracks(self._parts.fit)):
                 ERR.print(note)
         rates = self._parts.rates
         self._parts.cutoffs.copy_(prior_keep(logits, train.labels, rates))

@@ -67,13 +67,18 @@ def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Fit:
     return found
 
 
-def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
-    """Says what is taken of the tracks and of the classes that are tagged (N, C), a line each."""
-    lines = [
+def told_tracks(fit: Fit) -> list[str]:
+    """Says what is taken of each track that was judged, a line each."""
+    return [
         f"{name} track: tags are taken to be {_world(chances)}"
         for name, chances in zip(MODALITIES, fit.worlds.tolist(), strict=True)
         if any(chances)
     ]
+
+
+def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
+    """Says what is taken of the tracks and of the classes that are tagged (N, C), a line each."""
+    lines = told_tracks(fit)
     found = supposed(spec)
     for number in labels.any(0).nonzero()[:, 0].tolist():
         label = spec.classes[number]
