@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.recipes.fitting import USUAL, enough, longer
+from rlld.data.lengths import USUAL, enough
+from rlld.recipes.fitting import longer
 from rlld.training.run_folder import METRICS, Run, read_rounds
 
 TAIL = 0.2
