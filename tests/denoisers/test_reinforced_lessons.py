@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlld.data.dataset import load_data
-from rlld.denoisers.reinforced.labelwise import denoiser, evidence
+from rlld.denoisers.reinforced.labelwise import denoiser, evidence, start
 from rlld.recipes.recipe import load_recipe
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
@@ -24,7 +24,8 @@ LESSONS = {
 
 @pytest.fixture(autouse=True)
 def _few_are_enough(monkeypatch):
-    monkeypatch.setattr(evidence, "LEAST", 20)
+    for module in (evidence, start):
+        monkeypatch.setattr(module, "LEAST", 20)
 
 
 def trainer(folder, **more) -> Trainer:

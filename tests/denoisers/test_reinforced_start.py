@@ -191,7 +191,8 @@ def test_a_run_learns_from_drawn_answers_and_from_few_others(tiny_data):
         assert any("Rain: 10% not heard (dataset.yaml)" in text for text in notes) == said
 
 
-def test_few_videos_and_drawn_questions_start_from_what_is_supposed(train):
+def test_few_videos_and_drawn_questions_start_from_what_is_supposed(train, monkeypatch):
+    monkeypatch.setattr(f"{starts.__module__}.LEAST", 40)
     logits = evidence(train)
     drawn_so = examples_of(drawn(train, some(48), 0.1), logits)
     many = examples_of(drawn(train, some(48), None), logits)
