@@ -9,6 +9,7 @@ import torch
 
 from rlld.data.dataset import load_data, load_split
 from rlld.data.spec import Priors
+from rlld.denoisers.reinforced.labelwise.evidence import LEAST
 from rlld.denoisers.reinforced.labelwise.judge import (
     HEAVIEST,
     Judge,
@@ -191,14 +192,13 @@ def test_a_run_learns_from_drawn_answers_and_from_few_others(tiny_data):
         assert any("Rain: 10% not heard (dataset.yaml)" in text for text in notes) == said
 
 
-def test_few_videos_and_drawn_questions_start_from_what_is_supposed(train, monkeypatch):
-    monkeypatch.setattr(f"{starts.__module__}.LEAST", 40)
+def test_few_videos_and_drawn_questions_start_from_what_is_supposed(train):
     logits = evidence(train)
     drawn_so = examples_of(drawn(train, some(48), 0.1), logits)
     many = examples_of(drawn(train, some(48), None), logits)
     assert len(many.videos) == 48 and starts(drawn_so) and not starts(many)
-    few = many.at(torch.arange(39))
-    assert starts(few) and not starts(many.at(torch.arange(40)))
+    few = many.at(torch.arange(LEAST - 1))
+    assert starts(few) and not starts(many.at(torch.arange(LEAST)))
     nobody = replace(train.spec, priors=Priors(borrow=False))
     assert start_of(nobody, train.labels, logits, few, nothing(logits)) is None
     assert start_of(nobody, train.labels, logits, drawn_so, nothing(logits)) is not None
