@@ -13,9 +13,10 @@ USUAL = 300
 """Training videos on which learning takes 600 updates."""
 
 
-def enough(videos: int) -> int:
-    """Returns the updates that learning takes on so many training videos."""
-    return 50 * round(12 * math.pow(max(videos, 1) / USUAL, 0.3))
+def enough(videos: int | None) -> int:
+    """Returns the updates that learning takes on so many training videos, None if unknown."""
+    count = USUAL if videos is None else max(videos, 1)
+    return 50 * round(12 * math.pow(count / USUAL, 0.3))
 
 
 def schedule(videos: int) -> dict[str, Any]:

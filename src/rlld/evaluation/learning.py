@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.data.lengths import USUAL, enough
+from rlld.data.lengths import enough
 from rlld.recipes.fitting import longer
 from rlld.training.run_folder import METRICS, Run, read_rounds
 
@@ -81,7 +81,7 @@ def falling_note(rounds: Sequence[Mapping[str, Any]], videos: int | None) -> str
     if share is None:
         return None
     updates = known[-1]["updates"]
-    if updates >= enough(videos or USUAL) and share <= STEEP:
+    if updates >= enough(videos) and share <= STEEP:
         return None
     return (
         f"the loss still fell when the run ended (in the last fifth of the learning by "

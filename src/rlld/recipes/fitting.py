@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlld.data.lengths import LARGE, USUAL, enough, schedule
+from rlld.data.lengths import LARGE, enough, schedule
 
 WIDTHS = ((150, 128), (LARGE, 256))
 """Widths by the number of training videos that they are right below."""
@@ -86,7 +86,7 @@ def longer(updates: int | None, videos: int | None) -> int:
         updates: Those of the run, None where they are unknown.
         videos: Its training videos, None where they are unknown.
     """
-    return max(enough(videos or USUAL), 2 * (updates or 0))
+    return max(enough(videos), 2 * (updates or 0))
 
 
 def _width(sizes: Sizes) -> Decision:
