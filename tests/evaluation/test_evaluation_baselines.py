@@ -82,11 +82,31 @@ def test_better_is_more_than_chance(score, error, clear):
     assert Gain(NOTHING, "segment", score, 25, error).clear is clear
 
 
-def test_a_warning_names_the_baseline_and_what_helps():
-    poor = [Gain(BARE_TAGS, "segment", 29.7, 33.8, 1), Gain(NOTHING, "event", 29.3, 25.4, 1)]
-    (told,) = warned(poor, 75, 300)
+@pytest.fixture
+def poor() -> list[Gain]:
+    """A parser below the bare tags that finds more than nothing."""
+    return [Gain(BARE_TAGS, "segment", 29.7, 33.8, 1), Gain(NOTHING, "event", 29.3, 25.4, 1)]
+
+
+def test_a_warning_names_the_baseline_and_what_helps(poor):
+    (told,) = warned(poor, "rlld-best", 75, 300)
     assert told.startswith(
         "beyond chance no better than the bare tags (segment Type 29.7 against 33.8"
     )
-    assert "--schedule.updates 600, it had 75" in told
-    assert warned(poor[1:], None, None) == []
+    assert (
+        "in this order: more updates (rlld train ... --schedule.updates 600, it had 75), " in told
+    )
+    assert warned(poor[1:], "rlld-best") == []
+
+
+@pytest.mark.parametrize("updates", [600, 1200, None])
+def test_a_warning_asks_for_no_more_updates_than_the_data_do(poor, updates):
+    (told,) = warned(poor, "rlld-best", updates, 300)
+    assert "in this order: more annotated videos (rlld suggest RUN names them), and feat" in told
+
+
+def test_a_warning_names_the_recipe_that_cleans_labels_to_those_who_took_another(poor):
+    (told,) = warned(poor, "han", 600, 300)
+    assert (
+        "in this order: labels cleaned before they are learned (rlld train rlld-best ...)" in told
+    )

@@ -13,33 +13,25 @@ import torch
 from torch import Tensor
 
 from rlld.data.dataset import load_data
-from rlld.recipes.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.training.speed.cuda_graphs import WARM_UP, Captured, Recording, WatchWaits
 from rlld.training.trainer import Trainer
 from rlld.utils.compute import Compute
 
 CPU = Compute(device="cpu", threads=1)
 NO_DROPOUT = {"network.visual_dropout": 0.0, "network.attention_dropout": 0.0}
-RECORDED = (
-    "han",
-    "weak",
-    "constant",
-    "true-labels",
-    "supervised",
-    "jomold",
-    "jomold+cl",
-    "rlld",
-    "rlld+cl",
-    "rlld-tuned",
-    "rlld-labelwise",
-)
+LAUNCHED = ("rlld-counterfactual", "rlld-first-order")
+RECORDED = [name for name in recipe_names() if name not in LAUNCHED]
+CASES = [(name, True) for name in RECORDED]
+CASES += [(name, False) for name in ("han", "jomold", "jomold+cl", "rlld", "rlld-labelwise")]
 needs_gpu = pytest.mark.gpu
 
 
 def trainer(folder, recipe: str, compute: Compute = CPU, **settings: object) -> Trainer:
-    data = load_data(folder, with_truth=recipe == "true-labels")
-    short = {"schedule.rounds": 3, "denoiser.labelwise.steps": 2, "denoiser.labelwise.judges": 1}
-    short = {k: v for k, v in short.items() if recipe == "rlld-labelwise" or "labelw" not in k}
+    data = load_data(folder, with_truth=True)
+    short: dict[str, object] = {"schedule.rounds": 3}
+    if getattr(load_recipe(recipe).denoiser, "credit", None) == "labelwise":
+        short |= {"denoiser.labelwise.steps": 2, "denoiser.labelwise.judges": 1}
     loaded = load_recipe(recipe, {**short, **settings}, data.spec.overrides)
     return Trainer(loaded, data.train, data.validation, 3, compute)
 
@@ -112,7 +104,7 @@ def test_no_step_waits_for_the_host_and_none_has_shapes_that_depend_on_values(ti
 
 
 def test_learners_that_are_not_recorded_say_so(tiny_data):
-    for recipe in ("rlld-counterfactual", "rlld-first-order"):
+    for recipe in LAUNCHED:
         assert not trainer(tiny_data, recipe).denoiser.replayable
     episodes = {"denoiser.update": "episode"}
     assert not trainer(tiny_data, "rlld", **episodes).denoiser.replayable
@@ -229,8 +221,7 @@ def test_figures_of_a_round_are_means_over_its_steps(tiny_data):
 
 
 @needs_gpu
-@pytest.mark.parametrize("recipe", RECORDED)
-@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize(("recipe", "dropout"), CASES)
 def test_replayed_runs_give_the_numbers_of_launched_ones(tiny_data, recipe, dropout):
     settings = {"schedule.rounds": 6, **({} if dropout else NO_DROPOUT)}
     runs = []

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rlld.data.lengths import enough
 from rlld.data.split import Split
 from rlld.metrics.averages import every_score
 from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
-from rlld.recipes.fitting import longer
+from rlld.recipes import RECOMMENDED
 
 BARE_TAGS, NOTHING = "bare tags", "nothing"
 PHRASES = {BARE_TAGS: "the bare tags", NOTHING: "finding nothing"}
@@ -110,11 +111,14 @@ def gains(own: Tensor, split: Split) -> list[Gain]:
     return found
 
 
-def warned(found: list[Gain], updates: int | None, videos: int | None) -> list[str]:
+def warned(
+    found: list[Gain], recipe: str, updates: int | None = None, videos: int | None = None
+) -> list[str]:
     """Says aloud where a run is no better than a baseline, and what helps.
 
     Args:
         found: The comparison.
+        recipe: Name of the run's recipe.
         updates: Task-network updates of the run, None where they are unknown.
         videos: Its training videos, None where they are unknown.
     """
@@ -123,10 +127,23 @@ def warned(found: list[Gain], updates: int | None, videos: int | None) -> list[s
         return []
     names = " or ".join(dict.fromkeys(PHRASES[gain.baseline] for gain in poor))
     told = "; ".join(map(str, poor))
-    done = f", it had {updates}" if updates else ""
+    *first, last = _what_helps(recipe, updates, videos)
     return [
-        f"beyond chance no better than {names} ({told}). What helps, in this order: more updates "
-        f"(rlld train ... --schedule.updates {longer(updates, videos)}{done}), more annotated "
-        "videos (rlld suggest RUN names them), and features that fit the clips (rlld data check "
-        "DATA)"
+        f"beyond chance no better than {names} ({told}). What helps, in this order: "
+        f"{', '.join(first)}, and {last}"
     ]
+
+
+def _what_helps(recipe: str, updates: int | None, videos: int | None) -> list[str]:
+    """Returns what makes a run better, what brings most first.
+
+    More updates than the data ask for are not among it: on real clips they did worse.
+    """
+    helps = []
+    if updates is not None and updates < enough(videos):
+        more = f"(rlld train ... --schedule.updates {enough(videos)}, it had {updates})"
+        helps.append(f"more updates {more}")
+    if recipe != RECOMMENDED:
+        helps.append(f"labels cleaned before they are learned (rlld train {RECOMMENDED} ...)")
+    helps.append("more annotated videos (rlld suggest RUN names them)")
+    return [*helps, "features that fit the clips (rlld data check DATA)"]

@@ -142,6 +142,7 @@ def evaluate_on(
     }
     columns = per_video(predicted, truth)
     by_class = _by_class(predicted, truth, videos.spec.classes)
+    learned = map(run.facts.get, ("updates", "training_videos"))
     moments = torch.empty(0, 3)
     if run.recipe.selection.looks_at_moments:
         moments = moment_precision(decided.probabilities, truth, videos.mask)
@@ -151,7 +152,7 @@ def evaluate_on(
         by_class,
         facts,
         {BARE_TAGS: bare_tags(videos), NOTHING: nothing(videos)},
-        tuple(warned(gains(columns, videos), *map(run.facts.get, ("updates", "training_videos")))),
+        tuple(warned(gains(columns, videos), run.recipe.name, *learned)),
         columns,
         per_video(predicted, truth, exclusive=True),
         moments,

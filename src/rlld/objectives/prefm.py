@@ -62,7 +62,7 @@ class PreFMObjective(segment.SegmentObjective):
             past = extras["current_logits"].shape[2]
             target = windows(segment.to(logits.dtype), past, logits.shape[2] - past)
             inside = _inside(prediction, past, logits.shape[2] - past)
-            weights = focus_weights(past, logits.shape[2], self.config.focus).to(logits)
+            weights = focus_weights(past, logits.shape[2], self.config.focus, logits.device)
             losses = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
             weights = weights * inside
             parts = {"segment": _mean(losses.mean((-1, -2)) * weights, inside)}
@@ -77,7 +77,9 @@ class PreFMObjective(segment.SegmentObjective):
         return parts
 
 
-def focus_weights(past: int, places: int, deviation: float) -> Tensor:
+def focus_weights(
+    past: int, places: int, deviation: float, device: torch.device | None = None
+) -> Tensor:
     """Weighs the places of a window and of what follows it (places,).
 
     A Gaussian around the end of the window; over twice a window the weights have mean 1.
@@ -86,8 +88,9 @@ def focus_weights(past: int, places: int, deviation: float) -> Tensor:
         past: Segments of a window.
         places: Those and what follows them.
         deviation: Its standard deviation in segments.
+        device: Where the weights are made: a copy from elsewhere could not be recorded.
     """
-    place = torch.arange(max(2 * past, places), dtype=torch.float32)
+    place = torch.arange(max(2 * past, places), dtype=torch.float32, device=device)
     weights = torch.exp(-0.5 * ((place - (past - 0.5)) / deviation) ** 2)
     return (weights * (2 * past / weights[: 2 * past].sum()))[:places]
 
