@@ -60,6 +60,17 @@ def test_recipes_that_need_dense_annotation_say_so(
     assert not (tmp_path / "run").exists()
 
 
+def test_to_say_that_none_is_annotated_where_none_is_changes_nothing(tiny_data, run_cli, tmp_path):
+    data, runs = bare(tiny_data, tmp_path / "D", validation=True), []
+    for settings in ((), ("--selection.annotated=0",)):
+        runs.append(tmp_path / f"run{len(runs)}")
+        result = run_cli("train", "rlld-best", "--data", data, "--out", runs[-1], *QUICK, *settings)
+        assert result.returncode == 0, result.stderr
+        assert "the task network was trained on validation labels" not in notes(runs[-1])
+    plain, said = ((run / "model.safetensors").read_bytes() for run in runs)
+    assert plain == said
+
+
 def test_from_tags_alone_to_answers(tiny_data, run_cli, tmp_path):
     data, first = bare(tiny_data, tmp_path / "D", validation=False), tmp_path / "first"
     result = run_cli("train", "rlld-labelwise", "--data", data, "--out", first, *QUICK)

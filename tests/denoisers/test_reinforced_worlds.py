@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from rlld.denoisers.reinforced.labelwise.worlds import (
     FLOOR,
     LOSS,
     LOSSES,
+    LOST,
     ODDS,
     OTHERS,
     SPREAD,
@@ -133,17 +135,18 @@ def test_rates_are_those_of_a_slow_sum():
     slow_chances, sums = [], []
     for world, before in enumerate(WORLDS.values()):
         total, weighted = 0.0, [0.0] * 3
-        for ceiling in CEILINGS.tolist():
+        for ceiling, lost in itertools.product(CEILINGS.tolist(), LOST.tolist()):
+            known = math.exp(-(((lost - LOSS) / LOSSES) ** 2) / 2)
             each = [[], [], []]
             for number in range(3):
                 for share, density in zip(shares, given[world, number].tolist(), strict=True):
-                    expected = ceiling - LOSS * (ceiling - 0.5) * share
+                    expected = ceiling - lost * (ceiling - 0.5) * share
                     spread = float(noise[number]) + (SPREAD * (1 - ceiling)) ** 2 + FLOOR**2
                     spread += (LOSSES * (ceiling - 0.5) * share) ** 2
                     off = (float(area[number]) - expected) ** 2 / spread
                     likely = 1.0 if number == 2 else math.exp(-off / 2) / math.sqrt(spread)
                     each[number].append(density * likely)
-            chance = math.prod(map(sum, each))
+            chance = known * math.prod(map(sum, each))
             total += chance
             for number in range(3):
                 mean = sum(map(math.prod, zip(each[number], shares, strict=True)))

@@ -71,7 +71,7 @@ def _notes(trainer: Trainer) -> list[str]:
         notes.append(REWARD_NOTE)
     elif trainer.denoiser.learns_from_validation:
         notes.append(LEARNT_NOTE)
-    if trainer.recipe.supervision.weight:
+    if trainer.teachers is not None:
         notes.append(SUPERVISION_NOTE)
     if trainer.rule != trainer.recipe.selection:
         notes.append(TAGS_NOTE if trainer.rule.score == TAGS else LAST_NOTE)

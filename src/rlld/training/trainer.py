@@ -362,7 +362,7 @@ class Trainer:
             return
         name = self.recipe.denoiser.name
         needs = [f"denoiser {name}"] * self.denoiser.needs_dense
-        needs += ["supervision"] * (self.recipe.supervision.weight > 0)
+        needs += ["supervision"] * (self.recipe.supervision.weight > 0 and self.rule.annotated != 0)
         if needs:
             raise RlldError(
                 f"recipe {self.recipe.name}: {' and '.join(needs)} learns from dense annotation of "

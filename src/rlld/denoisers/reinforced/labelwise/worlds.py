@@ -28,9 +28,10 @@ LEAST = 20
 """A class with fewer tagged or untagged videos tells nothing by how well it is predicted."""
 LOSS, LOSSES = 0.7, 0.15
 """Share of what lies between an area and chance that is lost where all tags of a class are wrong,
-and its standard deviation over classes. All of it would be, were wrong tags like untagged videos;
-they come with what is there instead."""
-SPREAD, FLOOR = 0.2, 0.01
+and its standard deviation: over data sets, and again over the classes of one. All of it would be
+lost, were wrong tags like untagged videos; they come with what is there instead, and the better a
+network sees that, the less is lost (0.4 on simulated features of LLP's dimensions)."""
+SPREAD, FLOOR = 0.15, 0.01
 """Standard deviation of the areas of classes without a wrong tag: a share of what they lack to 1,
 and at least so much."""
 ENOUGH, OTHERS = 30, 8
@@ -39,6 +40,8 @@ why a class is hard is not known any better by then. These numbers were chosen o
 and five of real clips."""
 CEILINGS = torch.linspace(0.55, 0.999, 46, dtype=torch.float64)
 """Areas that classes without a wrong tag may have."""
+LOST = torch.linspace(0.2, 1.2, 11, dtype=torch.float64)
+"""Shares that may be lost in a data set."""
 ODDS = torch.linspace(-60, 20, 321, dtype=torch.float64)
 """Log odds of rates; in them the density of a rate has no pole."""
 
@@ -113,9 +116,10 @@ def variance(area: Tensor, labels: Tensor) -> Tensor:
 def posterior(area: Tensor, noise: Tensor, densities: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the rates of one track by Bayes' rule.
 
-    The area of a class is taken to be normal about ``A - LOSS * (A - 1/2) * rate``, ``A`` a ceiling
-    that all classes share and nothing is known of. Its variance is that of the sample, of what
-    classes are by themselves (``SPREAD``), and of what they lose by wrong tags (``LOSSES``).
+    The area of a class is taken to be normal about ``A - L * (A - 1/2) * rate``: ``A`` a ceiling
+    that all classes share and nothing is known of, ``L`` what is lost, normal about ``LOSS``. Its
+    variance is that of the sample, of what classes are by themselves (``SPREAD``), and of what they
+    lose by wrong tags (``LOSSES``).
 
     Args:
         area: How well each class is predicted (C,); NaN where that is not known.
@@ -126,22 +130,24 @@ def posterior(area: Tensor, noise: Tensor, densities: Tensor) -> tuple[Tensor, T
         Mean rates (C,) and how probable each world is (3,), float64.
     """
     shares = ODDS.sigmoid()
-    log_density = densities.clamp(min=1e-300).log()
+    before = torch.tensor(list(WORLDS.values()), dtype=torch.float64).log()
+    before = before - ((LOST[:, None] - LOSS) / LOSSES).square() / 2  # (L, 3)
     evidence, means = [], []
     for ceiling in CEILINGS:
         lost = (ceiling - 0.5) * shares
         hard = (SPREAD * (1 - ceiling)) ** 2 + FLOOR**2 + (LOSSES * lost).square()
         spread = noise[:, None] + hard
-        off = (area[:, None] - ceiling + LOSS * lost).square() / spread + spread.log()
-        joint = log_density - off.nan_to_num(nan=0.0) / 2
-        total = joint.logsumexp(-1)
-        evidence.append(total.sum(-1))
-        means.append(((joint - total[..., None]).exp() * shares).sum(-1))
-    by_ceiling = torch.stack(evidence)  # (A, 3)
-    start = torch.tensor(list(WORLDS.values()), dtype=torch.float64).log()
-    worlds = (by_ceiling.logsumexp(0) + start).softmax(0)
-    rates = (by_ceiling.softmax(0)[..., None] * torch.stack(means)).sum(0)
-    return (worlds[:, None] * rates).sum(0), worlds
+        off = area[:, None] - ceiling + LOST[:, None, None] * lost  # (L, C, G)
+        log = -(off.square() / spread + spread.log()).nan_to_num(nan=0.0) / 2
+        top = log.amax(-1, keepdim=True)
+        seen = (log - top).exp()
+        total = torch.einsum("lcg,wcg->lwc", seen, densities).clamp(min=1e-300)
+        evidence.append((total.log() + top.mT).sum(-1) + before)
+        means.append(torch.einsum("lcg,wcg->lwc", seen, densities * shares) / total)
+    chances = torch.stack(evidence)  # (A, L, 3)
+    chances = (chances - chances.logsumexp((0, 1, 2))).exp()
+    rates = (chances[..., None] * torch.stack(means)).sum((0, 1, 2))
+    return rates, chances.sum((0, 1))
 
 
 def _judged(
