@@ -84,6 +84,13 @@ def test_a_run_as_long_as_its_data_ask_for_is_told_so_only_where_the_loss_is_ste
     assert "600 updates were few; train with --schedule.updates 1200" in steep
 
 
+def test_a_run_whose_best_weights_are_long_past_is_not_told_to_go_on():
+    steep = log_of(0.125, 15)  # 600 updates, of which the last fifth begins at 480
+    assert falling_note(steep, 300, 479) is None
+    assert falling_note(steep, 300, 480) == falling_note(steep, 300)
+    assert falling_note(log_of(1.0, 3), 300, 10) == falling_note(log_of(1.0, 3), 300)
+
+
 # Losses of real runs, rounded: of 25 updates in all; of 960, every 16th of its rounds; of 300.
 SHORT = (3.142, 2.917, 2.082, 1.613, 1.227, 1.062, 1.024, 1.005, 0.952, 0.898, 0.856, 0.808, 0.75)
 SHORT += (0.757, 0.747, 0.746, 0.73, 0.721, 0.711, 0.696, 0.707, 0.703, 0.696, 0.705, 0.693)

@@ -69,19 +69,26 @@ def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]
     return slope, float(((rest**2).sum() / (len(x) - 2) / spread) ** 0.5)
 
 
-def falling_note(rounds: Sequence[Mapping[str, Any]], videos: int | None) -> str | None:
+def falling_note(
+    rounds: Sequence[Mapping[str, Any]], videos: int | None, selected: int | None = None
+) -> str | None:
     """Says that the loss of a run still fell, and the setting that mends it.
+
+    A loss that falls while scores on validation videos do not is learned by heart: nothing is said
+    of a run as long as its data ask for whose best weights are from before the last fifth.
 
     Args:
         rounds: The lines of its log.
         videos: Training videos, None where they are unknown.
+        selected: The update whose weights were kept, None where it is unknown.
     """
     known = [line for line in rounds if "loss" in line]
     share = still_falls([r["loss"] for r in known], [r["learning_rate"] for r in known])
     if share is None:
         return None
     updates = known[-1]["updates"]
-    if updates >= enough(videos) and share <= STEEP:
+    passed = selected is not None and selected < (1 - TAIL) * updates
+    if updates >= enough(videos) and (share <= STEEP or passed):
         return None
     return (
         f"the loss still fell when the run ended (in the last fifth of the learning by "

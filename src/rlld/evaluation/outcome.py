@@ -78,7 +78,7 @@ def outcome(run: Run, data: DataSet) -> Outcome:
     weak = weak_scores(run.facts, len(evaluation.columns)) if evaluation else {}
     said = (
         chance_note(run, evaluation),
-        falling_note(rounds_of(run), run.facts.get("training_videos")),
+        falling_note(rounds_of(run), *map(run.facts.get, ("training_videos", "selected_updates"))),
     )
     notes = [*run.facts["notes"], *(note for note in said if note), *worth_notes(run)]
     if not judges_labels(run):
