@@ -18,6 +18,7 @@ from rlld.denoisers.reinforced.labelwise.judge import (
     teach_offsets,
 )
 from rlld.denoisers.reinforced.labelwise.lending import LENT, told_margin
+from rlld.denoisers.reinforced.labelwise.priors import told as told_of
 from rlld.denoisers.reinforced.labelwise.start import AGAINST, start_of, starts, teach_from_start
 from rlld.denoisers.reinforced.labelwise.worlds import Fit, nothing
 from rlld.denoisers.reinforced.options import Options
@@ -144,10 +145,16 @@ def test_what_answers_contradict_is_dropped(train):
     turned = [{name: 1 - rate for name, rate in row.items()} for row in true]
     logits = evidence(train)
     found = examples_of(drawn(train, some(48), 0.02), logits)
-    for rates, holds in ((true, [True, True]), (turned, [False, False])):
+    half = [true[0], turned[1]]
+    held = ([True, True], [False, False], [True, False])
+    for rates, holds in zip((true, turned, half), held, strict=True):
         spec = replace(train.spec, priors=Priors(*rates))
         start = start_of(spec, train.labels, logits, found, of(spec.priors))
         assert start.known[:, 0].tolist() == holds
+    track, *classes = told_of(spec, train.labels, of(spec.priors).within(start.known))
+    assert track.startswith("visual track: annotated labels contradict what is supposed of it")
+    assert classes
+    assert all("not heard (dataset.yaml)" in line and "seen" not in line for line in classes)
 
 
 def test_a_run_learns_from_drawn_answers_and_from_few_others(tiny_data):
@@ -189,7 +196,10 @@ def test_a_run_learns_from_drawn_answers_and_from_few_others(tiny_data):
     for run, said in ((bare, False), (unsupposed, False), (lot, True), (few, True)):
         notes = run.denoiser.notes()
         assert any(text.startswith("few annotated videos") for text in notes) == said
-        assert any("Rain: 10% not heard (dataset.yaml)" in text for text in notes) == said
+        assert any("80% not seen (dataset.yaml)" in text for text in notes) == said
+        # What answers contradict in one track is not told of as if it were supposed.
+        assert not any("not heard (dataset.yaml)" in text for text in notes)
+        assert any(text.startswith("audio track: annotated labels contr") for text in notes) == said
 
 
 def test_few_videos_and_drawn_questions_start_from_what_is_supposed(train):

@@ -256,7 +256,7 @@ class LabelwiseDenoiser(Denoiser):
             self._fit = prior_rates(logits, train.labels, self.spec)
         self._start = start_of(self.spec, train.labels, logits, examples, self._fit)
         if self._start is not None and bool(self._start.known.any()):
-            self._parts.suppose(self._fit)
+            self._parts.suppose(self._fit.within(self._start.known))
 
     def _teach_plain(self, judge: Judge, examples: Examples) -> None:
         if self._start is None:

@@ -78,8 +78,17 @@ def told_tracks(fit: Fit) -> list[str]:
 
 def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
     """Says what is taken of the tracks and of the classes that are tagged (N, C), a line each."""
-    lines = told_tracks(fit)
     found = supposed(spec)
+    dropped = [
+        name
+        for name, rates, chances in zip(MODALITIES, fit.rates, fit.worlds, strict=True)
+        if not (rates.any() or chances.any()) and any(rate.share for rate in found[name].values())
+    ]
+    found.update((name, {}) for name in dropped)
+    lines = told_tracks(fit) + [
+        f"{name} track: annotated labels contradict what is supposed of it, and decide alone"
+        for name in dropped
+    ]
     for number in labels.any(0).nonzero()[:, 0].tolist():
         label = spec.classes[number]
         parts = [

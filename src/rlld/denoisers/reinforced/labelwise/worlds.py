@@ -58,6 +58,10 @@ class Fit:
     rates: Tensor
     worlds: Tensor
 
+    def within(self, tracks: Tensor) -> Fit:
+        """Returns what is supposed of some tracks (2, 1), bool; nothing of the others."""
+        return Fit(*(torch.where(tracks, each, 0.0) for each in (self.rates, self.worlds)))
+
 
 def nothing(logits: Tensor) -> Fit:
     """Returns what is supposed where nothing may be: no wrong tag."""
