@@ -144,6 +144,6 @@ def _what_helps(recipe: str, updates: int | None, videos: int | None) -> list[st
         more = f"(rlld train ... --schedule.updates {enough(videos)}, it had {updates})"
         helps.append(f"more updates {more}")
     if recipe != RECOMMENDED:
-        helps.append(f"labels cleaned before they are learned (rlld train {RECOMMENDED} ...)")
+        helps.append(f"the recommended recipe (rlld train {RECOMMENDED} ...)")
     helps.append("more annotated videos (rlld suggest RUN names them)")
     return [*helps, "features that fit the clips (rlld data check DATA)"]

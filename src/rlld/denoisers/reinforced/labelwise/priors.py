@@ -8,6 +8,8 @@ is not wanted, a class whose tag is hard to predict from a modality is taken to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -82,7 +84,7 @@ def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
     dropped = [
         name
         for name, rates, chances in zip(MODALITIES, fit.rates, fit.worlds, strict=True)
-        if not (rates.any() or chances.any()) and any(rate.share for rate in found[name].values())
+        if not (rates.any() or chances.any()) and _supposes(found[name], spec)
     ]
     found.update((name, {}) for name in dropped)
     lines = told_tracks(fit) + [
@@ -101,6 +103,11 @@ def told(spec: DataSpec, labels: Tensor, fit: Fit) -> list[str]:
         if parts:
             lines.append(f"{label}: {', '.join(parts)}")
     return lines
+
+
+def _supposes(rates: Mapping[str, Rate], spec: DataSpec) -> bool:
+    """Says whether something is supposed of a whole track, and not that its tags are right."""
+    return len(rates) == len(spec.classes) and any(rate.share for rate in rates.values())
 
 
 def _world(chances: list[float]) -> str:

@@ -37,7 +37,7 @@ and at least so much."""
 ENOUGH, OTHERS = 30, 8
 """An area of more tagged videos, or of more untagged ones by a factor, counts as one of so many:
 why a class is hard is not known any better by then. These numbers were chosen on 21 simulated sets
-and five of real clips."""
+and five of real clips, LOSSES and SPREAD on 21 more, half of them of LLP's dimensions."""
 CEILINGS = torch.linspace(0.55, 0.999, 46, dtype=torch.float64)
 """Areas that classes without a wrong tag may have."""
 LOST = torch.linspace(0.2, 1.2, 11, dtype=torch.float64)
