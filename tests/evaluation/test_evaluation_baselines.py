@@ -105,8 +105,6 @@ def test_a_warning_asks_for_no_more_updates_than_the_data_do(poor, updates):
     assert "in this order: more annotated videos (rlld suggest RUN names them), and feat" in told
 
 
-def test_a_warning_names_the_recipe_that_cleans_labels_to_those_who_took_another(poor):
+def test_a_warning_names_the_recommended_recipe_to_those_who_took_another(poor):
     (told,) = warned(poor, "han", 600, 300)
-    assert (
-        "in this order: labels cleaned before they are learned (rlld train rlld-best ...)" in told
-    )
+    assert "in this order: the recommended recipe (rlld train rlld-best ...)" in told
