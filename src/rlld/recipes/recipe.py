@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rlld.denoisers.base import Denoiser
 from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
+from rlld.networks._ensemble import Ensemble
 from rlld.networks.base import Network, built, require_mask
 from rlld.objectives.base import Objective
 from rlld.recipes.fitting import Decision, Sizes, decide
@@ -113,6 +114,15 @@ class Recipe:
         if spec.any_length:
             require_mask(network, what)
         return network
+
+    def build_parser(self, spec: DataSpec) -> Network:
+        """Builds what is trained and parses: the task network, or as many as ``schedule`` says.
+
+        Raises:
+            RlldError: As ``build_network``.
+        """
+        members = [self.build_network(spec) for _ in range(self.schedule.ensemble)]
+        return members[0] if len(members) == 1 else Ensemble(members)
 
     def build_denoiser(self, spec: DataSpec) -> Denoiser:
         """Builds the source of training labels for a data set.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rlld.errors import RlldError
-from rlld.utils.config import YOUNG, Share, Weight, Width, require_positive
+from rlld.utils.config import YOUNG, Count, Share, Weight, Width, require_positive
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Schedule:
         mixing: Share of the videos of a batch that are trained on with the pictures of another
             one: as many new videos as there are pairs, for labels that are right for each
             modality by itself.
+        ensemble: Task networks that are trained side by side, from weights of their own; what they
+            say is averaged.
 
     Raises:
         RlldError: If a value is out of range.
@@ -63,6 +65,7 @@ class Schedule:
     weight_decay: Weight = 0.0
     clip_norm: float | None = None
     mixing: Share = field(default=0.0, metadata=YOUNG)
+    ensemble: Count = field(default=1, metadata=YOUNG)
 
     def __post_init__(self) -> None:
         sizes = ("rounds", "updates", "batch_size", "steps", "learning_rate", "gamma", "clip_norm")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rlld.errors import RlldError
+from rlld.networks._ensemble import members_of
 from rlld.networks.leap import VECTORS, Leap
 from rlld.training.run_folder import Run
 
@@ -31,21 +32,22 @@ def with_classes(run: Run, classes: Sequence[str], vectors: Path | None = None) 
     recipe = run.recipe.varied(table)
     priors = run.spec.priors.only(classes)
     spec = replace(run.spec, classes=tuple(classes), priors=priors)
-    network = recipe.build_network(spec).to(run.device)
-    trained = run.network.state_dict()
-    network.load_state_dict({**trained, VECTORS: network.state_dict()[VECTORS]})
+    network = recipe.build_parser(spec).to(run.device)
+    asked = {k: v for k, v in network.state_dict().items() if k.split(".")[-1] == VECTORS}
+    network.load_state_dict({**run.network.state_dict(), **asked})
     data = run.facts.get("data")
     network.prepare(Path(data) if isinstance(data, str) else None)
     return replace(run, recipe=recipe, spec=spec, network=network.eval())
 
 
 def _require_text(run: Run) -> None:
-    if not isinstance(run.network, Leap):
+    network = members_of(run.network)[0]
+    if not isinstance(network, Leap):
         raise RlldError(
             f"{run.path}: network {run.recipe.network.name} knows the classes that it was trained "
             "on; others can be asked of recipe leap, trained with network.vectors"
         )
-    if run.network.config.vectors is None:
+    if network.config.vectors is None:
         raise RlldError(
             f"{run.path}: its classes learned their vectors, so that no others can be asked for; "
             "train it with a table of text vectors (network.vectors)"

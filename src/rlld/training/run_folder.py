@@ -203,7 +203,7 @@ def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -
         config = checked_config(config, name)
     recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
     spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")
-    network = recipe.build_network(spec)
+    network = recipe.build_parser(spec)
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
     run = Run(path, name, recipe, spec, network.to(device).eval(), config["facts"])
     _verify(run)

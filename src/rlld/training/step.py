@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rlld.data.split import Split
 from rlld.denoisers.base import Denoiser
+from rlld.networks._ensemble import members_of
 from rlld.networks.base import Network
 from rlld.objectives._bce import clamped_bce
 from rlld.objectives.base import Objective
@@ -89,16 +90,33 @@ class NetworkStep:
         Returns:
             The losses, whose gradients stay with the parameters.
         """
+        members = members_of(self.network)
+        given = prediction if len(members) == 1 else None  # that of an ensemble is their mean
         with torch.enable_grad():
             with self.compute.autocast():
-                found = prediction or self.network(batch.streams, batch.mask)
-                first = self.objective.leading(found, labels, batch)
+                found = [given or each(batch.streams, batch.mask) for each in members]
+                first = _mean([self.objective.leading(each, labels, batch) for each in found])
             if first:
                 self._descend(torch.stack([*first.values()]).sum())
             with self.compute.autocast():
-                losses = self._with_lesson(self.objective(found, labels, batch))
-            self._descend(losses["loss"])
-        return {name: value.detach() for name, value in {**losses, **first}.items()}
+                losses = [*self._losses(members, found, labels, batch)]
+            # The sum, so that each takes the step that it would take alone.
+            self._descend(torch.stack([each["loss"] for each in losses]).sum())
+        return {name: value.detach() for name, value in {**_mean(losses), **first}.items()}
+
+    def _losses(
+        self,
+        members: Sequence[Network],
+        found: Sequence[Prediction],
+        labels: ModalityLabels,
+        batch: Batch,
+    ) -> Iterator[dict[str, Tensor]]:
+        """Yields the losses of each network, all in the same step of the objective."""
+        counts = [(value, value.clone()) for value in self.objective.buffers()]
+        for number, (network, prediction) in enumerate(zip(members, found, strict=True)):
+            if number:
+                _put_back(counts)
+            yield self._with_lesson(self.objective(prediction, labels, batch), network)
 
     def _descend(self, loss: Tensor) -> None:
         """Moves the parameters that a loss depends on; an optimizer passes over all others."""
@@ -145,7 +163,8 @@ class NetworkStep:
                     restore_random_state(drawn, self.compute.torch_device)
                     losses.append(self.objective(found, labels, batch))
                     _put_back(counts)
-                taught = self._with_lesson({"loss": losses[0]["loss"].new_zeros(())})["loss"]
+                nothing = {"loss": losses[0]["loss"].new_zeros(())}
+                taught = self._with_lesson(nothing, self.network)["loss"]
             total = torch.stack([each["loss"] + taught for each in losses])
             gradients = torch.autograd.grad(
                 total,
@@ -168,11 +187,11 @@ class NetworkStep:
         with self.compute.autocast():
             return predict_stack(self.network, state, split)
 
-    def _with_lesson(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _with_lesson(self, losses: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
         if self.lesson is None:
             return losses
         taught = self.lesson.batch
-        return self.lesson.added(losses, self.network(taught.streams, taught.mask))
+        return self.lesson.added(losses, network(taught.streams, taught.mask))
 
     @contextmanager
     def trial(self, batch: Batch, labels: ModalityLabels) -> Iterator[None]:
@@ -195,6 +214,13 @@ class NetworkStep:
             self.optimizer.state.clear()
             self.optimizer.state.update(moments)
             restore_random_state(chance, self.compute.torch_device)
+
+
+def _mean(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Returns the mean of the figures of networks."""
+    if len(rows) == 1:
+        return rows[0]
+    return {name: torch.stack([each[name] for each in rows]).mean(0) for name in rows[0]}
 
 
 class Part(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -135,9 +134,9 @@ class Trainer:
         if videos is not None:
             train, labels = train.subset(videos), labels.at(videos)
         updates = max(1, round(share * self.total_updates))
-        recipe = self.recipe.varied(settings) if settings else self.recipe
         # Tracks are paired only where labels were made right for each of them.
-        recipe = replace(recipe, schedule=replace(recipe.schedule, updates=updates, mixing=0.0))
+        own = {"schedule.updates": updates, "schedule.mixing": 0.0, "schedule.ensemble": 1}
+        recipe = self.recipe.varied({**(settings or {}), **own})
         inner = Trainer(recipe, train, None, self.seed, self.compute, Given(labels), None, teachers)
         inner.unimodal = unimodal
         weights = None if start is None else start.state_dict()
@@ -259,7 +258,7 @@ class Trainer:
 
     def _fresh_network(self, seed: int) -> None:
         torch.manual_seed(seed)
-        self.network = self.recipe.build_network(self.train.spec).to(self.device)
+        self.network = self.recipe.build_parser(self.train.spec).to(self.device)
         self.network.prepare(self.train.folder)
         objective = self.recipe.build_objective(self.train.spec)
         objective.prepare(self.videos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from rlld.metrics.gates import Gate
 from rlld.metrics.moments import moment_precision
 from rlld.metrics.scores import EXCLUSIVE, MOMENT_NAMES, Scorer, named_score, require_score
 from rlld.metrics.tags import TAGS, tag_score
+from rlld.networks._ensemble import MEMBER
 from rlld.recipes.selection import Selection
 from rlld.types import Prediction
 
@@ -191,4 +193,5 @@ def drawn(split: Split, count: int, seed: int) -> tuple[str, ...]:
 
 
 def _weights(network: nn.Module, part: str) -> dict[str, Tensor]:
-    return {k: v for k, v in network.state_dict().items() if k.startswith(f"{part}.")}
+    where = re.compile(rf"({MEMBER})?{re.escape(part)}\.")
+    return {k: v for k, v in network.state_dict().items() if where.match(k)}

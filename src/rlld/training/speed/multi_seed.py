@@ -203,6 +203,7 @@ def _require_stackable(trainer: Trainer) -> None:
         "a fresh network in each round": not denoiser.fresh_network_each_round,
         "schedule.clip_norm": recipe.schedule.clip_norm is None,
         "schedule.mixing": not recipe.schedule.mixing,
+        "schedule.ensemble": recipe.schedule.ensemble == 1,
         "videos of any length": of_one_length(trainer.train, trainer.selection, trainer.reward),
     }
     for part, fits in parts.items():
