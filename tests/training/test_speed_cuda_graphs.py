@@ -24,12 +24,16 @@ LAUNCHED = ("rlld-counterfactual", "rlld-first-order")
 RECORDED = [name for name in recipe_names() if name not in LAUNCHED]
 CASES = [(name, True) for name in RECORDED]
 CASES += [(name, False) for name in ("han", "jomold", "jomold+cl", "rlld", "rlld-labelwise")]
+SEVERAL = [f"{name}, several" for name in ("jomold", "rlld", "rlld-best")]
+"""Recipes that train three networks side by side."""
+CASES += [(name, True) for name in SEVERAL]
 needs_gpu = pytest.mark.gpu
 
 
 def trainer(folder, recipe: str, compute: Compute = CPU, **settings: object) -> Trainer:
     data = load_data(folder, with_truth=True)
-    short: dict[str, object] = {"schedule.rounds": 3}
+    recipe, _, several = recipe.partition(", ")
+    short: dict[str, object] = {"schedule.rounds": 3, "schedule.ensemble": 3 if several else 1}
     if getattr(load_recipe(recipe).denoiser, "credit", None) == "labelwise":
         short |= {"denoiser.labelwise.steps": 2, "denoiser.labelwise.judges": 1}
     loaded = load_recipe(recipe, {**short, **settings}, data.spec.overrides)
@@ -90,7 +94,7 @@ def test_the_watch_lets_fixed_shapes_pass():
     assert waits_of(work) == []
 
 
-@pytest.mark.parametrize("recipe", RECORDED)
+@pytest.mark.parametrize("recipe", [*RECORDED, *SEVERAL])
 def test_no_step_waits_for_the_host_and_none_has_shapes_that_depend_on_values(tiny_data, recipe):
     trained = trainer(tiny_data, recipe)
     assert trained.denoiser.replayable

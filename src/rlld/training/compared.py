@@ -1,4 +1,4 @@
-"""What a run that cleans its labels is shown beside: the same task network on the bare tags."""
+"""What a run that cleans its labels is shown beside: one such task network on the bare tags."""
 
 from __future__ import annotations
 

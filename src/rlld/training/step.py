@@ -85,16 +85,17 @@ class NetworkStep:
         Args:
             batch: The videos.
             labels: Their targets.
-            prediction: What the network says of them, with gradient, if it was asked already.
+            prediction: What the network says of them, with gradient, if it was asked already;
+                never of an ensemble, each of which learns from what it says itself.
 
         Returns:
             The losses, whose gradients stay with the parameters.
         """
         members = members_of(self.network)
-        given = prediction if len(members) == 1 else None  # that of an ensemble is their mean
         with torch.enable_grad():
             with self.compute.autocast():
-                found = [given or each(batch.streams, batch.mask) for each in members]
+                seen = (each(batch.streams, batch.mask) for each in members)
+                found = [*seen] if prediction is None else [prediction]
                 first = _mean([self.objective.leading(each, labels, batch) for each in found])
             if first:
                 self._descend(torch.stack([*first.values()]).sum())
@@ -272,11 +273,13 @@ class Alone:
         ((denoiser, _, batch),) = parts
         if not denoiser.wants_prediction:
             return [None], [None]
-        if denoiser.unimodal_prediction:
+        unimodal = denoiser.unimodal_prediction
+        if unimodal and len(members_of(self.network)) == 1:
             seen, prediction = self.network.with_unimodal(batch.streams, batch.mask)
             return [seen], [prediction]
         with torch.no_grad():
-            return [self.network(batch.streams, batch.mask)], [None]
+            look = self.network.unimodal if unimodal else self.network
+            return [look(batch.streams, batch.mask)], [None]
 
     def take(
         self, parts: Sequence[Part], labels: Sequence[ModalityLabels], predictions: Seen
