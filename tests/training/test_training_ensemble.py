@@ -111,6 +111,16 @@ def test_a_training_that_was_stopped_goes_on(tiny_data, tmp_path):
     require_resumable(lambda: trainer(tiny_data, "supervised"), tmp_path, [1, 4])
 
 
+def test_networks_that_are_too_large_together_are_refused(tiny_data):
+    settings = {"schedule.ensemble": 100, "network.hidden": 2048}
+    recipe = load_recipe("han", settings)
+    recipe.build_network(load_data(tiny_data).spec)
+    with pytest.raises(
+        RlldError, match=r"schedule\.ensemble 100 of network han: has .* parameters"
+    ):
+        recipe.build_parser(load_data(tiny_data).spec)
+
+
 def test_seeds_at_once_are_refused(tiny_data, tmp_path):
     data = load_data(tiny_data)
     recipe = load_recipe("han", TWO, data.spec.overrides)

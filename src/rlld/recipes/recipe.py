@@ -119,10 +119,13 @@ class Recipe:
         """Builds what is trained and parses: the task network, or as many as ``schedule`` says.
 
         Raises:
-            RlldError: As ``build_network``.
+            RlldError: As ``build_network``, or if all together are too large.
         """
-        members = [self.build_network(spec) for _ in range(self.schedule.ensemble)]
-        return members[0] if len(members) == 1 else Ensemble(members)
+        count = self.schedule.ensemble
+        if count == 1:
+            return self.build_network(spec)
+        what = f"schedule.ensemble {count} of network {self.network.name}"
+        return built(lambda: Ensemble([self.build_network(spec) for _ in range(count)]), what)
 
     def build_denoiser(self, spec: DataSpec) -> Denoiser:
         """Builds the source of training labels for a data set.

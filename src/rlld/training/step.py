@@ -113,10 +113,10 @@ class NetworkStep:
         batch: Batch,
     ) -> Iterator[dict[str, Tensor]]:
         """Yields the losses of each network, all in the same step of the objective."""
-        counts = [(value, value.clone()) for value in self.objective.buffers()]
-        for number, (network, prediction) in enumerate(zip(members, found, strict=True)):
-            if number:
-                _put_back(counts)
+        buffers = self.objective.buffers() if len(members) > 1 else ()
+        counts = [(value, value.clone()) for value in buffers]
+        for network, prediction in zip(members, found, strict=True):
+            _put_back(counts)
             yield self._with_lesson(self.objective(prediction, labels, batch), network)
 
     def _descend(self, loss: Tensor) -> None:
