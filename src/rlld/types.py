@@ -21,6 +21,8 @@ VISUAL = 1
 MODALITIES = ("audio", "visual")
 STREAMS = ("audio", "visual_2d", "visual_3d")
 """Names of the feature streams: audio, pictures, motion. A data set may lack the last one."""
+PARTS = ("segment", "audio", "visual", "video")
+"""The probabilities of a prediction, in the order of its fields."""
 
 Modality = Literal["audio", "visual", "audio_visual"]
 

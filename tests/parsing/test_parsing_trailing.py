@@ -11,7 +11,8 @@ from rlld.errors import RlldError
 from rlld.parsing.events import events_from
 from rlld.parsing.live import LiveEvents, live_events
 from rlld.parsing.trailing import Trailing
-from rlld.parsing.windows import PARTS, Evidence, decide, joined
+from rlld.parsing.windows import Evidence, decide, joined
+from rlld.types import PARTS
 from windows_kit import CLASSES, GATES, features, key, pooling, spec_of, streams
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from rlld.networks.base import Network
-from rlld.types import Prediction
+from rlld.types import PARTS, Prediction
 
-PARTS = ("segment", "audio", "visual", "video")
 MEMBER = r"members\.\d+\."
 """What stands before the name of a weight in an ensemble, as a pattern."""
 
@@ -36,11 +36,11 @@ class Ensemble(Network):
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts; see ``Network.forward``."""
-        return mean(self._each(lambda network: network(streams, mask)))
+        return mean([network(streams, mask) for network in members_of(self)])
 
     def unimodal(self, streams: Mapping[str, Tensor], mask: Tensor | None = None) -> Prediction:
         """Predicts each modality from itself; see ``Network.unimodal``."""
-        return mean(self._each(lambda network: network.unimodal(streams, mask)))
+        return mean([network.unimodal(streams, mask) for network in members_of(self)])
 
     def prepare(self, folder: Path | None) -> None:
         """Prepares every member."""
@@ -56,15 +56,12 @@ class Ensemble(Network):
         every = (network.rate_factors() for network in members_of(self))
         return {parameter: factor for each in every for parameter, factor in each.items()}
 
-    def _each(self, call: Callable[[Network], Prediction]) -> list[Prediction]:
-        return [call(network) for network in members_of(self)]
-
 
 def members_of(network: Network) -> list[Network]:
     """Returns the networks of an ensemble, or a network by itself."""
     if not isinstance(network, Ensemble):
         return [network]
-    return [member for member in network.members if isinstance(member, Network)]
+    return cast("list[Network]", list(network.members))  # ModuleList forgets it
 
 
 def mean(predictions: Sequence[Prediction]) -> Prediction:

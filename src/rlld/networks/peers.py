@@ -17,10 +17,9 @@ from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.networks import base
 from rlld.networks.base import Network
-from rlld.types import Prediction
+from rlld.types import PARTS, Prediction
 from rlld.utils.registry import NETWORKS
 
-PARTS = ("segment", "audio", "visual", "video")
 PREFIX = "peers."
 SAID = frozenset(f"{PREFIX}{name}" for name in PARTS)
 

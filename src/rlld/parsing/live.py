@@ -23,7 +23,6 @@ from rlld.metrics.gates import Gate
 from rlld.parsing.events import events_from
 from rlld.parsing.result import Event
 from rlld.parsing.windows import (
-    PARTS,
     Evidence,
     Reader,
     above,
@@ -31,7 +30,7 @@ from rlld.parsing.windows import (
     opened,
     taper_of,
 )
-from rlld.types import Prediction
+from rlld.types import PARTS, Prediction
 
 LONGEST = 3600
 """Segments of an event after which it is told in pieces: what runs on is held in memory."""

@@ -26,7 +26,7 @@ from torch import Tensor
 from rlld.data.spec import DataSpec
 from rlld.errors import RlldError
 from rlld.metrics.gates import Gate, smoothed
-from rlld.types import Prediction
+from rlld.types import PARTS, Prediction
 
 BATCH = 32
 """Windows that go through the network together."""
@@ -37,8 +37,6 @@ by their square."""
 SEGMENTS = 3200
 """Segments that go through such a network together."""
 
-PARTS = ("segment", "audio", "visual", "video")
-"""What is known of every segment; ``held`` comes on top where a policy judged its window."""
 EMPTY = "the video has no segment; give one that lasts longer"
 
 

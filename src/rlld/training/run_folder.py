@@ -26,7 +26,7 @@ from rlld.errors import RlldError
 from rlld.metrics.gates import Gate
 from rlld.networks.base import Network
 from rlld.recipes.recipe import Recipe, recipe_from
-from rlld.types import Batch, Prediction
+from rlld.types import PARTS, Batch, Prediction
 from rlld.utils import hub
 from rlld.utils.config import to_dict
 from rlld.utils.files import sha256, write_bytes, write_text
@@ -48,7 +48,6 @@ FILES = (CONFIG, MODEL, GOLDEN, DENOISER, HELD_OUT)
 """All that is read of a run folder."""
 TENSORS = Told("not a readable safetensors file", "other formats, pickles above all, are refused")
 JUDGED = Told("cannot be read", "delete it or train again")
-OUTPUTS = ("segment", "audio", "visual", "video")
 GOLDEN_SEGMENTS = 10
 GOLDEN_VIDEOS = 2
 GOLDEN_TOLERANCE = 1e-3
@@ -378,7 +377,7 @@ def _golden(network: Network, spec: DataSpec) -> dict[str, Tensor]:
     prediction = network({name: value.to(device) for name, value in streams.items()})
     network.train(training)
     tensors = {f"input.{name}": value for name, value in streams.items()}
-    for name in OUTPUTS:
+    for name in PARTS:
         tensors[f"output.{name}"] = getattr(prediction, name).float().cpu()
     return tensors
 
@@ -397,7 +396,7 @@ def _verify(run: Run) -> None:
         for name, dim in run.spec.dims.items()
     }
     prediction = run.predict(streams)
-    for name in OUTPUTS:
+    for name in PARTS:
         found = getattr(prediction, name).float().cpu()
         expected = _recorded(file, golden, f"output.{name}", tuple(found.shape))
         if not torch.allclose(found, expected, rtol=0, atol=GOLDEN_TOLERANCE):

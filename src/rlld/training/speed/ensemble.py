@@ -16,13 +16,12 @@ from torch.func import functional_call, vmap
 from rlld.data.split import Split
 from rlld.networks.base import Network
 from rlld.training.predict import joined, pieces
-from rlld.types import Prediction
+from rlld.types import PARTS, Prediction
 
 State = Mapping[str, Tensor]
 """Parameters and buffers by name, each with a leading axis K."""
 
 Way = Literal["forward", "unimodal", "with_unimodal"]
-PARTS = ("segment", "audio", "visual", "video")
 
 
 class _Called(nn.Module):
