@@ -9,6 +9,7 @@ import torch
 
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
+from rlld.recipes.composition import composition
 from rlld.recipes.recipe import load_recipe
 from rlld.training import cache
 from rlld.training.loop import train
@@ -75,6 +76,15 @@ def test_keys_know_what_a_training_depends_on(tiny_data):
         key(labelwise(**{"supervision.weight": 2}), teachers=annotated),
     ]
     assert len({key(), *others}) == len(others) + 1
+
+
+def test_networks_that_count_their_batches_have_keys(tiny_data, tmp_path):
+    """A count is one number without a shape; networks of the second round start from it."""
+    settings = composition(load_recipe("dhhn"), "rlld-labelwise")
+    settings |= {**SMALL, "denoiser.labelwise.rounds": 2, "network.hidden": 8}
+    recipe = load_recipe("dhhn", settings)
+    train(recipe, load_data(tiny_data), tmp_path / "run", compute=CPU, networks=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 4
 
 
 def test_damaged_weights_are_named(tiny_data, tmp_path):

@@ -61,7 +61,7 @@ def training_key(
     learnt = {} if teachers is None else {**_seen(teachers), "dense": teachers.require_dense()}
     for name, value in (*seen.items(), *learnt.items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
