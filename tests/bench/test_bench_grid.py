@@ -18,7 +18,7 @@ from rlld.bench.statistics import Estimate
 from rlld.bench.studies import enhance as enhancing
 from rlld.bench.studies import regimes as regimes_module
 from rlld.bench.studies.denoisers import Settings
-from rlld.bench.studies.enhance import OWN, RECIPES, enhance
+from rlld.bench.studies.enhance import LEARNERS, OWN, RECIPES, enhance
 from rlld.bench.studies.regimes import AXES, BASE, Cell, Choice, regimes
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
@@ -109,6 +109,14 @@ def test_every_recipe_of_the_grid_is_one():
     sources = {load_recipe(name).denoiser.name for name in RECIPES}
     every = {load_recipe(name).denoiser.name for name in recipe_names()}
     assert every - sources == {"reinforced", "constant", "truth"}
+
+
+@pytest.mark.slow  # Seventy seconds: 72 trainings, some of large networks.
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_row_of_the_grid_trains(name, tmp_path, tiny_data):
+    grid = enhance(quick(tmp_path, tiny_data, updates=2), [name])
+    assert grid.comparisons[name].failures == []
+    assert grid.methods == [OWN, *LEARNERS]
 
 
 def test_learners_go_on_top_of_recipes(tiny_data, tmp_path, monkeypatch):
