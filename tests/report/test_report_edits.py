@@ -120,11 +120,36 @@ def test_audio_visual_events_follow_from_the_others(edits) -> None:
 
 
 def test_doubtful_places_go_round(edits) -> None:
-    places = "const places = [{s: 5}, {s: 1}, {s: 8}];"
-    for t, direction, expected in ((1, 1, 5), (8, 1, 1), (5, -1, 1), (0, -1, 8)):
+    places = "const places = [on(5, 6), on(1, 2), on(8, 9)];"
+    for t, direction, expected in (
+        (1, 1, 1),
+        (2, 1, 5),
+        (9, 1, 1),
+        (4, -1, 1),
+        (5, -1, 5),
+        (0, -1, 8),
+    ):
         body = places + f"return E.nextPlace(places, {t}, {direction}).s"
         assert edits(body) == expected
     assert edits("return E.nextPlace([], 0, 1)") is None
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_doubtful_places_that_begin_together_are_all_visited(edits, direction) -> None:
+    body = f"""
+        const places = [on(0, 1, 2), on(0, 4, 1), on(0, 2, 1, "visual"), on(3, 4), on(3, 5, 1)];
+        const seen = new Set();
+        let last = null;
+        let t = 0;
+        for (let n = 0; n < 5; n += 1) {{
+            last = E.nextPlace(places, t, {direction}, last);
+            t = last.s;
+            seen.add(places.indexOf(last));
+        }}
+        const left = E.nextPlace(places, 1, {direction}, last).s; // the play head was moved
+        return [seen.size, left];
+    """
+    assert edits(body) == [5, 3 if direction == 1 else 0]
 
 
 def test_what_was_done_is_undone_and_done_again(edits) -> None:

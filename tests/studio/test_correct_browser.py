@@ -151,6 +151,7 @@ def test_everything_by_keyboard_alone(clip, visit) -> None:
     page.keyboard.press("Control+y")
     page.keyboard.press("c")
     page.keyboard.press("r")  # Rain, as in any list
+    page.keyboard.press("Enter")
     assert page.evaluate(focused) == "Rain, visible, 1 to 8 seconds"
     page.keyboard.press("Home")
     page.keyboard.press("1")
@@ -201,6 +202,73 @@ def test_a_class_and_a_track_are_changed(clip, visit) -> None:
     assert page.locator("#lanes img").count() == 0
 
 
+def test_what_a_list_passes_over_is_not_taken(clip, visit) -> None:
+    """A letter or an arrow shows a class; events that meet there would be joined."""
+    clip.save([(0, "audio", 0, 2, None), (1, "audio", 1, 4, None)], base=1)
+    page = visit(clip)
+    focused = "() => document.activeElement.getAttribute('aria-label')"
+    first = "Dog bark, audible, 0 to 2 seconds"
+    event(page, first).click()
+    for key in ("c", "ArrowDown", "ArrowUp", "r", "a"):  # a alone accepts the clip
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == "Class"
+    page.keyboard.press("Escape")
+    assert page.evaluate(focused) == first
+    page.keyboard.press("c")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_role("combobox", name="Class").evaluate("x => x.value") == "2"
+    page.keyboard.press("Tab")  # goes on, which takes it, and stays where it went
+    assert page.evaluate(focused) == "Track"
+    stored(page)
+    assert clip.events == [(1, "audio", 1, 4), (2, "audio", 0, 2)]
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # no event is chosen
+    page.keyboard.press("c")
+    page.keyboard.press("d")
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.textContent") == "Add"
+
+
+def test_a_click_elsewhere_takes_what_a_list_shows(clip, visit) -> None:
+    page = visit(clip)
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("c")
+    page.keyboard.press("r")
+    drag(page, "audio", 1.97, 3)  # the edge of another event
+    stored(page)
+    assert clip.events == [(0, "audio", 0, 3), (0, "visual", 1, 5), (1, "audio", 6, 8)]
+
+
+def test_keys_edit_nothing_where_the_focus_is_on_what_follows(clip, visit) -> None:
+    page = visit(clip)
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    event(page, "Dog bark, audio-visual, 1 to 2 seconds, confidence 0.50").focus()
+    assert page.locator(".event.chosen").count() == 0
+    page.keyboard.press("Delete")
+    assert page.locator("#live").inner_text() == "Choose an audible or a visible event first"
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    event(page, "Dog bark, audio-visual, 1 to 2 seconds, confidence 0.50").click()
+    page.keyboard.press("Delete")
+    assert page.locator(".track.audio .event").count() == 2
+    assert clip.now["revision"] == 1
+
+
+def test_keys_look_closer_at_many_events(clip, visit) -> None:
+    many = [(0, "audio", k / 10, k / 10 + 0.05, None) for k in range(10)]
+    clip.save([*many, (0, "audio", 6, 8, None)], base=1)
+    page = visit(clip, width=390)
+    event(page, "Dog bark, audible, 6 to 8 seconds").click()
+    cluster = page.locator(".event.cluster").first
+    cluster.focus()
+    page.keyboard.press("Delete")
+    whole = page.get_by_role("button", name="Show the whole clip")
+    assert whole.is_disabled()
+    page.keyboard.press("Enter")
+    assert whole.is_enabled()
+    assert clip.now["revision"] == 2
+
+
 def test_times_are_free_when_asked(clip, visit) -> None:
     page = visit(clip)
     event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
@@ -225,7 +293,10 @@ def test_two_people_never_overwrite_each_other(clip, visit) -> None:
     assert "Grace stored this clip meanwhile" in dialog.inner_text()
     assert clip.events == [(1, "audio", 3, 4)]
     page.keyboard.press("Escape")  # one of the two
-    assert dialog.is_visible()
+    for key in ("a", ".", "Delete"):  # nothing of the view behind it
+        page.keyboard.press(key)
+    assert dialog.count() == 1 and dialog.is_visible()
+    assert page.locator(".event").count() == 3
     dialog.get_by_role("button", name="Take theirs").click()
     event(page, "Rain, audible, 3 to 4 seconds").wait_for()
     page.get_by_text("Stored by Grace, version 2").wait_for()
@@ -272,6 +343,23 @@ def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
     page.unroute("**/events")
     page.get_by_role("button", name="Try again").click()
     stored(page)
+    assert len(clip.events) == 2
+
+
+def test_what_is_not_stored_is_not_left_behind(clip, visit) -> None:
+    page = visit(clip, expected=FAILED)
+    page.route("**/events", lambda route: route.abort())
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("Delete")
+    page.get_by_text("Not stored: The studio does not answer").wait_for()
+    address = page.url
+    page.get_by_role("link", name="Browse").click()
+    page.get_by_text("Not left, for what you changed is not stored").wait_for()
+    assert page.url == address
+    assert page.locator(".track.audio .event").count() == 1
+    page.unroute("**/events")
+    page.get_by_role("link", name="Browse").click()
+    page.wait_for_selector(".browse-view > *")
     assert len(clip.events) == 2
 
 

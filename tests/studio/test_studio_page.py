@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rlld.studio.people import person_of
 from studio_page_kit import STRANGE, Served, make_data, studio
 
 pytestmark = pytest.mark.browser
@@ -60,12 +61,19 @@ def stored(page: Any, count: int) -> None:
 
 def test_a_name_is_asked_once(served, open_page) -> None:
     page = open_page(f"{served.address}/")
-    page.get_by_label("Your name").fill("  Zoë <b>  ")
+    page.get_by_label("Your name").fill("  Zoë \u200b  \u0639\u0644\u06cc\u200c <b>  ")
     page.keyboard.press("Enter")
     asked(page)
     page.reload()
     asked(page)
-    assert page.inner_text("#person") == "Zoë <b>"
+    name = page.inner_text("#person")
+    assert name == "Zoë \u0639\u0644\u06cc\u200c <b>" == person_of(name)
+
+
+@pytest.mark.parametrize("hash", ["toString", "__proto__", "correct/%E0%A4%A"])
+def test_a_strange_address_shows_a_view(served, open_page, hash: str) -> None:
+    page = open_page(f"{served.address}/?person=Ada#/{hash}", expected=FAILED)
+    page.wait_for_selector("#view h1")
 
 
 def test_a_strange_name_is_only_a_name(visit) -> None:
@@ -181,6 +189,25 @@ def test_what_is_not_stored_is_told_and_asked_again(visit) -> None:
     assert (asked(page), clip_asked(page)) == first
     page.keyboard.press("b")
     stored(page, 2)
+
+
+def test_questions_that_do_not_come_are_said_and_asked_for_again(visit) -> None:
+    page = visit("Mary", expected=FAILED)
+    page.route("**/api/questions*", lambda route: route.fulfill(status=500, json={"error": "Why."}))
+    page.reload()
+    page.get_by_role("heading", name="The next questions did not come.").wait_for()
+    assert page.get_by_text("Why.").is_visible()
+    page.unroute("**/api/questions*")
+    page.get_by_role("button", name="Try again").click()
+    asked(page)
+
+
+def test_letters_are_answers_also_where_a_button_has_the_focus(visit) -> None:
+    page = visit("Sophie")
+    asked(page)
+    page.locator("#theme").focus()
+    page.keyboard.press("n")
+    page.locator(".trail li", has_text="neither").wait_for()
 
 
 def test_undo_asks_again_also_after_a_reload(visit) -> None:

@@ -23,6 +23,7 @@ from rlld.export.fields import KINDS, mapping
 from rlld.report.templates import symbols
 from rlld.studio import corrections
 from rlld.studio.clips import NotFoundError, Video
+from rlld.studio.people import person_of
 from rlld.studio.rows import COLUMNS, rows_of
 from rlld.studio.session import Studio
 from rlld.studio.store import Answered, SavedMeanwhileError
@@ -35,7 +36,6 @@ SHARED = Path(rlld.report.__file__).parent / "assets"
 TYPES = {".css": "text/css", ".js": "text/javascript"}
 MOST_BYTES = 8 << 20
 """Of what a page sends."""
-LONGEST_NAME = 60
 MOST_QUESTIONS = 50
 DRAWN = 800
 """Columns of a waveform or spectrogram when nobody says how many."""
@@ -87,13 +87,13 @@ def made(studio: Studio) -> Starlette:
     # --- clips --------------------------------------------------------------------------------
 
     def clips(request: Request) -> Any:
-        person = request.query_params.get("person", "")
+        person = _asker(request)
         apart = {lane["video"] for lane in studio.events_apart()}
         rows = rows_of(studio.catalogue, studio.store, studio.beliefs, person, apart)
         return {"columns": COLUMNS, "rows": rows}
 
     def clip(request: Request) -> Any:
-        return corrections.shown(studio, _id(request), request.query_params.get("person", ""))
+        return corrections.shown(studio, _id(request), _asker(request))
 
     def save(request: Request, data: Mapping[str, Any]) -> Any:
         base = _field(data, "base", int)
@@ -249,10 +249,12 @@ def _field(data: Mapping[str, Any], name: str, kind: type, otherwise: Any = REQU
 
 
 def _person(data: Mapping[str, Any]) -> str:
-    name = " ".join(str(_field(data, "person", str)).split())
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise RlldError(f"person: expected a name of 1 to {LONGEST_NAME} letters; say who you are")
-    return name
+    return person_of(_field(data, "person", str))
+
+
+def _asker(request: Request) -> str:
+    """Returns who asks, empty where nobody says it."""
+    return person_of(name) if (name := request.query_params.get("person", "")) else ""
 
 
 def _number(request: Request, name: str, otherwise: float) -> float:

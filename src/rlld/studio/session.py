@@ -19,6 +19,7 @@ from rlld.studio.into_data import Written, write
 from rlld.studio.jobs import Jobs
 from rlld.studio.marks import Lanes, lanes_apart, lanes_of, marks_of
 from rlld.studio.media import Media
+from rlld.studio.people import person_of
 from rlld.studio.queue import Queue
 from rlld.studio.store import FOLDER, Answered, Store
 from rlld.types import MODALITIES
@@ -57,7 +58,8 @@ class Studio:
     """
 
     def __init__(self, folder: Path, run: str | None = None, person: str | None = None) -> None:
-        self.folder, self.person = folder, person
+        self.folder = folder
+        self.person = None if person is None else person_of(person)
         self.catalogue = Catalogue(folder)
         self._writing = threading.Lock()
         self._looking: list[threading.Thread] = []

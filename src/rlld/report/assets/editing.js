@@ -3,6 +3,7 @@
 import { added, assigned, clamp, History, joint, LEAST, merged, moved, nextPlace, removed, resized, room, single, snapped, sorted, split } from "./edits.js";
 import { element, NAMES, trim } from "./nodes.js";
 import { spoken } from "./parsed.js";
+import { decided, list, press } from "./toolbar.js";
 
 /**
  * @typedef {import("./edits.js").Event} Event
@@ -18,7 +19,7 @@ const STILL = 4; // pixels below which a press is a click
 /** What keys do, as it is shown. */
 export const KEYS = [
   ["Tab", "next event"], ["[ ]", "start, end to the play head"], ["Alt+← →", "move"], ["Alt+Shift+← →", "move the end"], ["Alt+, .", "move the start"],
-  ["S", "split"], ["M", "merge"], ["Del", "delete"], ["N", "new event"], ["C", "class"], ["1 2", "audible, visible"],
+  ["S", "split"], ["M", "merge"], ["Del", "delete"], ["N", "new event"], ["C \u2026 Enter", "class"], ["1 2", "audible, visible"],
   ["G", "snap or free"], ["J K", "next, previous doubt"], ["Ctrl+Z Y", "undo, redo"], ["+ − 0", "zoom"], ["Space", "play"],
 ];
 
@@ -34,18 +35,20 @@ export class Editing extends EventTarget {
     this.free = false;
     /** @type {Drag|null} */ this.drag = null;
     /** @type {Edited|null} */ this.preview = null;
+    /** @type {Event|null} */ this.place = null; // the doubt shown last
+    /** @type {Array<() => void>} */ this.goOn = [];
     this.history = new History({ events: single(events), chosen: null });
-    this.selects = { c: this.select("Class", timeline.clip.classes), m: this.select("Track", ["audible", "visible"]) };
+    this.selects = { c: list("Class", timeline.clip.classes), m: list("Track", ["audible", "visible"]) };
     this.buttons = {
-      undo: this.button("Undo", "Control+Z", () => this.go(-1)),
-      redo: this.button("Redo", "Control+Y", () => this.go(1)),
-      add: this.button("Add", "N", () => this.add()),
-      split: this.button("Split", "S", () => this.split()),
-      merge: this.button("Merge", "M", () => this.merge()),
-      remove: this.button("Delete", "Delete", () => this.remove()),
-      snap: this.button("Snap", "G", () => this.setFree(!this.free)),
-      back: this.button("Previous doubt", "K", () => this.doubt(-1)),
-      next: this.button("Next doubt", "J", () => this.doubt(1)),
+      undo: press("Undo", "Control+Z", () => this.go(-1)),
+      redo: press("Redo", "Control+Y", () => this.go(1)),
+      add: press("Add", "N", () => this.add()),
+      split: press("Split", "S", () => this.split()),
+      merge: press("Merge", "M", () => this.merge()),
+      remove: press("Delete", "Delete", () => this.remove()),
+      snap: press("Snap", "G", () => this.setFree(!this.free)),
+      back: press("Previous doubt", "K", () => this.doubt(-1)),
+      next: press("Next doubt", "J", () => this.doubt(1)),
     };
     this.buttons.snap.setAttribute("aria-pressed", "true");
     this.buttons.snap.title = "Times snap to segments (G)";
@@ -57,24 +60,6 @@ export class Editing extends EventTarget {
   }
 
   // --- what there is to press -----------------------------------------------------------------
-  /** @param {string} label @param {string} key @param {() => void} action */
-  button(label, key, action) {
-    const node = element("button", "", label);
-    node.type = "button";
-    node.title = `${label} (${key.replace("Control", "Ctrl")})`;
-    node.setAttribute("aria-keyshortcuts", key);
-    node.addEventListener("click", action);
-    return node;
-  }
-
-  /** @param {string} label @param {string[]} options */
-  select(label, options) {
-    const node = element("select", "quiet");
-    node.setAttribute("aria-label", label);
-    options.forEach((text, k) => node.add(new Option(text, String(k))));
-    return node;
-  }
-
   toolbar() {
     const { undo, redo, add, split: cut, merge, remove, snap, back, next } = this.buttons;
     const bar = element("div", "editing controls");
@@ -185,11 +170,11 @@ export class Editing extends EventTarget {
     this.offer();
   }
 
-  /** @param {(events: Event[], event: Event) => Edited} edit */
-  edit(edit) {
+  /** @param {(events: Event[], event: Event) => Edited} edit @param {boolean} [focus] whether what came of it is focused */
+  edit(edit, focus = true) {
     const { events, chosen } = this.history.now;
-    if (chosen) this.do(edit(events, chosen), true);
-    else this.say("Choose an event first");
+    if (chosen) this.do(edit(events, chosen), focus);
+    else this.say("Choose an audible or a visible event first");
   }
 
   split() {
@@ -221,9 +206,9 @@ export class Editing extends EventTarget {
     this.do(added(this.history.now.events, event), true);
   }
 
-  /** @param {{c?: number, m?: Modality}} change */
-  assign(change) {
-    this.edit((events, event) => assigned(events, event, change));
+  /** @param {{c?: number, m?: Modality}} change @param {boolean} [focus] */
+  assign(change, focus = true) {
+    this.edit((events, event) => assigned(events, event, change), focus);
   }
 
   /** @param {boolean} free */
@@ -235,8 +220,9 @@ export class Editing extends EventTarget {
 
   /** @param {1|-1} direction */
   doubt(direction) {
-    const place = nextPlace(this.doubts, this.timeline.time, direction);
+    const place = nextPlace(this.doubts, this.timeline.time, direction, this.place);
     if (!place) return;
+    this.place = place;
     const { timeline } = this;
     timeline.kept.add(place.c);
     this.choose(this.history.now.events.find((event) => event.c === place.c && event.m === place.m && event.s < place.e && event.e > place.s) ?? null);
@@ -252,11 +238,22 @@ export class Editing extends EventTarget {
   /** @param {AbortSignal} signal */
   listen(signal) {
     const { lanes } = this.timeline;
-    this.selects.c.addEventListener("change", () => { if (this.chosen) this.assign({ c: Number(this.selects.c.value) }); });
-    this.selects.m.addEventListener("change", () => { if (this.chosen) this.assign({ m: this.selects.m.value === "0" ? "audio" : "visual" }); });
+    this.goOn = Object.values(this.selects).map((select) =>
+      decided(select, {
+        matters: () => this.chosen !== null,
+        passes: (text) => this.say(`${text}: Enter takes it, Escape does not`),
+        takes: (focus) => this.assign(select === this.selects.c ? { c: Number(select.value) } : { m: select.value === "0" ? "audio" : "visual" }, focus),
+        leaves: () => {
+          this.offer();
+          if (this.chosen) this.focus();
+          else this.buttons.add.focus();
+        },
+      }));
     lanes.node.addEventListener("focusin", (event) => {
       const shown = lanes.ofNode.get(/** @type {Element} */ (event.target));
-      if (shown && !this.drag && this.history.now.events.includes(shown) && shown !== this.chosen) this.choose(shown);
+      if (!shown || this.drag || shown === this.chosen) return;
+      // What follows from others, or stands for many, is nothing that a key could edit.
+      this.choose(this.history.now.events.includes(shown) ? shown : null);
     });
     lanes.node.addEventListener("pointerdown", (event) => this.press(event));
     lanes.node.addEventListener("pointermove", (event) => this.pull(event));
@@ -264,8 +261,9 @@ export class Editing extends EventTarget {
     lanes.node.addEventListener("pointercancel", () => this.cancel());
     // Enter on an event; a mouse was heard when it was let go.
     lanes.node.addEventListener("click", (event) => {
-      const shown = event.detail === 0 ? lanes.ofNode.get(/** @type {Element} */ (event.target)) : null;
-      if (shown) this.timeline.seek(shown.s);
+      const node = /** @type {Element} */ (event.target);
+      const shown = event.detail === 0 ? lanes.ofNode.get(node) : null;
+      if (shown) this.timeline.open(shown, node);
     });
     document.addEventListener("keydown", (event) => { if (this.pressed(event)) event.preventDefault(); }, { signal, capture: true });
   }
@@ -273,7 +271,7 @@ export class Editing extends EventTarget {
   /** @param {KeyboardEvent} event @returns {boolean} whether the key was ours */
   pressed(event) {
     const target = /** @type {Element} */ (event.target);
-    if (target.closest("input, textarea, select, dialog, [contenteditable]")) return false;
+    if (target.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return false;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.ctrlKey || event.metaKey) {
       if (key === "z") this.go(event.shiftKey ? 1 : -1, true);
@@ -327,6 +325,7 @@ export class Editing extends EventTarget {
       this.timeline.look({ from: shown.s, to: shown.e });
       return;
     }
+    for (const goesOn of this.goOn) goesOn();
     const base = this.history.now;
     /** @type {Drag["part"]} */
     let part = "new";
@@ -338,8 +337,7 @@ export class Editing extends EventTarget {
     const own = shown && base.events.includes(shown) ? shown : null;
     const again = own !== null && own === base.chosen;
     this.drag = { lane, event: shown, part, from: this.timeline.timeAt(event.clientX), x: event.clientX, base, moved: false };
-    if (own) this.choose(own);
-    else if (!shown) this.choose(null);
+    this.choose(own);
     // A finger scrolls; it drags what was chosen before.
     if (event.pointerType === "touch" && !again) return;
     lane.track.setPointerCapture(event.pointerId);

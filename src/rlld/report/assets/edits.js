@@ -208,16 +208,20 @@ export function joint(events) {
 }
 
 /**
- * The nearest place after (or before) a time; round the end of the clip it goes on at its start.
- * @template {{s: number}} P
+ * The place after (or before) the one that was shown last, or after a time where the play head has
+ * left that one; round the end of the clip it goes on at its start.
+ * @template {{c: number, m: Modality, s: number}} P
  * @param {P[]} places
  * @param {number} t seconds
  * @param {1|-1} direction
+ * @param {P|null} [last] the one that was shown last
  * @returns {P|null}
  */
-export function nextPlace(places, t, direction) {
-  const order = [...places].sort((a, b) => direction * (a.s - b.s));
-  return order.find((place) => direction * (place.s - t) > 1e-3) ?? order[0] ?? null;
+export function nextPlace(places, t, direction, last = null) {
+  const order = [...places].sort((a, b) => direction * (a.s - b.s || a.c - b.c || (a.m < b.m ? -1 : 1)));
+  const at = last && Math.abs(last.s - t) < 1e-3 ? order.indexOf(last) : -1;
+  const next = at < 0 ? order.find((place) => direction * (place.s - t) > -1e-3) : order[at + 1];
+  return next ?? order[0] ?? null;
 }
 
 /** What was done, to be undone and done again. */

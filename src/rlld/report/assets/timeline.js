@@ -131,10 +131,15 @@ export class Timeline extends EventTarget {
     this.lanes.node.addEventListener("click", (event) => {
       const node = /** @type {Element} */ (event.target).closest(".event");
       const shown = node && this.lanes.ofNode.get(node);
-      if (node?.classList.contains("cluster") && shown) this.look({ from: shown.s, to: shown.e });
-      else if (shown) this.seek(shown.s);
+      if (node && shown) this.open(shown, node);
       else if (/** @type {Element} */ (event.target).closest(".track")) this.seek(this.timeAt(event.clientX));
     });
+  }
+
+  /** Looks closer at what stands for many events; goes to the start of one. @param {Event} shown @param {Element} node */
+  open(shown, node) {
+    if (node.classList.contains("cluster")) this.look({ from: shown.s, to: shown.e });
+    else this.seek(shown.s);
   }
 
   /** @param {KeyboardEvent} event @returns {boolean} whether the key was ours */

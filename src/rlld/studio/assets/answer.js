@@ -66,6 +66,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   let latest = null;
   let shown = "";
   let loading = false;
+  let failed = ""; // why no more questions came
   const { stop } = state;
 
   const screen = make("section", "stage");
@@ -150,6 +151,11 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   }
 
   function rest() {
+    if (failed) {
+      nothing.replaceChildren(make("h1", "", "The next questions did not come."), make("p", "notes", failed),
+        button("Try again", "", more));
+      return;
+    }
     nothing.replaceChildren(
       make("h1", "", "No question is open."),
       make("p", "facts", stop ? plain(stop) : "Everything was answered that a tag leaves open."),
@@ -172,8 +178,10 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
       const fresh = new Map(asked.map((question) => [keyOf(question), question.why]));
       for (const question of open) question.why = fresh.get(keyOf(question)) ?? question.why;
       open.push(...asked.filter((question) => !have.has(keyOf(question))));
+      failed = "";
     } catch (error) {
-      tell(/** @type {Error} */ (error).message);
+      failed = /** @type {Error} */ (error).message;
+      if (open.length) tell(failed);
     } finally {
       loading = false;
     }

@@ -18,7 +18,7 @@
  * @typedef {typeof api} Api
  * @typedef {{api: Api, person: string, id: string|null, go: (view: string, id?: string) => void,
  *   signal: AbortSignal, tell: (sentence: string) => void, state: State,
- *   refresh: () => Promise<State>}} Context
+ *   refresh: () => Promise<State>, before: (finish: () => Promise<boolean>) => void}} Context
  */
 
 /** What the server did not do, and why. */

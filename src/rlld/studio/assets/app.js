@@ -60,10 +60,13 @@ $("theme").addEventListener("click", () => {
 });
 
 // --- who answers ------------------------------------------------------------------------------
-let person = new URLSearchParams(location.search).get("person") || kept("rlld-person");
+/** A name as the server keeps it: single blanks, no sign that cannot be seen. @param {string} name */
+const tidy = (name) => name.replace(/\s+/gu, " ").replace(/[^\P{C}\u200c\u200d]/gu, "").trim();
+let person = tidy(new URLSearchParams(location.search).get("person") ?? "") || tidy(kept("rlld-person"));
 
 /** @param {string} name */
-function become(name) {
+async function become(name) {
+  if (!(await settled())) return;
   person = name;
   keep("rlld-person", name);
   // A name in the address would come back with every reload.
@@ -94,7 +97,8 @@ function askName(root, state) {
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (field.value.trim()) become(field.value.trim());
+    const name = tidy(field.value);
+    if (name) become(name);
   });
   root.replaceChildren(form);
   field.focus();
@@ -134,6 +138,18 @@ async function refresh() {
 // --- views ------------------------------------------------------------------------------------
 let leave = new AbortController();
 let last = "";
+let here = ""; // the address of what is shown
+const nothing = async () => true;
+/** What the view has to finish before it is left. @type {() => Promise<boolean>} */
+let finish = nothing;
+
+/** Says whether the view can be left; where not, the address goes back to it. */
+async function settled() {
+  if (await finish()) return true;
+  history.replaceState(null, "", here);
+  tell("Not left, for what you changed is not stored. Try again, or reload the page to give it up.");
+  return false;
+}
 
 /** @param {string} view @param {string} [id] */
 function go(view, id) {
@@ -143,11 +159,14 @@ function go(view, id) {
 }
 
 async function show() {
+  if (!(await settled())) return;
+  finish = nothing;
+  here = location.href;
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
   const [, name = "", id] = location.hash.split("/");
-  const view = /** @type {keyof typeof VIEWS} */ (name in VIEWS ? name : "answer");
+  const view = /** @type {keyof typeof VIEWS} */ (Object.hasOwn(VIEWS, name) ? name : "answer");
   const root = make("div", name === "name" ? "name-view" : `${view}-view`);
   $("view").setAttribute("aria-busy", "true");
   try {
@@ -163,7 +182,7 @@ async function show() {
     }
     const clip = view === "correct" ? await toCorrect(id) : null;
     if (signal.aborted) return;
-    await VIEWS[view](root, { api, person, id: clip, go, signal, tell, state, refresh });
+    await VIEWS[view](root, { api, person, id: clip, go, signal, tell, state, refresh, before: (work) => { finish = work; } });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     root.replaceChildren(make("h1", "", "That did not work"), make("p", "notes", error.message),
@@ -192,8 +211,17 @@ function mark(view, state) {
  * @returns {Promise<string|null>}
  */
 async function toCorrect(id) {
-  last = id ? decodeURIComponent(id) : last || await likeliest(api, person);
+  last = id ? decoded(id) : last || await likeliest(api, person);
   return last || null;
+}
+
+/** @param {string} text of an address, which somebody may have typed */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // A view that was chosen by a link is where the keyboard goes on.

@@ -42,7 +42,7 @@ class View {
    * @param {Context} context
    * @param {Clip} clip
    */
-  constructor(root, { api, person, go, signal, tell }, clip) {
+  constructor(root, { api, person, go, signal, tell, before }, clip) {
     this.api = api;
     this.clip = clip;
     this.go = go;
@@ -76,6 +76,7 @@ class View {
     for (const c of clip.tags) this.timeline.kept.add(c);
     this.editing = new Editing(this.timeline, { events: clip.events, signal });
     this.saved = new Saved(api, { id: clip.id, person, revision: clip.revision, signal });
+    before(() => this.saved.flush());
     this.listen(signal);
     if (clip.revision) this.state("stored", `Stored, version ${clip.revision}`);
     else this.state("new", `${clip.truth ? "As annotated" : clip.probabilities ? "As parsed" : "No event yet"}, nothing stored`);
@@ -95,7 +96,7 @@ class View {
 
   facts() {
     const { split, duration, tags } = this.clip;
-    const node = make("p", "facts", `${split} \u00b7 ${duration < 90 ? `${Number(duration.toFixed(2))} s` : `${Math.floor(duration / 60)} min ${Math.round(duration % 60)} s`}`);
+    const node = make("p", "facts", `${split} \u00b7 ${long(duration)}`);
     const lacking = [this.clip.any_audio ? "" : "sound", this.clip.any_video ? "" : "pictures"].filter(Boolean);
     if (lacking.length === 1) node.append(` \u00b7 no ${lacking[0]}`);
     if (tags.length) node.append(" \u00b7 tags:");
@@ -217,9 +218,8 @@ class View {
   }
 
   /** @param {string|null} id another clip */
-  async leave(id) {
-    if (!id || !(await this.saved.flush())) return;
-    this.go("correct", id);
+  leave(id) {
+    if (id) this.go("correct", id);
   }
 
   /** Stores all events as they are, also where none was changed, and goes on. */
@@ -254,7 +254,8 @@ class View {
     dialog.append(make("div", "line", keep, take));
     dialog.addEventListener("cancel", (event) => event.preventDefault()); // one of the two
     dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog); // it is asked even when the view was left meanwhile
+    document.querySelector("dialog.meanwhile")?.remove(); // about a version that is no longer the last one
+    document.body.append(dialog);
     dialog.showModal();
     keep.focus();
   }
@@ -308,6 +309,12 @@ class View {
 function alike(a, b) {
   const [one, other] = [a, b].map((events) => JSON.stringify(sorted(events).map(({ c, m, s, e, p }) => [c, m, s, e, p])));
   return one === other;
+}
+
+/** @param {number} duration seconds */
+function long(duration) {
+  const whole = Math.round(duration);
+  return duration < 90 ? `${Number(duration.toFixed(2))} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 /** @param {number|string} time seconds since 1970, or ISO 8601 */

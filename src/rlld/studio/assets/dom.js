@@ -60,7 +60,7 @@ export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${
 
 /**
  * Presses keys for a view: `{h: action, " ": action}`, by the name of the key in small letters.
- * Keys that are typed into a field, or that Ctrl, Alt or Meta accompany, are not ours, nor are
+ * Keys that are typed into a field, that Ctrl, Alt or Meta accompany, or that a dialog waits for, are not ours, nor are
  * Space and Enter on a button or link, which they press.
  * @param {Record<string, () => void>} actions
  * @param {AbortSignal} signal fires when the view is left
@@ -69,8 +69,8 @@ export function keys(actions, signal) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = /** @type {Element} */ (event.target);
-    if (target.closest("input, textarea, select, audio, [contenteditable]")) return;
-    if (" Enter".includes(event.key) && target.closest("button, a[href], summary")) return;
+    if (target.closest("input, textarea, select, audio, [contenteditable]") || document.querySelector("dialog[open]")) return;
+    if ([" ", "Enter"].includes(event.key) && target.closest("button, a[href], summary")) return;
     const action = actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

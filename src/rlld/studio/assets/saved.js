@@ -24,7 +24,6 @@ export class Saved extends EventTarget {
     /** @type {Event[]|null} */ this.waiting = null;
     /** @type {Promise<boolean>|null} */ this.running = null;
     this.timer = 0;
-    signal.addEventListener("abort", () => this.flush());
     addEventListener("beforeunload", (event) => { if (this.waiting || this.running) event.preventDefault(); }, { signal });
   }
 

@@ -35,6 +35,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   async function cancel() {
     job = await api.remove("/api/train");
     draw();
+    panel.querySelector("button")?.focus();
   }
 
   async function watch() {
