@@ -228,6 +228,48 @@ def test_clips_of_other_lengths_keep_them(run_cli, phone):
     assert train.spec.any_length and train.lengths.tolist() == [2, 2, 2, 2, 4]
 
 
+@pytest.mark.parametrize("features", ["lite", "vggish", "silence"])
+def test_features_that_cannot_be_had_leave_a_data_set_as_it_is(
+    run_cli, phone, fails_with, features, monkeypatch
+):
+    monkeypatch.setenv("RLLD_WEIGHTS", str(phone / "none"))
+    table = tagged(phone, ["a", "c"])
+    assert new(run_cli, phone, "--tags", table).returncode == 0
+    folder = phone.parent / "D"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    fails_with(new(run_cli, phone, "--tags", table, "--features", features), "")
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert load_data(folder).train.ids == ("a", "c")
+
+
+def test_what_the_owner_wrote_into_the_data_set_stays(run_cli, phone):
+    table = tagged(phone, ["a", "c"])
+    assert new(run_cli, phone, "--tags", table).returncode == 0
+    file = phone.parent / "D/dataset.yaml"
+    file.write_text(file.read_text() + "any_length: true\n")
+    result = run_cli("extract", phone.parent / "D", "--workers", 1)
+    assert "light features of 2 clips" in result.stdout
+    assert new(run_cli, phone, "--tags", table).returncode == 0
+    assert load_data(phone.parent / "D").spec.any_length
+
+
+def test_a_clip_that_is_gone_leaves_its_tags_and_answers_to_nobody(run_cli, phone):
+    (phone / "b.mp4").write_bytes((phone / "c.mp4").read_bytes())
+    table, answers = phone.parent / "tags.csv", phone.parent / "answers.csv"
+    table.write_text("file,tags\nb.mp4,dog\nday2/b.mp4,cat\nc.mp4,dog\n")
+    answers.write_text("clip,class,modality,present\nb.mp4,dog,audio,no\nc,dog,audio,yes\n")
+    assert new(run_cli, phone, "--tags", table, "--answers", answers).returncode == 0
+    (phone / "b.mp4").unlink()
+    (phone / "day1/b.mp4").unlink()
+    result = new(run_cli, phone, "--tags", table, "--answers", answers)
+    assert result.returncode == 0
+    folder = phone.parent / "D"
+    assert (folder / "annotations/train.csv").read_text().splitlines()[1:] == [
+        "c\tdog", "day2_b\tcat"]  # fmt: skip
+    assert "b.mp4\ta name in the tables" in (folder / "left_out.tsv").read_text()
+    assert "day2_b" not in (folder / "annotations/answers.csv").read_text()
+
+
 def test_what_is_no_folder_of_tagged_clips_is_refused(run_cli, phone, fails_with):
     (phone / "empty").mkdir()
     fails_with(new(run_cli, phone / "empty"), "no clips in it or its sub-folders")

@@ -57,6 +57,46 @@ def test_a_complete_path_means_its_clip_though_others_end_like_it():
 def test_capital_letters_tell_clips_apart_where_nothing_else_does():
     clips = ClipNames({"x": "x.mp4", "X_2": "X.mp4"})
     assert [clips.find(name).ids for name in ("x.mp4", "X.mp4", "x")] == [("x",), ("X_2",), ("x",)]
+    folders = ClipNames({"a": "day/x.mp4", "b": "Day/x.mp4"})
+    names = ("day/x.mp4", "Day/x.mp4", "Day/x", "old/day/x.mp4", "DAY/x")
+    assert [folders.find(name).ids for name in names] == [
+        ("a",), ("b",), ("b",), ("a",), ("a", "b")]  # fmt: skip
+
+
+def test_a_name_may_begin_with_the_folder_of_the_clips():
+    clips = ClipNames({"x": "x.mp4", "day_x": "day/x.mp4"}, root="/home/Me/phone")
+    for before in ("/home/Me/phone/", "phone/", "me/phone/", "./phone/"):
+        assert clips.find(f"{before}x.mp4").ids == ("x",)
+        assert clips.find(f"{before}day/x.mp4").ids == ("day_x",)
+    assert clips.find("other/x.mp4").ids == ("x", "day_x")
+
+
+def test_a_name_that_is_known_to_mean_none_means_none():
+    clips = ClipNames({"day_x": "day/x.mp4"}, gone=["X.mp4"])
+    assert clips.find("x.mp4").ids == () and clips.find("day/x.mp4").ids == ("day_x",)
+
+
+def test_a_clip_belongs_to_the_rows_that_tell_most_of_its_path(tmp_path):
+    """The other row means a clip of that name that is not here any more."""
+    clips = ClipNames({"day_x": "day/x.mp4", "y": "y.mp4"})
+    text = "file,tags\nx.mp4,cat\nday/x.mp4,dog\nday/x,owl\ny,bee\n"
+    found = tags_of(tmp_path, text, clips=clips)
+    assert found.of == {"day_x": ("dog", "owl"), "y": ("bee",)} and found.strangers == ("x.mp4",)
+    # Ids, which everything of a data set writes, and paths may stand in one table.
+    found = tags_of(tmp_path, "file,tags\nday_x,cat\nday/x.mp4,dog\n", clips=clips)
+    assert found.of == {"day_x": ("cat", "dog")}
+
+
+def test_clips_that_are_parsed_are_told_apart_by_the_rows_of_each(tmp_path):
+    clips = ClipNames({"x": "/m/phone/x.mp4", "day_x": "/m/phone/day/x.mp4"})
+    text = "file,tags\nx.mp4,cat\nday/x.mp4,dog\n"
+    assert tags_of(tmp_path, text, clips=clips).of == {"x": ("cat",), "day_x": ("dog",)}
+
+
+def test_quotes_around_a_class_are_none_of_its_letters(tmp_path):
+    text = 'file,tags\na,"""dog"""\nc,"""owl, bee"" ; 5"" gun; ""so"" said"\n'
+    found = tags_of(tmp_path, text)
+    assert found.of == {"a": ("dog",), "c": ("owl", "bee", '5" gun', '"so" said')}
 
 
 def test_a_name_of_several_clips_is_refused_with_them(tmp_path):

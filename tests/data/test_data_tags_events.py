@@ -42,6 +42,19 @@ def test_events_are_read_however_they_are_written(tmp_path, text):
     assert [name.removesuffix(".mp4") for name in found.strangers] == ["z"]
 
 
+def test_what_follows_from_others_in_a_parse_is_left_to_them(tmp_path):
+    """A deleted visible event must not come back with what followed from it."""
+    path = tmp_path / "parse.csv"
+    path.write_text(
+        "filename,onset,offset,event_labels,modality,confidence\n"
+        "a,0,1,dog,audio,0.9\na,0,1,dog,audio_visual,0.9\na,2,3,owl,audio_visual,0.9\n"
+    )
+    rows = read_events([path], CLIPS).rows
+    assert [row[:5] for row in rows] == [
+        ("a", "dog", "audio", 0, 1), ("a", "owl", "audio", 2, 3), ("a", "owl", "visual", 2, 3)
+    ]  # fmt: skip
+
+
 def test_the_name_of_a_file_says_the_modality(tmp_path):
     text = "filename\tonset\toffset\tevent_labels\na\t0\t1\tDog\n"
     for name in ("audio.csv", "visual.csv"):

@@ -132,7 +132,7 @@ def test_bad_json_is_refused_by_file_and_field(text: str, words: str) -> None:
         ("filename", "file", "x.csv:1: expected the tab-separated header"),
         ("\tDog\t", "\t", "x.csv:2: expected 6 tab-separated fields, found 5"),
         ("audio_visual", "sound", "x.csv:3: unknown modality 'sound'"),
-        ("2.5", "two", "x.csv:2: expected a number"),
+        ("2.5", "two", "x.csv:2: offset: expected a number, found 'two'"),
         ("\t0\t2.5", "\t3\t2.5", "x.csv:2: expected 0 <= onset < offset, found 3 and 2.5"),
         ("\t0\t2.5", "\tnan\t2.5", "x.csv:2: expected 0 <= onset < offset"),
         ("0.875", "1.2", "x.csv:2: expected a confidence in [0, 1]"),
@@ -142,6 +142,14 @@ def test_bad_csv_is_refused_by_line(old: str, new: str, words: str) -> None:
     with pytest.raises(RlldError) as caught:
         csv_events.loads(csv_events.dumps(sample()).replace(old, new), "x.csv")
     assert words in str(caught.value)
+
+
+def test_an_event_that_a_person_added_to_a_csv_is_certain() -> None:
+    text = csv_events.dumps(sample()).replace("0.875", "")
+    (added,) = [
+        event for event in csv_events.loads(text, "x.csv")["a_0_10.mp4"] if event.end == 2.5
+    ]
+    assert added.confidence == 1
 
 
 def test_formats_are_found_by_name() -> None:

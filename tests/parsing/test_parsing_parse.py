@@ -137,6 +137,8 @@ def test_unknown_and_empty_tags_are_refused(run) -> None:
         parse(run, features, ["Dog_barks"])
     with pytest.raises(RlldError, match="at least one class"):
         parse(run, features, [])
+    with pytest.raises(RlldError, match=r"found 'Dog_bark'; give \['Dog_bark'\]"):
+        parse(run, features, "Dog_bark")
 
 
 def test_features_that_do_not_fit_are_refused(run) -> None:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from parse_kit import CLASSES, make_clip, make_parse
+from rlld.data.spec import AnnotationFiles
 from rlld.errors import RlldError
 from rlld.media.playable import PageClip, inspect, page_clip
 from rlld.parsing.result import Event, notebook_html
@@ -230,6 +231,22 @@ def test_known_events_of_invented_annotations(invented_llp) -> None:
     assert known_events(invented_llp, "eTrain00005", LLP_SPEC) is None
     (merged,) = known_events(invented_llp, "eTest000005", LLP_SPEC)[:1]
     assert (merged.label, merged.start, merged.end) == ("Speech", 0.0, 6.0)
+
+
+def test_known_events_that_came_after_the_run(invented_llp, tmp_path) -> None:
+    """A run that learnt from tags alone knows no names of files with events."""
+    from rlld.data.spec import LLP_SPEC
+
+    for kind in ("audio", "visual"):
+        file = getattr(LLP_SPEC.annotations, kind)
+        (tmp_path / f"{kind}.csv").write_bytes((invented_llp / file).read_bytes())
+    tags = replace(
+        LLP_SPEC, annotations=AnnotationFiles(validation="", test="", audio="", visual="")
+    )
+    found = known_events(tmp_path, "fTest000006_30_40", tags)
+    assert found == known_events(invented_llp, "fTest000006_30_40", LLP_SPEC)
+    with pytest.raises(RlldError, match=r"nowhere: no such folder; give one with audio\.csv$"):
+        known_events(tmp_path / "nowhere", "x", tags)
 
 
 def test_known_events_of_real_annotations(shared_llp) -> None:

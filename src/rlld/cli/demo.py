@@ -16,7 +16,7 @@ class Args:
     out: Path = Path("demo")
     """Folder of everything that the demo makes; a second call goes on where the first stopped."""
     size: Literal["tiny", "small"] = "small"
-    """tiny takes less than a minute and learns little; small takes a few minutes on two cores."""
+    """tiny takes a minute or two and learns little; small takes a few minutes on two cores."""
     seed: int = 0
     """Seed of the clips and of the training."""
     workers: int = 0

@@ -20,8 +20,9 @@ class Args:
 
     videos: tyro.conf.Positional[tuple[Path, ...]]
     """A data-set folder (dataset.yaml, annotations/, videos/), or folders of clips, or clips."""
-    features: str = "light"
-    """Extractors joined by commas, such as vggish,resnet152,r2plus1d; 'light' needs no weights."""
+    features: str | None = None
+    """Extractors joined by commas, such as vggish,resnet152,r2plus1d. When not given, a data set
+    keeps those that it has, and others get 'light', which needs no weights."""
     data: Path | None = None
     """A data-set folder that the clips belong to; its stores are filled."""
     out: Path | None = None
@@ -48,8 +49,8 @@ def run(args: Args) -> None:
     from rlld.utils.console import OUT
 
     where = Where("ray" if args.on == "ray" else args.workers, args.device, apart=True)
-    report, target, listing = _extract(args, where)
-    OUT.print(f"{args.features} features of {report.clips} clips in {target}")
+    report, target, listing, features = _extract(args, where)
+    OUT.print(f"{features} features of {report.clips} clips in {target}")
     for remark in report.remarks:
         OUT.print(f"note: {remark}")
     for video, notes in list(report.notes.items())[:SHOWN]:
@@ -60,14 +61,14 @@ def run(args: Args) -> None:
         OUT.print(f"failed: {len(report.failed)} clips, listed in {listing}")
 
 
-def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
-    """Returns what was done, the folder it went into, and where failures are listed."""
-    from rlld.data.spec import FILE_NAME
+def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path, str]:
+    """Returns what was done, the folder it went into, where failures are listed, and by what."""
+    from rlld.data.spec import FILE_NAME, read_spec
     from rlld.data.store import store_path
     from rlld.errors import RlldError
     from rlld.features.job import FAILED
     from rlld.features.to_files import extract_files
-    from rlld.features.to_stores import extract_dataset
+    from rlld.features.to_stores import LIGHT, extract_dataset
     from rlld.media.files import find_clips
     from rlld.media.tracks import TrackChoice
 
@@ -92,20 +93,22 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path]:
             skip_failed=args.skip_failed,
             tracks=tracks,
         )
-        return report, data, store_path(data, "train").with_name(FAILED)
+        listing = store_path(data, "train").with_name(FAILED)
+        return report, data, listing, read_spec(data).features
     clips = find_clips(args.videos)
     if args.out is None:
         raise RlldError(
             f"{first}: is no data-set folder ({FILE_NAME} is not in it); say with --data to which "
             "one these clips belong, or with --out where their features go"
         )
+    features = args.features or LIGHT
     report = extract_files(
         clips,
         args.out,
-        args.features,
+        features,
         segment_seconds=1.0 if args.segment_seconds is None else args.segment_seconds,
         where=where,
         skip_failed=args.skip_failed,
         tracks=tracks,
     )
-    return report, args.out, args.out / FAILED
+    return report, args.out, args.out / FAILED, features

@@ -21,6 +21,8 @@ ANNOTATIONS = "annotations"
 VIDEOS = "videos"
 """Folder of its clips."""
 
+PUBLISHED = "published"
+"""What features are called that were not extracted from clips here."""
 SPLITS = ("train", "validation", "test")
 Modalities = Literal["separate", "joint", "audio"]
 """What the events of a data set tell: which are heard and which are seen, which are both at once,
@@ -149,7 +151,7 @@ class DataSpec:
     segment_seconds: float = 1.0
     streams: dict[str, StreamSpec] = field(default_factory=dict)
     annotations: AnnotationFiles = field(default_factory=AnnotationFiles)
-    features: str = "published"
+    features: str = PUBLISHED
     features_version: str = ""
     overrides: dict[str, Any] = field(default_factory=dict)
     priors: Priors = field(default_factory=Priors)

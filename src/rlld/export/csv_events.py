@@ -92,15 +92,21 @@ def _event(row: list[str], place: str) -> Event:
     known = get_args(Modality)
     if modality not in known:
         raise RlldError(f"{place}: unknown modality {modality!r}{nearest(modality, known)}")
-    try:
-        start, end, certainty = float(onset), float(offset), float(confidence)
-    except ValueError as error:
-        raise RlldError(f"{place}: expected a number ({error})") from None
+    start, end = _value(onset, f"{place}: onset"), _value(offset, f"{place}: offset")
+    # A row that a person added says nothing of how sure they were.
+    certainty = _value(confidence, f"{place}: confidence") if confidence else 1.0
     if not 0 <= start < end:
         raise RlldError(f"{place}: expected 0 <= onset < offset, found {onset} and {offset}")
     if not 0 <= certainty <= 1:
         raise RlldError(f"{place}: expected a confidence in [0, 1], found {confidence}")
     return Event(label, modality, start, end, certainty)  # type: ignore[arg-type]
+
+
+def _value(text: str, place: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RlldError(f"{place}: expected a number, found {text!r}; correct it") from None
 
 
 def _number(value: float) -> str:

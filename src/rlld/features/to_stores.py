@@ -15,6 +15,7 @@ from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import MANIFEST
 from rlld.data.spec import (
     FILE_NAME,
+    PUBLISHED,
     VIDEOS,
     DataSpec,
     StreamSpec,
@@ -35,6 +36,8 @@ from rlld.types import STREAMS
 from rlld.utils.files import owned, write_text
 from rlld.utils.plain import json_text
 
+LIGHT = "light"
+"""Features of data sets that had none of clips before."""
 LONGER, SHORTER = "longer", "shorter"
 MEND = f"'any_length: true' into {FILE_NAME} and extract again"
 
@@ -85,7 +88,7 @@ class Wanted:
 
 def extract_dataset(
     folder: Path,
-    features: str = "light",
+    features: str | None = None,
     *,
     videos: Path | None = None,
     where: Where | None = None,
@@ -103,7 +106,8 @@ def extract_dataset(
 
     Args:
         folder: The data-set folder.
-        features: The extractors, as ``load_extractor`` takes them.
+        features: The extractors, as ``load_extractor`` takes them; those of before when not given,
+            ``light`` where it has none of clips.
         videos: Folder of the clips, that of the data set when not given.
         where: Where to compute; the stores are the same for any number of processes.
         skip_failed: Give failed clips features of zero and list them in ``failed.txt``, instead
@@ -115,14 +119,9 @@ def extract_dataset(
             them, and a later call need not extract the others again.
     """
     old = read_spec(folder)
-    extractor = load_extractor(features)
+    features = features or (LIGHT if old.features == PUBLISHED else old.features)
+    extractor = extractor_of_dataset(features)
     wanted = Wanted.of(extractor, features, old, tracks)
-    lacking = [name for name in STREAMS[:2] if name not in wanted.streams]
-    if lacking:
-        raise RlldError(
-            f"features {features!r} give a data set no stream {lacking[0]!r}; add an extractor "
-            "that describes it"
-        )
     spec = replace(
         old, streams=wanted.streams, features=features, features_version=extractor.version
     )
@@ -144,6 +143,25 @@ def extract_dataset(
         skip_failed,
         describe=describe,
     )
+
+
+def extractor_of_dataset(features: str) -> Extractor:
+    """Loads extractors that describe both tracks, as a data set needs them.
+
+    Args:
+        features: The extractors, as ``load_extractor`` takes them.
+
+    Raises:
+        RlldError: If they cannot be loaded, or leave a track out.
+    """
+    extractor = load_extractor(features)
+    lacking = [name for name in STREAMS[:2] if name not in extractor.streams(1.0)]
+    if lacking:
+        raise RlldError(
+            f"features {features!r} give a data set no stream {lacking[0]!r}; add an extractor "
+            "that describes it"
+        )
+    return extractor
 
 
 def fill_stores(

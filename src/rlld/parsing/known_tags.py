@@ -44,8 +44,9 @@ def tags_of_file(
     Raises:
         RlldError: If it cannot be read, or names none of the clips.
     """
-    found = read_tags(path, ClipNames(clips), columns).of
-    return {video: _known(found.get(video), classes, path.name) for video in clips}
+    # Ids that clips have only here are no names of theirs.
+    found = read_tags(path, ClipNames({file: file for file in clips.values()}), columns).of
+    return {video: _known(found.get(clips[video]), classes, path.name) for video in clips}
 
 
 def _known(tags: Sequence[str] | None, classes: Sequence[str], source: str) -> Known:

@@ -132,7 +132,7 @@ def parse_source(run: TrainedRun, source: Source, tags: Sequence[str] | None = N
         ),
         probabilities=nested(evidence.segment),
         gates=nested(_gates(evidence, run.gate, absent)),
-        tags=None if tags is None else tuple(tags),
+        tags=None if tags is None else tuple(dict.fromkeys(tags)),
         notes=notes + tuple(ABSENT[modality] for modality in absent),
         model=_describe(run),
     )
@@ -166,6 +166,8 @@ def _known(tags: Sequence[str] | None, spec: DataSpec) -> Tensor | None:
     """Returns which classes are known to occur (C,), bool."""
     if tags is None:
         return None
+    if isinstance(tags, str):
+        raise RlldError(f"tags: expected a list of classes, found {tags!r}; give [{tags!r}]")
     if not tags:
         raise RlldError("tags: found none; name at least one class or leave the tags out")
     known = torch.zeros(len(spec.classes), dtype=torch.bool)

@@ -179,7 +179,10 @@ def recipe_file(name: str | Path) -> Path:
         RlldError: If there is no such recipe.
     """
     name = str(name)
-    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    own = name.endswith((".yaml", ".yml"))
+    path = Path(name) if own else RECIPES / f"{name}.yaml"
+    if own and not path.is_file():
+        raise RlldError(f"{name}: no such file; give a recipe of your own, or the name of one")
     if not path.is_file():
         raise RlldError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")
     return path

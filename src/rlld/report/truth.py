@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rlld.data.annotations import DenseRow, read_dense
-from rlld.data.spec import DataSpec, annotation_file
+from rlld.data.spec import AnnotationFiles, DataSpec, annotation_file
 from rlld.errors import RlldError
 from rlld.parsing.result import Event
 from rlld.types import Modality
@@ -18,7 +18,8 @@ def known_events(folder: Path, video: str, spec: DataSpec) -> tuple[Event, ...] 
     """Reads the dense annotation of a video.
 
     Args:
-        folder: Annotation folder with the file names that ``spec.annotations`` says.
+        folder: Annotation folder with the file names that ``spec.annotations`` says, or the usual
+            ones where the data set had no annotated events.
         video: Its id, or the part of it before the times (``BjCEufrlXm4`` of
             ``BjCEufrlXm4_20_30``) where only one id begins so.
         spec: The data set.
@@ -30,9 +31,10 @@ def known_events(folder: Path, video: str, spec: DataSpec) -> tuple[Event, ...] 
     Raises:
         RlldError: If the folder or its audio or visual file is missing or wrong.
     """
+    # A run that learnt from tags alone knows no names; events may have come later.
+    files = spec.annotations if spec.annotations.audio else AnnotationFiles()
     if not folder.is_dir():
-        raise RlldError(f"{folder}: no such folder; give one with {spec.annotations.audio}")
-    files = spec.annotations
+        raise RlldError(f"{folder}: no such folder; give one with {files.audio}")
     audible = _rows(folder, (files.audio, files.truth_audio), spec)
     visible = _rows(folder, (files.visual, files.truth_visual), spec)
     name = _match(video, {row.id for row in (*audible, *visible)})

@@ -18,7 +18,7 @@ from rlld.data.tags.names import ClipNames
 from rlld.errors import RlldError
 from rlld.features import default_features
 from rlld.features.job import JobReport, Where
-from rlld.features.to_stores import extract_dataset
+from rlld.features.to_stores import extract_dataset, extractor_of_dataset
 from rlld.media.files import stamp_of
 from rlld.media.gathered import clips_below, lasting_ids, seconds_of
 from rlld.media.listing import LISTING, Listed, link_clips, read_listing, write_listing
@@ -131,6 +131,7 @@ def new_data(out: Path, wanted: Wanted) -> NewReport:
     with held(out):
         old, before = _before(out)
         _require_apart(wanted.videos, out)
+        extractor_of_dataset(_features(wanted, old))
         found = _gathered(out, wanted, before)
         while True:
             report = _made(out, wanted, found, old, before)
@@ -144,9 +145,11 @@ def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found
     clips = clips_below(wanted.videos, out / VIDEOS)
     ids = lasting_ids(clips, {known.file: video for video, known in before.items()})
     paths = {video: clips[file] for video, file in ids.items()}
-    tags = clip_tags(wanted.tags, ids, paths, wanted.columns)
-    events = with_imported(read_events(wanted.events, ClipNames(paths)), read_imported(out), ids)
-    answers = read_answered(wanted.answers, ClipNames(paths))
+    root = os.path.abspath(wanted.videos)
+    tags = clip_tags(wanted.tags, ids, paths, wanted.columns, root)
+    names = ClipNames(paths, root, gone=tags.strangers)
+    events = with_imported(read_events(wanted.events, names), read_imported(out), ids)
+    answers = read_answered(wanted.answers, names)
     known = known_of(tags.of, events.rows, events.videos, answers.rows)
     lengths, faults = _lengths({video: ids[video] for video in known.tags}, before, wanted)
     left = {video: TAGLESS for video in ids if video not in known.tags}
@@ -183,7 +186,8 @@ def _made(
     link_clips(out / VIDEOS, {video: found.ids[video] for video in listing})
     write_listing(out, listing)
     _write_left_out(out / LEFT_OUT, left_out, found.strangers)
-    extracted = extract_dataset(out, spec.features, where=wanted.where, skip_failed=True)
+    features = _features(wanted, old)
+    extracted = extract_dataset(out, features, where=wanted.where, skip_failed=True)
     notes = (*known.notes, *doubts(counts, len(known.tags)), *found.notes)
     counted, made = dict(counts), read_spec(out)
     return NewReport(
@@ -259,6 +263,10 @@ def _lengths(
     return lengths, faults
 
 
+def _features(wanted: Wanted, old: DataSpec | None) -> str:
+    return wanted.features or (old.features if old else default_features())
+
+
 def _spec(
     out: Path,
     wanted: Wanted,
@@ -269,15 +277,18 @@ def _spec(
     seconds = wanted.segment_seconds or (old.segment_seconds if old else 1.0)
     ends = [lengths[video][0] for video in known.tags]
     whole = max(1, round(median(ends) / seconds))
-    any_length = max(ends) - min(ends) > seconds / 2
-    features = wanted.features or (old.features if old else default_features())
+    differ = max(ends) - min(ends) > seconds / 2
+    any_length = differ or (old is not None and old.any_length)
+    features = _features(wanted, old)
     name = Path(os.path.abspath(out)).name
     made = DataSpec(name, known.classes, whole, seconds, features=features, any_length=any_length)
     if old is None:
         return made
     return replace(
         made,
-        streams=old.streams if features == old.features else {},
+        # Others are written down when they are there.
+        streams=old.streams,
+        features=old.features,
         features_version=old.features_version,
         overrides=old.overrides,
         priors=old.priors.only(known.classes),

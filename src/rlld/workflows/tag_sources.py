@@ -19,7 +19,11 @@ FOLDERS, TEXTS, KEYWORDS = "folders", "texts", "keywords"
 
 
 def clip_tags(
-    source: str | None, clips: Mapping[str, Path], paths: Mapping[str, str], columns: str | None
+    source: str | None,
+    clips: Mapping[str, Path],
+    paths: Mapping[str, str],
+    columns: str | None,
+    root: str = "",
 ) -> ClipTags:
     """Reads the tags of clips from where they are.
 
@@ -29,12 +33,13 @@ def clip_tags(
         clips: The clips by id.
         paths: Path of each inside its folder.
         columns: Which columns of a table are read, as ``find_columns`` takes them.
+        root: Absolute path of this folder.
 
     Raises:
         RlldError: If it cannot be read, there is none, or several tell different things.
     """
     if source is not None and source not in (FOLDERS, TEXTS, KEYWORDS):
-        path, names = Path(source), ClipNames(paths)
+        path, names = Path(source), ClipNames(paths, root)
         return folder_of_texts(path, names) if path.is_dir() else read_tags(path, names, columns)
     if columns is not None:
         raise RlldError("--columns: speaks of the columns of a table; name one with --tags FILE")

@@ -63,8 +63,8 @@ def run(args: Args) -> None:
         return
     if not {"audio", "visual"} <= files.keys():
         raise RlldError(
-            "give --teacher valor, lsld or vaplan to score the clips, or --audio and --visual to "
-            "import scores from files"
+            "give --teacher valor, lsld, vaplan or zero-shot to score the clips, or --audio and "
+            "--visual to import scores from files"
         )
     _import(args, files)
 

@@ -28,14 +28,17 @@ MOST_COMPARED = 300
 
 
 def cleaned(tag: str) -> str:
-    """Returns a tag as a class name: single blanks, no hidden characters, no comma.
+    """Returns a tag as a class name: single blanks, no hidden letters, no comma, no outer quotes.
 
     Examples:
-        >>> cleaned(" Fire  engine, siren ")
-        'Fire engine siren'
+        >>> cleaned(" Fire  engine, siren "), cleaned('"Dog"')
+        ('Fire engine siren', 'Dog')
     """
     tag = "".join(letter for letter in HIDDEN.sub(" ", tag) if unicodedata.category(letter) != "Cf")
-    return " ".join(unicodedata.normalize("NFC", tag).replace(",", " ").split())
+    tag = " ".join(unicodedata.normalize("NFC", tag).replace(",", " ").split())
+    # Both of "Dog", and the one that is left of "Dog, Cat" when it is split.
+    quoted = tag.count('"') == 1 or (tag[:1] == tag[-1:] == '"')
+    return tag.strip('"').strip() if quoted else tag
 
 
 def split_tags(cell: str | tuple[str, ...]) -> list[str]:

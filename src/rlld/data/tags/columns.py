@@ -138,7 +138,8 @@ def clip_column(sheet: Sheet, names: ClipNames, given: Collection[int]) -> int:
             "; write the file names there, with or without suffix"
         )
     for other in (at for at in count if at != best and count[at] == count[best]):
-        if any(names.find(row.text(other)) != names.find(row.text(best)) for row in sheet.rows):
+        pairs = ((names.find(row.text(at)).ids for at in (other, best)) for row in sheet.rows)
+        if any(one != two for one, two in pairs):
             columns = [row_name(sheet, at) for at in (best, other)]
             line = spelled([row_name(sheet, at) for at in range(width)], {best: CLIP})
             raise RlldError(

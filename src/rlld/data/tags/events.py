@@ -26,8 +26,10 @@ NAMES = {
 """What the columns may be called."""
 HEARD = ("audio", "audible", "heard", "hear", "sound", "a")
 SEEN = ("visual", "visible", "seen", "see", "video", "picture", "v")
+DERIVED = "audio_visual"
+"""How a parse calls events that are both, beside the audible and the visible ones."""
 BOTH = (
-    "audio_visual",
+    DERIVED,
     "audio-visual",
     "audiovisual",
     "audio visual",
@@ -96,9 +98,9 @@ def read_events(paths: Sequence[Path], names: ClipNames) -> Events:
         table = read_table(path, names, NAMES)
         notes += table.notes
         strangers |= dict.fromkeys(table.strangers)
-        for row, video in table.rows:
-            videos.add(video)
-            rows += _events(path, row, video, table.columns)
+        videos |= {video for _, video in table.rows}
+        for row, video, label in _without_derived(path, table):
+            rows += _events(path, row, video, label, table.columns)
     return Events(tuple(rows), frozenset(videos), tuple(strangers), tuple(notes))
 
 
@@ -214,11 +216,31 @@ def modalities_in(path: Path, row: Row, column: int) -> tuple[str, ...]:
     return modalities
 
 
-def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[Marked]:
+def _without_derived(path: Path, table: Table) -> list[tuple[Row, str, str]]:
+    """Returns the rows that name a class, but for those that follow from others.
+
+    In the table of a parse audio-visual events follow from audible and visible ones, which may
+    have been corrected since.
+    """
+    column = table.columns["modality"]
+    found, told = [], set()
+    for row, video in table.rows:
+        label = class_in(row.text(table.columns["class"]), f"{path}:{row.line}")
+        if label is None:
+            continue
+        derived = column >= 0 and row.text(column).lower() == DERIVED
+        found.append((row, video, label, derived))
+        if not derived:
+            told.add((video, label))
+    return [
+        (row, video, label)
+        for row, video, label, derived in found
+        if not (derived and (video, label) in told)
+    ]
+
+
+def _events(path: Path, row: Row, video: str, label: str, columns: dict[str, int]) -> list[Marked]:
     place = f"{path}:{row.line}"
-    label = class_in(row.text(columns["class"]), place)
-    if label is None:
-        return []
     modalities = modalities_in(path, row, columns["modality"])
     times = [row.text(columns[role]) for role in ("onset", "offset")]
     onset, offset = map(seconds_of, times)

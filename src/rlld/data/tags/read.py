@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +100,9 @@ def homes_of(
 ) -> tuple[list[tuple[Row, str]], tuple[str, ...]]:
     """Returns every row with its clip, and the names that mean none.
 
+    A clip that some rows name by more of its folders than others belongs to those: the others mean
+    a clip that is not here.
+
     Args:
         path: The file, for messages.
         rows: Its rows.
@@ -111,20 +113,22 @@ def homes_of(
         RlldError: If a name may mean several clips.
     """
     found = [(row, names.find(row.text(column))) for row in rows]
-    closest: dict[str, int] = defaultdict(lambda: 1 << 30)
+    nearest: dict[str, tuple[int, int]] = {}
+    for _, what in found:
+        if len(what.ids) == 1:
+            video = what.ids[0]
+            nearest[video] = min(what.distance, nearest.get(video, what.distance))
+    homes, strangers = [], []
     for row, what in found:
-        if len(what.ids) > 1:
-            paths = listed([repr(names.paths[video]) for video in what.ids])
+        meant = [each for each in what.ids if what.distance <= nearest.get(each, what.distance)]
+        if len(meant) > 1:
+            paths = listed([repr(names.paths[video]) for video in meant])
             raise RlldError(
                 f"{path}:{row.line}: {row.text(column)!r} may be {paths}; write the folder before "
                 "the name"
             )
-        for video in what.ids:
-            closest[video] = min(closest[video], what.loose)
-    homes, strangers = [], []
-    for row, what in found:
-        if what.ids and what.loose == closest[what.ids[0]]:
-            homes.append((row, what.ids[0]))
+        if meant:
+            homes.append((row, meant[0]))
         else:
             strangers.append(row.text(column) or f"line {row.line}")
     return homes, tuple(dict.fromkeys(strangers))
