@@ -18,6 +18,7 @@ from clips_kit import PEAK
 from marked_kit import write_marked
 from rlld.cli import main
 from rlld.errors import RlldError
+from rlld.media.container import packets
 from rlld.media.decode import Clip, probe
 from rlld.media.tracks import TrackChoice
 from rlld.media.views import Pictures, Sound
@@ -107,6 +108,56 @@ def test_sound_alone_is_as_long_as_it_is_heard(tmp_path, name):
     clip = found(write_marked(tmp_path / name, codecs=(None, codec)))
     assert clip.segments == 8 and clip.tones == pytest.approx([3.0], abs=0.13)
     assert not any("damaged" in note for note in clip.notes)
+
+
+def cut(path: Path, out: Path, at: float) -> Path:
+    """Cuts the beginning off without encoding again, as ``ffmpeg -ss AT -c copy`` does."""
+    with av.open(str(path)) as source, av.open(str(out), "w") as made:
+        copies = {each.index: made.add_stream_from_template(each) for each in source.streams}
+        source.seek(round(at * 1e6))
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio" and packet.pts * packet.time_base < at - 0.07:
+                continue
+            earlier = round(at / packet.time_base)
+            packet.pts, packet.dts = packet.pts - earlier, packet.dts - earlier
+            packet.stream = copies[packet.stream_index]
+            made.mux(packet)
+    return out
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_what_was_cut_off_without_encoding_again_takes_no_time(tmp_path, suffix):
+    """The pictures since the last whole one stay in the file, and no player shows them."""
+    whole = write_marked(tmp_path / "a.mp4")
+    clip = found(cut(whole, tmp_path / f"cut{suffix}", 1.3))
+    assert clip.tones == pytest.approx([1.7], abs=0.13)
+    assert clip.flashes == pytest.approx([3.7], abs=0.2)
+    assert clip.duration == pytest.approx(6.7, abs=0.1)
+
+
+def test_a_track_that_begins_later_costs_nothing_of_the_others():
+    """PyAV raises IndexError at the packet of a track that FFmpeg found after opening the file.
+
+    FFmpeg looks at five megabytes before, so that a real file of that kind is a large one.
+    """
+    left = [SimpleNamespace(size=1, number=n) for n in range(6)]
+    asked = []
+
+    def demux(streams):
+        asked.append(streams)
+        while left:
+            packet = left.pop(0)
+            if packet.number in (2, 3) and len(asked) < 3:
+                raise IndexError("list index out of range")
+            yield packet
+
+    late = []
+    container = SimpleNamespace(streams=["pictures"], demux=demux)
+    found = [each.number for each in packets(container, late=lambda: late.append(True))]
+    assert found == [0, 1, 4, 5] and len(late) == 2
+    assert asked == [["pictures"]] * 3  # never the new one
 
 
 # Recordings joined by cat.

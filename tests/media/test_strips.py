@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from marked_kit import write_marked
 from parse_kit import make_clip
 from rlld.errors import RlldError
 from rlld.media.decode import Clip
@@ -188,6 +189,11 @@ def test_a_strip_too_wide_is_told(tmp_path) -> None:
     clip = Clip(make_clip(tmp_path / "clip.mp4", 1.0))
     with pytest.raises(RlldError, match="film strip of 500 pictures of 267 x 200 pixels"):
         strip(clip, 0, 1, 500, 200)
+
+
+def test_pictures_like_threads_are_squeezed(tmp_path) -> None:
+    clip = Clip(write_marked(tmp_path / "a.mkv", codecs=("ffv1", None), size=(960, 4), seconds=1.0))
+    assert picture(strip(clip, 0, 1, 60, 24)).size == (60 * 8 * 24, 24)
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,6 +13,7 @@ import pytest
 
 from marked_kit import write_marked
 from rlld.errors import RlldError
+from rlld.media.conversion import convert
 from rlld.media.playable import page_clip
 
 ODD = {
@@ -48,6 +51,45 @@ def test_a_page_plays_by_the_clock_of_the_parse(tmp_path, name) -> None:
         loud = [f.time for f in media.decode(audio=0) if np.abs(f.to_ndarray()).max() > 0.1]
     assert loud[0] == pytest.approx(3.0, abs=0.1)
     assert len([time for time in loud if time > 11 - 0.1]) > 20 or parts == 1
+
+
+def turned(path: Path, degrees: int) -> Path:
+    """Writes a clip of 64 by 48 whose left half is white, as a phone does that was held upright."""
+    with av.open(str(path), "w") as out:
+        track = out.add_stream("libx265", rate=10)
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        track.options = {"x265-params": "log-level=none"}
+        pixels = np.zeros((48, 64, 3), np.uint8)
+        pixels[:, :32] = 255
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    one = 0x10000
+    matrix = {
+        90: (0, one, 0, -one, 0, 0, 0, 0, 0x40000000),
+        180: (-one, 0, 0, 0, -one, 0, 0, 0, 0x40000000),
+        270: (0, -one, 0, one, 0, 0, 0, 0, 0x40000000),
+    }[degrees]
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44  # of version 0
+    content[place : place + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("degrees", "white"), [(90, "top"), (180, "right"), (270, "bottom")])
+def test_a_converted_clip_is_upright(tmp_path, degrees, white) -> None:
+    convert(turned(tmp_path / "phone.mp4", degrees), tmp_path / "page.mp4")
+    with av.open(str(tmp_path / "page.mp4")) as media:
+        grey = next(media.decode(video=0)).to_ndarray(format="gray")
+    high, wide = (48, 64) if degrees == 180 else (64, 48)
+    assert grey.shape == (high, wide)
+    half = {
+        "top": grey[: high // 2], "bottom": grey[high // 2 :], "right": grey[:, wide // 2 :]
+    }[white]  # fmt: skip
+    assert half.mean() > 250 and grey.mean() == pytest.approx(128, abs=5)
 
 
 def test_a_clip_of_which_nothing_can_be_decoded_is_not_converted(tmp_path) -> None:

@@ -41,6 +41,36 @@ def test_what_killed_processes_left_is_removed_wherever_one_stands(tmp_path, mon
         assert [file.name for file in Path("out").iterdir()] == ["new.json"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_takes_what_is_written_and_stays_one(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for place in (pipe, link):
+        reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+        write_text(place, "text")
+        assert reader.communicate()[0] == b"text"
+    assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_a_device_is_no_file_to_be_replaced():
+    write_text(Path(os.devnull), "text")
+    assert Path(os.devnull).is_char_device()
+    with pytest.raises(RlldError, match=r"/dev/full: cannot be written \(No space left"):
+        write_text(Path("/dev/full"), "text")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_to_a_file_is_replaced_and_the_file_is_not(tmp_path):
+    """A folder that somebody sent may hold links to anything."""
+    kept, link = tmp_path / "kept", tmp_path / "link"
+    kept.write_text("old")
+    link.symlink_to(kept)
+    write_text(link, "new")
+    assert kept.read_text() == "old" and link.read_text() == "new" and not link.is_symlink()
+
+
 def test_folders_are_made(tmp_path):
     write_text(tmp_path / "a" / "b.txt", "text")
     assert (tmp_path / "a" / "b.txt").read_text() == "text"

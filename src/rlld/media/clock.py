@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlld.media.container import is_joined, ready
+from rlld.media.container import is_joined, is_shown, packets, ready
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -84,19 +84,6 @@ class Clock:
         return max(track.end for track in self.tracks.values())
 
 
-def packets(container: InputContainer, streams: list[Any] | None = None) -> Iterator[Any]:
-    """Yields the packets of a file that hold something, up to the end or to damage.
-
-    An empty packet in between says 'the same picture again'; a decoder would take it for the end.
-
-    Raises:
-        FFmpegError: Of PyAV, where the file is damaged.
-    """
-    for packet in container.demux(streams) if streams else container.demux():
-        if packet.size:
-            yield packet
-
-
 def corrected(container: InputContainer, stream: Any, clock: TrackClock) -> Iterator[Any]:
     """Yields the packets of a track with time stamps in seconds of the clip.
 
@@ -125,7 +112,7 @@ def survey(container: InputContainer, path: Path, streams: Mapping[str, Any]) ->
 
     found = _Survey(container, path, streams)
     try:
-        for packet in packets(container):
+        for packet in packets(container, late=found.late):
             found.take(packet)
     except FFmpegError:
         pass  # What follows the damage cannot be played either; reading will note it.
@@ -200,7 +187,7 @@ class _Line:
         """
         from av.error import FFmpegError
 
-        if self.kind == "video" and self.count == 0 and packet.is_keyframe:
+        if self.kind == "video" and self.count == 0 and packet.is_keyframe and is_shown(packet):
             self.looking = False
             return
         try:
@@ -229,6 +216,11 @@ class _Survey:
         self._behind = 0
         self._left = EMPTY
         self._over, self._closed = 0, 0.0
+        self._late = False
+
+    def late(self) -> None:
+        """Remembers that a track came up which was not there at the beginning."""
+        self._late = True
 
     def take(self, packet: Any) -> None:
         index = packet.stream_index
@@ -249,7 +241,8 @@ class _Survey:
             self._follow(line, stamp, BACK_SHOWN if decoded is None else BACK)
         if shown is None or abs(shown - stamp) > AHEAD:
             shown = stamp
-        self._recordings[line.recording].take(index, shown, length)
+        if is_shown(packet):
+            self._recordings[line.recording].take(index, shown, length)
         if line.looking:
             line.look(packet)
         line.next = stamp + min(length, AHEAD)
@@ -369,6 +362,8 @@ class _Survey:
             )
         if self._closed:
             notes.append(f"gaps of {self._closed:.0f} s between time stamps are left out")
+        if self._late:
+            notes.append("a track that begins later in the file is left out")
         for index, kind in self._other_kinds.items():
             # By places in the file: the last packet of a track may be held back to the end.
             if kind in self._places and self._other_places[index] > self._places[kind] > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,3 +117,37 @@ def ready(stream: Any) -> None:
     if stream.type == "video":
         # Refused by the decoder itself, since the header may promise less than its pictures hold.
         context.options = {"max_pixels": str(MOST_PIXELS)}
+
+
+def packets(
+    container: InputContainer,
+    streams: list[Any] | None = None,
+    late: Callable[[], None] = lambda: None,
+) -> Iterator[Any]:
+    """Yields the packets of a file that hold something, up to the end or to damage.
+
+    An empty packet in between says 'the same picture again'; a decoder would take it for the end.
+
+    Args:
+        container: The file.
+        streams: Tracks whose packets are wanted; all that were there at its beginning when None.
+        late: Called when a track comes up that was not.
+
+    Raises:
+        FFmpegError: Of PyAV, where the file is damaged.
+    """
+    known = streams or list(container.streams)
+    while True:
+        try:
+            for packet in container.demux(known):
+                if packet.size:
+                    yield packet
+        except IndexError:  # PyAV does not know the track; what follows is read from there on
+            late()
+        else:
+            return
+
+
+def is_shown(packet: Any) -> bool:
+    """Says whether a packet is presented: what lies before a cut is in the file to be decoded."""
+    return not packet.is_discard

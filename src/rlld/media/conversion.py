@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rlld.errors import RlldError
 from rlld.media.decode import Clip
+from rlld.media.pictures import quarter_turns
 from rlld.media.reading import Track
 from rlld.media.sound import Mix, Resampled
 from rlld.media.tracks import AS_PLAYED, TrackChoice
@@ -61,7 +62,7 @@ def convert(clip: Path, target: Path, tracks: TrackChoice = AS_PLAYED) -> None:
 
 def _encode(source: Clip, read: list[Track], out: OutputContainer) -> None:
     encoders: list[_Picture | _Sound] = [
-        _Picture(source, out) if track.kind == "video" else _Sound(out) for track in read
+        _Picture(source, track, out) if track.kind == "video" else _Sound(out) for track in read
     ]
     # Each track is read by itself, so that the later one of two never waits in memory.
     timed = [_numbered(number, track) for number, track in enumerate(read)]
@@ -82,9 +83,12 @@ def _numbered(number: int, track: Track) -> Iterator[tuple[float, int, Any]]:
 
 
 class _Picture:
-    def __init__(self, source: Clip, out: OutputContainer) -> None:
-        self.width, self.height = _size(source.info.width, source.info.height)
-        rate = Fraction(1 / source.clock.tracks["video"].picture).limit_denominator(1001)
+    def __init__(self, source: Clip, track: Track, out: OutputContainer) -> None:
+        first = next((frame for _, frame in track.afresh().frames()), None)
+        self._turns = 0 if first is None else quarter_turns(first)
+        self._stored = _size(source.info.width, source.info.height)
+        self.width, self.height = self._stored[:: -1 if self._turns % 2 else 1]
+        rate = Fraction(1 / track.clock.picture).limit_denominator(1001)
         self.stream: Any = out.add_stream("libx264", rate=rate)
         self.stream.width, self.stream.height = self.width, self.height
         self.stream.pix_fmt = "yuv420p"
@@ -93,6 +97,8 @@ class _Picture:
         self._next = 0
 
     def encode(self, time: float, frame: Any) -> Any:
+        if self._turns:
+            frame = self._turned(frame)
         same = (frame.width, frame.height, frame.format.name)
         if same != (self.width, self.height, "yuv420p"):
             frame = frame.reformat(self.width, self.height, "yuv420p")
@@ -100,6 +106,13 @@ class _Picture:
         frame.pict_type = 0
         self._next = frame.pts + 1
         return self.stream.encode(frame)
+
+    def _turned(self, frame: Any) -> Any:
+        """Returns a picture upright: phones store how they were held."""
+        from av import VideoFrame
+
+        pixels = frame.reformat(*self._stored, "rgb24").to_ndarray()
+        return VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(pixels, self._turns)), "rgb24")
 
     def flush(self) -> Any:
         return self.stream.encode(None)

@@ -29,6 +29,7 @@ from rlld.media.clock import (
     fills_up,
     picture_seconds,
 )
+from rlld.media.container import packets
 from rlld.media.decode import segment_count
 from rlld.media.pictures import PictureRows
 from rlld.media.reading import Track
@@ -151,13 +152,17 @@ class LiveClip:
 
         kinds = {part.stream.index: kind for kind, part in parts.items()}
         try:
-            for packet in self._container.demux([part.stream for part in parts.values()]):
-                if packet.size:
-                    yield kinds[packet.stream_index], packet
+            for packet in packets(self._container, [p.stream for p in parts.values()], self._late):
+                yield kinds[packet.stream_index], packet
         except ExitError:
             self._timed_out = True
         except FFmpegError as error:  # what came before it stands
             self._notes.append(f"ended by damage ({error})")
+
+    def _late(self) -> None:
+        note = "a track that began later is left out"
+        if note not in self._notes:
+            self._notes.append(note)
 
     def outcome(self) -> tuple[float, tuple[str, ...]]:
         """Returns the decoded seconds, and notes, once ``segments`` has ended."""

@@ -100,6 +100,11 @@ class _Grid:
         return min(self._picks[self._index % len(self._picks)], self._count - 1)
 
 
+def quarter_turns(frame: Any) -> int:
+    """Returns by how many quarters a frame is to be turned to the left to be upright, 0 to 3."""
+    return int(round(frame.rotation / 90) % 4)
+
+
 class Scaler:
     """Turns decoded frames into RGB pictures of one size.
 
@@ -115,7 +120,7 @@ class Scaler:
 
     def scaled(self, frame: Any) -> NDArray[np.uint8]:
         """Returns (height, width, 3), upright as a player shows it."""
-        turns = round(frame.rotation / 90) % 4
+        turns = quarter_turns(frame)
         wide, high = (frame.width, frame.height) if turns % 2 == 0 else (frame.height, frame.width)
         width, height = self._size(wide, high)
         stored = (width, height) if turns % 2 == 0 else (height, width)

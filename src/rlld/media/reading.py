@@ -44,6 +44,10 @@ class Track:
         self._shown = 0.0
         self._stamps = _Stamps()
 
+    def afresh(self) -> Track:
+        """Returns another reader of the same track, which has read nothing yet."""
+        return Track(self.path, self._index, self.kind, self.clock)
+
     def frames(self) -> Iterator[Timed]:
         """Yields (seconds, frame) in the order of presentation.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlld.errors import RlldError
 from rlld.media.decode import Clip
-from rlld.media.pictures import Pixels, Scaler
+from rlld.media.pictures import Pixels, Scaler, quarter_turns
 from rlld.media.reading import Timed, Track
 from rlld.media.sound import Mono, Samples
 from rlld.media.views import Pictures
@@ -38,6 +38,8 @@ TOGETHER = 64
 LOUDEST, QUIETEST = -10.0, -90.0
 """Decibels below full scale that are drawn white and black."""
 
+SQUEEZED = 8
+"""Ratio of the sides up to which a picture of a film strip keeps its shape."""
 WIDEST = 65_500
 """Pixels of the widest JPEG picture."""
 
@@ -275,9 +277,10 @@ def _passing(frames: Iterator[Timed], starts: list[float]) -> Iterator[Any]:
 
 
 def _scaler(clip: Clip, frame: Any, count: int, height: int) -> Scaler:
-    turned = round(frame.rotation / 90) % 2
+    turned = quarter_turns(frame) % 2
     wide, high = (frame.height, frame.width) if turned else (frame.width, frame.height)
-    width = max(1, round(height * wide / high))
+    # A picture like a thread is squeezed: nobody sees more of it.
+    width = min(max(1, round(height * wide / high)), SQUEEZED * height)
     if not 1 <= count * width <= WIDEST:
         raise RlldError(
             f"{clip.path}: a film strip of {count} pictures of {width} x {height} pixels is wider "

@@ -7,7 +7,10 @@ import hashlib
 import os
 import platform
 import re
+import shutil
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,9 +45,39 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         RlldError: If the folder cannot be made or written to, or the disk is full.
     """
+    if flows(path):
+        with poured(path) as aside:
+            yield aside
+        return
     with scratch(path) as aside:
         yield aside
         settle(aside, path)
+
+
+def flows(path: Path) -> bool:
+    """Says whether a path is, or leads to, a pipe or a device that takes what is written."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+@contextmanager
+def poured(path: Path) -> Iterator[Path]:
+    """Gives a temporary path whose content goes into a pipe or device when the block succeeds.
+
+    Raises:
+        RlldError: If it cannot be written to.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        aside = Path(folder) / "content"
+        yield aside
+        try:
+            with aside.open("rb") as made, path.open("wb") as into:
+                shutil.copyfileobj(made, into)
+        except OSError as error:
+            raise unwritable(path, error) from None
 
 
 @contextmanager
