@@ -137,6 +137,19 @@ def test_what_was_cut_off_without_encoding_again_takes_no_time(tmp_path, suffix)
     assert clip.duration == pytest.approx(6.7, abs=0.1)
 
 
+def test_sound_that_is_damaged_at_its_beginning_keeps_its_times(tmp_path):
+    path = write_marked(tmp_path / "a.m4a", codecs=(None, "aac"), format="mp4")
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as media:
+        for packet in media.demux():
+            if packet.size and packet.pts * packet.time_base < 2:
+                content[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(content)
+    clip = found(path)
+    assert clip.tones == pytest.approx([3.0], abs=0.13) and clip.segments == 8
+    assert any("damaged packets of the audio track" in note for note in clip.notes)
+
+
 def test_a_track_that_begins_later_costs_nothing_of_the_others():
     """PyAV raises IndexError at the packet of a track that FFmpeg found after opening the file.
 

@@ -158,6 +158,7 @@ class _Line:
         next: Raw seconds at which its next packet is due.
         first: Raw seconds at which the first decoded frame is presented, where that may be later
             than the first packet.
+        damaged: Raw seconds of the first packet of sound that could not be decoded before it.
         looking: Whether that frame is still waited for.
         stamped: Whether all packets had time stamps.
     """
@@ -173,6 +174,7 @@ class _Line:
         self.count = 0
         self.next: float | None = None
         self.first: float | None = None
+        self.damaged: float | None = None
         self.stamped = True
         self.looking = True
         ready(stream)
@@ -193,11 +195,14 @@ class _Line:
         try:
             frames = packet.decode()
         except (FFmpegError, ValueError):
+            # Pictures fail until a whole one comes. Sound that fails is damaged, and was there.
+            if self.kind == "audio" and self.damaged is None:
+                self.damaged = self.seconds(packet.pts)
             return
         for frame in frames[:1]:
             self.looking = False
             if self.recording == 0:
-                self.first = self.seconds(frame.pts)
+                self.first = self.seconds(frame.pts) if self.damaged is None else self.damaged
             if self.kind == "audio" and fills_up(self.stream):
                 self.pad = min(2 * frame.samples / frame.sample_rate, PAD)
 
