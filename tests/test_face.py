@@ -82,6 +82,8 @@ def test_what_cannot_be_judged_is_refused_as_the_verb_does(run, tiny_data, tmp_p
         rlld.denoise(han)
     with pytest.raises(rlld.RlldError, match="count must be 1 or more"):
         rlld.suggest(run, 0)
+    with pytest.raises(rlld.RlldError, match="expected train or validation, found 'test'"):
+        rlld.suggest(run, 5, "test")
 
 
 def test_every_name_of_the_face_is_there_and_costs_nothing_before():

@@ -13,17 +13,19 @@ import pytest
 from rlld.bench.comparison import Comparison, MethodRow
 from rlld.bench.grid import Grid, draw_grid, page_of_grid
 from rlld.bench.jobs import Terms
-from rlld.bench.page import write_page
+from rlld.bench.page import Block, terminal, write_page
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies import enhance as enhancing
 from rlld.bench.studies import regimes as regimes_module
 from rlld.bench.studies.denoisers import Settings
 from rlld.bench.studies.enhance import LEARNERS, OWN, RECIPES, enhance
 from rlld.bench.studies.regimes import AXES, BASE, Cell, Choice, regimes
+from rlld.bench.tables import VARIANTS
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.synthetic.features.conditions import Conditions
+from rlld.utils.console import OUT, as_text
 
 
 def comparison(title: str, **rows: tuple[float, ...]) -> Comparison:
@@ -94,6 +96,21 @@ def test_a_grid_is_written_in_every_form(tmp_path):
     assert len(report["flagged"]["where"]) == 4
     assert "| ma | +0.0 [-1.0, 1.0] ! | -2.5 [-4.0, -1.0] ! |" in (tmp_path / "grid.md").read_text()
     assert r"\toprule recipe & clean & other" in (tmp_path / "grid.tex").read_text()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_tables_keep_their_names_and_figures_whatever_the_terminal(monkeypatch, width):
+    heads = ("", *VARIANTS.values())
+    rows = tuple(
+        (name, *("37.5",) * len(VARIANTS)) for name in ("han", "rlld-labelwise+supervised")
+    )
+    wide = Block("differences", ("", "one", "other"), (("han", *("+12.4 [1.4, 26.2]",) * 2),))
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(OUT, "_width", width, raising=False)
+    text = as_text(terminal([Block("ways", heads, rows), wide]))
+    assert text.count("37.5") == 2 * len(VARIANTS) and text.count("+12.4 [1.4, 26.2]") == 2
+    flat = "".join(text.split())
+    assert "han" in flat and "labelwise" in flat
 
 
 def quick(tmp_path: Path, data: Path, **more: object) -> Settings:

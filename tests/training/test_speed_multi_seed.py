@@ -8,7 +8,7 @@ import torch
 import rlld
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
-from rlld.recipes.recipe import load_recipe
+from rlld.recipes.recipe import load_recipe, recipe_names
 from rlld.training.loop import train_seeds
 from rlld.training.speed.cuda_graphs import WatchWaits
 from rlld.training.speed.multi_seed import Lockstep
@@ -93,6 +93,30 @@ def test_what_cannot_be_stacked_is_refused(tiny_data):
     ):
         with pytest.raises(RlldError, match=f"several seeds .* {reason}; train one seed"):
             Lockstep(trainers(tiny_data, recipe, **settings))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # of MGN's attention
+@pytest.mark.parametrize("name", sorted(set(recipe_names()) - {"true-labels"}))  # unknown here
+def test_every_recipe_trains_several_seeds_at_once_or_says_why_not(tiny_data, name):
+    data = load_data(tiny_data)
+    few = {"schedule.updates": 2, "schedule.rounds": 1, "schedule.batch_size": 8}
+    recipe = load_recipe(name, few, data.spec.overrides)
+    runs = [Trainer(recipe, data.train, data.validation, seed, CPU) for seed in SEEDS]
+    try:
+        together = Lockstep(runs)
+    except RlldError as error:
+        assert "several seeds cannot be trained at once with" in str(error)
+        return
+    assert [report for report in together.steps() if report is not None]
+
+
+@pytest.mark.parametrize("name", ["cpsp", "dhhn"])
+def test_networks_that_cannot_be_stacked_are_refused(tiny_data, name):
+    data = load_data(tiny_data)
+    recipe = load_recipe(name, {"schedule.updates": 2}, data.spec.overrides)
+    runs = [Trainer(recipe, data.train, data.validation, seed, CPU) for seed in SEEDS]
+    with pytest.raises(RlldError, match=f"several seeds .* network {name}; train one seed"):
+        Lockstep(runs)
 
 
 def test_every_seed_gets_a_run_folder(tiny_data, tmp_path):

@@ -77,16 +77,29 @@ def terminal(found: Sequence[Block]) -> list[Table]:
             padding=(0, 1, 0, 0),
             pad_edge=False,
         )
-        for number, head in enumerate(block.heads):
-            if number and not any(_is_text(row[number]) for row in block.rows):
-                table.add_column(head, justify="right", no_wrap=True)
-            else:
-                # Long names and words take several lines; numbers stay whole where they can.
-                table.add_column(head, overflow="fold", min_width=NAME_WIDTH)
+        _add_columns(table, block)
         for row in block.rows:
             table.add_row(*row)
         tables.append(table)
     return tables
+
+
+def _add_columns(table: Table, block: Block) -> None:
+    """Adds columns of which none vanishes where the table is wider than the terminal."""
+    columns = list(zip(block.heads, *block.rows, strict=True))
+    words = [not number or any(map(_is_text, c[1:])) for number, c in enumerate(columns)]
+    fits = sum(max(map(len, column)) + 1 for column in columns) <= OUT.width
+    least = 0
+    for (head, *cells), folds in zip(columns, words, strict=True):
+        if folds:  # long names and words take several lines
+            width = min(NAME_WIDTH, max(map(len, (head, *cells))))
+            table.add_column(head, overflow="fold", min_width=width)
+        else:  # figures take one, their heads several where there is no room
+            width = max(map(len, (*cells, *head.split())), default=0)
+            table.add_column(head, justify="right", width=None if fits else width)
+        least += width + 1
+    if least > OUT.width:
+        table.width = least
 
 
 def _is_text(cell: str) -> bool:

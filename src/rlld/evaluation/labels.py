@@ -121,7 +121,10 @@ class Suspect:
 def judges_labels(run: Run) -> bool:
     """Returns whether the denoiser of a run says of every label how probably it is kept."""
     kind = type(run.recipe.build_denoiser(run.spec))
-    return kind.keep_probability is not Denoiser.keep_probability
+    return (
+        kind.keep_probability is not Denoiser.keep_probability
+        and kind.networks is not Denoiser.networks
+    )
 
 
 def suspects(rows: Sequence[Verdict], count: int) -> list[Suspect]:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rlld.training.run_folder import Run
 
 
+ASKED = ("train", "validation")
+"""Splits whose answers teach."""
+
+
 def suggest_for(
     run: Run | None,
     count: int,
@@ -35,6 +39,11 @@ def suggest_for(
         RlldError: If there is neither run nor data set, the data set does not fit the run, or
             everything is known of the split.
     """
+    if split not in ASKED:
+        raise RlldError(
+            f"split: expected {' or '.join(ASKED)}, found {split!r}; answers on it "
+            "would teach nothing"
+        )
     folder = data or (Path(known) if run and (known := run.facts.get("data")) else None)
     if folder is None:
         what = "name a run or a data set" if run is None else f"{run.path} names no data set"

@@ -184,6 +184,8 @@ class DHHN(Network):
 
     gives = base.EMBEDDINGS
 
+    stackable = False  # its tracks share modules
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config

@@ -197,7 +197,7 @@ def _require_stackable(trainer: Trainer) -> None:
     denoiser, recipe = trainer.denoiser, trainer.recipe
     parts = {
         f"denoiser {recipe.denoiser.name}": denoiser.replayable,
-        f"network {recipe.network.name}": trainer.network.replayable,
+        f"network {recipe.network.name}": trainer.network.replayable and trainer.network.stackable,
         f"objective {recipe.objective.name}": trainer.objective.replayable
         and not list(trainer.objective.parameters()),
         "a fresh network in each round": not denoiser.fresh_network_each_round,
