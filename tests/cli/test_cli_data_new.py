@@ -253,6 +253,25 @@ def test_what_the_owner_wrote_into_the_data_set_stays(run_cli, phone):
     assert load_data(phone.parent / "D").spec.any_length
 
 
+def test_another_clip_of_the_name_of_one_that_is_gone_is_another_one(run_cli, phone):
+    """Cameras begin to count again: what was known of the old clip is not true of the new one."""
+    assert new(run_cli, phone, "--tags", "folders").returncode == 0
+    folder, name = phone.parent / "D", phone.parent / "a.txt"
+    name.write_text("0\t1\taudio: day1\n")
+    assert run_cli("data", "import", folder, name).returncode == 0
+    (phone / "day1/a.mp4").unlink()
+    make_clip(phone / "day2/a.mp4", 2.0)
+    (phone / "day3").mkdir()
+    (phone / "day2/b.mp4").rename(phone / "day3/b.mp4")  # this one was moved
+    result = new(run_cli, phone, "--tags", "folders")
+    assert result.returncode == 0
+    listed = (folder / "clips.tsv").read_text().splitlines()[1:]
+    assert {Path(row.split("\t")[1]).relative_to(phone): row.split("\t")[0] for row in listed} == {
+        Path("day1/b.mp4"): "day1_b", Path("day2/a.mp4"): "day2_a", Path("day3/b.mp4"): "day2_b"
+    }  # fmt: skip
+    assert "day2_a" in (folder / "annotations/train.csv").read_text()
+
+
 def test_a_clip_that_is_gone_leaves_its_tags_and_answers_to_nobody(run_cli, phone):
     (phone / "b.mp4").write_bytes((phone / "c.mp4").read_bytes())
     table, answers = phone.parent / "tags.csv", phone.parent / "answers.csv"

@@ -83,6 +83,22 @@ def test_what_is_no_workbook_is_refused(tmp_path, content):
         read_tags(path, CLIPS)
 
 
+def test_a_row_of_millions_of_cells_is_refused_before_it_is_built(tmp_path):
+    whole, wide = tmp_path / "whole.xlsx", tmp_path / "wide.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["file", "tags"])
+    book.save(whole)
+    with zipfile.ZipFile(whole) as found, zipfile.ZipFile(wide, "w", zipfile.ZIP_DEFLATED) as made:
+        for entry in found.infolist():
+            content = found.read(entry)
+            if entry.filename.endswith("sheet1.xml"):
+                row = b'<row r="3">' + b"<c/>" * 20_000 + b"</row></sheetData>"
+                content = content.replace(b"</sheetData>", row)
+            made.writestr(entry.filename, content)
+    with pytest.raises(RlldError, match=r"wide\.xlsx: sheet 'Sheet' has a row of more than 16,384"):
+        read_tags(wide, CLIPS)
+
+
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused_before(tmp_path):
     path = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

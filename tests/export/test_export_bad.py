@@ -91,6 +91,7 @@ def test_what_is_cut_short_or_damaged_is_read_or_refused(name: str) -> None:
         ("fcpxml", "asset-clip", "sync-clip", "3 keywords are on compound or synchronised clips"),
         ("otio", '"markers": []', f'"markers": [{MARKER}]', "x: 2 markers are on the timeline or"),
         ("otio", "Timeline.1", "Marker.2", "x: "),
+        ("otio", "{", "[" * 100_000, "x: not valid JSON"),
         ("otio", "audio: Bell", "Bell", "'clip.mp4': marker 'Bell': 'Bell' says neither audio"),
     ],
 )

@@ -109,6 +109,12 @@ def test_weights_that_compute_something_else_are_refused(copy):
     [
         ({"recipe": {"network": {"name": "hen"}}}, "did you mean 'han'"),
         ({"facts": None}, "section 'facts' is missing"),
+        ({"facts": {"data": [5]}}, r"facts\.data is '\[5\]', expected str"),
+        ({"facts": {"updates": "x"}}, r"facts\.updates is 'x', expected int"),
+        ({"facts": {"training_videos": -1}}, r"facts\.training_videos is -1, expected 0 or more"),
+        ({"facts": {"notes": [5]}}, r"facts\.notes holds '5', expected text"),
+        ({"facts": {"validation": {"x": "y"}}}, r"facts\.validation\.x is 'y', expected a number"),
+        ({"format_version": 0}, "no format_version in it"),
         ({"format_version": None}, "no format_version"),
     ],
 )

@@ -331,7 +331,7 @@ def test_weights_are_missed_before_any_clip_is_read(data, tmp_path, monkeypatch,
 
 def test_the_command_wants_one_source(data, tmp_path, capsys):
     assert run("data", "scores", data) == 2
-    assert "give --teacher valor, lsld or vaplan" in capsys.readouterr().err
+    assert "give --teacher valor, lsld, vaplan or zero-shot" in capsys.readouterr().err
     assert run("data", "scores", data, "--teacher", "valor", "--audio", tmp_path) == 2
     assert "--audio: imports scores from files" in capsys.readouterr().err
     with pytest.raises(RlldError, match=r"unknown teacher 'valo'.*did you mean 'valor'"):

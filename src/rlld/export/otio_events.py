@@ -8,6 +8,7 @@ from rlld.errors import RlldError
 from rlld.export.lanes import FPS, lane_name, lane_of, lanes, marked, ticks
 from rlld.parsing.result import Event, Parse
 from rlld.utils.extras import optional
+from rlld.utils.plain import json_value
 
 SUFFIX = "otio"
 MANY = True
@@ -75,6 +76,7 @@ def loads(text: str, where: str, fps: float = FPS) -> dict[str, tuple[Event, ...
             length, class or modality.
     """
     otio = _otio()
+    json_value(text, where)  # what is nested too deeply ends the reader of OpenTimelineIO
     try:
         timeline = otio.adapters.read_from_string(text, "otio_json")
     except (otio.exceptions.OTIOError, ValueError, TypeError, LookupError) as error:

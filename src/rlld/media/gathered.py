@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rlld.errors import HIDDEN, RlldError
@@ -67,12 +67,15 @@ def seconds_of(clip: Path) -> float:
     return round(probe(clip).duration, 3)
 
 
-def lasting_ids(clips: Mapping[Path, str], before: Mapping[str, str]) -> dict[str, Path]:
+def lasting_ids(
+    clips: Mapping[Path, str], before: Mapping[str, str], reserved: Iterable[str] = ()
+) -> dict[str, Path]:
     """Gives clips ids: the name without suffix, with more of the path where that is not enough.
 
     Args:
         clips: Path of each clip inside its folder, as ``clips_below`` returns them.
         before: Ids that were given before, by absolute path; they stay.
+        reserved: Ids of clips that are gone, which no other clip gets.
 
     Returns:
         The clips by id, sorted by it. No two ids differ in capital letters alone.
@@ -84,7 +87,7 @@ def lasting_ids(clips: Mapping[Path, str], before: Mapping[str, str]) -> dict[st
     for clip in clips:
         if (known := before.get(os.path.abspath(clip))) is not None:
             found[known] = clip
-    taken = {video.casefold() for video in found}
+    taken = {video.casefold() for video in (*found, *reserved)}
     given = set(found.values())
     waiting = [(clip, _candidates(path)) for clip, path in clips.items() if clip not in given]
     wanted = Counter(names[0].casefold() for _, names in waiting)

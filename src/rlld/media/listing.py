@@ -78,8 +78,8 @@ class VideoNames:
         if name in self._called:
             return (name,)
         found = self._names.find(name).ids or alike(name, self._called)
-        # Several clips have one name, and the file has the id of one.
-        return (stem,) if stem in found else found
+        # Several clips have one name, and the file has the id of one, which is more than that name.
+        return (stem,) if stem in found and stem != Path(name).stem else found
 
 
 def write_listing(folder: Path, clips: Mapping[str, Listed]) -> None:

@@ -197,11 +197,10 @@ def load_run(path: Path | str, device: torch.device | str = "cpu") -> Run:
 
 
 def _load(path: Path, name: str, device: torch.device | str, *, trusted: bool) -> Run:
-    config = read_config(path)
-    if not trusted:
-        config = checked_config(config, name)
+    config = checked_config(read_config(path), path / CONFIG, None if trusted else name)
     recipe = recipe_from(config["recipe"], f"{path / CONFIG}: recipe")
-    spec = spec_from(config["dataset"], f"{path / CONFIG}: dataset")
+    where = f"{path / CONFIG}: dataset"
+    spec = spec_from(config["dataset"], where).require_streams(where)
     network = recipe.build_parser(spec)
     _restore(network, load_tensors(path, MODEL, config), path / MODEL)
     run = Run(path, name, recipe, spec, network.to(device).eval(), config["facts"])
@@ -311,7 +310,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise RlldError(f"{file}: cannot be read as JSON ({error}); train again") from None
     found = config.get("format_version") if isinstance(config, dict) else None
-    if not isinstance(found, int):
+    if type(found) is not int or found < 1:
         raise RlldError(f"{file}: no format_version in it, so it is no run of rlld")
     if found > FORMAT_VERSION:
         raise RlldError(

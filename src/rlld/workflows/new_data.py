@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -143,7 +143,8 @@ def new_data(out: Path, wanted: Wanted) -> NewReport:
 
 def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found:
     clips = clips_below(wanted.videos, out / VIDEOS)
-    ids = lasting_ids(clips, {known.file: video for video, known in before.items()})
+    files, reserved = _lasting(wanted, clips, before)
+    ids = lasting_ids(clips, files, reserved)
     paths = {video: clips[file] for video, file in ids.items()}
     root = os.path.abspath(wanted.videos)
     tags = clip_tags(wanted.tags, ids, paths, wanted.columns, root)
@@ -163,6 +164,35 @@ def _gathered(out: Path, wanted: Wanted, before: Mapping[str, Listed]) -> _Found
         tuple(dict.fromkeys((*tags.strangers, *events.strangers, *answers.strangers))),
         (*tags.notes, *events.notes, *answers.notes),
     )
+
+
+def _lasting(
+    wanted: Wanted, clips: Collection[Path], before: Mapping[str, Listed]
+) -> tuple[dict[str, str], set[str]]:
+    """Returns the ids of clips by path, and those of clips that are gone.
+
+    What is known of a clip that left is not true of another one of its name. One that was moved
+    inside the folder is told by its stamp; where all clips are in another folder now, names tell.
+    """
+    files = {known.file: video for video, known in before.items()}
+    here, root = {os.path.abspath(clip) for clip in clips}, os.path.abspath(wanted.videos)
+    gone = {
+        known.stamp: video
+        for video, known in before.items()
+        if known.file not in here and Path(known.file).is_relative_to(root)
+    }
+    fresh: dict[str, list[str]] = defaultdict(list)
+    for file in sorted(here - files.keys()) if gone else ():
+        fresh[_stamp(file)].append(file)
+    moved = {own[0]: gone[stamp] for stamp, own in fresh.items() if stamp in gone and len(own) == 1}
+    return files | moved, set(gone.values()) - set(moved.values())
+
+
+def _stamp(file: str) -> str:
+    try:
+        return stamp_of(Path(file))
+    except RlldError:  # told where it is measured
+        return ""
 
 
 def _made(

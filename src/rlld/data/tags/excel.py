@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ MOST_BYTES = 128 << 20
 MOST_CELLS = 10_000_000
 MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=\"([A-Z0-9:]{1,20})\"")
 FORMULA = re.compile(rb"<(?:\w+:)?f[\s>]")
+CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
+ROW_END = re.compile(rb"</(?:\w+:)?row>")
+COLUMNS = 16_384
+"""Columns of a sheet of Excel."""
 LOOK = 200
 """Rows by which sheets are compared."""
 
@@ -39,12 +44,14 @@ def read_excel_sheet(path: Path, names: ClipNames) -> Sheet:
         values = openpyxl.load_workbook(path, read_only=True, data_only=True)
         with zipfile.ZipFile(path) as archive:
             sheets = [sheet for sheet in values.worksheets if hasattr(sheet, "iter_rows")]
+            for sheet in sheets:
+                _require_narrow(path, sheet.title, archive.read(_place(sheet)))
             found = {sheet.title: _rows(path, sheet, LOOK) for sheet in sheets}
             title = max(found, key=lambda name: _named(found[name], names), default="")
             if not title:
                 raise RlldError(f"{path}: has no sheet with cells")
             sheet = values[title]
-            content = archive.read(str(sheet._worksheet_path).lstrip("/"))
+            content = archive.read(_place(sheet))
             _require_unmerged(path, title, content)
             rows = _rows(path, sheet, None)
             values.close()
@@ -77,6 +84,22 @@ def _require_size(path: Path) -> None:
             f"{path}: holds {size >> 20:,} MB, more than the {MOST_BYTES >> 20} MB that are read; "
             "save the sheet of tags alone, or as .csv"
         )
+
+
+def _place(sheet: Any) -> str:
+    return str(sheet._worksheet_path).lstrip("/")
+
+
+def _require_narrow(path: Path, title: str, content: bytes) -> None:
+    """Refuses rows of more cells than Excel has columns, each of which is built as a whole."""
+    start = 0
+    for end in (*(found.end() for found in ROW_END.finditer(content)), len(content)):
+        cells = sum(1 for _ in islice(CELL.finditer(content, start, end), COLUMNS + 1))
+        if cells > COLUMNS:
+            raise RlldError(
+                f"{path}: sheet {title!r} has a row of more than {COLUMNS:,} cells; save it as .csv"
+            )
+        start = end
 
 
 def _rows(path: Path, sheet: Any, most: int | None) -> list[Row]:

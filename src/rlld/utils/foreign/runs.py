@@ -6,43 +6,76 @@ them runs nothing; what is left is what the settings could make rlld do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rlld.errors import RlldError
 
 LOCAL = ("data",)
 """Facts that mean something on the machine of the training alone: places."""
-FACTS: dict[str, type] = {"seed": int, "notes": list, "validation": dict, "weak": dict}
+FACTS: dict[str, type] = {
+    "data": str,
+    "seed": int,
+    "training_videos": int,
+    "teaching_videos": int,
+    "updates": int,
+    "selected_updates": int,
+    "notes": list,
+    "validation": dict,
+    "weak": dict,
+}
 """Facts that are used later, and what they are."""
 
 
-def checked_config(config: dict[str, Any], name: str) -> dict[str, Any]:
-    """Returns the configuration of a foreign run without places of its machine.
+def checked_config(config: dict[str, Any], file: Path, foreign: str | None) -> dict[str, Any]:
+    """Returns the configuration of a run; that of a foreign one without places of its machine.
 
     Args:
         config: What ``read_config`` returned.
-        name: The run, for messages.
+        file: Where it stands, for messages.
+        foreign: What the run of somebody else is called; None for one of a folder.
 
     Raises:
-        RlldError: If a text in it could steer a terminal, or a fact is not what it should be.
+        RlldError: If a fact is not what it is used for, or a text of a foreign run could steer a
+            terminal.
     """
+    if foreign is None:
+        _require_facts(config["facts"], str(file))
+        return config
     for text in _texts(config):
         if not text.isprintable():
             raise RlldError(
-                f"{name}: config.json: {text!r} holds control characters; do not use it"
+                f"{foreign}: config.json: {text!r} holds control characters; do not use it"
             )
+    _require_facts(config["facts"], f"{foreign}: config.json")
     facts = {key: value for key, value in config["facts"].items() if key not in LOCAL}
+    return {**config, "facts": facts}
+
+
+def _require_facts(facts: Mapping[str, Any], where: str) -> None:
     for key, kind in FACTS.items():
         if key in facts and type(facts[key]) is not kind:
             raise RlldError(
-                f"{name}: config.json: facts.{key} is {facts[key]!r}, expected "
-                f"{kind.__name__}; the file was changed"
+                f"{where}: facts.{key} is {str(facts[key])[:80]!r}, expected {kind.__name__}; the "
+                "file was changed"
+            )
+        if kind is int and facts.get(key, 0) < 0:
+            raise RlldError(
+                f"{where}: facts.{key} is {facts[key]}, expected 0 or more; the file was changed"
             )
     for note in facts.get("notes", ()):
         if not isinstance(note, str):
-            raise RlldError(f"{name}: config.json: facts.notes holds {note!r}, expected text")
-    return {**config, "facts": facts}
+            raise RlldError(
+                f"{where}: facts.notes holds {str(note)[:80]!r}, expected text; the file was "
+                "changed"
+            )
+    for name, score in facts.get("validation", {}).items():
+        if isinstance(score, bool) or not isinstance(score, int | float | None):
+            raise RlldError(
+                f"{where}: facts.validation.{name} is {str(score)[:80]!r}, expected a number; the "
+                "file was changed"
+            )
 
 
 def _texts(value: Any) -> Iterator[str]:
