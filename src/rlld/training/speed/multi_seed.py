@@ -196,6 +196,8 @@ def _stacked_streams(batches: list[Batch]) -> dict[str, Tensor]:
 def _require_stackable(trainer: Trainer) -> None:
     denoiser, recipe = trainer.denoiser, trainer.recipe
     parts = {
+        # First, for an ensemble is a network that cannot be stacked either.
+        "schedule.ensemble": recipe.schedule.ensemble == 1,
         f"denoiser {recipe.denoiser.name}": denoiser.replayable,
         f"network {recipe.network.name}": trainer.network.replayable and trainer.network.stackable,
         f"objective {recipe.objective.name}": trainer.objective.replayable
@@ -203,7 +205,6 @@ def _require_stackable(trainer: Trainer) -> None:
         "a fresh network in each round": not denoiser.fresh_network_each_round,
         "schedule.clip_norm": recipe.schedule.clip_norm is None,
         "schedule.mixing": not recipe.schedule.mixing,
-        "schedule.ensemble": recipe.schedule.ensemble == 1,
         "videos of any length": of_one_length(trainer.train, trainer.selection, trainer.reward),
     }
     for part, fits in parts.items():
