@@ -48,10 +48,12 @@ def test_what_follows_from_others_in_a_parse_is_left_to_them(tmp_path):
     path.write_text(
         "filename,onset,offset,event_labels,modality,confidence\n"
         "a,0,1,dog,audio,0.9\na,0,1,dog,audio_visual,0.9\na,2,3,owl,audio_visual,0.9\n"
+        "a,4,5,dog,audio_visual,0.9\n"
     )
     rows = read_events([path], CLIPS).rows
     assert [row[:5] for row in rows] == [
-        ("a", "dog", "audio", 0, 1), ("a", "owl", "audio", 2, 3), ("a", "owl", "visual", 2, 3)
+        ("a", "dog", "audio", 0, 1), ("a", "owl", "audio", 2, 3), ("a", "owl", "visual", 2, 3),
+        ("a", "dog", "audio", 4, 5), ("a", "dog", "visual", 4, 5),
     ]  # fmt: skip
 
 

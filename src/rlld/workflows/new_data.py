@@ -177,15 +177,16 @@ def _lasting(
     files = {known.file: video for video, known in before.items()}
     here, root = {os.path.abspath(clip) for clip in clips}, os.path.abspath(wanted.videos)
     gone = {
-        known.stamp: video
+        video: known.stamp
         for video, known in before.items()
         if known.file not in here and Path(known.file).is_relative_to(root)
     }
     fresh: dict[str, list[str]] = defaultdict(list)
     for file in sorted(here - files.keys()) if gone else ():
         fresh[_stamp(file)].append(file)
-    moved = {own[0]: gone[stamp] for stamp, own in fresh.items() if stamp in gone and len(own) == 1}
-    return files | moved, set(gone.values()) - set(moved.values())
+    left = {stamp: video for video, stamp in gone.items()}
+    moved = {own[0]: left[stamp] for stamp, own in fresh.items() if stamp in left and len(own) == 1}
+    return files | moved, gone.keys() - set(moved.values())
 
 
 def _stamp(file: str) -> str:

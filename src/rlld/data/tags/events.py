@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +100,7 @@ def read_events(paths: Sequence[Path], names: ClipNames) -> Events:
         notes += table.notes
         strangers |= dict.fromkeys(table.strangers)
         videos |= {video for _, video in table.rows}
-        for row, video, label in _without_derived(path, table):
-            rows += _events(path, row, video, label, table.columns)
+        rows += _without_derived(path, table)
     return Events(tuple(rows), frozenset(videos), tuple(strangers), tuple(notes))
 
 
@@ -216,31 +216,36 @@ def modalities_in(path: Path, row: Row, column: int) -> tuple[str, ...]:
     return modalities
 
 
-def _without_derived(path: Path, table: Table) -> list[tuple[Row, str, str]]:
-    """Returns the rows that name a class, but for those that follow from others.
+def _without_derived(path: Path, table: Table) -> list[Marked]:
+    """Returns the events of a table, but for those that follow from others.
 
-    In the table of a parse audio-visual events follow from audible and visible ones, which may
-    have been corrected since.
+    In the table of a parse audio-visual events follow from audible and visible ones at the same
+    time, which may have been corrected since.
     """
     column = table.columns["modality"]
-    found, told = [], set()
+    found: dict[bool, list[Marked]] = {False: [], True: []}
     for row, video in table.rows:
-        label = class_in(row.text(table.columns["class"]), f"{path}:{row.line}")
-        if label is None:
-            continue
         derived = column >= 0 and row.text(column).lower() == DERIVED
-        found.append((row, video, label, derived))
-        if not derived:
-            told.add((video, label))
-    return [
-        (row, video, label)
-        for row, video, label, derived in found
-        if not (derived and (video, label) in told)
-    ]
+        found[derived] += _events(path, row, video, table.columns)
+    single: dict[tuple[str, str], list[Marked]] = defaultdict(list)
+    for event in found[False]:
+        single[event.video, event.label].append(event)
+    alone = (
+        event
+        for event in found[True]
+        if not any(
+            other.onset < event.offset and event.onset < other.offset
+            for other in single[event.video, event.label]
+        )
+    )
+    return [*found[False], *alone]
 
 
-def _events(path: Path, row: Row, video: str, label: str, columns: dict[str, int]) -> list[Marked]:
+def _events(path: Path, row: Row, video: str, columns: dict[str, int]) -> list[Marked]:
     place = f"{path}:{row.line}"
+    label = class_in(row.text(columns["class"]), place)
+    if label is None:
+        return []
     modalities = modalities_in(path, row, columns["modality"])
     times = [row.text(columns[role]) for role in ("onset", "offset")]
     onset, offset = map(seconds_of, times)
