@@ -333,12 +333,18 @@ def test_two_windows_of_one_person(clip, visit) -> None:
     page.get_by_text("Stored, version 4", exact=True).wait_for()
 
 
-def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
+def unstored(clip: Clip, visit: Callable[..., Any]) -> Any:
+    """A page on which an event was deleted that the server does not store."""
     page = visit(clip, expected=FAILED)
     page.route("**/events", lambda route: route.abort())
     event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
     page.keyboard.press("Delete")
     page.get_by_text("Not stored: The studio does not answer").wait_for()
+    return page
+
+
+def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
+    page = unstored(clip, visit)
     assert clip.now["revision"] == 1
     page.unroute("**/events")
     page.get_by_role("button", name="Try again").click()
@@ -347,11 +353,7 @@ def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
 
 
 def test_what_is_not_stored_is_not_left_behind(clip, visit) -> None:
-    page = visit(clip, expected=FAILED)
-    page.route("**/events", lambda route: route.abort())
-    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
-    page.keyboard.press("Delete")
-    page.get_by_text("Not stored: The studio does not answer").wait_for()
+    page = unstored(clip, visit)
     address = page.url
     page.get_by_role("link", name="Browse").click()
     page.get_by_text("Not left, for what you changed is not stored").wait_for()

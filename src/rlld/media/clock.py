@@ -156,9 +156,8 @@ class _Line:
         changes: Numbers of packets and of the recordings that begin with them.
         count: Packets so far.
         next: Raw seconds at which its next packet is due.
-        first: Raw seconds at which the first decoded frame is presented, where that may be later
-            than the first packet.
-        damaged: Raw seconds of the first packet of sound that could not be decoded before it.
+        first: Raw seconds at which the first decoded frame is presented, or damaged sound before
+            it, where that may be later than the first packet.
         looking: Whether that frame is still waited for.
         stamped: Whether all packets had time stamps.
     """
@@ -174,13 +173,16 @@ class _Line:
         self.count = 0
         self.next: float | None = None
         self.first: float | None = None
-        self.damaged: float | None = None
         self.stamped = True
         self.looking = True
         ready(stream)
 
     def seconds(self, ticks: int | None) -> float | None:
         return None if ticks is None else ticks * self.base
+
+    def _begin(self, ticks: int | None) -> None:
+        if self.recording == 0 and self.first is None:
+            self.first = self.seconds(ticks)
 
     def look(self, packet: Any) -> None:
         """Decodes until the first frame comes: sound is primed, pictures may wait for a whole one.
@@ -196,13 +198,12 @@ class _Line:
             frames = packet.decode()
         except (FFmpegError, ValueError):
             # Pictures fail until a whole one comes. Sound that fails is damaged, and was there.
-            if self.kind == "audio" and self.damaged is None:
-                self.damaged = self.seconds(packet.pts)
+            if self.kind == "audio":
+                self._begin(packet.pts)
             return
         for frame in frames[:1]:
             self.looking = False
-            if self.recording == 0:
-                self.first = self.seconds(frame.pts) if self.damaged is None else self.damaged
+            self._begin(frame.pts)
             if self.kind == "audio" and fills_up(self.stream):
                 self.pad = min(2 * frame.samples / frame.sample_rate, PAD)
 

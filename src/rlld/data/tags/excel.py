@@ -44,16 +44,19 @@ def read_excel_sheet(path: Path, names: ClipNames) -> Sheet:
         values = openpyxl.load_workbook(path, read_only=True, data_only=True)
         with zipfile.ZipFile(path) as archive:
             sheets = [sheet for sheet in values.worksheets if hasattr(sheet, "iter_rows")]
-            for sheet in sheets:
-                _require_narrow(path, sheet.title, archive.read(_place(sheet)))
+            contents = {
+                sheet.title: archive.read(str(sheet._worksheet_path).lstrip("/"))
+                for sheet in sheets
+            }
+            for title, content in contents.items():
+                _require_narrow(path, title, content)
             found = {sheet.title: _rows(path, sheet, LOOK) for sheet in sheets}
             title = max(found, key=lambda name: _named(found[name], names), default="")
             if not title:
                 raise RlldError(f"{path}: has no sheet with cells")
-            sheet = values[title]
-            content = archive.read(_place(sheet))
+            content = contents[title]
             _require_unmerged(path, title, content)
-            rows = _rows(path, sheet, None)
+            rows = _rows(path, values[title], None)
             values.close()
             if FORMULA.search(content):
                 formulas = openpyxl.load_workbook(path, read_only=True)
@@ -84,10 +87,6 @@ def _require_size(path: Path) -> None:
             f"{path}: holds {size >> 20:,} MB, more than the {MOST_BYTES >> 20} MB that are read; "
             "save the sheet of tags alone, or as .csv"
         )
-
-
-def _place(sheet: Any) -> str:
-    return str(sheet._worksheet_path).lstrip("/")
 
 
 def _require_narrow(path: Path, title: str, content: bytes) -> None:

@@ -2,12 +2,14 @@
 
 import { element } from "./nodes.js";
 
-/** @param {string} label @param {string} key @param {() => void} action */
-export function press(label, key, action) {
-  const node = element("button", "", label);
+/** @param {string} label @param {string} key empty for none @param {() => void} action @param {string} [name] its class attribute */
+export function press(label, key, action, name = "") {
+  const node = element("button", name, label);
   node.type = "button";
-  node.title = `${label} (${key.replace("Control", "Ctrl")})`;
-  node.setAttribute("aria-keyshortcuts", key);
+  if (key) {
+    node.title = `${label} (${key.replace("Control", "Ctrl")})`;
+    node.setAttribute("aria-keyshortcuts", key);
+  }
   node.addEventListener("click", action);
   return node;
 }

@@ -5,6 +5,7 @@ import { Editing, KEYS } from "./editing.js";
 import { single, sorted } from "./edits.js";
 import { Saved } from "./saved.js";
 import { Timeline } from "./timeline.js";
+import { press } from "./toolbar.js";
 
 /**
  * @typedef {import("./api.js").Context} Context
@@ -19,6 +20,9 @@ import { Timeline } from "./timeline.js";
 
 const MOST = 60; // pictures of a film strip
 const WIDEST = 2000; // columns of a spectrogram, bins of a waveform
+
+/** @param {string} label @param {string} key @param {() => void} action */
+const quiet = (label, key, action) => press(label, key, action, "quiet");
 
 /**
  * @param {HTMLElement} root
@@ -51,13 +55,13 @@ class View {
     this.player = this.media();
     this.status = make("span", "stored");
     this.status.setAttribute("role", "status");
-    this.again = this.press("Try again", "", () => this.saved.flush());
+    this.again = quiet("Try again", "", () => this.saved.flush());
     this.again.hidden = true;
-    this.back = this.press("Previous", ",", () => this.leave(clip.previous));
-    this.next = this.press("Next", ".", () => this.leave(clip.next));
+    this.back = quiet("Previous", ",", () => this.leave(clip.previous));
+    this.next = quiet("Next", ".", () => this.leave(clip.next));
     this.back.disabled = !clip.previous;
     this.next.disabled = !clip.next;
-    this.accept = this.press("Accept all", "A", () => this.acceptAll());
+    this.accept = quiet("Accept all", "A", () => this.acceptAll());
     this.accept.classList.add("main");
     this.past = this.history();
     const card = make("section", "card timeline");
@@ -80,18 +84,6 @@ class View {
     this.listen(signal);
     if (clip.revision) this.state("stored", `Stored, version ${clip.revision}`);
     else this.state("new", `${clip.truth ? "As annotated" : clip.probabilities ? "As parsed" : "No event yet"}, nothing stored`);
-  }
-
-  /** @param {string} label @param {string} key @param {() => void} action */
-  press(label, key, action) {
-    const node = make("button", "quiet", label);
-    node.type = "button";
-    if (key) {
-      node.title = `${label} (${key})`;
-      node.setAttribute("aria-keyshortcuts", key);
-    }
-    node.addEventListener("click", action);
-    return node;
   }
 
   facts() {
@@ -245,8 +237,8 @@ class View {
     const dialog = make("dialog", "card meanwhile", make("h2", "", title),
       make("p", "", `${there}, ${theirs.revision} (${when(theirs.time)}), has ${count(found.length, "event")}; ${here} has ${mine.length} and is not stored. Whatever you choose, the other one stays in the history or can be had back by Undo.`));
     dialog.setAttribute("aria-label", "Somebody else stored this clip");
-    const keep = this.press(own ? "Keep this one" : "Keep mine", "", () => { dialog.close(); this.saved.keepMine(theirs); });
-    const take = this.press(own ? "Take the other one" : "Take theirs", "", () => {
+    const keep = quiet(own ? "Keep this one" : "Keep mine", "", () => { dialog.close(); this.saved.keepMine(theirs); });
+    const take = quiet(own ? "Take the other one" : "Take theirs", "", () => {
       dialog.close();
       this.editing.replace(theirs.events);
       this.saved.takeTheirs(theirs);
@@ -283,7 +275,7 @@ class View {
 
   /** @param {number} revision @param {string} text @param {HTMLDetailsElement} menu */
   version(revision, text, menu) {
-    const node = this.press(text, "", async () => {
+    const node = quiet(text, "", async () => {
       menu.open = false;
       if (!(await this.saved.flush())) return;
       await this.revert(revision);
