@@ -140,6 +140,20 @@ def test_a_table_is_read_however_it_is_written(tmp_path, text):
     assert tags_of(tmp_path, text).of == WANTED
 
 
+@pytest.mark.parametrize("above", ["Summer 2025\n", "Summer 2025,,\n\n", "My clips\nby me,\n"])
+def test_lines_above_the_header_are_taken_for_a_title_and_told(tmp_path, above):
+    found = tags_of(tmp_path, f"{above}file,tags,seen by\na.mp4,Dog;Owl,me\nc,Cat,me\n")
+    assert found.of == {"a": ("Dog", "Owl"), "c": ("Cat",)}
+    assert any("a title above the table: line 1" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("first", ["file,\n", "a.mp4,\n", "gone.mp4,\n", ""])
+def test_a_row_without_tags_is_no_title(tmp_path, first):
+    found = tags_of(tmp_path, f"{first}c,Cat\na,Dog\n")
+    assert found.of == {"a": ("Dog",), "c": ("Cat",)}
+    assert not any("title" in note for note in found.notes)
+
+
 def test_columns_can_be_told_by_name_and_by_number(tmp_path):
     text = "what,when,file\ndog,2020,a\nowl,2021,c\n"
     for columns in ("what=tags,file=clip", "1=tags,3=clip", "WHAT=tags", "1=tags"):

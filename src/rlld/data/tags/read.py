@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rlld.data.tags.classes import said, split_tags
 from rlld.data.tags.columns import NO, YES, Columns, find_columns
 from rlld.data.tags.excel import read_excel_sheet
 from rlld.data.tags.json_rows import read_json_lines, read_json_sheet
-from rlld.data.tags.names import ClipNames
-from rlld.data.tags.sheet import Row, Sheet
+from rlld.data.tags.names import SUFFIX, ClipNames
+from rlld.data.tags.sheet import Cell, Row, Sheet
 from rlld.data.tags.text import read_text_sheet
 from rlld.errors import RlldError, listed
 
@@ -60,7 +60,31 @@ def read_sheet_of(path: Path, names: ClipNames) -> Sheet:
         raise RlldError(
             f"{path}: is no table by its suffix, expected {kinds}; save it as .csv or .xlsx"
         )
-    return reader(path, names)
+    return _below_titles(reader(path, names), names)
+
+
+TITLES = 5
+"""Most lines that are looked at for a title above a table."""
+
+
+def _below_titles(sheet: Sheet, names: ClipNames) -> Sheet:
+    """Returns a sheet without the lines of one cell that stand above its header, and names them.
+
+    A row of tags may have one cell, too: what is passed over, and the header below it, must name
+    no clip.
+    """
+    filled = [[cell for cell in row.cells if cell] for row in sheet.rows[: TITLES + 1]]
+    at = next((at for at, cells in enumerate(filled) if len(cells) > 1), 0)
+    words = [word for cells in filled[: at + 1] for cell in cells for word in _words(cell)]
+    if sheet.header or not at or any(SUFFIX.search(w) or names.find(w).ids for w in words):
+        return sheet
+    lines = listed([str(row.line) for row in sheet.rows[:at]])
+    note = f"{sheet.path.name}: taken for a title above the table: line {lines}"
+    return replace(sheet, rows=sheet.rows[at:], notes=(*sheet.notes, note))
+
+
+def _words(cell: Cell) -> Sequence[str]:
+    return (cell,) if isinstance(cell, str) else cell
 
 
 def read_tags(path: Path, names: ClipNames, columns: str | None = None) -> ClipTags:
