@@ -37,12 +37,14 @@ class Batch:
         labels: Weak labels (B, C), 0 or 1, floating point.
         index: Position of each video in its split (B,), int64.
         mask: Which segments are of the video (B, T), bool; None where all are.
+        tracks: Which tracks the videos have (B, 2), bool; None where each has both.
     """
 
     streams: Mapping[str, Tensor]
     labels: Tensor
     index: Tensor
     mask: Tensor | None = None
+    tracks: Tensor | None = None
 
     @property
     def segments(self) -> int:
@@ -93,6 +95,18 @@ class Prediction:
             return self
         return replace(self, segment=self.segment * mask[..., None, None], mask=mask)
 
+    def of(self, tracks: Tensor | None) -> Prediction:
+        """Returns the prediction without events in tracks that a video lacks.
+
+        Args:
+            tracks: Which tracks the videos have (B, 2), bool; None where each has both.
+        """
+        if tracks is None:
+            return self
+        heard, seen = tracks[:, AUDIO, None], tracks[:, VISUAL, None]
+        segment = self.segment * tracks[:, None, :, None]
+        return replace(self, segment=segment, audio=self.audio * heard, visual=self.visual * seen)
+
     def require_numbers(self, where: str) -> None:
         """Refuses probabilities that are none: a threshold would call them silence.
 
@@ -127,6 +141,18 @@ class ModalityLabels:
     video: Tensor
     segment: Tensor | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def of(self, tracks: Tensor | None) -> ModalityLabels:
+        """Returns the targets without events in tracks that a video lacks; ``video`` keeps all.
+
+        Args:
+            tracks: Which tracks the videos have (B, 2), bool; None where each has both.
+        """
+        if tracks is None:
+            return self
+        heard, seen = tracks[:, AUDIO, None], tracks[:, VISUAL, None]
+        segment = None if self.segment is None else self.segment * tracks[:, None, :, None]
+        return replace(self, audio=self.audio * heard, visual=self.visual * seen, segment=segment)
 
     def at(self, index: Tensor, segments: int | None = None) -> ModalityLabels:
         """Returns the targets of some videos; extras belong to all of them.

@@ -23,10 +23,10 @@ from rlld.data.annotations import (
     rasterise,
     read_dense,
     read_weak,
-    unquoted,
     write_dense,
     write_weak,
 )
+from rlld.data.lines import unquoted
 from rlld.data.problems import Problem
 from rlld.data.spec import LLP_SPEC, DataSpec
 from rlld.taxonomy import LLP, Taxonomy
@@ -266,6 +266,8 @@ def test_weak_errors_name_the_line(tmp_path: Path, text: str, line: int, words: 
     [
         ("a\t0\tten\tDog", "offset is 'ten'"),
         ("a\tnan\t3\tDog", "onset is 'nan'"),
+        ("a\t0\t1_0\tDog", "offset is '1_0'"),
+        ("a\t0\t\u0663\tDog", "offset is '\u0663'"),
         ("a\t-1\t3\tDog", "outside the video"),
         ("a\t0\t11\tDog", "outside the video (0 to 10 s)"),
         ("a\t0\t5\tWolf", "unknown class 'Wolf'"),
@@ -287,6 +289,25 @@ def test_not_utf8_and_missing(tmp_path: Path) -> None:
         read_weak(path, LLP)
     with pytest.raises(RlldError, match="no such annotation file"):
         read_weak(tmp_path / "none.csv", LLP)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf16_is_one_error_that_says_so(tmp_path: Path, encoding: str) -> None:
+    path = _file(tmp_path, (WEAK + "a\tDog\n").encode(encoding))
+    found: list[Problem] = []
+    read_weak(path, LLP, found.append)
+    (problem,) = found
+    assert "save the file as UTF-8" in problem.text or "as UTF-16 does" in problem.text
+
+
+@pytest.mark.parametrize(("seconds", "segments"), [(0.96, 11), (0.96, 31), (0.3, 9), (0.7, 27)])
+def test_an_event_may_end_where_its_video_ends(tmp_path: Path, seconds, segments) -> None:
+    """0.96 s times 11 is 10.559999999999999 in binary, and the file says 10.56."""
+    spec = DataSpec("aviary", ("Crow",), segments=segments, segment_seconds=seconds)
+    write_dense(tmp_path / "dense.csv", ["a"], np.ones((1, segments, 1), bool), spec)
+    (row,) = read_dense(tmp_path / "dense.csv", spec.taxonomy, spec.duration)
+    assert rasterise([row], ["a"], spec).all()
+    assert float(f"{row.offset:.9f}") == spec.duration
 
 
 def test_rasterise_traps(spec: DataSpec) -> None:

@@ -291,17 +291,36 @@ def test_check_reports_every_line(raw: Path, spec: DataSpec) -> None:
         f"{path}:2: unknown class 'Owll'; did you mean 'Owl'?",
         f"{path}:3: expected 2 tab-separated fields (filename, event_labels), found 1; its fields "
         "seem to be separated by commas; separate them by tabs",
+        f"{annotations / 'test.csv'}: video 'fffffffffff_0_2' of test is in train too; keep it in "
+        "one",
         f"{annotations / 'audio.csv'}:4: event from 0 to 9 s lies outside the video (0 to 2 s); "
         "correct it",
-        f'{annotations / "visual.csv"}: no such annotation file; add it, or write visual: "" under '
-        "annotations in dataset.yaml if there is none",
+        f'{annotations / "visual.csv"}: no such annotation file; add it, or write audio: "" and '
+        'visual: "" under annotations in dataset.yaml if there is none',
     ]
     warnings = _texts(report, "warning")
     assert warnings[0].startswith(f"{path}:1: the file starts with a byte order mark")
     assert warnings[1].startswith(f"{path}:1: Windows line ends in 4 lines")
-    assert "'fffffffffff_0_2' of test is in train too" in warnings[2]
-    assert warnings[3].startswith(f"{annotations / 'audio.csv'}:5: 'zz' (this row)")
-    assert len(warnings) == 4
+    assert warnings[2].startswith(f"{annotations / 'audio.csv'}:5: 'zz' (this row)")
+    assert len(warnings) == 3
+
+
+def test_check_tells_of_events_that_mark_nothing(raw: Path, spec: DataSpec) -> None:
+    annotations = raw / "annotations"
+    path = annotations / "audio.csv"
+    video = (annotations / "validation.csv").read_text().splitlines()[1].partition("\t")[0]
+    rows = f"{video}\t0.35\t0.65\tOwl\n{video}\t0\t0.2\tCrow\n"
+    with path.open("a") as file:
+        file.write(rows)
+    (warning,) = _texts(check(annotations, spec), "warning")
+    told = f"{path}:4: Owl of '{video}' (0.35 to 0.65 s), as 1 more of its events, covers half of"
+    assert warning == f"{told} a segment of 0.5 s nowhere and marks nothing"
+    path.write_text("filename\tonset\toffset\tevent_labels\n" + rows)
+    (warning,) = _texts(check(annotations, spec), "warning")
+    assert warning.endswith(
+        "none of its 2 events covers half of a segment of 0.5 s, so that nothing is annotated; "
+        "correct the times (seconds), or segment_seconds in dataset.yaml"
+    )
 
 
 def test_check_verifies_stores(raw: Path, spec: DataSpec) -> None:

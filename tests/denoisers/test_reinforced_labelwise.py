@@ -241,7 +241,7 @@ def test_priors_remove_the_least_credible_share(tiny_data):
     spec = replace(split.spec, priors=given)
     logits = torch.randn(48, 2, 4, generator=torch.Generator().manual_seed(0))
     rates = prior_rates(logits, split.labels, spec).rates
-    keep = logits >= prior_keep(logits, split.labels, rates)
+    keep = logits >= prior_keep(logits, split.claims, rates)
     removed = (split.labels.bool()[:, None] & ~keep).sum(0)
     tagged = split.labels.sum(0)
     assert removed[1].tolist() == [0, int(tagged[1] * 0.5), 0, 0]

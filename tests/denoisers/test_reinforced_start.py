@@ -99,7 +99,7 @@ def test_nothing_supposed_and_even_chances_are_plain_offsets(train):
     teach_offsets(plain, examples_of(drawn(train, which, None), logits), 0.3)
     spec = replace(train.spec, priors=Priors(borrow=False))
     found = examples_of(drawn(train, which, 0.02), logits)
-    start = start_of(spec, train.labels, logits, found, nothing(logits))
+    start = start_of(spec, train.claims, logits, found, nothing(logits))
     assert not start.known.any()
     assert torch.equal(start.taught, found.taught.float())
     teach_from_start(even, found, start, 0.3)
@@ -110,7 +110,7 @@ def test_nothing_supposed_and_even_chances_are_plain_offsets(train):
 def test_twice_the_weight_is_twice_the_answer(train):
     logits = evidence(train)
     found = examples_of(drawn(train, some(24), 0.02), logits)
-    start = start_of(train.spec, train.labels, logits, found, of(NUMBERS))
+    start = start_of(train.spec, train.claims, logits, found, of(NUMBERS))
     doubled = replace(found, weights=torch.where(torch.arange(24)[:, None, None] < 5, 2.0, 1.0))
     repeated = joined(found, found.at(torch.arange(5)))
     one, two = judge(train.spec), judge(train.spec)
@@ -124,7 +124,7 @@ def test_without_answers_to_speak_of_as_many_go_as_are_supposed(train):
     spec = replace(train.spec, priors=NUMBERS)
     logits = 2 * evidence(train) - 1
     found = examples_of(drawn(train, some(1), 0.02), logits)
-    start = start_of(spec, train.labels, logits, found, of(NUMBERS))
+    start = start_of(spec, train.claims, logits, found, of(NUMBERS))
     assert start.known.all()
     keep = (logits - start.middle + start.offsets).sigmoid()
     for modality, rates in enumerate((NUMBERS.audio, NUMBERS.visual)):
@@ -149,7 +149,7 @@ def test_what_answers_contradict_is_dropped(train):
     held = ([True, True], [False, False], [True, False])
     for rates, holds in zip((true, turned, half), held, strict=True):
         spec = replace(train.spec, priors=Priors(*rates))
-        start = start_of(spec, train.labels, logits, found, of(spec.priors))
+        start = start_of(spec, train.claims, logits, found, of(spec.priors))
         assert start.known[:, 0].tolist() == holds
     track, *classes = told_of(spec, train.labels, of(spec.priors).within(start.known))
     assert track.startswith("visual track: annotated labels contradict what is supposed of it")
@@ -210,8 +210,8 @@ def test_few_videos_and_drawn_questions_start_from_what_is_supposed(train):
     few = many.at(torch.arange(LEAST - 1))
     assert starts(few) and not starts(many.at(torch.arange(LEAST)))
     nobody = replace(train.spec, priors=Priors(borrow=False))
-    assert start_of(nobody, train.labels, logits, few, nothing(logits)) is None
-    assert start_of(nobody, train.labels, logits, drawn_so, nothing(logits)) is not None
+    assert start_of(nobody, train.claims, logits, few, nothing(logits)) is None
+    assert start_of(nobody, train.claims, logits, drawn_so, nothing(logits)) is not None
 
 
 def test_unequal_chances_are_put_right(train):
@@ -232,7 +232,7 @@ def test_unequal_chances_are_put_right(train):
     for weights in (drawn_so.weights, torch.ones_like(drawn_so.states)):
         own, found = judge(split.spec), replace(drawn_so, weights=weights)
         teach_from_start(
-            own, found, start_of(split.spec, labels, logits, found, nothing(logits)), 0.3
+            own, found, start_of(split.spec, split.claims, logits, found, nothing(logits)), 0.3
         )
         rates.append(own.offset.sigmoid().flatten().tolist())
     assert rates[0] == pytest.approx([0.5] * 8, abs=0.01)

@@ -15,8 +15,9 @@ from rlld.data.add_answers import add_answers
 from rlld.data.answers import Answer, read_answers
 from rlld.data.dataset import load_split
 from rlld.data.spec import FILE_NAME, read_spec, spec_text
+from rlld.data.tracks import tracks_of
 from rlld.errors import RlldError
-from rlld.evaluation.pool import Pool, lacking
+from rlld.evaluation.pool import Pool
 from rlld.evaluation.questions import HEADER, ask, pool_of
 from rlld.evaluation.wrong import PRIOR
 from tiny import CLASSES, SPEC, make_tiny
@@ -204,13 +205,16 @@ def test_a_video_without_a_track_is_known_to_lack_it(folder, ragged):
             streams={name: value.flatten(0, 1) for name, value in split.streams.items()},
             lengths=torch.full((len(split),), split.spec.segments),
         )
-    assert not lacking(split).any()
+    assert tracks_of(split.streams, split.lengths).all()
     step = split.spec.segments if ragged else 1
     split.streams["audio"][2 * step : 3 * step] = 0
     split.streams["visual_2d"][3 * step : 5 * step] = 0  # of the next one there is motion alone
     split.streams["visual_3d"][3 * step : 4 * step] = 0
     split.streams["audio"][0, 0] = 0  # silence is no lack
-    assert np.argwhere(lacking(split)).tolist() == [[2, 0], [3, 1]]
+    assert np.argwhere(~tracks_of(split.streams, split.lengths).numpy()).tolist() == [
+        [2, 0],
+        [3, 1],
+    ]
 
 
 def test_without_a_run_nothing_waits_for_torch(folder):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.data.problems import Grade, Problem, Report, strict
+from rlld.data.lines import read_bytes, rows_below
+from rlld.data.problems import Problem, Report, strict
 from rlld.errors import RlldError, nearest
 from rlld.utils.files import write_text
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 WEAK_HEADER = ("filename", "event_labels")
 DENSE_HEADER = ("filename", "onset", "offset", "event_labels")
-BOM = "\ufeff"
 YOUTUBE_ID = 11
 """Characters at the start of an LLP id that are the id of the whole YouTube video."""
 
@@ -98,7 +98,7 @@ def read_weak(path: Path, taxonomy: Taxonomy, report: Report = strict) -> WeakAn
     index = {name: position for position, name in enumerate(taxonomy.classes)}
     lines: dict[str, int] = {}
     labels: list[list[int]] = []
-    for line, (video, cell) in _rows(path, WEAK_HEADER, report):
+    for line, (video, cell) in rows_below(path, WEAK_HEADER, report):
         found = [index.get(name, -1) for name in cell.split(",")] if cell else []
         if -1 in found:
             name = cell.split(",")[found.index(-1)]
@@ -159,7 +159,7 @@ def read_dense(
     ends = duration if isinstance(duration, Mapping) else {}
     common = duration if isinstance(duration, float | int) else math.inf
     rows: list[DenseRow] = []
-    for line, (video, start, end, label) in _rows(path, DENSE_HEADER, report):
+    for line, (video, start, end, label) in rows_below(path, DENSE_HEADER, report):
         if label not in classes:
             report(_unknown_class(path, line, label, taxonomy))
             continue
@@ -216,6 +216,12 @@ def rasterise(rows: Iterable[DenseRow], ids: Sequence[str], spec: DataSpec) -> N
             first, stop = covered(row.onset, row.offset, spec.segment_seconds)
             cells[video[row.id], first:stop, label[row.label]] = True
     return cells
+
+
+def marked(row: DenseRow, spec: DataSpec) -> bool:
+    """Says whether an event covers half of a segment; if not, it marks none."""
+    first, stop = covered(row.onset, row.offset, spec.segment_seconds)
+    return first < stop
 
 
 def covered(onset: float, offset: float, segment_seconds: float) -> tuple[int, int]:
@@ -286,106 +292,6 @@ def audio_version(path: Path) -> str:
     return LLP_AUDIO_VERSIONS.get(hashlib.sha256(read_bytes(path)).hexdigest(), "")
 
 
-def read_bytes(path: Path) -> bytes:
-    """Reads an annotation file.
-
-    Raises:
-        RlldError: If it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise RlldError(f"{path}: no such annotation file") from None
-    except OSError as error:
-        raise RlldError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _rows(path: Path, header: tuple[str, ...], report: Report) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and fields of every row that has the right number of fields."""
-    lines = _lines(path, report)
-    if not lines or tuple(_cells(lines[0])) != header:
-        report(Problem(path, 1, "error", _header_text(lines[0] if lines else "", header)))
-        return
-    for line, text in enumerate(lines[1:], 2):
-        fields = _cells(text)
-        problem = "" if text else "blank line; remove it"
-        grade: Grade = "error" if text else "note"
-        if text and len(fields) != len(header):
-            problem = (
-                f"expected {len(header)} tab-separated fields ({', '.join(header)}), "
-                f"found {len(fields)}{_separator(text, len(header))}"
-            )
-        elif text and (not fields[0] or fields[0] != fields[0].strip(' "') or "\r" in fields[0]):
-            problem = f"{fields[0]!r} is no video id: ids hold no outer spaces, quotes or line ends"
-        if problem:
-            report(Problem(path, line, grade, problem))
-        else:
-            yield line, fields
-
-
-def _cells(line: str) -> list[str]:
-    return [unquoted(cell) for cell in line.split("\t")]
-
-
-def unquoted(cell: str) -> str:
-    """Returns a cell without the quotes that spreadsheets put around it, ``"Speech,Dog"``.
-
-    Examples:
-        >>> unquoted('"Speech,Dog"'), unquoted("Speech")
-        ('Speech,Dog', 'Speech')
-    """
-    if len(cell) < 2 or not (cell[0] == cell[-1] == '"'):
-        return cell
-    inner = cell[1:-1]
-    return cell if '"' in inner.replace('""', "") else inner.replace('""', '"')
-
-
-def _lines(path: Path, report: Report) -> list[str]:
-    try:
-        text = read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        report(Problem(path, line, "error", "not UTF-8 text; save the file as UTF-8"))
-        return []
-    if text.startswith(BOM):
-        text = text[1:]
-        report(Problem(path, 1, "warning", "the file starts with a byte order mark; remove it"))
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    windows = [number for number, line in enumerate(lines, 1) if line.endswith("\r")]
-    if windows:
-        problem = f"Windows line ends in {len(windows)} lines; save the file with LF line ends"
-        report(Problem(path, windows[0], "warning", problem))
-    lines = [line.rstrip("\r") for line in lines]
-    quoted = [
-        n for n, line in enumerate(lines, 1) if '"' in line and "\t".join(_cells(line)) != line
-    ]
-    if quoted:
-        problem = f"quotes around the cells of {len(quoted)} lines, which are not part of them"
-        report(Problem(path, quoted[0], "note", problem))
-    return lines
-
-
-def _header_text(found: str, header: tuple[str, ...]) -> str:
-    wanted = "expected the tab-separated header " + ", ".join(header)
-    if not found:
-        return f"{wanted}, found an empty file or line; add it"
-    shown = found if len(found) <= 80 else found[:77] + "..."
-    if found.startswith("filename"):
-        return f"{wanted}, found {shown!r}{_separator(found, len(header))}"
-    return f"{wanted}, found {shown!r}; add the header line"
-
-
-def _separator(text: str, fields: int) -> str:
-    """Says which other separator would explain a line, or nothing."""
-    for mark, name in ((",", "commas"), (";", "semicolons"), (" ", "spaces")):
-        parts = text.split() if mark == " " else text.split(mark)
-        if "\t" not in text and len(parts) >= fields:
-            return f"; its fields seem to be separated by {name}; separate them by tabs"
-    return "; correct the line"
-
-
 def _unknown_class(path: Path, line: int, name: str, taxonomy: Taxonomy) -> Problem:
     text = f"unknown class {name!r}{nearest(name, taxonomy.classes)}"
     return Problem(path, line, "error", text)
@@ -393,7 +299,8 @@ def _unknown_class(path: Path, line: int, name: str, taxonomy: Taxonomy) -> Prob
 
 def _seconds(cell: str) -> float | None:
     try:
-        value = float(cell)
+        # What Python takes besides (1_0, digits of other scripts) is a slip of the finger here.
+        value = float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
         return None
     return value if math.isfinite(value) else None

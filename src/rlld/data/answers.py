@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.data.annotations import BOM, read_bytes
+from rlld.data.lines import BOM, read_bytes
 from rlld.data.problems import Problem, Report, strict
 from rlld.errors import nearest
 from rlld.types import MODALITIES

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlld.data.annotations import rasterise, read_dense, read_weak
+from rlld.data.annotations import marked, rasterise, read_dense, read_weak
 from rlld.data.answers import answered, chances, read_answers
+from rlld.data.lines import ids_in
 from rlld.data.moved import features_of
 from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
 from rlld.data.spec import FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
@@ -20,12 +21,16 @@ from rlld.data.spec import dense_files as dense_files
 from rlld.data.spec import weak_files as weak_files
 from rlld.data.split import Split
 from rlld.data.store import Store
+from rlld.data.tracks import tracks_of
 from rlld.errors import RlldError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rlld.data.answers import Answer
+
+MANY = 10
+"""Events of which one at least has to mark a segment; fewer may all be short."""
 
 
 class DataSet:
@@ -123,6 +128,7 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
         raise RlldError(f"{folder}: data set {spec.name!r} has no {name} split; it has {known}")
     annotations = folder / ANNOTATIONS
     weak = read_weak(annotation_file(annotations, weak_files(spec)[name]), spec.taxonomy)
+    _require_apart(annotations, spec, name, weak.ids)
     files = dense_files(spec, name, with_truth=with_truth)
     store = features_of(folder, name, weak.ids)
     check_store(store, weak.ids, spec)
@@ -131,7 +137,10 @@ def _load_split(folder: Path, spec: DataSpec, name: str, with_truth: bool) -> Sp
     dense, truth = (None, maps) if name == "train" else (maps, None)
     labels = torch.from_numpy(weak.labels.astype(np.float32))
     streams, lengths = _unpacked(store, spec)
-    split = Split(name, spec, weak.ids, streams, labels, dense, truth, folder, lengths=lengths)
+    tracks = _tracks(streams, lengths)
+    split = Split(
+        name, spec, weak.ids, streams, labels, dense, truth, folder, lengths=lengths, tracks=tracks
+    )
     if not spec.annotations.answers or name == "test":
         return split
     rows = read_answers(annotation_file(annotations, spec.annotations.answers), spec.taxonomy)
@@ -149,6 +158,28 @@ def with_answers(split: Split, rows: Sequence[Answer]) -> Split:
     found = chances(rows, split.ids, split.spec)
     drawn = None if found is None else torch.from_numpy(found)
     return replace(split, answers=answers, chances=drawn)
+
+
+def _require_apart(folder: Path, spec: DataSpec, name: str, ids: Sequence[str]) -> None:
+    """Refuses test videos that train or steer, too: scores on them would be no measurement."""
+    for other, file in weak_files(spec).items():
+        if other == name or "test" not in (name, other):
+            continue
+        path = annotation_file(folder, file)
+        both = sorted(ids_in(path).intersection(ids)) if path.is_file() else []
+        if both:
+            own = other if name == "test" else name
+            raise RlldError(
+                f"{path}: {len(both)} videos of the test split are in the {own} split too, first "
+                f"{both[0]!r}; keep every video in one"
+            )
+
+
+def _tracks(streams: Mapping[str, Tensor], lengths: Tensor | None) -> Tensor | None:
+    """Returns which tracks videos have (N, 2) as ``Split`` takes them."""
+    found = tracks_of(streams, lengths)
+    found = found | ~found.any(0)
+    return None if bool(found.all()) else found
 
 
 def _unpacked(store: Store, spec: DataSpec) -> tuple[dict[str, Tensor], Tensor | None]:
@@ -203,10 +234,17 @@ def read_maps(
     Raises:
         RlldError: If a file is missing or wrong.
     """
-    maps = [
-        rasterise(read_dense(annotation_file(folder, name), spec.taxonomy, ends), ids, spec)
-        for name in files
-    ]
+    maps = []
+    for name in files:
+        path = annotation_file(folder, name)
+        rows = read_dense(path, spec.taxonomy, ends)
+        if len(rows) >= MANY and not any(marked(row, spec) for row in rows):
+            raise RlldError(
+                f"{path}: none of its {len(rows)} events covers a segment of "
+                f"{spec.segment_seconds:g} s by half, so that nothing would be annotated; correct "
+                f"their times (seconds), or segment_seconds in {FILE_NAME}"
+            )
+        maps.append(rasterise(rows, ids, spec))
     return torch.from_numpy(np.stack(maps, axis=2))
 
 

@@ -8,15 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rlld.data.annotations import (
-    audio_version,
-    read_bytes,
-    read_dense,
-    read_weak,
-    unquoted,
-)
+from rlld.data.annotations import audio_version, read_dense, read_weak
 from rlld.data.answers import FILE, Answer, file_text, read_answers, write_answers
 from rlld.data.dataset import ANNOTATIONS, dense_files, video_ends, weak_files
+from rlld.data.lines import read_bytes, unquoted
 from rlld.data.published import FeatureFinder, Finder, stream_folders
 from rlld.data.spec import (
     FILE_NAME,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rlld.data.annotations import read_bytes
 from rlld.data.imported import alike, class_of
+from rlld.data.lines import read_bytes
 from rlld.errors import RlldError
 from rlld.utils.sheets import SheetError, read_sheet
 

@@ -219,7 +219,8 @@ class DataSpec:
     @property
     def duration(self) -> float:
         """Length of a video in seconds, with ``any_length`` of the longest."""
-        return self.segments * self.segment_seconds
+        # As decimals say it: 11 segments of 0.96 s are 10.56 s, not 10.559999999999999.
+        return round(self.segments * self.segment_seconds, 9)
 
 
 LLP_SPEC = DataSpec(
@@ -260,7 +261,21 @@ def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
     for key, stream in spec.streams.items():
         if stream.folder:
             require_name(stream.folder, f"{where}: streams.{key}.folder")
+    _require_pairs(spec.annotations, where)
     return spec
+
+
+def _require_pairs(files: AnnotationFiles, where: str) -> None:
+    """Refuses audible events without visible ones, of which nothing would be read."""
+    for pair in (("audio", "visual"), ("truth_audio", "truth_visual")):
+        named = [name for name in pair if getattr(files, name)]
+        if len(named) == 1:
+            other = pair[1 - pair.index(named[0])]
+            raise RlldError(
+                f"{where}: annotations.{named[0]} is named and annotations.{other} is not, so that "
+                f"neither can be read; name both (if no {other} event is known, a file with the "
+                "header alone, and modalities: audio where only sounds were marked), or none"
+            )
 
 
 def _short(data: Mapping[str, Any]) -> dict[str, Any]:

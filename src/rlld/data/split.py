@@ -44,6 +44,8 @@ class Split:
             where nobody drew them; None where no answer has one.
         lengths: Segments of each video (N,), int64; None where all have T. Per-segment tensors
             keep T, that of the longest, and are False behind the end of a video.
+        tracks: Which tracks the videos have (N, 2), bool; None where each has both. A track that
+            all of them lack counts as there: its features are missing, not its events.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Split:
     answers: Tensor | None = None
     lengths: Tensor | None = None
     chances: Tensor | None = None
+    tracks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,9 +71,10 @@ class Split:
 
     def batch(self, index: Tensor) -> Batch:
         """Returns the videos at ``index`` (B,), int64, on the split's device."""
+        tracks = None if self.tracks is None else self.tracks[index]
         if self.lengths is None:
             streams = {name: value[index] for name, value in self.streams.items()}
-            return Batch(streams, self.labels[index], index)
+            return Batch(streams, self.labels[index], index, tracks=tracks)
         lengths = self.lengths[index]
         inside = within(lengths, int(lengths.max()))
         # What lies behind the end of a video is read from its first segment and wiped out.
@@ -78,14 +82,15 @@ class Split:
         rows = self._first[index, None] + places
         outside = ~inside[..., None]
         streams = {n: value[rows].masked_fill_(outside, 0) for n, value in self.streams.items()}
-        return Batch(streams, self.labels[index], index, inside if outside.any() else None)
+        mask = inside if outside.any() else None
+        return Batch(streams, self.labels[index], index, mask, tracks)
 
     def all(self) -> Batch:
         """Returns every video as one batch."""
         everyone = torch.arange(len(self), device=self.device)
         if self.lengths is not None:
             return self.batch(everyone)
-        return Batch(self.streams, self.labels, everyone)
+        return Batch(self.streams, self.labels, everyone, tracks=self.tracks)
 
     def portions(self, videos: int, index: Tensor | None = None) -> Iterator[Batch]:
         """Yields videos in batches that take about the same memory.
@@ -134,6 +139,12 @@ class Split:
         return torch.where(given < 0, told, given)
 
     @property
+    def claims(self) -> Tensor:
+        """Labels, of tracks that there are (N, 2, C), bool."""
+        tagged = self.labels.bool()[:, None].expand(-1, 2, -1)
+        return tagged if self.tracks is None else tagged & self.tracks[..., None]
+
+    @property
     def annotated(self) -> Tensor:
         """Which videos have a label of which something is known (N,), bool."""
         return ((self.presence >= 0) & self.labels.bool()[:, None]).any((1, 2))
@@ -167,6 +178,7 @@ class Split:
             answers=None if self.answers is None else self.answers[index],
             chances=None if self.chances is None else self.chances[index],
             lengths=lengths,
+            tracks=None if self.tracks is None else self.tracks[index],
         )
 
     def packed(self) -> Split:
@@ -188,4 +200,5 @@ class Split:
             answers=None if self.answers is None else self.answers.to(device),
             chances=None if self.chances is None else self.chances.to(device),
             lengths=None if self.lengths is None else self.lengths.to(device),
+            tracks=None if self.tracks is None else self.tracks.to(device),
         )

@@ -49,7 +49,8 @@ def decisions(run: Run, videos: Split, *, by_tags: bool = False, online: bool = 
     prediction = _predicted(run, videos, labels)
     prediction.require_numbers(where)
     completed = run.gate.completed(prediction, labels)
-    return Decisions(completed.segment, run.gate.apply(completed, labels))
+    found = Decisions(completed.segment, run.gate.apply(completed, labels))
+    return _of_tracks(found, videos)
 
 
 def _predicted(run: Run, videos: Split, labels: Tensor | None) -> Prediction:
@@ -78,7 +79,15 @@ def _online(run: Run, videos: Split, labels: Tensor | None, where: str) -> Decis
             completed = run.gate.completed(prediction, tags)
             found.probabilities[index, place] = completed.segment[:, -1].float()
             found.active[index, place] = run.gate.apply(completed, tags)[:, -1]
-    return found
+    return _of_tracks(found, videos)
+
+
+def _of_tracks(found: Decisions, videos: Split) -> Decisions:
+    """Returns decisions without events in tracks that a video lacks, whatever its tags are."""
+    if videos.tracks is None:
+        return found
+    there = videos.tracks[:, None, :, None]
+    return Decisions(found.probabilities * there, found.active & there)
 
 
 def prefixes(batch: Batch, past: int) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:

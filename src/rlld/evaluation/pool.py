@@ -15,16 +15,13 @@ from rlld.data.answers import UNKNOWN, Answer, answered, chances, read_answers
 from rlld.data.rates.supposed import supposed
 from rlld.data.spec import ANNOTATIONS, DataSpec, annotation_file, read_spec
 from rlld.errors import RlldError
-from rlld.types import AUDIO, MODALITIES, STREAMS, VISUAL
+from rlld.types import MODALITIES, VISUAL
 
 if TYPE_CHECKING:
-    from rlld.data.split import Split
     from rlld.training.run_folder import Run
 
 GUESS = 0.2
 """Share of a class's tags that is taken to be wrong where nobody says anything."""
-PORTION = 1024
-"""Videos whose features are looked at at once."""
 LOOK = 3.0
 """Seconds that a question shows at least."""
 
@@ -170,13 +167,16 @@ def supposed_shares(spec: DataSpec) -> NDArray[np.float64]:
 
 def _believed(part: Pool, run: Run, folder: Path) -> Pool:
     """Adds what a run says of the tags of a split, and where in the video it says it."""
+    from rlld.data.tracks import tracks_of
     from rlld.evaluation.labels import judge, judges_labels
     from rlld.evaluation.scoring import load_for
     from rlld.training.predict import predict_split
     from rlld.training.run_folder import load_held_out
 
     videos = load_for(run, part.splits[0] if part.splits else "train", folder).to(run.device)
-    silent = lacking(videos)[..., None] & (part.known == UNKNOWN)
+    silent = ~tracks_of(videos.streams, videos.lengths).cpu().numpy()[..., None] & (
+        part.known == UNKNOWN
+    )
     part = replace(part, known=np.where(silent, 0, part.known).astype(np.int8))
     segments = predict_split(run.network, videos).segment.cpu().double().numpy()
     if not judges_labels(run):
@@ -192,16 +192,6 @@ def _believed(part: Pool, run: Run, folder: Path) -> Pool:
         raise RlldError("keep probabilities: not a number; the denoiser is broken, train again")
     moments = _moments(part, segments, wrong, videos.lengths)
     return replace(part, wrong=np.nan_to_num(wrong), believed=True, moments=moments)
-
-
-def lacking(videos: Split) -> NDArray[np.bool_]:
-    """Says which videos lack a track (N, 2): extraction fills its features with zeros."""
-    found = np.ones((len(videos), len(MODALITIES)), bool)
-    for batch in videos.portions(PORTION):
-        for name, values in batch.streams.items():
-            track = AUDIO if name == STREAMS[0] else VISUAL
-            found[batch.index.cpu().numpy(), track] &= ~values.flatten(1).any(1).cpu().numpy()
-    return found
 
 
 def _moments(

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlld.data.dataset import DataSet
 from rlld.data.lengths import enough
+from rlld.data.split import Split
 from rlld.recipes.fitting import Decision, Sizes
 from rlld.recipes.recipe import Recipe, decided_recipe, load_recipe
 
@@ -34,8 +35,8 @@ def fitted_recipe(
 
     Returns:
         The recipe, every setting resolved, and what the data decided: a line for each decision
-        that neither the user nor ``dataset.yaml`` overrode, and one that warns of a schedule
-        that is too short for the data.
+        that neither the user nor ``dataset.yaml`` overrode, one that warns of a schedule that is
+        too short for the data, and one that counts videos without sound or pictures.
 
     Raises:
         RlldError: If there is no such recipe, a setting is wrong, or the data cannot be read.
@@ -44,7 +45,12 @@ def fitted_recipe(
     plain = load_recipe(name, overrides, data.spec.overrides)
     sizes = sizes_of(data)
     recipe, decisions = decided_recipe(name, overrides, data.spec.overrides, sizes)
-    return recipe, [*_told(decisions, recipe, plain), *_warned(recipe, sizes)]
+    return recipe, [
+        *_told(decisions, recipe, plain),
+        *_warned(recipe, sizes),
+        *_passed_over(recipe, overrides or {}),
+        *_lacking(data.train),
+    ]
 
 
 def _told(decisions: Sequence[Decision], recipe: Recipe, plain: Recipe) -> list[str]:
@@ -69,6 +75,29 @@ def _warned(recipe: Recipe, sizes: Sizes) -> list[str]:
         f"{updates} updates are few for {sizes.videos} videos: about {needed} are needed before a "
         f"network has learned; add --schedule.updates {needed}, or --fit true, which lets the "
         "data decide width and batches too"
+    ]
+
+
+def _passed_over(recipe: Recipe, overrides: Mapping[str, Any]) -> list[str]:
+    """Says that a length counts for nothing where the user did not give the one that counts."""
+    updates = recipe.schedule.updates
+    if "schedule.rounds" not in overrides or "schedule.updates" in overrides or updates is None:
+        return []
+    return [
+        f"schedule.rounds {recipe.schedule.rounds} changes nothing: the recipe or dataset.yaml "
+        f"gives schedule.updates {updates}, which is the length; add --schedule.updates null"
+    ]
+
+
+def _lacking(train: Split) -> list[str]:
+    """Counts the videos that lack a track, for what such a tag teaches is not plain."""
+    if train.tracks is None:
+        return []
+    counts = zip((~train.tracks).sum(0).tolist(), ("sound", "pictures"), strict=True)
+    parts = [f"{count} without {what}" for count, what in counts if count]
+    return [
+        f"of {len(train)} training videos {' and '.join(parts)} (features that are all zeros): "
+        "their tags teach the other track alone"
     ]
 
 

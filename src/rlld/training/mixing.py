@@ -59,7 +59,7 @@ def crossed(batch: Batch, labels: ModalityLabels, share: float) -> tuple[Batch, 
     video = torch.where(alone, labels.video, torch.maximum(audio, visual))
     mixed = replace(labels, audio=audio, visual=visual, video=video, segment=segment)
     tags = torch.where(alone, batch.labels, (video > 0).to(batch.labels))
-    return replace(batch, streams=streams, labels=tags, mask=mask), mixed
+    return replace(batch, streams=streams, labels=tags, mask=mask, tracks=None), mixed
 
 
 def _repeated(rows: Tensor, own: Tensor, lengths: Tensor, segments: int) -> Tensor:

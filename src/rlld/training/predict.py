@@ -65,7 +65,8 @@ def pieces(split: Split, networks: int = 1, batch_size: int | None = None) -> It
         # Slices are views; a batch by index would copy every feature.
         part = slice(start, start + size)
         streams = {name: value[part] for name, value in everyone.streams.items()}
-        yield Batch(streams, everyone.labels[part], everyone.index[part])
+        tracks = None if everyone.tracks is None else everyone.tracks[part]
+        yield Batch(streams, everyone.labels[part], everyone.index[part], tracks=tracks)
 
 
 def joined(split: Split, parts: Sequence[tuple[Tensor, Prediction]]) -> Prediction:
@@ -76,23 +77,25 @@ def joined(split: Split, parts: Sequence[tuple[Tensor, Prediction]]) -> Predicti
         parts: Positions in the split and prediction of each piece; together they are all videos.
 
     Returns:
-        The prediction in the order of the split; ``segment`` has its T, and ``mask`` says which
-        are of a video where it has videos of any length.
+        The prediction in the order of the split, without events in tracks that a video lacks;
+        ``segment`` has its T, and ``mask`` says which are of a video where it has videos of any
+        length.
     """
-    found = [part for _, part in parts]
+    each = [part for _, part in parts]
     joint = Prediction(
-        segment=torch.cat([_lengthened(part.segment.float(), split) for part in found]),
-        audio=torch.cat([part.audio.float() for part in found]),
-        visual=torch.cat([part.visual.float() for part in found]),
-        video=torch.cat([part.video.float() for part in found]),
-        held=_joined_held([part.held for part in found]),
+        segment=torch.cat([_lengthened(part.segment.float(), split) for part in each]),
+        audio=torch.cat([part.audio.float() for part in each]),
+        visual=torch.cat([part.visual.float() for part in each]),
+        video=torch.cat([part.video.float() for part in each]),
+        held=_joined_held([part.held for part in each]),
     )
     if split.lengths is None:
-        return joint
+        return joint.of(split.tracks)
     back = torch.cat([index for index, _ in parts]).argsort()
     audio, visual, video = joint.audio[back], joint.visual[back], joint.video[back]
     held = None if joint.held is None else joint.held[back]
-    return Prediction(joint.segment[back], audio, visual, video, mask=split.mask, held=held)
+    found = Prediction(joint.segment[back], audio, visual, video, mask=split.mask, held=held)
+    return found.of(split.tracks)
 
 
 def _joined_held(parts: Sequence[Tensor | None]) -> Tensor | None:

@@ -313,7 +313,7 @@ def take_step(parts: Sequence[Part], networks: Networks) -> tuple[tuple[str, ...
     with parts[0].task.compute.autocast():
         seen, predictions = networks.look(parts)
         labels = [
-            denoiser.revise(batch, own)
+            denoiser.revise(batch, own).of(batch.tracks)
             for (denoiser, _, batch), own in zip(parts, seen, strict=True)
         ]
     if any(part.task.mixing for part in parts):

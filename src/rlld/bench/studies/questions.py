@@ -182,14 +182,14 @@ def _evidence(table: Table, seed: int) -> Tensor:
 
 
 def _unasked(table: Table, evidence: Tensor) -> dict[str, Tensor]:
-    labels = table.split.labels
+    claims = table.split.claims
     borrowed = _borrowed(table.split.spec)
     tagged = table.tagged
     true = (tagged & ~table.present).sum(0) / tagged.sum(0).clamp(min=1)
     return {
         KEEP: torch.ones_like(table.present),
-        BORROW: evidence >= prior_keep(evidence, labels, borrowed),
-        TRUTH: evidence >= prior_keep(evidence, labels, true),
+        BORROW: evidence >= prior_keep(evidence, claims, borrowed),
+        TRUTH: evidence >= prior_keep(evidence, claims, true),
     }
 
 
@@ -204,7 +204,7 @@ def _taught(table: Table, evidence: Tensor, answers: Sequence[Answer]) -> Tensor
     start = (
         None
         if examples.weights is None
-        else start_of(split.spec, split.labels, evidence, examples, fit)
+        else start_of(split.spec, split.claims, evidence, examples, fit)
     )
     if start is None:
         teach_offsets(judge, examples, ridge)

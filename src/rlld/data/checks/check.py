@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from rlld.data.annotations import (
     read_weak,
 )
 from rlld.data.answers import Answer, read_answers
+from rlld.data.checks.rows import doubts
 from rlld.data.checks.stores import verify_store
 from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, video_ends, weak_files
 from rlld.data.moved import features_of
@@ -40,8 +39,6 @@ from rlld.data.store import read_store, store_path
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
 from rlld.utils.names import require_name
-
-MOST_TYPING_ERRORS = 50
 
 
 @dataclass(frozen=True)
@@ -196,7 +193,9 @@ class _Checker:
             for video in labels.ids:
                 if video in seen:
                     text = f"video '{video}' of {split} is in {seen[video]} too; keep it in one"
-                    self._add(path, 0, "warning", text)
+                    # Training and scoring refuse a test video that is in another split.
+                    grade: Grade = "error" if "test" in (split, seen[video]) else "warning"
+                    self._add(path, 0, grade, text)
                 seen.setdefault(video, split)
 
     def _dense(self, weak: dict[str, WeakAnnotations]) -> dict[str, list[DenseRow]]:
@@ -216,7 +215,7 @@ class _Checker:
             rows = read_dense(path, self.spec.taxonomy, ends, found.append)
             found += [
                 Problem(path, line, grade, text)
-                for line, grade, text in (*_foreign(rows, known), *_repeated(rows))
+                for line, grade, text in doubts(rows, known, self.spec)
             ]
             self.problems += sorted(found, key=lambda problem: problem.line)
             dense[file] = rows
@@ -238,8 +237,10 @@ class _Checker:
 
     def _missing(self, file: str) -> str:
         names = [f.name for f in fields(AnnotationFiles) if _named(self.spec, f.name) == file]
+        both = ("audio", "visual") if names[0] in ("audio", "visual") else names[:1]
+        empty = " and ".join(f'{name}: ""' for name in both)
         return (
-            f'no such annotation file; add it, or write {names[0]}: "" under annotations in '
+            f"no such annotation file; add it, or write {empty} under annotations in "
             f"{FILE_NAME} if there is none"
         )
 
@@ -335,48 +336,6 @@ def _unused(answer: Answer, split: str, tags: Container[tuple[str, str]]) -> str
     if (answer.video, answer.label) not in tags:
         return f"'{answer.video}' is not tagged with {answer.label}; the answer is not used"
     return ""
-
-
-def _foreign(rows: Sequence[DenseRow], known: set[str]) -> Iterator[tuple[int, Grade, str]]:
-    """Yields the videos that no split knows, at their first rows."""
-    lines: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        if row.id not in known:
-            lines[row.id].append(row.line)
-    # A few unknown videos are typing errors; many mean another file, and cost time to compare.
-    candidates = known if len(lines) <= MOST_TYPING_ERRORS else set()
-    for video, found in lines.items():
-        close = difflib.get_close_matches(video, candidates, n=1, cutoff=0.9)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        text = (
-            f"'{video}' (this row{more}) is in none of the splits of this file and not used{hint}"
-        )
-        yield found[0], "warning", text
-
-
-def _repeated(rows: Sequence[DenseRow]) -> Iterator[tuple[int, Grade, str]]:
-    """Yields rows that are merged with others, and videos whose rows are not together."""
-    groups: dict[tuple[str, str], list[DenseRow]] = defaultdict(list)
-    for row in rows:
-        if row.onset < row.offset:
-            groups[row.id, row.label].append(row)
-    for (video, label), group in groups.items():
-        for first, second in pairwise(sorted(group, key=lambda row: row[1:3])):
-            if second.onset > first.offset:
-                continue
-            if second[:4] == first[:4]:
-                what = "repeats"
-            else:
-                what = "touches" if second.onset == first.offset else "overlaps"
-            text = f"{label} of '{video}' {what} line {first.line}; they count as one event"
-            yield second.line, "note", text
-    closed: set[str] = set()
-    for before, row in pairwise(rows):
-        if row.id != before.id:
-            closed.add(before.id)
-            if row.id in closed:
-                yield row.line, "note", f"rows of '{row.id}' are not together; all of them count"
 
 
 def _counts(

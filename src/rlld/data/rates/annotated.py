@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from rlld.data.annotations import read_bytes, read_dense, read_weak
+from rlld.data.annotations import read_dense, read_weak
+from rlld.data.lines import read_bytes
 from rlld.data.spec import LLP_FILES, LLP_SPEC, annotation_file
 from rlld.errors import RlldError
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rlld.data.annotations import read_bytes
+from rlld.data.lines import read_bytes
 from rlld.errors import RlldError
 from rlld.utils.files import write_text
 from rlld.utils.sheets import SheetError, read_sheet

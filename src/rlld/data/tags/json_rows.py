@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlld.data.annotations import read_bytes
+from rlld.data.lines import read_bytes
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.sheet import Cell, Row, Sheet
 from rlld.data.tags.text import decoded

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from rlld.data.annotations import read_bytes
+from rlld.data.lines import read_bytes
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.sheet import Row, Sheet
 from rlld.errors import RlldError, visible

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rlld.data.annotations import read_bytes
+from rlld.data.lines import read_bytes
 from rlld.data.tags.classes import said, split_tags
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.read import ClipTags

@@ -187,7 +187,7 @@ class LabelwiseDenoiser(Denoiser):
 
     def _judge_training_labels(self, context: Context) -> Tensor:
         tags = context.train.labels
-        labels = ModalityLabels(tags, tags, tags)
+        labels = ModalityLabels(tags, tags, tags).of(context.train.tracks)
         rounds = self.options.rounds
         for number in repeatable("cleaning labels", range(rounds), rounds):
             logits = self._parts.states.learn(
@@ -199,17 +199,20 @@ class LabelwiseDenoiser(Denoiser):
             else:
                 self._suppose(context.train, logits, first=number == 0)
             keep = self._judged(context.train, logits)
-            labels = self._cleaned(tags, keep)
+            labels = self._cleaned(tags, keep).of(context.train.tracks)
         return keep
 
     def _judged(self, train: Split, logits: Tensor) -> Tensor:
-        """Returns the keep probabilities of the training labels; answers are final."""
+        """Returns the keep probabilities of the training labels.
+
+        Answers are final, and so is that a video lacks a track.
+        """
         keep = torch.zeros_like(logits)
         for batch in train.portions(CHUNK):
             keep[batch.index] = self._probability(batch, logits[batch.index])
         if train.answers is not None:
             keep = torch.where(train.answers < 0, keep, train.answers.to(keep))
-        return keep
+        return keep if train.tracks is None else keep * train.tracks[..., None]
 
     def _cleaned(self, labels: Tensor, keep: Tensor) -> ModalityLabels:
         revision = actions.revise(labels, keep >= THRESHOLD, self.config.empty_rule)
@@ -253,8 +256,8 @@ class LabelwiseDenoiser(Denoiser):
     def _begin(self, train: Split, logits: Tensor, examples: Examples, *, first: bool) -> None:
         """Starts from what is supposed; the first networks saw bare tags, and say how it fits."""
         if first:
-            self._fit = prior_rates(logits, train.labels, self.spec)
-        self._start = start_of(self.spec, train.labels, logits, examples, self._fit)
+            self._fit = prior_rates(logits, train.labels, self.spec, train.tracks)
+        self._start = start_of(self.spec, train.claims, logits, examples, self._fit)
         if self._start is not None and bool(self._start.known.any()):
             self._parts.suppose(self._fit.within(self._start.known))
 
@@ -274,7 +277,7 @@ class LabelwiseDenoiser(Denoiser):
         decided = torch.zeros_like(logits)
         for batch in train.portions(CHUNK) if bool(rates.any()) else ():
             decided[batch.index] = self._decided(batch, logits[batch.index])
-        cutoffs = prior_keep(decided, train.labels, rates)
+        cutoffs = prior_keep(decided, train.claims, rates)
         self._parts.cutoffs.copy_(torch.where(rates > 0, cutoffs, 0.0))
 
     def _considers_features(self, examples: Examples) -> bool:
@@ -340,12 +343,12 @@ class LabelwiseDenoiser(Denoiser):
             plain.other.zero_()
             plain.offset.zero_()
         if first:
-            self._parts.suppose(prior_rates(logits, train.labels, self.spec))
+            self._parts.suppose(prior_rates(logits, train.labels, self.spec, train.tracks))
             # The classes follow at the run's end, once.
             for note in (self.notes()[0], *told_tracks(self._parts.fit)):
                 ERR.print(note)
         rates = self._parts.rates
-        self._parts.cutoffs.copy_(prior_keep(logits, train.labels, rates))
+        self._parts.cutoffs.copy_(prior_keep(logits, train.claims, rates))
 
 
 @dataclass(frozen=True)

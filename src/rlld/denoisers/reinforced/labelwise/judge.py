@@ -115,7 +115,8 @@ def examples_of(split: Split, states: Tensor) -> Examples:
     """
     presence = split.presence
     index = split.annotated.nonzero()[:, 0]
-    return Examples(split, states, presence > 0, presence >= 0, _weights(split)).at(index)
+    known = presence >= 0 if split.tracks is None else (presence >= 0) & split.tracks[..., None]
+    return Examples(split, states, presence > 0, known, _weights(split)).at(index)
 
 
 HEAVIEST = 10.0
@@ -155,6 +156,7 @@ def joined(first: Examples, second: Examples) -> Examples:
         truth=None,
         answers=None,
         chances=None,
+        tracks=None,  # what is known says it
     )
     weights = None
     if first.weights is not None or second.weights is not None:

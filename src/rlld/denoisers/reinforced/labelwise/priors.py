@@ -26,19 +26,19 @@ EASY = 0.9
 VERBS = ("heard", "seen")
 
 
-def prior_keep(logits: Tensor, labels: Tensor, rates: Tensor) -> Tensor:
+def prior_keep(logits: Tensor, claims: Tensor, rates: Tensor) -> Tensor:
     """Returns the logit of each class and modality below which a label is removed (2, C).
 
     Args:
         logits: Evidence for the event in the modality (N, 2, C), out of fold.
-        labels: Weak labels (N, C).
+        claims: Labels, of tracks that there are (N, 2, C), bool; see ``Split.claims``.
         rates: Shares of the labels that are wrong (2, C).
     """
     # Below every label of the class: nothing is removed, and the evidence still ranks.
-    tagged_logits = torch.where(labels.bool()[:, None], logits, torch.inf)
+    tagged_logits = torch.where(claims, logits, torch.inf)
     cutoffs = tagged_logits.amin(0).nan_to_num(posinf=0.0) - 1
     for modality, label in rates.nonzero().tolist():
-        tagged = logits[labels[:, label] > 0, modality, label]
+        tagged = logits[claims[:, modality, label], modality, label]
         removed = int(torch.floor(rates[modality, label] * len(tagged)))
         if removed:
             ordered = tagged.sort().values
@@ -47,7 +47,9 @@ def prior_keep(logits: Tensor, labels: Tensor, rates: Tensor) -> Tensor:
     return cutoffs
 
 
-def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Fit:
+def prior_rates(
+    logits: Tensor, labels: Tensor, spec: DataSpec, tracks: Tensor | None = None
+) -> Fit:
     """Returns the share of each class's labels that is taken to be wrong.
 
     A person's number counts; other rates are borrowed as far as they fit the data. Who borrows
@@ -58,11 +60,13 @@ def prior_rates(logits: Tensor, labels: Tensor, spec: DataSpec) -> Fit:
         logits: Evidence (N, 2, C), out of fold, of networks that were trained on the bare tags.
         labels: Weak labels (N, C).
         spec: The data set.
+        tracks: Which tracks the videos have (N, 2), bool; None where each has both.
     """
     priors = spec.priors
-    found = fitted(logits, labels, spec) if priors.borrow else nothing(logits)
+    found = fitted(logits, labels, spec, tracks) if priors.borrow else nothing(logits)
     if not (priors.borrow or priors.audio or priors.visual):
-        found.rates[VISUAL] = predictability_rates(logits[:, VISUAL], labels)
+        seen = slice(None) if tracks is None else tracks[:, VISUAL]
+        found.rates[VISUAL] = predictability_rates(logits[seen, VISUAL], labels[seen])
     for modality, own in enumerate((priors.audio, priors.visual)):
         for label, share in own.items():
             found.rates[modality, spec.taxonomy.index(label)] = share

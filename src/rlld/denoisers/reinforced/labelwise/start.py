@@ -57,13 +57,13 @@ def starts(examples: Examples) -> bool:
 
 
 def start_of(
-    spec: DataSpec, labels: Tensor, logits: Tensor, examples: Examples, fit: Fit
+    spec: DataSpec, claims: Tensor, logits: Tensor, examples: Examples, fit: Fit
 ) -> Start | None:
     """Returns what a policy starts from.
 
     Args:
         spec: The data set.
-        labels: Weak labels of the training videos (N, C).
+        claims: Labels of the training videos, of tracks that there are (N, 2, C), bool.
         logits: Evidence for them (N, 2, C), out of fold.
         examples: The annotated videos, for which ``starts`` holds.
         fit: What is supposed, by evidence of networks that were trained on the bare tags.
@@ -83,9 +83,8 @@ def start_of(
     if examples.weights is None and not known.any():
         return None
     rates = torch.where(known, fit.rates, 0.0)
-    tagged = labels.bool()[:, None]
-    middle = torch.where(tagged, logits, 0.0).sum(0) / tagged.sum(0).clamp(min=1)
-    offsets = _offsets(logits - middle, tagged, rates.clamp(SURE, 1 - SURE))
+    middle = torch.where(claims, logits, 0.0).sum(0) / claims.sum(0).clamp(min=1)
+    offsets = _offsets(logits - middle, claims, rates.clamp(SURE, 1 - SURE))
     taught = torch.where(known, LENT, 0.0).expand_as(rates)
     return Start(
         torch.where(known, offsets, 0.0),

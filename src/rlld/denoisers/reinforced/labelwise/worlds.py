@@ -68,20 +68,23 @@ def nothing(logits: Tensor) -> Fit:
     return Fit(torch.zeros_like(logits[0]), logits.new_zeros(2, len(WORLDS)))
 
 
-def fitted(logits: Tensor, labels: Tensor, spec: DataSpec) -> Fit:
+def fitted(logits: Tensor, labels: Tensor, spec: DataSpec, tracks: Tensor | None = None) -> Fit:
     """Judges what other data sets say of the classes of a data set that borrows.
 
     Args:
         logits: Evidence (N, 2, C), out of fold, of networks that were trained on the bare tags.
         labels: Weak labels (N, C).
         spec: The data set.
+        tracks: Which tracks the videos have (N, 2), bool; None where each has both. A video tells
+            nothing of one that it lacks.
     """
     others = borrowed(spec.name, spec.classes, spec.priors.tags)
     fit = nothing(logits)
     for number, name in enumerate(MODALITIES):
         if CLEAR.get(others.origin) == name:
             continue
-        found, chances = _judged(logits[:, number], labels, others, name)
+        there = slice(None) if tracks is None else tracks[:, number]
+        found, chances = _judged(logits[there, number], labels[there], others, name)
         fit.rates[number] = found.clamp(max=CAP if others.origin == "unknown" else 1.0)
         fit.worlds[number] = chances
     return fit
