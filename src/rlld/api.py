@@ -10,6 +10,7 @@ import torch
 
 from rlld.comparing.compare import SideBySide, compare_sources
 from rlld.data.dataset import DataSet, load_data
+from rlld.errors import RlldError
 from rlld.evaluation.questions import Asked, By
 from rlld.evaluation.scoring import Evaluation
 from rlld.evaluation.scoring import evaluate as evaluate_run
@@ -47,6 +48,8 @@ def train(
         resume: Go on with the unfinished run in ``out``.
         compute: Device and precision.
         overrides: Dotted recipe settings, ``{"denoiser.lr": 1e-4}``; for a recipe by name only.
+            A recipe that is one already is trained as it is, without what ``dataset.yaml`` asks
+            for.
         log: Trackers beside the log of the run, joined by commas: ``tensorboard,wandb``.
 
     Returns:
@@ -59,6 +62,11 @@ def train(
     decided: list[str] = []
     if not isinstance(recipe, Recipe):
         recipe, decided = fitted_recipe(recipe, loaded, overrides)
+    elif overrides:
+        raise RlldError(
+            f"overrides: {', '.join(overrides)} cannot change a recipe that is built already; give "
+            "its name or file, or build it with them: load_recipe(name, overrides)"
+        )
     with Tracking(tracker_names(log)) as tracking:
         run = train_recipe(
             recipe,

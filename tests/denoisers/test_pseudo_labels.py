@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rlld.errors import RlldError
 from rlld.evaluation.scoring import keep_probabilities
 from rlld.recipes.recipe import load_recipe
 from rlld.synthetic.features.writing import simulate
+from rlld.taxonomy import LLP
 from rlld.training.loop import train
 from rlld.types import Prediction
 from rlld.utils.compute import Compute
@@ -44,9 +46,22 @@ def test_valor_needs_the_label_and_more_than_the_threshold():
 def test_valor_takes_one_threshold_or_one_per_class():
     one = valor.Config("classes", (0.5,), (1.0, 2.0, 3.0)).build(SPEC)
     assert one.thresholds.tolist() == [[0.5, 0.5, 0.5], [1, 2, 3]]
-    with pytest.raises(RlldError, match="valor: audio_thresholds: 25 thresholds for 3 classes"):
-        valor.Config().build(SPEC)
+    with pytest.raises(RlldError, match="valor: audio_thresholds: 2 thresholds for 3 classes"):
+        valor.Config("classes", (0.5, 1.0), (1.0,)).build(SPEC)
     assert len(valor.VISUAL_PROMPTS) == len(valor.AUDIO_PROMPTS) == 25
+
+
+def test_valors_published_thresholds_are_those_of_the_classes_that_they_were_chosen_for():
+    """Twenty-five classes of other names took them by position."""
+    named = replace(SPEC, classes=("Dog", "Speech", "Cello"))
+    found = valor.Config().build(named).thresholds
+    at = [LLP.index(name) for name in named.classes]
+    both = (valor.AUDIO_THRESHOLDS, valor.VISUAL_THRESHOLDS)
+    assert found.tolist() == [[published[c] for c in at] for published in both]
+    birds = replace(SPEC, classes=tuple(f"Bird{n}" for n in range(25)))
+    told = "audio_thresholds: the published ones are for LLP's classes, and 'Bird0' is none of them"
+    with pytest.raises(RlldError, match=told):
+        valor.Config().build(birds)
 
 
 def test_lsld_prompts_are_the_published_ones():

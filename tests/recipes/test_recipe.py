@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rlld.data.spec import LLP_SPEC
@@ -14,6 +16,42 @@ def test_every_recipe_loads_and_comes_back(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe_from(recipe.as_dict(), "test") == recipe
+
+
+@pytest.mark.parametrize("where", ["given", "dataset"])
+def test_sections_say_what_dotted_settings_say(where):
+    """A section changes what it names; it wiped out the rest, or was passed over."""
+    sections = {"schedule": {"rounds": 2}, "network": {"hidden": 24}, "gate": {"smoothing": 0.1}}
+    dotted = {"schedule.rounds": 2, "network.hidden": 24, "gate.smoothing": 0.1}
+    one, other = (
+        load_recipe("han", each, {}) if where == "given" else load_recipe("han", {}, each)
+        for each in (sections, dotted)
+    )
+    assert one == other != load_recipe("han")
+
+
+def test_a_section_can_be_given_as_text():
+    assert load_recipe("han", {"schedule": "{rounds: 2}"}) == load_recipe(
+        "han", {"schedule.rounds": 2}
+    )
+    weak = load_recipe("rlld", {"denoiser": {"name": "weak"}})
+    assert weak.denoiser == load_recipe("rlld", {"denoiser": "weak"}).denoiser
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            {"nope.hidden": 1},
+            "overrides of dataset.yaml: 'nope.hidden' is of no section of a recipe",
+        ),
+        ({"shedule.rounds": 1}, "no section of a recipe; did you mean 'schedule'?"),
+        ({"schedule": {"round_": 1}}, "schedule has no setting 'round_'; did you mean 'round'?"),
+    ],
+)
+def test_what_a_data_set_overrides_and_no_recipe_has_is_said_to_be_there(overrides, told):
+    with pytest.raises(RlldError, match=re.escape(told)):
+        load_recipe("han", {}, overrides)
 
 
 def test_overrides_reach_nested_settings():

@@ -127,6 +127,20 @@ def test_a_published_schedule_that_is_too_short_is_told(tiny_data):
     assert fitted_recipe("han", data, {"schedule.updates": needed, "network.hidden": 8})[1] == []
 
 
+def test_a_length_in_rounds_that_does_not_count_is_told(tiny_data):
+    data = load_data(tiny_data)
+    data.spec = replace(data.spec, overrides={"schedule.updates": 400})
+    recipe, lines = fitted_recipe("han", data, {"schedule.rounds": 3})
+    assert recipe.schedule.updates == 400
+    assert lines == [
+        "schedule.rounds 3 changes nothing: the recipe or dataset.yaml gives schedule.updates 400, "
+        "which is the length; add --schedule.updates null"
+    ]
+    told = {"schedule.rounds": 300, "schedule.updates": "null"}
+    recipe, lines = fitted_recipe("han", data, told)
+    assert (recipe.schedule.updates, recipe.schedule.rounds, lines) == (None, 300, [])
+
+
 @pytest.mark.parametrize("where", ["given", "dataset"])
 def test_a_length_in_rounds_is_a_length(where):
     rounds = {"schedule.rounds": 2}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -265,6 +267,13 @@ def test_a_run_folder_is_not_overwritten_or_mixed(tiny_data, tmp_path):
         rlld.train("han", tiny_data, out, resume=True, seed=3, **options)
     with pytest.raises(RlldError, match="another recipe"):
         rlld.train("weak", tiny_data, out, resume=True, **options)
+    (folder := tmp_path / "data").mkdir()
+    shutil.copytree(tiny_data, folder, dirs_exist_ok=True)
+    rlld.train("han", folder, out, resume=True, **options)
+    tags = folder / "annotations/train.csv"
+    tags.write_text(tags.read_text().replace("Drum", "Rain"))
+    with pytest.raises(RlldError, match="started with other tags, events, answers or features"):
+        rlld.train("han", folder, out, resume=True, **options)
     rlld.train("han", tiny_data, out, resume=True, **options)
     assert all(torch.equal(v, before[k]) for k, v in load_file(out / "model.safetensors").items())
 
@@ -275,10 +284,30 @@ def test_an_unknown_selection_score_is_refused_before_training(tiny_data, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("seed", [-1, 2**31, 2**64])
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**64, True, 1.0, "1", np.float32(2)])
 def test_seeds_that_cannot_be_drawn_from_are_refused(tiny_data, tmp_path, seed):
-    with pytest.raises(RlldError, match=f"seed: expected a whole number from 0 .* found {seed}"):
+    told = f"seed: expected a whole number from 0 to 2147483647, found {seed!r}"
+    with pytest.raises(RlldError, match=re.escape(told)):
         rlld.train("han", tiny_data, tmp_path / "run", seed=seed)
     rlld.train(
         "rlld", tiny_data, tmp_path / "largest", seed=2**31 - 1, overrides={"schedule.rounds": 1}
     )
+
+
+def test_a_seed_of_numpy_is_the_number(tiny_data, tmp_path):
+    one = {"schedule.rounds": 1}
+    runs = [
+        rlld.train("han", tiny_data, tmp_path / type(seed).__name__, seed=seed, overrides=one)
+        for seed in (3, np.int64(3), np.int32(3))
+    ]
+    assert [run.facts["seed"] for run in runs] == [3, 3, 3]
+    states = [load_file(run.path / "model.safetensors") for run in runs]
+    assert all(torch.equal(v, state[k]) for state in states for k, v in states[0].items())
+
+
+def test_settings_of_a_recipe_that_is_built_already_are_refused(tiny_data, tmp_path):
+    """They were passed over, and a training of other settings began."""
+    recipe = load_recipe("han", {"schedule.updates": 2})
+    with pytest.raises(RlldError, match=r"overrides: schedule.updates cannot change a recipe"):
+        rlld.train(recipe, tiny_data, tmp_path / "run", overrides={"schedule.updates": 5})
+    assert not (tmp_path / "run").exists()

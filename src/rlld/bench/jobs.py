@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 import torch
 
-from rlld.bench.keys import dataset_fingerprint, short_hash, source_fingerprint
+from rlld.bench.keys import dataset_fingerprint, source_fingerprint
 from rlld.data.answers import Answer
 from rlld.data.dataset import load_data
+from rlld.data.fingerprint import short_hash
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
 from rlld.metrics.scores import require_score

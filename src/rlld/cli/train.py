@@ -53,6 +53,7 @@ class Args:
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Trains and prints the validation scores of the selected weights."""
     from rlld.data.dataset import load_data
+    from rlld.errors import RlldError
     from rlld.tracking import Tracking, tracker_names
     from rlld.training.compared import is_cheap
     from rlld.training.fitted import fitted_recipe
@@ -60,6 +61,8 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.utils.compute import Compute
     from rlld.utils.console import OUT
 
+    if args.seeds < 1:
+        raise RlldError(f"--seeds: expected how many seeds, 1 or more, found {args.seeds}")
     log = tracker_names(args.log)
     data = load_data(args.data)
     recipe, decided = fitted_recipe(args.recipe, data, overrides)

@@ -19,19 +19,20 @@ def run(args: Args) -> None:
     """Fetches, or lists."""
     from rlld.errors import RlldError
     from rlld.features import extractor_configs
+    from rlld.features.base import files_of
     from rlld.features.weights import fetch, weights_folder
     from rlld.utils.console import OUT
     from rlld.utils.registry import EXTRACTORS
 
     if args.features:
         for name, config in extractor_configs(args.features).items():
-            for published in config.files():
+            for published in files_of(config):
                 OUT.print(f"{name}: {fetch(published)}")
         return
     OUT.print(f"weights in {weights_folder()}")
     for name in EXTRACTORS.names():
         try:
-            files = EXTRACTORS.config_type(name)().files()
+            files = files_of(EXTRACTORS.config_type(name)())
         except RlldError as error:
             OUT.print(f"  {name}: {error}")
             continue

@@ -16,6 +16,7 @@ from rlld.data.similarities import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._pseudo import PseudoLabels, Teacher, per_class
+from rlld.errors import RlldError
 from rlld.taxonomy import LLP
 from rlld.types import MODALITIES
 
@@ -112,7 +113,7 @@ class Config:
     Attributes:
         scores: The set of scores to read, one prompt per class.
         audio_thresholds: Logits that a sound must exceed, one per class or one for all; the
-            defaults are those for LLP's classes with the prompts of this module.
+            defaults are those for LLP's classes, by name, with the prompts of this module.
         visual_thresholds: The same for pictures.
     """
 
@@ -123,6 +124,18 @@ class Config:
     def build(self, spec: DataSpec) -> ValorLabels:
         """Builds the label source."""
         return ValorLabels(self, spec)
+
+
+def _of_classes(values: tuple[float, ...], classes: Sequence[str], modality: str) -> Tensor:
+    """Returns the published thresholds of classes (C,), which are those of LLP by name."""
+    known = dict(zip(LLP.classes, values, strict=True))
+    if strange := [name for name in classes if name not in known]:
+        raise RlldError(
+            f"denoiser valor: {modality}_thresholds: the published ones are for LLP's classes, and "
+            f"{strange[0]!r} is none of them; give --denoiser.{modality}_thresholds, one for all "
+            "classes or one for each"
+        )
+    return torch.tensor([known[name] for name in classes])
 
 
 class ValorLabels(PseudoLabels):
@@ -137,10 +150,13 @@ class ValorLabels(PseudoLabels):
         super().__init__(len(spec.classes))
         self.config = config
         both = (config.audio_thresholds, config.visual_thresholds)
+        published = (AUDIO_THRESHOLDS, VISUAL_THRESHOLDS)
         self.thresholds = torch.stack(
             [
-                per_class(values, len(spec.classes), f"valor: {modality}_thresholds")
-                for modality, values in zip(MODALITIES, both, strict=True)
+                _of_classes(values, spec.classes, modality)
+                if values == usual
+                else per_class(values, len(spec.classes), f"valor: {modality}_thresholds")
+                for modality, values, usual in zip(MODALITIES, both, published, strict=True)
             ]
         )
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rlld.data.answers import UNKNOWN, Answer, answer_text
-from rlld.errors import RlldError
+from rlld.errors import RlldError, nearest
 from rlld.evaluation.designs import (
     By,
     Draw,
@@ -169,6 +169,8 @@ def ask(
     """
     if count < 1:
         raise RlldError(f"--count must be 1 or more, found {count}")
+    if by not in DESIGNS:
+        raise RlldError(f"by: unknown way {by!r}{nearest(by, DESIGNS)}")
     if by == "doubt" and not pool.believed:
         raise RlldError(
             "--by doubt needs a run whose denoiser learns (rlld-labelwise); give one, or leave "

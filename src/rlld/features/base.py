@@ -22,6 +22,8 @@ from rlld.utils.registry import Buildable
 if TYPE_CHECKING:
     import torch
 
+    from rlld.features.weights import PublishedWeights
+
 Rows = Mapping[str, NDArray[np.float32]]
 """Rows of consecutive segments by stream name, each (n * frames, D), as its ``StreamSpec`` says."""
 
@@ -45,7 +47,7 @@ class Extractor(ABC):
     """Turns a clip into features, one row per segment and stream.
 
     Its module ``rlld.features.extractors.NAME`` holds a frozen dataclass ``Config`` with the
-    parameters and ``files() -> tuple[Published, ...]``, the weights that it needs.
+    parameters and, where it needs weights, ``files() -> tuple[PublishedWeights, ...]``.
 
     Attributes:
         name: Its name in ``EXTRACTORS``, in manifests and in ``dataset.yaml``.
@@ -172,6 +174,12 @@ def rows_where_seen(
     if seen:
         rows[list(seen)] = describe(list(seen.values())).reshape(-1, frames, dim)
     return rows.reshape(-1, dim)
+
+
+def files_of(config: Any) -> tuple[PublishedWeights, ...]:
+    """Returns the weights that an extractor needs; one whose parameters name none needs none."""
+    named = getattr(config, "files", None)
+    return () if named is None else tuple(named())
 
 
 class Config(Buildable):

@@ -215,7 +215,9 @@ def _checked(chunk: Features, spec: DataSpec, source: Source) -> dict[str, Tenso
                 f"{source.name}: features of stream {name!r} are missing; the run needs "
                 f"{', '.join(spec.streams)}"
             )
-        value = np.asarray(chunk[name], dtype=np.float32)
+        given = chunk[name]
+        given = given.detach().cpu() if isinstance(given, Tensor) else given
+        value = np.asarray(given, dtype=np.float32)
         if value.ndim != 2 or value.shape[1] != stream.dim:
             raise RlldError(
                 f"{source.name}: stream {name!r} has shape {value.shape}, the run was trained on "
@@ -225,7 +227,8 @@ def _checked(chunk: Features, spec: DataSpec, source: Source) -> dict[str, Tenso
             raise RlldError(
                 f"{source.name}: stream {name!r} holds NaN or infinity; extract it again"
             )
-        streams[name] = torch.from_numpy(value)
+        # torch warns of an array that it could not write into.
+        streams[name] = torch.from_numpy(value if value.flags.writeable else value.copy())
     if len({len(value) for value in streams.values()}) > 1:
         lengths = ", ".join(f"{name} {len(value)}" for name, value in streams.items())
         raise RlldError(

@@ -222,25 +222,42 @@ def decided_recipe(
     A decision may hold settings that the user or the data set overrode.
     """
     path = recipe_file(name)
-    given = dict(overrides or {})
+    given, needed = _spelled(overrides or {}), _spelled(defaults or {})
     data = {"name": path.stem, **read_yaml(path)}
     fit = _whether(given.pop(FIT, data.get(FIT)), f"recipe {name}: {FIT}")
     data.pop(FIT, None)
     decided = decide(sizes, **_taught(data)) if fit and sizes is not None else []
     data = apply_overrides(data, _choices(given))
     fitted = {path: value for each in decided for path, value in each.settings.items()}
-    chosen = given.keys() | (defaults or {}).keys()
+    chosen = given.keys() | needed.keys()
     for group in TOGETHER:
         if group & chosen:
             fitted = {path: value for path, value in fitted.items() if path not in group}
-    for settings in (fitted, defaults or {}):
-        data = apply_overrides(data, _applicable(data, settings, str(path)))
+    for settings in (fitted, needed):
+        data = apply_overrides(
+            data, _applicable(data, settings, f"{path}, overrides of dataset.yaml")
+        )
     rest = {key: value for key, value in given.items() if key not in _choices(given)}
     recipe = composed(apply_overrides(data, rest), f"recipe {name}")
     for settings in getattr(recipe.denoiser.config, "variations", ()):
         # What is wrong with the networks of a denoiser is said before they are trained.
         recipe.varied(settings)
     return recipe, decided
+
+
+def _spelled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings by dotted path, whether they were written so or as sections."""
+    found: dict[str, Any] = {}
+    for path, value in settings.items():
+        if path in SETTINGS or path in COMPONENTS:
+            value = yaml_value(value, f"setting {path!r}") if isinstance(value, str) else value
+        if isinstance(value, Mapping) and (
+            path in SETTINGS or (path in COMPONENTS and "name" not in value)
+        ):
+            found |= {f"{path}.{option}": each for option, each in value.items()}
+        else:
+            found[path] = value
+    return found
 
 
 def _taught(data: Mapping[str, Any]) -> dict[str, bool]:
@@ -351,9 +368,14 @@ def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str
                 if option.partition(".")[0] in options:
                     usable[f"{place}.{option}"] = value
         elif section in SETTINGS:
+            known = {field.name for field in dataclasses.fields(SETTINGS[section])}
+            if option.partition(".")[0] not in known:
+                near = nearest(option, known)
+                raise RlldError(f"{where}: {section} has no setting {option!r}{near}")
             usable[path] = value
         else:
-            raise RlldError(f"{where}: the data set overrides {path!r}, which no recipe has")
+            near = nearest(section, (*COMPONENTS, *SETTINGS))
+            raise RlldError(f"{where}: {path!r} is of no section of a recipe{near}")
     return usable
 
 

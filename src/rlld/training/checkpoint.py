@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ FILE = Path("resume") / "state.pt"
 TOLD = Told("not a resume state", "train without --resume")
 SETTINGS = "param_groups"
 """What an optimizer is set to belongs to the device, and is not restored."""
+CONTENT = "content"
+"""What says of a run which files of its data set taught it."""
+NAMES = {CONTENT: "other tags, events, answers or features than its data set has now"}
+"""What differs, where the key does not tell."""
 FITS = Told("is not the state of this run", "train without --resume")
 
 
@@ -159,3 +164,24 @@ def restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -
     torch.set_rng_state(state["cpu"].cpu())
     if device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+
+
+def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
+    """Requires that a run in a folder was started as it is to be resumed.
+
+    Args:
+        found: What it was started with; older runs do not say what their data set held.
+        wanted: What it is to go on with.
+        out: The folder, for messages.
+
+    Raises:
+        RlldError: If it was not.
+    """
+    for key, value in wanted.items():
+        if key == CONTENT and found.get(key) is None:
+            continue
+        if json.loads(json.dumps(found.get(key))) != json.loads(json.dumps(value)):
+            raise RlldError(
+                f"{out}: was started with {NAMES.get(key, f'another {key}')}; resume it with the "
+                "same recipe, settings, data and seed, or choose another --out"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rlld.data.dataset import DataSet, load_data
+from rlld.data.fingerprint import taught_by
 from rlld.errors import RlldError
 from rlld.metrics.tags import TAGS
 from rlld.recipes.recipe import Recipe
-from rlld.training.checkpoint import FILE, Resumable, forget_state, load_state, restore, save_state
+from rlld.training.checkpoint import (
+    CONTENT,
+    FILE,
+    Resumable,
+    forget_state,
+    load_state,
+    require_same,
+    restore,
+    save_state,
+)
 from rlld.training.compared import Facts, comparing
 from rlld.training.facts import run_facts
 from rlld.training.log import Log, Watcher, open_logs
@@ -24,7 +33,7 @@ from rlld.training.monitor import NotFiniteError
 from rlld.training.run_folder import CONFIG, METRICS, Run, load_run, read_config, save_run
 from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Report, Trainer
-from rlld.utils.compute import Compute
+from rlld.utils.compute import Compute, require_seed
 from rlld.utils.config import to_dict
 from rlld.utils.console import ERR, Tick, progress
 from rlld.utils.files import owned
@@ -73,6 +82,7 @@ def train(
         RlldError: If ``out`` holds a run already, or the run in it was started otherwise.
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
+    seed = require_seed(seed)
     session = Session(
         recipe=recipe,
         data=_with_truth(recipe, data),
@@ -123,12 +133,13 @@ def train_seeds(
             once.
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
+    seeds = [require_seed(seed) for seed in seeds]
     session = Session(
         recipe=recipe,
         data=_with_truth(recipe, data),
         out=out,
         runs=[(seed, out / f"seed-{seed}") for seed in seeds],
-        chance={"seeds": list(seeds)},
+        chance={"seeds": seeds},
         compute=compute or Compute(),
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
@@ -185,8 +196,9 @@ class Session:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What a resumed training has to have in common with this one."""
-        dataset = to_dict(self.data.spec)
-        return {"recipe": self.recipe.as_dict(), **self.chance, "dataset": dataset}
+        dataset, content = to_dict(self.data.spec), taught_by(self.data.folder, self.data.spec)
+        recipe = self.recipe.as_dict()
+        return {"recipe": recipe, **self.chance, "dataset": dataset, CONTENT: content}
 
     def run(self) -> list[Run]:
         """Trains what is left to train, and returns the runs with their selected weights."""
@@ -204,7 +216,8 @@ class Session:
                 trainer.restore_best()
             seconds = (time.monotonic() - started) / len(trainers)
             for (seed, folder), trainer, weak in zip(self.runs, trainers, compared, strict=True):
-                facts = {"seed": seed, **run_facts(trainer, self.data, seconds, record), **weak}
+                facts = {"seed": seed, CONTENT: self.identity[CONTENT]}
+                facts |= {**run_facts(trainer, self.data, seconds, record), **weak}
                 network, denoiser = trainer.network, trainer.denoiser
                 save_run(folder, network, self.recipe, self.data.spec, facts, denoiser)
             forget_state(self.out)
@@ -221,7 +234,7 @@ class Session:
         for seed, folder in self.runs:
             config = read_config(folder)
             found = {key: config.get(key) for key in ("recipe", "dataset")}
-            found["seed"] = config["facts"].get("seed")
+            found |= {key: config["facts"].get(key) for key in ("seed", CONTENT)}
             require_same(found, self._identity_of(seed), folder)
             ERR.print(f"{folder}: finished already")
         forget_state(self.out)
@@ -396,17 +409,3 @@ def show_round(report: Report | None, tick: Tick) -> None:
         elif scores:
             remark = f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
     tick(1, remark)
-
-
-def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
-    """Requires that a run in a folder was started as it is to be resumed.
-
-    Raises:
-        RlldError: If it was not.
-    """
-    for key, value in wanted.items():
-        if json.loads(json.dumps(found.get(key))) != json.loads(json.dumps(value)):
-            raise RlldError(
-                f"{out}: was started with another {key}; resume it with the same recipe, "
-                "settings, data and seed, or choose another --out"
-            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -188,11 +189,17 @@ def _choose_gemm(gemm: str, device: torch.device) -> None:
         )
 
 
-def require_seed(seed: int) -> None:
-    """Requires a seed that every part of a run can draw from.
+def require_seed(seed: int) -> int:
+    """Returns a seed that every part of a run can draw from, as Python's own whole number.
 
     Raises:
-        RlldError: If it is negative or too large.
+        RlldError: If it is no whole number, negative or too large.
     """
-    if not 0 <= seed < SEEDS:
-        raise RlldError(f"seed: expected a whole number from 0 to {SEEDS - 1}, found {seed}")
+    try:
+        # Of NumPy's numbers products would overflow.
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < SEEDS:
+        raise RlldError(f"seed: expected a whole number from 0 to {SEEDS - 1}, found {seed!r}")
+    return number

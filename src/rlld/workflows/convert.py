@@ -194,8 +194,13 @@ def read_checkpoint(path: Path, together: Iterable[tuple[str, ...]] = ()) -> Wei
     """
     found = read_weights(path, TOLD, together=together)
     for key, value in found.tensors.items():
-        if not value.isfinite().all():
-            raise RlldError(f"{path}: tensor {key[:80]!r} holds NaN or infinite values; refused")
+        # In the type that it will have: what float64 can hold may be infinite in float32.
+        number = value.float() if value.is_floating_point() else value
+        if not number.isfinite().all():
+            raise RlldError(
+                f"{path}: tensor {key[:80]!r} holds NaN, infinity or values beyond float32; give a "
+                "checkpoint of a training that did not diverge"
+            )
     return found
 
 

@@ -17,6 +17,7 @@ LOCAL = ("data",)
 FACTS: dict[str, type] = {
     "data": str,
     "seed": int,
+    "content": str,
     "training_videos": int,
     "teaching_videos": int,
     "updates": int,
