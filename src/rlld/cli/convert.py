@@ -30,6 +30,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Converts the file and says what was recognised."""
     from rlld.data.spec import LLP_SPEC, read_spec
     from rlld.errors import RlldError
+    from rlld.training.checkpoint import require_run_folder
     from rlld.training.run_folder import CONFIG, read_config, save_run
     from rlld.utils.console import OUT
     from rlld.workflows.convert import convert_file, tells_of
@@ -41,6 +42,7 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
             raise RlldError(f"{args.out}: holds another run already; choose another --out")
         OUT.print(f"{args.out}: finished already")
         return
+    require_run_folder(args.out)
     save_run(args.out, converted.network, converted.recipe, spec, converted.facts)
     count = sum(parameter.numel() for parameter in converted.network.parameters())
     for step in converted.facts.get("unwrapped", ()):

@@ -253,6 +253,12 @@ def _read_annotations(folder: Path, spec: DataSpec) -> dict[str, tuple[str, ...]
     ids: dict[str, tuple[str, ...]] = {}
     for split, file in weak_files(spec).items():
         ids[split] = read_weak(annotation_file(folder, file), spec.taxonomy).ids
+        if not ids[split]:
+            path = annotation_file(folder, file)
+            raise RlldError(
+                f'{path}: lists no video; add a row for each, or write {split}: "" under '
+                "annotations if there is no such split"
+            )
     for file in {file for split in ids for file in dense_files(spec, split)}:
         end = None if spec.any_length else spec.duration
         read_dense(annotation_file(folder, file), spec.taxonomy, end)

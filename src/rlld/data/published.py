@@ -161,6 +161,7 @@ def load_rows(path: Path) -> NDArray[Any]:
 
 
 def _mean_frames(value: NDArray[Any], stream: StreamSpec) -> NDArray[np.float32]:
-    frames = np.asarray(value, dtype=np.float32).reshape(-1, stream.frames, stream.dim)
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused where it is used
+        frames = np.asarray(value, dtype=np.float32).reshape(-1, stream.frames, stream.dim)
     mean: NDArray[np.float32] = frames.mean(axis=1, dtype=np.float32)
     return mean

@@ -254,7 +254,11 @@ def read_spec(folder: Path) -> DataSpec:
 
 def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
     """Builds a specification from plain data; ``where`` names it in messages."""
-    spec = from_dict(DataSpec, {**data, **_short(data)}, where)
+    try:
+        spec = from_dict(DataSpec, {**data, **_short(data)}, where)
+    except RlldError as error:
+        told = str(error)
+        raise RlldError(told if told.startswith(where) else f"{where}: {told}") from None
     for key, name in to_dict(spec.annotations).items():
         if name:
             require_name(name, f"{where}: annotations.{key}")

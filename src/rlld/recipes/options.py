@@ -128,6 +128,12 @@ def as_yaml(recipe: Recipe, comment: Sequence[str] = ()) -> str:
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
+FIT_TEXT = (
+    "Whether the data at hand decide width, batches, length and what annotated videos teach, where "
+    "neither the command nor dataset.yaml does. (default: as the recipe's file says)"
+)
+
+
 def as_help(recipe: Recipe, width: int, *, every: bool = False) -> str:
     """Returns what can follow ``rlld train RECIPE``, with kinds, values and what each does.
 
@@ -136,7 +142,8 @@ def as_help(recipe: Recipe, width: int, *, every: bool = False) -> str:
         width: Characters of a line.
         every: Whether to tell of options that few need, too.
     """
-    lines = [f"options of recipe {recipe.name}, written --NAME VALUE:"]
+    lines = [f"options of recipe {recipe.name}, written --NAME VALUE:", ""]
+    lines += ["  --fit {true,false}", *_wrapped(FIT_TEXT, " " * 6, width)]
     for option in options(recipe):
         if option.expert and not every:
             continue

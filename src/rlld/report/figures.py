@@ -6,9 +6,12 @@ white ground. The same numbers give the same bytes on one machine: no dates, no 
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +19,12 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rlld.errors import visible
+from rlld.utils.console import ERR
 from rlld.utils.files import written_aside
 
 Series = TypeVar("Series")
@@ -31,6 +36,17 @@ PALE = "#A6C8E0"
 GREY, GRID = "#555555", "#DDDDDD"
 DPI = 150
 METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+USUAL = "DejaVu Sans"
+WIDE = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Hiragino Sans", "Yu Gothic"),
+    *("Microsoft YaHei", "Malgun Gothic", "PingFang SC", "WenQuanYi Micro Hei", "Arial Unicode MS"),
+    *("Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Emoji", "Segoe UI Emoji"),
+)
+"""Fonts with letters that the usual one lacks, on the systems that there are."""
+GLYPH = r"Glyph (\d+) "
+"""How matplotlib's warning of a missing letter begins."""
+SHOWN = 12
+"""Most letters that a message shows."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -242,7 +258,7 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
     """Yields an empty figure in the style of all figures; sizes in inches."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update(STYLE | {"font.family": _families()})
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         yield figure
@@ -255,10 +271,43 @@ def save(figure: Figure, path_stem: Path) -> list[Path]:
         path = path_stem.with_name(f"{path_stem.name}.{kind}")
         for text in figure.findobj(Text):
             text.set_text(visible(text.get_text()))
-        with written_aside(path) as aside:
+        with written_aside(path) as aside, _missing_letters():
             figure.savefig(aside, format=kind, dpi=DPI, metadata=metadata)
         paths.append(path)
     return paths
+
+
+@cache
+def _families() -> list[str]:
+    """Returns the usual font, and those of this machine that have letters which it lacks."""
+    there = {font.name for font in fontManager.ttflist}
+    return [USUAL, *(name for name in WIDE if name in there)]
+
+
+_told: set[str] = set()
+
+
+@contextmanager
+def _missing_letters() -> Iterator[None]:
+    """Says once, in a sentence, which letters no font of this machine has."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.filterwarnings("always", GLYPH, UserWarning)
+        yield
+    marks = set()
+    for warning in found:
+        number = re.match(GLYPH, str(warning.message))
+        if number is None:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+        else:
+            marks.add(chr(int(number[1])))
+    if fresh := sorted(marks - _told):
+        _told.update(fresh)
+        ERR.print(
+            f"figures: no font of this machine has {' '.join(fresh[:SHOWN])}, which are drawn as "
+            "boxes; install one that does, such as Noto Sans CJK"
+        )
 
 
 def _bar_panel(axis: Axes, series: Mapping[str, Sequence[float | None]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from rlld.data.spec import FILE_NAME
 from rlld.errors import RlldError
 from rlld.utils.files import write_bytes
 from rlld.utils.foreign.damage import DamagedError, Told, guarded
@@ -45,6 +46,18 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 def forget_state(folder: Path) -> None:
     """Removes what a finished run needs no more, halves of states that were killed included."""
     shutil.rmtree((folder / FILE).parent, ignore_errors=True)
+
+
+def require_run_folder(folder: Path) -> None:
+    """Refuses to mix a run with the files of a data set.
+
+    Raises:
+        RlldError: If the folder is one.
+    """
+    if (folder / FILE_NAME).is_file():
+        raise RlldError(
+            f"{folder}: is the folder of a data set ({FILE_NAME}); give the run another --out"
+        )
 
 
 def _place(folder: Path) -> Path:

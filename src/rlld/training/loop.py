@@ -22,6 +22,7 @@ from rlld.training.checkpoint import (
     Resumable,
     forget_state,
     load_state,
+    require_run_folder,
     require_same,
     restore,
     save_state,
@@ -202,6 +203,8 @@ class Session:
 
     def run(self) -> list[Run]:
         """Trains what is left to train, and returns the runs with their selected weights."""
+        for _, folder in self.runs:
+            require_run_folder(folder)
         with owned(self.out):
             if all((folder / CONFIG).is_file() for _, folder in self.runs):
                 return self._finished()

@@ -173,6 +173,9 @@ class _Checker:
         path = annotation_file(self.annotations, file)
         if path.is_file():
             weak = read_weak(path, self.spec.taxonomy, self.problems.append)
+            if not weak.ids and not any(problem.path == path for problem in self.problems):
+                grade: Grade = "error" if file == self.spec.annotations.train else "warning"
+                self._add(path, 0, grade, "lists no video; add a row for each")
             for video in weak.ids:
                 self._require_id(path, video)
             return weak

@@ -133,8 +133,10 @@ class LabelwiseDenoiser(Denoiser):
             given = ["the priors of dataset.yaml"] * bool(priors.audio or priors.visual)
             given += ["rates that other data sets have for such classes"] * priors.borrow
             source = " and ".join(given) or "how well their tags can be predicted"
+            dense = context.reward.dense is not None and len(context.reward)
+            nobody = "no tag of an annotated video" if dense else "no annotated video"
             return [
-                f"no annotated video: labels were cleaned by {source}; {WORTH}",
+                f"{nobody}: labels were cleaned by {source}; {WORTH}",
                 *told(self.spec, context.train.labels, self._parts.fit),
             ]
         notes = untaught(self.spec, context.train.labels.any(0), self._parts.taught)
