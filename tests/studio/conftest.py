@@ -15,7 +15,7 @@ from marked_kit import write_marked
 from rlld.studio.app import made
 from rlld.studio.security import Guard, Place
 from rlld.studio.session import Studio
-from tiny import COUNTS, make_tiny, quick_labelwise
+from tiny import CLASSES, COUNTS, make_tiny, quick_labelwise
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -53,7 +53,7 @@ class Page:
         return self._read(self.client.post(path, json=body))
 
     def put(self, path: str, **body: object) -> Any:
-        return self._read(self.client.put(path, json=body))
+        return self._read(self.client.put(path, json={"classes": CLASSES, **body}))
 
     def remove(self, path: str) -> Any:
         return self._read(self.client.delete(path))

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from browser_kit import FILM_DRAWN
-from studio_page_kit import STRANGE, Served, make_data, studio
+from studio_page_kit import CLASSES, STRANGE, Served, make_data, studio
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +24,7 @@ FAILED = "Failed to load resource"
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("correct") / "data", clips=20)
+    return make_data(tmp_path_factory.mktemp("correct") / "data", clips=24)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ class Clip:
 
     def save(self, events: list[tuple[Any, ...]], person: str = "Moe", base: int = 0) -> int:
         rows = [dict(zip("cmsep", event, strict=True)) for event in events]
-        body = {"person": person, "base": base, "events": rows}
+        body = {"person": person, "base": base, "classes": CLASSES, "events": rows}
         return int(self.ask("/events", body, "PUT")["revision"])
 
     @property
@@ -350,6 +350,27 @@ def test_what_could_not_be_stored_is_said_and_tried_again(clip, visit) -> None:
     page.get_by_role("button", name="Try again").click()
     stored(page)
     assert len(clip.events) == 2
+
+
+def test_events_of_a_page_that_counts_other_classes_wait(clip, visit) -> None:
+    """As where 'rlld data new' gave the data set other classes since the page was opened."""
+    page = visit(clip, expected=FAILED)
+
+    def before(route: Any) -> None:
+        found = route.fetch().json()
+        found["classes"] = ["Dog_bark", "Wind", STRANGE]
+        route.fulfill(json=found)
+
+    page.route("**/api/clips/a*?person=Ada", before)
+    page.reload()
+    event(page, "Dog bark, audible, 6 to 8 seconds, confidence 0.75").click()
+    page.keyboard.press("Delete")
+    page.get_by_text("Not stored: classes: found others than those of the data set").wait_for()
+    assert not page.get_by_role("dialog").count()
+    assert clip.now["revision"] == 1
+    page.get_by_role("link", name="Browse").click()
+    page.get_by_text("Not left, for what you changed is not stored").wait_for()
+    assert page.locator(".track.audio .event").count() == 1
 
 
 def test_what_is_not_stored_is_not_left_behind(clip, visit) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tiny import CLASSES
+
 PATH = "/api/clips/train_000"
 DOG = {"c": 0, "m": "audio", "s": 0.5, "e": 1.5, "p": None}
 CAT = {"c": 1, "m": "visual", "s": 0.0, "e": 3.0, "p": 0.75}
@@ -36,22 +38,23 @@ def test_versions_follow_each_other_and_come_back(data: Path, opened: Callable[.
         (each["revision"], each["person"], each["events"]) for each in page.get(f"{PATH}/history")
     ]
     assert found == [(1, "Ada", 2), (2, "Bo", 1)]
-    back = page.post(f"{PATH}/revert", person="Ada", base=2, to=1)
+    back = page.post(f"{PATH}/revert", person="Ada", base=2, classes=CLASSES, to=1)
     assert (back["revision"], back["events"]) == (3, [CAT, DOG])
-    first = page.post(f"{PATH}/revert", person="Ada", base=3, to=0)
+    first = page.post(f"{PATH}/revert", person="Ada", base=3, classes=CLASSES, to=0)
     assert (first["revision"], first["events"]) == (4, [])
-    page.refused(404, "POST", f"{PATH}/revert", {"person": "Ada", "base": 4, "to": 9})
+    body = {"person": "Ada", "base": 4, "classes": CLASSES, "to": 9}
+    page.refused(404, "POST", f"{PATH}/revert", body)
     rows = {row[0]: row for row in page.get("/api/clips")["rows"]}
     assert rows["train_000"][3] == "corrected"
 
 
 def test_two_tabs_never_overwrite_each_other(page):
     page.put(f"{PATH}/events", person="Ada", base=0, events=[DOG])
-    body = {"person": "Bo", "base": 0, "events": [CAT]}
+    body = {"person": "Bo", "base": 0, "classes": CLASSES, "events": [CAT]}
     told = page.refused(409, "PUT", f"{PATH}/events", body)
     assert (told["revision"], told["person"], told["events"]) == (1, "Ada", [DOG])
     assert "Ada saved this clip" in told["error"]
-    page.refused(409, "POST", f"{PATH}/revert", {"person": "Bo", "base": 0, "to": 0})
+    page.refused(409, "POST", f"{PATH}/revert", {**body, "to": 0})
     assert page.get(PATH)["events"] == [DOG]
     assert page.put(f"{PATH}/events", person="Bo", base=1, events=[CAT]) == {"revision": 2}
 
@@ -70,8 +73,8 @@ def test_events_that_are_none_are_refused(page):
         ([{**DOG, "p": 2}], "events[0].p"),
     ]
     for events, words in cases:
-        body = {"person": "Ada", "base": 0, "events": events}
+        body = {"person": "Ada", "base": 0, "classes": CLASSES, "events": events}
         assert words in page.refused(400, "PUT", f"{PATH}/events", body)["error"]
-    body = {"person": "Ada", "base": 3, "events": []}
+    body = {"person": "Ada", "base": 3, "classes": CLASSES, "events": []}
     assert "no version 3" in page.refused(400, "PUT", f"{PATH}/events", body)["error"]
     assert page.get(PATH)["revision"] == 0

@@ -7,6 +7,8 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tiny import CLASSES
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -19,7 +21,7 @@ VALUES = st.recursive(
 )
 FIELDS = (
     *("person", "video", "class", "audio", "visual", "probability", "unsure", "base", "to"),
-    *("events", "format", "what"),
+    *("classes", "events", "format", "what"),
 )
 EVENT = st.fixed_dictionaries(
     {}, optional={key: VALUES | st.integers(0, 3) | st.floats(0, 3) for key in "cmsep"}
@@ -27,7 +29,8 @@ EVENT = st.fixed_dictionaries(
 BODY = st.fixed_dictionaries(
     {"person": st.just("Ada") | VALUES},
     optional={name: VALUES for name in FIELDS if name != "person"}
-    | {"events": st.lists(EVENT, max_size=3) | VALUES},
+    | {"events": st.lists(EVENT, max_size=3) | VALUES}
+    | {"classes": st.just(CLASSES) | VALUES},
 )
 ROUTES = (
     ("POST", "/api/answers"),

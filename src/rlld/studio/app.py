@@ -23,6 +23,7 @@ from rlld.export.fields import KINDS, mapping
 from rlld.report.templates import symbols
 from rlld.studio import corrections
 from rlld.studio.clips import NotFoundError, Video
+from rlld.studio.events import OtherClassesError
 from rlld.studio.people import person_of
 from rlld.studio.rows import COLUMNS, rows_of
 from rlld.studio.session import Studio
@@ -96,13 +97,14 @@ def made(studio: Studio) -> Starlette:
         return corrections.shown(studio, _id(request), _asker(request))
 
     def save(request: Request, data: Mapping[str, Any]) -> Any:
-        base = _field(data, "base", int)
-        version = corrections.save(studio, _id(request), _person(data), base, data.get("events"))
+        base, sent = _field(data, "base", int), (data.get("classes"), data.get("events"))
+        version = corrections.save(studio, _id(request), _person(data), base, *sent)
         return {"revision": version.revision}
 
     def revert(request: Request, data: Mapping[str, Any]) -> Any:
-        numbers = (_field(data, name, int) for name in ("base", "to"))
-        version = corrections.revert(studio, _id(request), _person(data), *numbers)
+        base, to = (_field(data, name, int) for name in ("base", "to"))
+        counted = data.get("classes")
+        version = corrections.revert(studio, _id(request), _person(data), base, counted, to)
         return corrections.told(studio, version)
 
     def history(request: Request) -> Any:
@@ -282,6 +284,8 @@ def _told(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": error.detail}, error.status_code)
     if isinstance(error, NotFoundError):
         return JSONResponse({"error": str(error)}, 404)
+    if isinstance(error, OtherClassesError):
+        return JSONResponse({"error": str(error)}, 409)
     if isinstance(error, RlldError):
         return JSONResponse({"error": str(error)}, 400)
     if isinstance(error, OSError) and error.strerror:

@@ -61,26 +61,30 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
     }
 
 
-def save(studio: Studio, video: str, person: str, base: int, events: Any) -> Version:
-    """Keeps the events of a clip as a page sends them.
+def save(studio: Studio, video: str, person: str, base: int, counted: Any, events: Any) -> Version:
+    """Keeps the events of a clip as a page sends them, which counts classes in ``counted``.
 
     Raises:
+        OtherClassesError: If the data set has other classes by now.
         SavedMeanwhileError: If somebody saved a newer version than ``base``.
         RlldError: If they are wrong.
     """
     classes = studio.catalogue.spec.classes
+    form.require_classes(counted, classes)
     rows = form.from_page(events, classes, studio.seconds(video))
     return studio.store.save(video, person, base, rows)
 
 
-def revert(studio: Studio, video: str, person: str, base: int, to: int) -> Version:
+def revert(studio: Studio, video: str, person: str, base: int, counted: Any, to: int) -> Version:
     """Makes an earlier version of a clip its newest one; 0 is what there was before any.
 
     Raises:
+        OtherClassesError: If a page that counts classes in ``counted`` would show others.
         SavedMeanwhileError: If somebody saved a newer version than ``base``.
         NotFoundError: If there is no such version.
     """
     known = studio.catalogue[video]
+    form.require_classes(counted, studio.catalogue.spec.classes)
     versions = {version.revision: version for version in studio.store.history(known.id)}
     if to and to not in versions:
         raise NotFoundError(f"{video}: has no version {to}; it has 1 to {len(versions)}")

@@ -20,6 +20,28 @@ Stored = dict[str, Any]
 """``class``, ``modality``, ``start`` and ``end`` in seconds, ``confidence`` or None."""
 
 
+class OtherClassesError(RlldError):
+    """A page counts other classes than those that the data set has by now."""
+
+
+def require_classes(found: Any, classes: Sequence[str]) -> None:
+    """Refuses a page whose numbers mean other classes than those of the data set.
+
+    Args:
+        found: The class names that the page counts.
+        classes: Those of the data set.
+
+    Raises:
+        OtherClassesError: If they differ, in their order too.
+        RlldError: If they are no list.
+    """
+    if [name for _, name in items(found, "classes")] != list(classes):
+        raise OtherClassesError(
+            "classes: found others than those of the data set, which changed since this page was "
+            "opened; nothing was stored: load the page again and correct the clip anew"
+        )
+
+
 def from_page(found: Any, classes: Sequence[str], duration: float) -> list[Stored]:
     """Reads the events that a page sends.
 

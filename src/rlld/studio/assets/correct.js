@@ -79,7 +79,7 @@ class View {
     this.timeline = new Timeline(card, { ...clip, classes: this.classes, doubts }, { sources: this.sources(), signal, editable: true });
     for (const c of clip.tags) this.timeline.kept.add(c);
     this.editing = new Editing(this.timeline, { events: clip.events, signal });
-    this.saved = new Saved(api, { id: clip.id, person, revision: clip.revision, signal });
+    this.saved = new Saved(api, { id: clip.id, classes: clip.classes, person, revision: clip.revision, signal });
     before(() => this.saved.flush());
     this.listen(signal);
     if (clip.revision) this.state("stored", `Stored, version ${clip.revision}`);
@@ -290,7 +290,8 @@ class View {
   async revert(to) {
     const { saved, clip } = this;
     /** @type {Version} */
-    const version = await this.api.post(this.api.path`/api/clips/${clip.id}/revert`, { person: saved.person, base: saved.revision, to });
+    const version = await this.api.post(this.api.path`/api/clips/${clip.id}/revert`,
+      { person: saved.person, base: saved.revision, classes: clip.classes, to });
     this.editing.replace(version.events);
     saved.takeTheirs(version);
     this.state("stored", `Back to ${to ? `version ${to}` : "what was before"}, stored as version ${version.revision}`);

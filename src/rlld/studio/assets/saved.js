@@ -13,12 +13,13 @@ const REST = 500; // ms without a change after which it is stored
 export class Saved extends EventTarget {
   /**
    * @param {import("./api.js").Api} api
-   * @param {{id: string, person: string, revision: number, signal: AbortSignal}} clip
+   * @param {{id: string, classes: string[], person: string, revision: number, signal: AbortSignal}} clip
    */
-  constructor(api, { id, person, revision, signal }) {
+  constructor(api, { id, classes, person, revision, signal }) {
     super();
     this.api = api;
     this.path = api.path`/api/clips/${id}/events`;
+    this.classes = classes; // what the numbers of events mean here
     this.person = person;
     this.revision = revision;
     /** @type {Event[]|null} */ this.waiting = null;
@@ -64,7 +65,8 @@ export class Saved extends EventTarget {
     this.waiting = null;
     this.tell("storing", "Storing\u2026");
     try {
-      const { revision } = await this.api.put(this.path, { person: this.person, base: this.revision, events });
+      const { person, classes, revision: base } = this;
+      const { revision } = await this.api.put(this.path, { person, base, classes, events });
       this.revision = revision;
       if (!this.waiting) this.tell("stored", `Stored, version ${revision}`);
       return true;
@@ -72,8 +74,9 @@ export class Saved extends EventTarget {
       if (!(error instanceof Refused)) throw error;
       this.waiting ??= events;
       clearTimeout(this.timer);
-      this.tell("failed", error.status === 409 ? "Not stored" : `Not stored: ${error.message}`);
-      if (error.status === 409) this.dispatchEvent(new CustomEvent("meanwhile", { detail: error.body }));
+      const theirs = error.body?.revision ? error.body : null;
+      this.tell("failed", theirs ? "Not stored" : `Not stored: ${error.message}`);
+      if (theirs) this.dispatchEvent(new CustomEvent("meanwhile", { detail: theirs }));
       return !this.waiting; // theirs may be what was to be stored
     }
   }

@@ -1,0 +1,78 @@
+"""What 'rlld data new' makes of a data set whose studio is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_kit import called
+from parse_kit import make_clip
+
+TAGS = {"a": "bell", "b": "drum", "c": "horse", "d": "bell;horse", "e": "drum;horse"}
+"""The tags of each clip; the classes are bell, drum and horse."""
+OTHERS = {"a": "horse", "b": "drum", "c": "horse", "d": "wind;horse", "e": "drum;horse"}
+"""Tags of which drum, horse and wind are the classes."""
+
+
+class Home:
+    """A folder of clips of two seconds, and the data set that is made of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clips, self.tags, self.data = folder / "clips", folder / "tags.csv", folder / "D"
+        self.clips.mkdir()
+        for name in TAGS:
+            make_clip(self.clips / f"{name}.mp4", 2.0)
+
+    def new(self, tags: dict[str, str] = TAGS) -> None:
+        """Makes the data set, or makes it anew with other tags."""
+        self.tags.write_text("".join(["file,tags\n", *(f"{k}.mp4,{v}\n" for k, v in tags.items())]))
+        words = ("--videos", self.clips, "--tags", self.tags, "--features", "light")
+        made = called("data", "new", self.data, *words, "--workers", 1)
+        assert made.returncode == 0, made.stderr
+
+    def remove(self, name: str) -> None:
+        """Removes a clip and makes the data set anew."""
+        (self.clips / f"{name}.mp4").unlink()
+        self.new({clip: tags for clip, tags in TAGS.items() if clip != name})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path)
+    made.new()
+    return made
+
+
+def sent(page: Any, clip: str, base: int = 0) -> dict[str, Any]:
+    """What a page sends that marks the first class in a clip."""
+    events = [{"c": 0, "m": "audio", "s": 0, "e": 1, "p": None}]
+    classes = page.get(f"/api/clips/{clip}")["classes"]
+    return {"person": "Ada", "base": base, "classes": classes, "events": events}
+
+
+def test_a_page_that_counts_other_classes_stores_none_of_them(
+    home: Home, opened: Callable[..., Any]
+):
+    studio, page = opened(home.data)
+    old = sent(page, "a")
+    assert page.put("/api/clips/a/events", **old) == {"revision": 1}
+    home.new(OTHERS)
+    # Until the studio reads them anew, both count as before.
+    assert page.put("/api/clips/a/events", **{**old, "base": 1}) == {"revision": 2}
+    studio.close()
+    studio, page = opened(home.data)
+    for method, path, more in (("PUT", "events", {}), ("POST", "revert", {"to": 1})):
+        body = {**old, "base": 2, **more}
+        told = page.refused(409, method, f"/api/clips/a/{path}", body)
+        assert told["error"].startswith("classes: found others than those of the data set")
+        assert "load the page again" in told["error"]
+    assert {each["class"] for each in studio.store.latest("a").events} == {"bell"}
+    assert page.get("/api/clips/a")["revision"] == 2
+    assert page.put("/api/clips/b/events", **sent(page, "b")) == {"revision": 1}
+    assert [each["class"] for each in studio.store.latest("b").events] == ["drum"]
+    unsaid = {"person": "Ada", "base": 1, "events": []}
+    told = page.refused(400, "PUT", "/api/clips/b/events", unsaid)
+    assert told["error"] == "classes: expected a list, found null"
