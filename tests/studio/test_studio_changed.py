@@ -10,6 +10,8 @@ import pytest
 
 from cli_kit import called
 from parse_kit import make_clip
+from rlld.data.annotations import read_dense
+from rlld.data.spec import read_spec
 
 TAGS = {"a": "bell", "b": "drum", "c": "horse", "d": "bell;horse", "e": "drum;horse"}
 """The tags of each clip; the classes are bell, drum and horse."""
@@ -76,3 +78,33 @@ def test_a_page_that_counts_other_classes_stores_none_of_them(
     unsaid = {"person": "Ada", "base": 1, "events": []}
     told = page.refused(400, "PUT", "/api/clips/b/events", unsaid)
     assert told["error"] == "classes: expected a list, found null"
+
+
+def test_a_corrected_clip_that_is_gone_is_told_and_stops_no_other(
+    home: Home, opened: Callable[..., Any]
+):
+    studio, page = opened(home.data)
+    for clip in ("a", "b", "c"):
+        page.put(f"/api/clips/{clip}/events", **sent(page, clip))
+    (home.clips / "b.mp4").unlink()
+    home.new({clip: tags for clip, tags in OTHERS.items() if clip != "b"})
+    written = page.post("/api/write")
+    assert written["corrected"] == 2
+    kept = f", kept in {home.data / 'studio'} alone"
+    assert written["left_out"] == [
+        f"left out: 1 corrected clip that the data set has no more (b){kept}",
+        f"left out: events of classes that the data set has no more (bell){kept}",
+    ]
+    assert written["text"].endswith("; ".join(written["left_out"]))
+    assert page.get("/api/state")["notes"] == written["left_out"]
+    assert page.get("/api/state")["data"]["clips"] == 4
+    page.put("/api/clips/a/events", **sent(page, "a", base=1))
+    assert page.post("/api/train")["state"] == "running"  # which writes first
+    page.remove("/api/train")
+    taxonomy = read_spec(home.data).taxonomy
+    rows = read_dense(home.data / "annotations" / "audio.csv", taxonomy)
+    assert [(row.id, row.label) for row in rows] == [("a", "drum")]
+    assert studio.store.latest("b") is not None
+    told = called("data", "answers", home.data)
+    assert told.returncode == 0, told.stderr
+    assert all(each in told.stdout for each in written["left_out"])

@@ -17,6 +17,7 @@ from pathlib import Path
 from rlld.data.add_answers import keep_answers
 from rlld.data.answers import Answer
 from rlld.data.spec import dense_files
+from rlld.errors import listed
 from rlld.media.listing import LISTING
 from rlld.parsing.result import Event
 from rlld.studio import events as form
@@ -33,11 +34,13 @@ class Written:
     Attributes:
         answers: Answers that teach: one for a class in a modality of a video.
         corrected: Corrected clips that the data set holds.
-        text: The same for a reader, with what was left out and why.
+        left_out: What of the corrections was not written since the data set lacks it; sentences.
+        text: All of this for a reader.
     """
 
     answers: int
     corrected: int
+    left_out: tuple[str, ...]
     text: str
 
 
@@ -48,16 +51,17 @@ def write_kept(folder: Path) -> Written:
         RlldError: If it holds nothing, or cannot be read or written.
     """
     with closing(Kept(folder)) as kept:
-        return write(Catalogue(folder), kept)
+        return write(folder, kept)
 
 
-def write(catalogue: Catalogue, kept: Kept) -> Written:
+def write(folder: Path, kept: Kept) -> Written:
     """Writes what people said into the annotation files of a data set.
 
-    What was written before and is said no more is taken out again.
+    What was written before and is said no more is taken out again. The data set is taken as it is
+    now, whatever it was when its studio was opened.
 
     Args:
-        catalogue: The data set.
+        folder: The data-set folder.
         kept: What they said.
 
     Raises:
@@ -65,6 +69,7 @@ def write(catalogue: Catalogue, kept: Kept) -> Written:
     """
     from rlld.workflows.import_events import replace_events
 
+    catalogue = Catalogue(folder)
     corrected = _corrected(catalogue, kept)
     dense = {video: own for video, own in corrected.items() if _has_dense(catalogue, video)}
     moved: tuple[str, ...] = ()
@@ -76,7 +81,9 @@ def write(catalogue: Catalogue, kept: Kept) -> Written:
     if answers or (withdrawn and catalogue.answers):
         place = str(kept.folder)
         used = keep_answers(catalogue.folder, answers, withdrawn, place).used
-    return Written(used, len(corrected), _told(catalogue, used, corrected, dense, moved))
+    left_out = _left_out(catalogue, kept)
+    text = "; ".join((_told(catalogue, used, corrected, dense, moved), *left_out))
+    return Written(used, len(corrected), left_out, text)
 
 
 def _corrected(catalogue: Catalogue, kept: Kept) -> dict[str, tuple[Event, ...]]:
@@ -87,6 +94,24 @@ def _corrected(catalogue: Catalogue, kept: Kept) -> dict[str, tuple[Event, ...]]
         for video, version in kept.corrected().items()
         if video in catalogue.videos
     }
+
+
+def _left_out(catalogue: Catalogue, kept: Kept) -> tuple[str, ...]:
+    """Says which corrections are of clips or classes that the data set lacks."""
+    corrected, found = kept.corrected(), []
+    gone = [video for video in corrected if video not in catalogue.videos]
+    names = {
+        event["class"]
+        for video, version in corrected.items()
+        if video in catalogue.videos
+        for event in version.events
+    }
+    if gone:
+        clips = _count(len(gone), "corrected clip")
+        found.append(f"left out: {clips} that the data set has no more ({listed(gone)})")
+    if lost := sorted(names.difference(catalogue.spec.classes)):
+        found.append(f"left out: events of classes that the data set has no more ({listed(lost)})")
+    return tuple(f"{each}, kept in {kept.folder} alone" for each in found)
 
 
 def _has_dense(catalogue: Catalogue, video: str) -> bool:

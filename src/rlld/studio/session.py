@@ -48,7 +48,6 @@ class Studio:
         media: Their clips, for a browser.
         store: What people said.
         beliefs: What the run thinks; None without one.
-        notes: What the reader should know of the start.
         queue: What is asked next.
         jobs: The trainings.
 
@@ -63,6 +62,7 @@ class Studio:
         self.catalogue = Catalogue(folder)
         self._writing = threading.Lock()
         self._looking: list[threading.Thread] = []
+        self._left_out: tuple[str, ...] = ()
         with ExitStack() as opened:
             opened.enter_context(owned(folder / FOLDER))
             self.media = Media(folder / FOLDER / CACHE)
@@ -70,7 +70,7 @@ class Studio:
             opened.callback(self.store.close)
             self.beliefs: Beliefs | None = None
             self.queue = self._queue(None)
-            self.notes = self.store.notes
+            self._begun = self.store.notes
             if run is not None:
                 self.believe(run)
             elif (last := last_run(self.runs)) is not None:
@@ -84,6 +84,11 @@ class Studio:
         self._opened.close()
         for thread in self._looking:  # torch does not bear that a process ends over its threads
             thread.join()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know of the start, and of what was written last."""
+        return (*self._begun, *self._left_out)
 
     @property
     def runs(self) -> Path:
@@ -103,7 +108,8 @@ class Studio:
             RlldError: If a file is wrong, or cannot be written.
         """
         with self._writing:
-            written = write(self.catalogue, self.store)
+            written = write(self.folder, self.store)
+            self._left_out = written.left_out
             self.catalogue = Catalogue(self.folder)
             run = None
             if self.beliefs is not None:
@@ -141,7 +147,7 @@ class Studio:
         try:
             self.believe(run)
         except RlldError as error:
-            self.notes += (f"the last run of the studio is not used: {error}",)
+            self._begun += (f"the last run of the studio is not used: {error}",)
 
     def state(self) -> dict[str, Any]:
         """Returns where the work stands."""
