@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -46,6 +49,16 @@ def home(tmp_path: Path) -> Home:
     made = Home(tmp_path)
     made.new()
     return made
+
+
+@pytest.fixture
+def run(home: Home) -> str:
+    """A run on the data set."""
+    out = home.data.with_name("run")
+    quick = ("--schedule.updates", 4, "--network.hidden", 16)
+    trained = called("train", "weak", "--data", home.data, "--out", out, *quick)
+    assert trained.returncode == 0, trained.stderr
+    return str(out)
 
 
 def sent(page: Any, clip: str, base: int = 0) -> dict[str, Any]:
@@ -108,3 +121,35 @@ def test_a_corrected_clip_that_is_gone_is_told_and_stops_no_other(
     told = called("data", "answers", home.data)
     assert told.returncode == 0, told.stderr
     assert all(each in told.stdout for each in written["left_out"])
+
+
+def test_a_clip_without_features_is_told_and_left_out_of_an_export(
+    home: Home, run: str, opened: Callable[..., Any]
+):
+    studio, page = opened(home.data, run)
+    studio.queue.pool()  # nothing is read any more
+    home.remove("b")
+    told = page.refused(400, "GET", "/api/clips/b")["error"]
+    assert told.startswith(f"{home.data / 'features' / 'train.safetensors'}: holds no features of")
+    assert "press Write" in told
+    exported = page.client.post("/api/export", json={"format": "audacity", "what": "all"})
+    assert exported.status_code == 200, exported.text
+    with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+        assert archive.namelist() == [f"{clip}.txt" for clip in "acde"]
+    lacking = unquote(exported.headers["rlld-lacking"])
+    assert lacking == f"left out: 1 clip (b); {told}"
+    page.post("/api/write")
+    assert "no such video" in page.refused(404, "GET", "/api/clips/b")["error"]
+    exported = page.client.post("/api/export", json={"format": "audacity", "what": "all"})
+    assert exported.headers["rlld-lacking"] == ""
+
+
+def test_an_export_of_clips_without_features_alone_says_why(
+    home: Home, run: str, opened: Callable[..., Any]
+):
+    studio, page = opened(home.data, run)
+    studio.queue.pool()
+    (home.data / "features" / "train.safetensors").unlink()
+    told = page.refused(400, "POST", "/api/export", {"format": "audacity", "what": "all"})["error"]
+    assert told.startswith("left out: 5 clips (a, b, c, d, e); ")
+    assert "no such store" in told

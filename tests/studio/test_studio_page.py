@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -372,3 +373,12 @@ def test_a_real_clip_is_asked_and_corrected(shared_media, tmp_path, open_page) -
         page.get_by_role("toolbar").wait_for()
         page.keyboard.press("n")
         page.get_by_text("Stored, version 1").wait_for()
+
+
+def test_what_an_export_lacks_is_told(visit) -> None:
+    page = visit("Ada", "train")
+    lacking = {"Rlld-Lacking": quote("left out: 1 clip (b \u00e9); it lacks features")}
+    page.route("**/api/export", lambda route: route.fulfill(body=b"", headers=lacking))
+    with page.expect_download():
+        page.get_by_role("button", name="Export", exact=True).click()
+    page.get_by_text("was saved, left out: 1 clip (b \u00e9); it lacks features.").wait_for()

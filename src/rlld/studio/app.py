@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -40,6 +40,8 @@ MOST_BYTES = 8 << 20
 MOST_QUESTIONS = 50
 DRAWN = 800
 """Columns of a waveform or spectrogram when nobody says how many."""
+LACKING = "Rlld-Lacking"
+"""Header that says what a file lacks, encoded as in addresses; empty where it lacks nothing."""
 KEPT = {"Cache-Control": "no-cache"}
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -150,8 +152,11 @@ def made(studio: Studio) -> Starlette:
 
     def export(request: Request, data: Mapping[str, Any]) -> Any:
         name = _field(data, "format", str)
-        content = zipped(studio, name, _field(data, "what", str, "corrected"))
-        headers = {"Content-Disposition": f'attachment; filename="events-{name}.zip"'}
+        content, lacking = zipped(studio, name, _field(data, "what", str, "corrected"))
+        headers = {
+            "Content-Disposition": f'attachment; filename="events-{name}.zip"',
+            LACKING: quote(lacking),
+        }
         return Response(content, media_type="application/zip", headers=headers)
 
     def write(request: Request, data: Mapping[str, Any]) -> Any:

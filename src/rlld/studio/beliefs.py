@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlld.errors import RlldError
 from rlld.parsing.result import Parse, Source
 from rlld.studio.clips import Catalogue, Video
 from rlld.types import MODALITIES
@@ -114,6 +115,11 @@ class Beliefs:
                 ids = self.catalogue.splits[video.split]
                 self._stores[video.split] = features_of(self.catalogue.folder, video.split, ids)
         store = self._stores[video.split]
+        if video.id not in store.ids:
+            raise RlldError(
+                f"{store.path}: holds no features of {video.id!r}; where the clip was taken out of "
+                "the data set meanwhile, press Write, which reads that again, else extract them"
+            )
         rows = store.video(store.ids.index(video.id))
         return {name: value.float().numpy() for name, value in rows.items()}
 

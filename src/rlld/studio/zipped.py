@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from rlld.errors import RlldError
+from rlld.errors import RlldError, listed
 from rlld.export import event_formats, load_format
 from rlld.parsing.result import Event, Parse
 from rlld.studio import events as form
@@ -25,8 +25,10 @@ def formats() -> list[tuple[str, str]]:
     ]
 
 
-def zipped(studio: Studio, name: str, what: str) -> bytes:
-    """Returns a zip file with one file of events for each clip.
+def zipped(studio: Studio, name: str, what: str) -> tuple[bytes, str]:
+    """Returns a zip file with one file of events for each clip, and what it lacks.
+
+    A clip that the run cannot parse is left out, and named with the reason.
 
     Args:
         studio: The studio.
@@ -39,27 +41,42 @@ def zipped(studio: Studio, name: str, what: str) -> bytes:
     if what not in WHAT:
         raise RlldError(f"what: found {what!r}, expected {' or '.join(WHAT)}")
     module, out = load_format(name), io.BytesIO()
-    count = 0
+    count, failed = 0, dict[str, RlldError]()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for parse in _parses(studio, everything=what == "all"):
+        for parse in _parses(studio, failed, everything=what == "all"):
             file = f"{parse.name}.{module.SUFFIX}"
             require_name(file, "video id")
             archive.writestr(file, module.dumps(parse))
             count += 1
+    lacking = _lacking(failed)
+    if not count and lacking:
+        raise RlldError(lacking)
     if not count:
         advice = "correct one first" if what == "corrected" else "open the studio with --run RUN"
         raise RlldError(f"no clip has events to export; {advice}")
-    return out.getvalue()
+    return out.getvalue(), lacking
 
 
-def _parses(studio: Studio, *, everything: bool) -> Iterator[Parse]:
-    """Yields the events of clips, corrected ones first of all."""
+def _lacking(failed: Mapping[str, RlldError]) -> str:
+    """Says which clips are left out and why; empty where none is."""
+    if not failed:
+        return ""
+    clips = f"{len(failed):,} clip{'' if len(failed) == 1 else 's'}"
+    return f"left out: {clips} ({listed(list(failed))}); {next(iter(failed.values()))}"
+
+
+def _parses(studio: Studio, failed: dict[str, RlldError], *, everything: bool) -> Iterator[Parse]:
+    """Yields the events of clips, corrected ones first of all; those that fail are noted."""
     corrected, spec = studio.store.corrected(), studio.catalogue.spec
     for video in studio.catalogue.videos:
         if video in corrected:
             events = form.parsed(corrected[video].events)
         elif everything and studio.beliefs is not None:
-            events = studio.beliefs.parse(video).events
+            try:
+                events = studio.beliefs.parse(video).events
+            except RlldError as error:
+                failed[video] = error
+                continue
         else:
             continue
         known = tuple(event for event in events if event.label in spec.classes)

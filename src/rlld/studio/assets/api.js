@@ -118,7 +118,7 @@ export const api = {
    * Posts, and saves the file that comes back under the name that the server gave it.
    * @param {string} path
    * @param {unknown} body
-   * @returns {Promise<string>} the name
+   * @returns {Promise<{name: string, lacking: string}>} the name, and what the file lacks
    */
   async download(path, body) {
     const response = await ask("POST", path, body);
@@ -128,6 +128,6 @@ export const api = {
     link.download = named?.[1] || "export.zip";
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    return link.download;
+    return { name: link.download, lacking: decodeURIComponent(response.headers.get("Rlld-Lacking") || "") };
   },
 };

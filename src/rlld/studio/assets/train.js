@@ -126,7 +126,10 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   function exporting() {
     const { formats } = state;
     const chosen = { format: formats[0][0], what: "corrected" };
-    const save = async () => tell(`${await api.download("/api/export", chosen)} was saved.`);
+    const save = async () => {
+      const { name, lacking } = await api.download("/api/export", chosen);
+      tell(`${name} was saved${lacking && `, ${lacking}`}.`);
+    };
     const about = make("p", "facts", formats[0][1]);
     about.setAttribute("aria-live", "polite");
     /** @param {string} value */
