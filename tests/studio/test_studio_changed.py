@@ -153,3 +153,22 @@ def test_an_export_of_clips_without_features_alone_says_why(
     told = page.refused(400, "POST", "/api/export", {"format": "audacity", "what": "all"})["error"]
     assert told.startswith("left out: 5 clips (a, b, c, d, e); ")
     assert "no such store" in told
+
+
+def test_a_run_of_other_classes_is_not_used_after_a_write(
+    home: Home, run: str, opened: Callable[..., Any]
+):
+    studio, page = opened(home.data, run)
+    studio.queue.pool()
+    assert len(page.get("/api/clips/a")["probabilities"][0]) == 3
+    home.new({**TAGS, "a": "drum", "d": "horse"})
+    page.post("/api/write")
+    state = page.get("/api/state")
+    assert state["run"] is None
+    (note,) = state["notes"]
+    assert note.startswith(f"the run run is not used any more: {home.data}: its classes differ")
+    clip = page.get("/api/clips/a")
+    assert (clip["classes"], clip["probabilities"]) == (["drum", "horse"], None)
+    assert page.get("/api/questions?person=Ada&count=1")[0]["audio"] is None
+    page.post("/api/write")
+    assert page.get("/api/state")["notes"] == [note]

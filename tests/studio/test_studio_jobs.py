@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from rlld.data.dataset import load_data
 from rlld.evaluation.scoring import evaluate
 from rlld.studio.jobs import CLEANING, progress_of
+from rlld.studio.training import outcome
 from rlld.training.run_folder import load_run
-from tiny import COUNTS
+from tiny import CLASSES, COUNTS, quick_labelwise
 
 MINUTES = 2
 
@@ -103,6 +105,21 @@ def test_a_training_shows_scores_and_labels_that_changed(data: Path, trained: Pa
     assert page.get("/api/state")["run"]["name"] == "studio 1"
     assert page.get("/api/train")["after"] == job["after"]
     assert page.get("/api/train")["state"] == "done"
+
+
+def test_a_run_of_other_classes_is_not_compared_and_told(data: Path, trained: Path):
+    for file in (data / "dataset.yaml", *(data / "annotations").iterdir()):
+        text = file.read_text().replace(CLASSES[0], "Whistle")
+        file.unlink()  # which has a name in the template too
+        file.write_text(text)
+    new = quick_labelwise(data, data / "new")
+    found = outcome(load_run(trained), new, load_data(data))
+    assert found["before"] is None
+    assert found["after"] == pytest.approx(evaluate(new, "test", data).scores.as_dict())
+    assert found["changed"] == []
+    said, _, why = found["on"].partition("; the run of before is not compared: ")
+    assert said == f"{COUNTS['test']} test clips, which taught nothing"
+    assert why.startswith(f"{data}: its classes differ from those that {trained}")
 
 
 def test_a_run_that_fits_no_more_is_left_out_and_told(data: Path, trained: Path, opened):

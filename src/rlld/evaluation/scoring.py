@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.dataset import load_split
-from rlld.data.spec import LANES
+from rlld.data.spec import LANES, DataSpec
 from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.baselines import BARE_TAGS, NOTHING, bare_tags, gains, nothing, warned
@@ -192,23 +192,37 @@ def load_for(run: Run, split: str, data: Path | None, *, with_truth: bool = Fals
             raise RlldError(f"{run.path}: the run names no data set; give one with --data")
         folder = Path(known)
     loaded = load_split(folder, split, with_truth=with_truth)
+    require_fit(run, loaded.spec, folder)
+    return loaded
+
+
+def require_fit(run: Run, spec: DataSpec, folder: Path) -> None:
+    """Refuses a data set that differs from that of the training.
+
+    Args:
+        run: The run.
+        spec: The data set.
+        folder: Its folder, for messages.
+
+    Raises:
+        RlldError: If classes, segments, feature dimensions or extractors differ.
+    """
     compared = ["classes", "segments", "segment_seconds", "dims", "any_length"]
     if run.spec.any_length:
         compared.remove("segments")
     for what in compared:
-        found, wanted = getattr(loaded.spec, what), getattr(run.spec, what)
+        found, wanted = getattr(spec, what), getattr(run.spec, what)
         if found != wanted:
             raise RlldError(
                 f"{folder}: its {what} differ from those that {run.path} was trained on "
                 f"({found} against {wanted}); give the data set of the training"
             )
-    versions = loaded.spec.features_version, run.spec.features_version
+    versions = spec.features_version, run.spec.features_version
     if all(versions) and versions[0] != versions[1]:
         raise RlldError(
-            f"{folder}: its {loaded.spec.features!r} features have version {versions[0]}, "
+            f"{folder}: its {spec.features!r} features have version {versions[0]}, "
             f"{run.path} was trained on version {versions[1]}; extract them as those were"
         )
-    return loaded
 
 
 def _by_class(

@@ -59,7 +59,14 @@ class Beliefs:
         self.parse: Callable[[str], Parse] = lru_cache(HELD)(self._parse)
 
     def look_at(self, catalogue: Catalogue) -> None:
-        """Takes the data set as it is now: its clips may be in other splits."""
+        """Takes the data set as it is now: its clips may be in other splits.
+
+        Raises:
+            RlldError: If it does not fit the run any more.
+        """
+        from rlld.evaluation.scoring import require_fit
+
+        require_fit(self.run, catalogue.spec, catalogue.folder)
         with self._reading:
             self.catalogue, self._stores = catalogue, {}
             self.parse = lru_cache(HELD)(self._parse)

@@ -70,7 +70,7 @@ class Studio:
             opened.callback(self.store.close)
             self.beliefs: Beliefs | None = None
             self.queue = self._queue(None)
-            self._begun = self.store.notes
+            self._noted = self.store.notes
             if run is not None:
                 self.believe(run)
             elif (last := last_run(self.runs)) is not None:
@@ -87,8 +87,8 @@ class Studio:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader should know of the start, and of what was written last."""
-        return (*self._begun, *self._left_out)
+        """What the reader should know of the start, of the run, and of what was written last."""
+        return (*self._noted, *self._left_out)
 
     @property
     def runs(self) -> Path:
@@ -104,6 +104,8 @@ class Studio:
     def write(self) -> Written:
         """Writes what people said into the files of the data set, and reads these again.
 
+        A run that does not fit the data set any more is not used from then on, which a note says.
+
         Raises:
             RlldError: If a file is wrong, or cannot be written.
         """
@@ -111,12 +113,18 @@ class Studio:
             written = write(self.folder, self.store)
             self._left_out = written.left_out
             self.catalogue = Catalogue(self.folder)
-            run = None
             if self.beliefs is not None:
-                run = self.beliefs.run
-                self.beliefs.look_at(self.catalogue)
-            self.queue = self._queue(run)
+                self._look_again(self.beliefs)
+            self.queue = self._queue(None if self.beliefs is None else self.beliefs.run)
             return written
+
+    def _look_again(self, beliefs: Beliefs) -> None:
+        """Goes on with a run, unless the data set has become another one since."""
+        try:
+            beliefs.look_at(self.catalogue)
+        except RlldError as error:
+            self.beliefs = None
+            self._noted += (f"the run {beliefs.name} is not used any more: {error}",)
 
     def train(self) -> dict[str, Any]:
         """Writes what people said into the data set and trains on it, in the background.
@@ -147,7 +155,7 @@ class Studio:
         try:
             self.believe(run)
         except RlldError as error:
-            self._begun += (f"the last run of the studio is not used: {error}",)
+            self._noted += (f"the last run of the studio is not used: {error}",)
 
     def state(self) -> dict[str, Any]:
         """Returns where the work stands."""

@@ -92,6 +92,8 @@ def run(folder: Path, out: Path, before: str) -> None:
 def outcome(old: Run | None, new: Run, data: DataSet) -> dict[str, Any]:
     """Returns scores before and after on clips that taught nothing, and labels that changed.
 
+    Where the data set does not fit the run of before, both are told of the new one alone.
+
     Args:
         old: The run of before.
         new: The run.
@@ -100,14 +102,29 @@ def outcome(old: Run | None, new: Run, data: DataSet) -> dict[str, Any]:
     from rlld.data.spec import dense_files
     from rlld.evaluation.scoring import evaluate
 
+    unlike = "" if old is None else _unlike(old, data)
+    if unlike:
+        old = None
     scores: dict[str, Any] = {"before": None, "after": None, "on": NOBODY}
     if data.spec.annotations.test and dense_files(data.spec, "test"):
         scores["after"] = evaluate(new, "test", data.folder).scores.as_dict()
         scores["on"] = f"{len(data.test):,} test clips, which taught nothing"
         if old is not None:
             scores["before"] = evaluate(old, "test", data.folder).scores.as_dict()
+    scores["on"] += unlike
     changed = [] if old is None else changes(old, new, data)
     return {**scores, "changed": changed, "recipe": new.recipe.name}
+
+
+def _unlike(old: Run, data: DataSet) -> str:
+    """Says why the run of before cannot be looked at on the data set; empty where it can."""
+    from rlld.evaluation.scoring import require_fit
+
+    try:
+        require_fit(old, data.spec, data.folder)
+    except RlldError as error:
+        return f"; the run of before is not compared: {error}"
+    return ""
 
 
 def changes(old: Run, new: Run, data: DataSet) -> list[dict[str, Any]]:
