@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import rlld
+from rlld.data.checks.check import check
 from rlld.data.dataset import MANY, load_split
 from rlld.data.spec import FILE_NAME, read_spec
 from rlld.errors import RlldError
@@ -56,6 +57,30 @@ def test_events_of_one_track_alone_are_not_passed_over(folder, named):
     told = f"annotations.{named} is named and annotations.{other} is not, so that neither"
     with pytest.raises(RlldError, match=told):
         read_spec(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"classes": ["Crow", "Crow"]}, "dataset.yaml: class 'Crow' is listed twice"),
+        ({"classes": []}, "dataset.yaml: a taxonomy needs 1 to"),
+    ],
+)
+def test_what_is_wrong_with_a_specification_names_its_file(folder, fields, told):
+    changed(folder, **fields)
+    with pytest.raises(RlldError, match=told):
+        read_spec(folder)
+
+
+def test_a_file_without_a_video_says_so(folder):
+    path = folder / "annotations/train.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    (error,) = [
+        each
+        for each in check(folder / "annotations", read_spec(folder)).problems
+        if each.grade == "error"
+    ]
+    assert str(error) == f"{path}: lists no video; add a row for each"
 
 
 def test_seconds_taken_for_milliseconds_are_no_silence(folder):

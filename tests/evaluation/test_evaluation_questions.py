@@ -175,6 +175,8 @@ def test_answers_bring_the_rates_near_the_truth_and_the_end_near(folder, pool):
 def test_doubt_needs_a_belief_and_says_what_it_is_for(pool):
     with pytest.raises(RlldError, match="--by doubt needs a run whose denoiser learns"):
         ask(pool, 3, by="doubt")
+    with pytest.raises(RlldError, match="by: unknown way 'doubts'; did you mean 'doubt'"):
+        ask(pool, 3, by="doubts")
     believed = believing(pool)
     asked = ask(believed, 8, by="doubt")
     assert "finds wrong tags" in str(asked)

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import time
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -16,8 +17,10 @@ import pytest
 
 from rlld.errors import RlldError
 from rlld.features import default_features, load_extractor
+from rlld.features.base import files_of
 from rlld.features.job import Task, extract_task
 from rlld.features.weights import PublishedWeights, fetch, find, is_published, weights_folder
+from rlld.utils.registry import EXTRACTORS
 
 CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -203,6 +206,15 @@ def test_features_by_default_are_the_best_that_are_installed(monkeypatch, there,
     found = object() if there else None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     assert default_features() == expected
+
+
+def test_an_extractor_that_names_no_weights_needs_none():
+    @dataclass(frozen=True)
+    class Config:
+        bands: int = 4
+
+    assert files_of(Config()) == ()
+    assert files_of(EXTRACTORS.config_type("vggish")())
 
 
 def test_the_weights_of_another_folder_are_another_extractor(monkeypatch, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import rlld
 from parse_kit import CLASSES, make_clip, make_run
@@ -44,6 +45,17 @@ def test_a_clip_gives_what_its_features_give(run, tmp_path) -> None:
     assert from_clip.duration == features.info.duration
     assert from_features.duration == 4.0
     assert labels(from_clip, "audio") == labels(from_clip, "audio_visual") == set(CLASSES[:2])
+
+
+def test_features_may_be_of_a_network_or_of_a_file_that_is_only_read(run, recwarn) -> None:
+    features = random_features(run, 5)
+    expected = parse(run, features)
+    learnt = {name: torch.tensor(value, requires_grad=True) for name, value in features.items()}
+    assert parse(run, learnt) == expected
+    for value in features.values():
+        value.flags.writeable = False
+    assert parse(run, features) == expected
+    assert not [each for each in recwarn if "not writable" in str(each.message)]
 
 
 def test_names_are_strings_or_paths(run, tmp_path) -> None:

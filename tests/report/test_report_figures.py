@@ -69,6 +69,14 @@ def test_names_are_no_formulas_and_no_markup(tmp_path):
         assert ElementTree.parse(path).getroot().tag.endswith("svg")  # noqa: S314  our own file
 
 
+def test_letters_that_no_font_has_are_told_once_in_a_sentence(tmp_path, capsys, recwarn):
+    for name in ("one", "other"):
+        class_bars(tmp_path / name, ["\U0001fad8"], {"audio": {"removed": [1.0]}}, "%", "Removed")
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert told.count("no font of this machine has \U0001fad8") <= 1
+    assert not [each for each in recwarn if "missing from font" in str(each.message)]
+
+
 def test_figures_lie_on_white_ground(tmp_path):
     picture = imread(draw_curves(tmp_path / "x", {"a": 60})[0])
     assert np.all(picture[0, 0, :3] == 1)

@@ -267,8 +267,12 @@ def test_a_run_folder_is_not_overwritten_or_mixed(tiny_data, tmp_path):
         rlld.train("han", tiny_data, out, resume=True, seed=3, **options)
     with pytest.raises(RlldError, match="another recipe"):
         rlld.train("weak", tiny_data, out, resume=True, **options)
-    (folder := tmp_path / "data").mkdir()
-    shutil.copytree(tiny_data, folder, dirs_exist_ok=True)
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_data, folder)
+    with pytest.raises(
+        RlldError, match=r"is the folder of a data set .dataset.yaml.; give the run"
+    ):
+        rlld.train("han", tiny_data, folder, **options)
     rlld.train("han", folder, out, resume=True, **options)
     tags = folder / "annotations/train.csv"
     tags.write_text(tags.read_text().replace("Drum", "Rain"))

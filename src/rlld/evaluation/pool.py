@@ -174,6 +174,8 @@ def _believed(part: Pool, run: Run, folder: Path) -> Pool:
     from rlld.training.run_folder import load_held_out
 
     videos = load_for(run, part.splits[0] if part.splits else "train", folder).to(run.device)
+    if videos.ids != part.ids:
+        raise RlldError(f"{folder}: was changed while it was read; do it again")
     silent = ~tracks_of(videos.streams, videos.lengths).cpu().numpy()[..., None] & (
         part.known == UNKNOWN
     )
