@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -162,6 +165,33 @@ def test_imported_clips_are_watched_and_stay_so(run_cli, home):
             [[False, False], [False, True]],
         ]
         assert run_cli("data", "check", "D", cwd=home).returncode == 0
+
+
+def test_an_import_that_the_disk_is_too_full_for_goes_on_later(home, monkeypatch):
+    """As after a kill: nothing that was written by then takes a clip out of the data set."""
+    shutil.copytree(home / "D", home / "bare", symlinks=True)
+    assert bring(home, "dog.txt", "0\t1\taudio: Bell\n").returncode == 0
+    whole, sync, room = contents(home / "D"), os.fsync, 0
+    while True:
+        shutil.rmtree(home / "D")
+        shutil.copytree(home / "bare", home / "D", symlinks=True)
+        left = iter(range(room))
+
+        def full(file: int, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            sync(file)
+
+        monkeypatch.setattr(os, "fsync", full)
+        done = called("data", "import", "D", "dog.txt", cwd=home).returncode == 0
+        monkeypatch.setattr(os, "fsync", sync)
+        if done:
+            break
+        again = called("data", "import", "D", "dog.txt", cwd=home)
+        assert again.returncode == 0, (room, again.stderr)
+        assert contents(home / "D") == whole, room
+        room += 1
+    assert room == 7  # events.tsv, clips.tsv, of validation three files, dataset.yaml, train.csv
 
 
 @pytest.mark.parametrize("name", event_formats())

@@ -166,7 +166,6 @@ MADE_HERE = frozenset(
         "data/pack.py: out / (SKIPPED_FILE if skip else PROBLEMS_FILE)",
         "data/pack.py: out / name",
         "data/own.py: out / ANNOTATIONS / file",
-        "data/own.py: out / ANNOTATIONS / getattr(files, split)",
         "data/store.py: folder / 'features' / f'{split}.safetensors'",
         "data/checks/verify.py: path / name",
         "workflows/push.py: run.path / name",

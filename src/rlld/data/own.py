@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -194,8 +194,11 @@ def write_own(
     splits: Mapping[str, Sequence[str]],
     known: Known,
     lengths: Mapping[str, float],
+    listed: Callable[[], None] = lambda: None,
 ) -> None:
-    """Writes the annotations of a data set, and last its ``dataset.yaml``.
+    """Writes the annotations of a data set and its ``dataset.yaml``.
+
+    Wherever it is killed, no video is lost that was for training: their file comes last.
 
     Args:
         out: The data-set folder.
@@ -204,9 +207,11 @@ def write_own(
         splits: Videos by split.
         known: What is known of them.
         lengths: Seconds of every clip.
+        listed: Writes down which clips these are; called before anything is written, when nothing
+            is refused any more.
 
     Raises:
-        RlldError: If an event lies outside its clip.
+        RlldError: If an event lies outside its clip. Nothing is written then.
     """
     answers = [a for a in known.answers if a.video not in splits.get("test", ())]
     files = replace(
@@ -215,12 +220,11 @@ def write_own(
         **({} if known.watched else {"audio": "", "visual": ""}),
     )
     dense = [_dense(known.events, modality, lengths, spec) for modality in MODALITIES]
-    index = {name: at for at, name in enumerate(spec.classes)}
-    for split, videos in splits.items():
-        labels = np.zeros((len(videos), len(index)), np.uint8)
-        for row, video in enumerate(videos):
-            labels[row, [index[tag] for tag in known.tags[video]]] = 1
-        write_weak(out / ANNOTATIONS / getattr(files, split), videos, labels, spec.taxonomy)
+    places = {split: annotation_file(out / ANNOTATIONS, getattr(files, split)) for split in splits}
+    train = places.pop("train")
+    listed()
+    for split, path in places.items():
+        _write_tags(path, spec, splits[split], known)
     for file, rows in zip((files.audio, files.visual), dense, strict=True):
         if file:
             write_rows(out / ANNOTATIONS / file, rows)
@@ -228,6 +232,15 @@ def write_own(
         before = spec.annotations.answers != ""
         _write_answers(annotation_file(out / ANNOTATIONS, files.answers), spec, answers, before)
     write_text(out / FILE_NAME, spec_text(replace(spec, annotations=files)))
+    _write_tags(train, spec, splits["train"], known)
+
+
+def _write_tags(path: Path, spec: DataSpec, videos: Sequence[str], known: Known) -> None:
+    index = {name: at for at, name in enumerate(spec.classes)}
+    labels = np.zeros((len(videos), len(index)), np.uint8)
+    for row, video in enumerate(videos):
+        labels[row, [index[tag] for tag in known.tags[video]]] = 1
+    write_weak(path, videos, labels, spec.taxonomy)
 
 
 def _dense(

@@ -148,6 +148,10 @@ def _held(folder: Path) -> _Held:
             video: tuple(spec.classes[c] for c in row.nonzero()[0])
             for video, row in zip(weak.ids, weak.labels, strict=True)
         }
+    # What was killed after it had given a video to another split goes on where it was.
+    others = {video for split, videos in tags.items() if split != "train" for video in videos}
+    if "train" in tags:
+        tags["train"] = {video: own for video, own in tags["train"].items() if video not in others}
     files = dense_files(spec, SPLITS[1])
     dense = [
         Marked(row.id, row.label, modality, row.onset, row.offset, f"{at / file}:{row.line}")
@@ -276,16 +280,20 @@ def _write_own(
             "keep some for it, or add clips that have tags alone; nothing was imported"
         )
     watched = frozenset((*splits["validation"], *splits["test"]))
+    home = {video: split for split, videos in splits.items() for video in videos}
     listing = {
-        video: known._replace(split="validation") if video in moved else known
+        video: known._replace(split=home.get(video, known.split))
         for video, known in held.listing.items()
     }
     lengths = {video: known.seconds for video, known in listing.items()}
-    write_imported(held.folder, {**read_imported(held.folder), **events})
     known = Known(tags, dense, watched)
     used = {split: videos for split, videos in splits.items() if videos}
-    write_own(held.folder, held.spec, used, known, lengths)
-    write_listing(held.folder, listing)
+
+    def listed() -> None:
+        write_imported(held.folder, {**read_imported(held.folder), **events})
+        write_listing(held.folder, listing)
+
+    write_own(held.folder, held.spec, used, known, lengths, listed)
 
 
 def _short(events: Iterable[Marked], spec: DataSpec) -> list[str]:
