@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,21 @@ def forget(*packages: str) -> None:
     theirs = tuple(f"{package}." for package in packages)
     for name in [name for name in sys.modules if f"{name}.".startswith(theirs)]:
         del sys.modules[name]
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """A disk that has room for so many files more, as far as this process is concerned."""
+    sync, left = os.fsync, iter(range(room))
+
+    def full(file: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        yield
 
 
 def limited(size: int, *args: object) -> Result:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_kit import full_disk
 from parse_kit import make_clip
 from rlld.cli.data.new import _next
 from rlld.data.dataset import load_data
@@ -251,6 +252,30 @@ def test_what_the_owner_wrote_into_the_data_set_stays(run_cli, phone):
     assert "light features of 2 clips" in result.stdout
     assert new(run_cli, phone, "--tags", table).returncode == 0
     assert load_data(phone.parent / "D").spec.any_length
+
+
+def test_what_was_refused_on_the_way_is_made_by_the_same_command_later(run_cli, phone, fails_with):
+    own = phone.parent / "D/videos/day1_b.mp4"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"a file of its owner")
+    fails_with(new(run_cli, phone), "day1_b.mp4: is no link of 'rlld data new'; move it")
+    own.unlink()
+    assert new(run_cli, phone).returncode == 0
+    assert load_data(phone.parent / "D").train.ids == ("a", "day1_b", "day2_b")
+
+
+def test_a_disk_that_is_full_on_the_way_refuses_no_later_call(run_cli, phone):
+    events, folder = phone.parent / "events.csv", phone.parent / "D"
+    events.write_text("clip,class,modality,onset,offset\na,day1,audio,0,1\n")
+    # clips.tsv, three files of validation, dataset.yaml, train.csv, and then the features
+    for room in range(7):
+        shutil.rmtree(folder, ignore_errors=True)
+        with full_disk(room):
+            result = new(run_cli, phone, "--events", events)
+        assert "make room and run again" in result.stderr
+        assert new(run_cli, phone, "--events", events).returncode == 0, room
+        assert load_data(folder).validation.ids == ("a",)
+        assert load_data(folder).train.ids == ("day1_b", "day2_b")
 
 
 def test_another_clip_of_the_name_of_one_that_is_gone_is_another_one(run_cli, phone):

@@ -213,9 +213,13 @@ def _made(
         for video in sorted(home)
     }
     left_out = {found.paths[video]: text for video, text in sorted(found.left.items())}
-    write_own(out, spec, splits, known, {video: at.seconds for video, at in listing.items()})
-    link_clips(out / VIDEOS, {video: found.ids[video] for video in listing})
-    write_listing(out, listing)
+    lengths = {video: at.seconds for video, at in listing.items()}
+
+    def listed() -> None:
+        link_clips(out / VIDEOS, {video: found.ids[video] for video in listing})
+        write_listing(out, listing)
+
+    write_own(out, spec, splits, known, lengths, listed)
     _write_left_out(out / LEFT_OUT, left_out, found.strangers)
     features = _features(wanted, old)
     extracted = extract_dataset(out, features, where=wanted.where, skip_failed=True)
