@@ -14,6 +14,7 @@ from rlld.data.dataset import load_data
 from rlld.data.spec import FILE_NAME
 from rlld.export import audacity_events, csv_events, event_formats, json_events, load_format
 from rlld.parsing.result import Event, Parse
+from rlld.utils.files import held
 from tiny import make_tiny
 
 TAGS = "file,tags\nbell.mp4,Bell\ndog.mp4,Bell;Dog bark\nrain.mp4,Dog bark\nday/bell.mp4,Bell\n"
@@ -162,6 +163,28 @@ def test_imported_clips_are_watched_and_stay_so(run_cli, home):
             [[False, False], [False, True]],
         ]
         assert run_cli("data", "check", "D", cwd=home).returncode == 0
+
+
+@pytest.mark.parametrize("line", ["import", "new", "answers"])
+def test_a_data_set_goes_by_any_name_and_needs_no_place_beside_it(home, monkeypatch, line):
+    """The current folder, and one that a volume is mounted at."""
+    (home / ".D.lock").mkdir()  # nothing can be locked there
+    (home / "link").symlink_to("D")
+    (home / "dog.txt").write_text("0\t1\taudio: Bell\n")
+    (home / "answers.csv").write_text("video,class,modality,present\ndog,Bell,audio,yes\n")
+    for name in ("D", "link", "."):
+        if name == ".":
+            monkeypatch.chdir(home / "D")
+        commands = {
+            "import": ("data", "import", name, home / "dog.txt"),
+            "new": ("data", "new", name, "--videos", home / "phone", "--tags", home / "tags.csv"),
+            "answers": ("data", "answers", name, home / "answers.csv"),
+        }
+        result = called(*commands[line], cwd=None if name == "." else home)
+        assert result.returncode == 0, result.stderr
+    with held(home / "link" / FILE_NAME):
+        result = called(*commands["import"])
+    assert "dataset.yaml: another process is writing it" in result.stderr
 
 
 def test_an_import_that_the_disk_is_too_full_for_goes_on_later(home):

@@ -134,6 +134,11 @@ def test_simulating_again_says_that_all_is_done(birds, capsys):
     assert not list(birds.glob(".*"))
 
 
+def test_no_simulated_folder_takes_the_place_of_the_current_one(birds, capsys):
+    status, error = told(capsys, "data", "simulate", "--videos", "6", "3", "3", "--out", ".")
+    assert (status, error.count("\n"), "the name of a new folder" in error) == (2, 1, True)
+
+
 ONE = ["--schedule.updates", "2", "--network.hidden", "8"]
 
 

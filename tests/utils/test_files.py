@@ -95,6 +95,12 @@ def test_what_is_held_is_not_held_twice(tmp_path):
         assert not path.exists()
 
 
+def test_a_folder_that_is_called_by_no_name_is_held_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with held(Path()), pytest.raises(RlldError, match="another process"), held(tmp_path):
+        raise AssertionError("held twice")
+
+
 def test_a_killed_process_holds_nothing(tmp_path):
     path = tmp_path / "file.txt"
     program = (

@@ -164,7 +164,8 @@ def held(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Keeps a second process from writing what this one writes, until the block ends.
 
     A process that is killed holds nothing any more. Where the file system knows no locks, a file
-    that names its process stands for one.
+    that names its process stands for one. A folder in which nothing is renamed is better held by a
+    file in it: it has several names, and beside it may be no place for a lock.
 
     Args:
         path: What is written; its folder is made when missing, ``.NAME.lock`` lies beside it.
@@ -173,7 +174,8 @@ def held(path: Path, *, wait: bool = False) -> Iterator[None]:
     Raises:
         RlldError: If another process holds it, or the folder cannot be made or written to.
     """
-    with _locked(path.with_name(f".{_stem(path)}.lock"), path, wait):
+    whole = Path(os.path.abspath(path))  # '.' and '..' are no names
+    with _locked(whole.with_name(f".{_stem(whole)}.lock"), path, wait):
         yield
 
 

@@ -12,7 +12,7 @@ from rlld.data.dataset import dense_files, weak_files
 from rlld.data.imported import class_of, read_imported, write_imported
 from rlld.data.moved import features_of
 from rlld.data.own import Known, write_own
-from rlld.data.spec import ANNOTATIONS, SPLITS, DataSpec, annotation_file, read_spec
+from rlld.data.spec import ANNOTATIONS, FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
 from rlld.data.tags.events import Marked
 from rlld.errors import RlldError, listed, nearest
 from rlld.export.files import event_files, read_events
@@ -123,7 +123,7 @@ def replace_events(folder: Path, events: Mapping[str, Sequence[Event]]) -> Impor
 def _replaced(folder: Path, read: Callable[[_Held], Iterable[_Found]]) -> Imported:
     """Replaces the events of videos by what is read for them, all of it before any is written."""
     read_spec(folder)  # refuses what is none, for which the locks would make a folder
-    with locked(folder), owned(folder):  # as 'data new', and as what adds answers
+    with locked(folder / FILE_NAME), owned(folder):  # as 'data new', and as what adds answers
         held = _held(folder)
         notes: list[str] = []
         found: dict[str, list[Marked]] = {}

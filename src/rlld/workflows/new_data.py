@@ -128,7 +128,7 @@ def new_data(out: Path, wanted: Wanted) -> NewReport:
     Raises:
         RlldError: If the folder holds something else, or tags cannot be read, or no clip can.
     """
-    with held(out):
+    with held(out / FILE_NAME):
         old, before = _before(out)
         _require_apart(wanted.videos, out)
         extractor_of_dataset(_features(wanted, old))

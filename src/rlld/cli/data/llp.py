@@ -42,6 +42,7 @@ class Args:
 def run(args: Args) -> None:
     """Makes the data set and says what is in it and what is missing."""
     from rlld.cli._collected import show
+    from rlld.data.spec import FILE_NAME
     from rlld.errors import RlldError
     from rlld.utils.files import held
 
@@ -49,7 +50,7 @@ def run(args: Args) -> None:
         raise RlldError("give either --videos (a folder of clips) or --features (published ones)")
     if args.features is not None and args.features_out is not None:
         raise RlldError("--features-out: nothing is extracted when --features are given")
-    with held(args.out):
+    with held(args.out / FILE_NAME):
         report = _make(args)
     if report is not None:
         show(report, "clip" if args.features is None else "features")

@@ -44,6 +44,7 @@ def run(args: Args) -> None:
     """Makes the data set and says what is in it and what is missing."""
     from rlld.cli._collected import show
     from rlld.data.sets import set_names
+    from rlld.data.spec import FILE_NAME
     from rlld.errors import RlldError
     from rlld.utils.console import OUT
     from rlld.utils.files import held
@@ -56,7 +57,7 @@ def run(args: Args) -> None:
         raise RlldError("give --annotations (the published files) and --out (a folder to be made)")
     if (args.videos is None) == (args.features is None):
         raise RlldError("give either --videos (a folder of clips) or --features (published ones)")
-    with held(args.out):
+    with held(args.out / FILE_NAME):
         if finished(args.out):
             OUT.print(f"{args.out} is finished; to add videos, delete it and run again")
             return

@@ -97,6 +97,11 @@ def simulate(
     """
     if seed < 0:
         raise RlldError(f"seed: expected a whole number from 0, found {seed}")
+    if not out.name:
+        raise RlldError(
+            f"{out}: a simulated folder is made elsewhere and put in place, which this one cannot "
+            "be; give --out the name of a new folder"
+        )
     numbers = videos or PRESETS[preset].videos
     if min(numbers[0], numbers[1] + 1, numbers[2]) < 1:
         raise RlldError(f"videos: every split needs at least one but validation, found {numbers}")
