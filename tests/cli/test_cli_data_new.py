@@ -278,6 +278,32 @@ def test_a_disk_that_is_full_on_the_way_refuses_no_later_call(run_cli, phone):
         assert load_data(folder).train.ids == ("day1_b", "day2_b")
 
 
+def during(monkeypatch, module, name, run):
+    """Does something else when a function is called first, as another process might."""
+    done, original = [], getattr(module, name)
+
+    def both(*args, **more):
+        done or done.append(run())
+        return original(*args, **more)
+
+    monkeypatch.setattr(module, name, both)
+    return done
+
+
+def test_what_another_process_would_write_meanwhile_is_refused(run_cli, phone, monkeypatch):
+    tags, answers = tagged(phone, "abc"), phone.parent / "answers.csv"
+    assert new(run_cli, phone, "--tags", tags).returncode == 0
+    answers.write_text("video,class,modality,present\na,Dog,audio,yes\n")
+    folder = phone.parent / "D"
+    found = during(
+        monkeypatch, new_data, "_lengths", lambda: run_cli("data", "answers", folder, answers)
+    )
+    assert new(run_cli, phone, "--tags", tags).returncode == 0
+    assert "another process is writing it" in found[0].stderr
+    assert run_cli("data", "answers", folder, answers).returncode == 0
+    assert load_data(folder).train.answers is not None
+
+
 def test_another_clip_of_the_name_of_one_that_is_gone_is_another_one(run_cli, phone):
     """Cameras begin to count again: what was known of the old clip is not true of the new one."""
     assert new(run_cli, phone, "--tags", "folders").returncode == 0

@@ -18,7 +18,7 @@ from rlld.data.spec import (
     weak_files,
 )
 from rlld.errors import RlldError
-from rlld.utils.files import owned, write_text
+from rlld.utils.files import held, owned, write_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def add_answers(folder: Path, path: Path) -> Added:
     Raises:
         RlldError: If a file is wrong, or no answer is about a label of the data set.
     """
-    with owned(folder):
+    with held(folder / FILE_NAME), owned(folder):  # 'data new' writes both files too
         spec = read_spec(folder)
         return _add(folder, spec, read_answers(path, spec.taxonomy), str(path))
 
@@ -66,7 +66,7 @@ def keep_answers(
     Raises:
         RlldError: If a file is wrong, or no answer is about a label of the data set.
     """
-    with owned(folder):
+    with held(folder / FILE_NAME), owned(folder):  # 'data new' writes both files too
         return _add(folder, read_spec(folder), answers, place, withdrawn)
 
 
