@@ -12,6 +12,7 @@ from cli_kit import full_disk
 from parse_kit import make_clip
 from rlld.cli.data.new import _next
 from rlld.data.dataset import load_data
+from rlld.features import to_stores
 from rlld.workflows import new_data
 
 
@@ -302,6 +303,18 @@ def test_what_another_process_would_write_meanwhile_is_refused(run_cli, phone, m
     assert "another process is writing it" in found[0].stderr
     assert run_cli("data", "answers", folder, answers).returncode == 0
     assert load_data(folder).train.answers is not None
+
+
+def test_what_is_being_extracted_is_made_anew_by_nobody(run_cli, phone, monkeypatch):
+    assert new(run_cli, phone, "--tags", tagged(phone, "ab")).returncode == 0
+    tags, folder = tagged(phone, "abc"), phone.parent / "D"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = during(monkeypatch, to_stores, "read_weak", lambda: new(run_cli, phone, "--tags", tags))
+    assert run_cli("extract", folder, "--workers", 1).returncode == 0
+    assert "another process is writing it" in found[0].stderr
+    assert before == {path: path.read_bytes() for path in before}
+    assert new(run_cli, phone, "--tags", tags).returncode == 0
+    assert load_data(folder).train.ids == ("a", "c", "day1_b", "day2_b")
 
 
 def test_another_clip_of_the_name_of_one_that_is_gone_is_another_one(run_cli, phone):

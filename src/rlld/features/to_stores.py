@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from rlld.features.to_files import made_by
 from rlld.media.files import clip_of, clips_of_videos, stamp_of
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.types import STREAMS
-from rlld.utils.files import owned, write_text
+from rlld.utils.files import held, owned, write_text
 from rlld.utils.plain import json_text
 
 LIGHT = "light"
@@ -94,6 +94,7 @@ def extract_dataset(
     where: Where | None = None,
     skip_failed: bool = False,
     tracks: TrackChoice = AS_PLAYED,
+    alone: bool = False,
 ) -> JobReport:
     """Extracts the clips of a data-set folder into its packed stores.
 
@@ -113,11 +114,25 @@ def extract_dataset(
         skip_failed: Give failed clips features of zero and list them in ``failed.txt``, instead
             of raising.
         tracks: Which of several tracks of a clip are described; those of a player when not given.
+        alone: Whether the caller holds ``dataset.yaml``, so that nobody else writes it meanwhile.
 
     Raises:
-        RlldError: If the folder is no data set, or clips are missing or failed; the message lists
-            them, and a later call need not extract the others again.
+        RlldError: If the folder is no data set, or another process writes it, or clips are missing
+            or failed; the message lists them, and a later call need not extract the others again.
     """
+    read_spec(folder)  # refuses what is none, for which the lock would make a folder
+    with nullcontext() if alone else held(folder / FILE_NAME):
+        return _extracted(folder, features, videos or folder / VIDEOS, where, skip_failed, tracks)
+
+
+def _extracted(
+    folder: Path,
+    features: str | None,
+    videos: Path,
+    where: Where | None,
+    skip_failed: bool,
+    tracks: TrackChoice,
+) -> JobReport:
     old = read_spec(folder)
     features = features or (LIGHT if old.features == PUBLISHED else old.features)
     extractor = extractor_of_dataset(features)
@@ -125,7 +140,7 @@ def extract_dataset(
     spec = replace(
         old, streams=wanted.streams, features=features, features_version=extractor.version
     )
-    clips = clips_of_videos(videos or folder / VIDEOS)
+    clips = clips_of_videos(videos)
     made = made_by(extractor, spec.segment_seconds, tracks)
 
     def describe(longest: int) -> None:
@@ -266,8 +281,8 @@ def _open_writers(
         writer = StoreWriter(path, split, wanted, provenance=wanted.provenance)
         writers[split] = stack.enter_context(writer)
         lacking = [video for video in videos if video not in writer.done]
-        for held in held_features(place, wanted, wanted.provenance, clips, stamps, lacking):
-            writer.add(*held)
+        for kept in held_features(place, wanted, wanted.provenance, clips, stamps, lacking):
+            writer.add(*kept)
     return writers
 
 

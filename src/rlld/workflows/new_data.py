@@ -222,7 +222,7 @@ def _made(
     write_own(out, spec, splits, known, lengths, listed)
     _write_left_out(out / LEFT_OUT, left_out, found.strangers)
     features = _features(wanted, old)
-    extracted = extract_dataset(out, features, where=wanted.where, skip_failed=True)
+    extracted = extract_dataset(out, features, where=wanted.where, skip_failed=True, alone=True)
     notes = (*known.notes, *doubts(counts, len(known.tags)), *found.notes)
     counted, made = dict(counts), read_spec(out)
     return NewReport(

@@ -130,7 +130,9 @@ def from_clips(
         faults = _annotated(out, used, spec, lengths, told)
         link_clips(out / VIDEOS, {video: found[video] for video in usable})
         write_text(out / FILE_NAME, spec_text(spec))
-        done = extract_dataset(out, extractors, where=where, skip_failed=True, tracks=tracks)
+        done = extract_dataset(
+            out, extractors, where=where, skip_failed=True, tracks=tracks, alone=True
+        )
         if not done.failed:
             break
         failed |= done.failed  # their features are zero so far: made again without them
