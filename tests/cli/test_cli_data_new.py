@@ -336,6 +336,31 @@ def test_another_clip_of_the_name_of_one_that_is_gone_is_another_one(run_cli, ph
     assert "day2_a" in (folder / "annotations/train.csv").read_text()
 
 
+def test_an_id_waits_for_its_clip_however_often_the_data_set_is_made_meanwhile(run_cli, phone):
+    tags = tagged(phone, "abc")
+    folder, ours = phone.parent / "D", phone / "day1/a.mp4"
+
+    def ids(*args):
+        result = new(run_cli, phone, *args)
+        assert result.returncode == 0, result.stderr
+        rows = [row.split("\t") for row in (folder / "clips.tsv").read_text().splitlines()[1:]]
+        return {Path(file).relative_to(phone).as_posix(): video for video, file, *_ in rows}
+
+    assert ids("--tags", tags)["day1/a.mp4"] == "a"
+    kept = ours.rename(phone.parent / "kept.mp4")
+    for _ in range(2):
+        assert "a" not in ids("--tags", tagged(phone, "bc")).values()
+    make_clip(ours, 2.0)  # the camera counts from the beginning again
+    assert ids("--tags", tagged(phone, "abc"))["day1/a.mp4"] == "day1_a"
+    kept.rename(phone / "day2/old.mp4")
+    found = ids("--tags", tagged(phone, ["a", "b", "c", "old"]))
+    assert (found["day1/a.mp4"], found["day2/old.mp4"]) == ("day1_a", "a")
+    # A clip that is left out for a while is no other one, even if it is replaced.
+    assert "c.mp4" not in ids("--tags", tagged(phone, "ab"))
+    make_clip(phone / "c.mp4", 2.0)
+    assert ids("--tags", tagged(phone, "abc"))["c.mp4"] == "c"
+
+
 def test_a_clip_that_is_gone_leaves_its_tags_and_answers_to_nobody(run_cli, phone):
     (phone / "b.mp4").write_bytes((phone / "c.mp4").read_bytes())
     table, answers = phone.parent / "tags.csv", phone.parent / "answers.csv"

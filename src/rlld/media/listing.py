@@ -16,6 +16,8 @@ from rlld.utils.sheets import SheetError, read_sheet, sheet_text
 
 LISTING = "clips.tsv"
 """Its name in the data-set folder."""
+FORMER = "former.tsv"
+"""The clips that were listed once and are not now, whose ids no other clip gets."""
 COLUMNS = ("video", "file", "split", "seconds", "stamp")
 
 
@@ -23,7 +25,7 @@ class Listed(NamedTuple):
     """A clip of a data set.
 
     Attributes:
-        file: Its absolute path.
+        file: Its absolute path; empty for a former clip whose file is gone.
         split: The split that it is in.
         seconds: Its length.
         stamp: Changes when the file is replaced.
@@ -41,7 +43,19 @@ def read_listing(folder: Path) -> dict[str, Listed]:
     Raises:
         RlldError: If the list cannot be read.
     """
-    path = folder / LISTING
+    return _read(folder / LISTING)
+
+
+def read_former(folder: Path) -> dict[str, Listed]:
+    """Returns the clips by id that a data set listed once.
+
+    Raises:
+        RlldError: If their list cannot be read.
+    """
+    return _read(folder / FORMER)
+
+
+def _read(path: Path) -> dict[str, Listed]:
     if not path.is_file():
         return {}
     try:
@@ -84,8 +98,18 @@ class VideoNames:
 
 def write_listing(folder: Path, clips: Mapping[str, Listed]) -> None:
     """Writes the clips of a data set."""
+    _write(folder / LISTING, clips)
+
+
+def write_former(folder: Path, clips: Mapping[str, Listed]) -> None:
+    """Writes the clips that a data set listed once, where there are any."""
+    if clips or (folder / FORMER).is_file():
+        _write(folder / FORMER, clips)
+
+
+def _write(path: Path, clips: Mapping[str, Listed]) -> None:
     rows = [(video, *known[:2], repr(known.seconds), known.stamp) for video, known in clips.items()]
-    write_text(folder / LISTING, sheet_text([COLUMNS, *rows]))
+    write_text(path, sheet_text([COLUMNS, *rows]))
 
 
 def link_clips(folder: Path, clips: Mapping[str, Path]) -> None:

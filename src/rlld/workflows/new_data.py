@@ -21,7 +21,15 @@ from rlld.features.job import JobReport, Where
 from rlld.features.to_stores import extract_dataset, extractor_of_dataset
 from rlld.media.files import stamp_of
 from rlld.media.gathered import clips_below, lasting_ids, seconds_of
-from rlld.media.listing import LISTING, Listed, link_clips, read_listing, write_listing
+from rlld.media.listing import (
+    LISTING,
+    Listed,
+    link_clips,
+    read_former,
+    read_listing,
+    write_former,
+    write_listing,
+)
 from rlld.utils.console import progress
 from rlld.utils.files import held, write_text
 from rlld.utils.pool import each
@@ -174,12 +182,12 @@ def _lasting(
     What is known of a clip that left is not true of another one of its name. One that was moved
     inside the folder is told by its stamp; where all clips are in another folder now, names tell.
     """
-    files = {known.file: video for video, known in before.items()}
+    files = {known.file: video for video, known in before.items() if known.file}
     here, root = {os.path.abspath(clip) for clip in clips}, os.path.abspath(wanted.videos)
     gone = {
         video: known.stamp
         for video, known in before.items()
-        if known.file not in here and Path(known.file).is_relative_to(root)
+        if known.file not in here and (not known.file or Path(known.file).is_relative_to(root))
     }
     fresh: dict[str, list[str]] = defaultdict(list)
     for file in sorted(here - files.keys()) if gone else ():
@@ -187,6 +195,23 @@ def _lasting(
     left = {stamp: video for video, stamp in gone.items()}
     moved = {own[0]: left[stamp] for stamp, own in fresh.items() if stamp in left and len(own) == 1}
     return files | moved, gone.keys() - set(moved.values())
+
+
+def _former(
+    root: Path, found: _Found, listing: Collection[str], before: Mapping[str, Listed]
+) -> dict[str, Listed]:
+    """Returns the clips that were listed once and are not now, without the names of those gone."""
+    former = {}
+    for video, known in before.items():
+        if video in listing:
+            continue
+        if video in found.ids:  # left out this time
+            former[video] = known._replace(file=os.path.abspath(found.ids[video]))
+        elif Path(known.file).is_relative_to(os.path.abspath(root)):
+            former[video] = known._replace(file="")
+        else:
+            former[video] = known
+    return former
 
 
 def _stamp(file: str) -> str:
@@ -217,6 +242,7 @@ def _made(
 
     def listed() -> None:
         link_clips(out / VIDEOS, {video: found.ids[video] for video in listing})
+        write_former(out, _former(wanted.videos, found, listing, before))
         write_listing(out, listing)
 
     write_own(out, spec, splits, known, lengths, listed)
@@ -231,14 +257,14 @@ def _made(
 
 
 def _before(out: Path) -> tuple[DataSpec | None, dict[str, Listed]]:
-    """Returns what an earlier call made."""
+    """Returns what earlier calls made, and the clips that they knew."""
     if not (out / FILE_NAME).is_file():
         return None, {}
     if not (out / LISTING).is_file():
         raise RlldError(
             f"{out}: holds a data set that 'rlld data new' did not make; choose another folder"
         )
-    return read_spec(out), read_listing(out)
+    return read_spec(out), read_former(out) | read_listing(out)
 
 
 def _require_apart(videos: Path, out: Path) -> None:
