@@ -144,4 +144,4 @@ def _results(work: Path) -> list[Verb]:
 
 
 def _copy(source: Path) -> Callable[[Path], object]:
-    return lambda folder: shutil.copytree(source, folder / "out")
+    return lambda folder: shutil.copytree(source, folder / "out", symlinks=True)
