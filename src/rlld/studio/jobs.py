@@ -44,7 +44,7 @@ class Job:
         before: Scores of the run before, None where there is none.
         after: Scores of the new run, None where no clip tells.
         on: What they were measured on.
-        changed: Labels that changed their mind.
+        changed: Labels that changed their mind; None where none were compared.
         error: Why it failed.
     """
 
@@ -56,7 +56,7 @@ class Job:
     before: dict[str, float] | None = None
     after: dict[str, float] | None = None
     on: str = ""
-    changed: tuple[dict[str, Any], ...] = ()
+    changed: tuple[dict[str, Any], ...] | None = None
     error: str | None = None
 
 

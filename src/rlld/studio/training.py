@@ -112,7 +112,7 @@ def outcome(old: Run | None, new: Run, data: DataSet) -> dict[str, Any]:
         if old is not None:
             scores["before"] = evaluate(old, "test", data.folder).scores.as_dict()
     scores["on"] += unlike
-    changed = [] if old is None else changes(old, new, data)
+    changed = None if old is None else changes(old, new, data)
     return {**scores, "changed": changed, "recipe": new.recipe.name}
 
 
@@ -127,12 +127,15 @@ def _unlike(old: Run, data: DataSet) -> str:
     return ""
 
 
-def changes(old: Run, new: Run, data: DataSet) -> list[dict[str, Any]]:
-    """Returns the training labels that are kept by one run and removed by the other."""
+def changes(old: Run, new: Run, data: DataSet) -> list[dict[str, Any]] | None:
+    """Returns the training labels that are kept by one run and removed by the other.
+
+    None where one of them judges no labels.
+    """
     from rlld.evaluation.labels import judge, judges_labels
 
     if not (judges_labels(old) and judges_labels(new)):
-        return []
+        return None
     videos = data.train
     first, second = (judge(run, videos.to(run.device)).keep.cpu() for run in (old, new))
     found = []

@@ -8,7 +8,7 @@
  *   after: boolean}} Changed
  * @typedef {{state: "running"|"done"|"failed"|"cancelled", progress: number, text: string,
  *   started: number, before: Scores|null, after: Scores|null, on: string|null,
- *   changed: Changed[], error: string|null}} Job
+ *   changed: Changed[]|null, error: string|null}} Job
  * @typedef {{data: Data, run: {name: string, recipe: string}|null, people: string[],
  *   answered: number, corrected: number, by_person: Record<string, number>, gain: number|null, unit: string|null,
  *   stop: string|null, person: string|null, notes: string[], formats: Array<[string, string]>}} State

@@ -87,6 +87,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     if (done.after) parts.push(scores(done, done.after));
     else if (done.on) parts.push(make("p", "notes", `There are no scores: ${done.on}.`));
     const labels = done.changed;
+    if (!labels) return parts;
     const head = make("h2", "", labels.length ? `${count(labels.length, "label")} changed ${labels.length === 1 ? "its" : "their"} mind` : "No label changed its mind");
     const list = make("ul", "changed", ...labels.slice(0, FIRST).map(mind));
     parts.push(head, list);
