@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.recipes.recipe import load_recipe
 from rlld.recipes.schedule import Schedule
+from rlld.training.fitted import fitted_recipe
 from rlld.training.optimizer import build_optimizer
-from rlld.training.order import draw_annotated, round_batches
+from rlld.training.order import WIDEST, draw_annotated, padded_to, round_batches, sizes_of
 from rlld.utils.compute import set_rate
 
 
@@ -195,3 +200,35 @@ def test_annotated_videos_of_any_length_are_drawn_alike_and_equally_often():
     counts = torch.bincount(torch.cat(drawn), minlength=40).double()
     # Each is expected 400 times; four standard deviations of a binomial are about 72.
     assert (counts - 400).abs().max() < 75
+
+
+@given(st.lists(st.integers(1, 2 * WIDEST), min_size=1, max_size=9), st.integers(1, 4))
+def test_batches_with_a_recording_of_hours_are_as_narrow_as_as_many_batches_can_be(lengths, size):
+    ranked = sorted(lengths)
+    found = sizes_of(ranked, size)
+    count = math.ceil(len(ranked) / size)
+    assert (len(found), sum(found), min(found) > 0) == (count, len(ranked), True)
+    every = [
+        [stop - start for start, stop in pairwise((0, *cuts, len(ranked)))]
+        for cuts in combinations(range(1, len(ranked)), count - 1)
+    ]
+    equal = [size] * (count - 1) + [len(ranked) - size * (count - 1)]
+    if padded_to(ranked, equal) <= WIDEST:
+        assert found == equal
+    else:
+        assert padded_to(ranked, found) == min(padded_to(ranked, each) for each in every)
+
+
+def test_a_batch_of_all_videos_that_is_padded_to_hours_is_told(tiny_data):
+    data = load_data(tiny_data)
+    train = data.train.packed()
+    lengths = torch.full((len(train),), data.spec.segments)
+    lengths[3] = 10_000
+    vars(data)["train"] = replace(train, lengths=lengths, streams={})
+    told = "all 48 training videos are one batch, in which each takes the memory of the longest"
+    _, lines = fitted_recipe("han", data, {"schedule.batch_size": 64})
+    assert next(line for line in lines if line.startswith(told)).endswith(
+        "(10,000 segments); add --schedule.batch_size 6, which keeps it apart, or cut it into clips"
+    )
+    _, lines = fitted_recipe("han", data, {"schedule.batch_size": 6})
+    assert not any(line.startswith(told) for line in lines)

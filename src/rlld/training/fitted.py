@@ -11,6 +11,7 @@ from rlld.data.lengths import enough
 from rlld.data.split import Split
 from rlld.recipes.fitting import Decision, Sizes
 from rlld.recipes.recipe import Recipe, decided_recipe, load_recipe
+from rlld.training.order import GROUP, WIDEST
 
 SHORT = 0.6
 """Share of the updates that learning takes under which a schedule is called too short."""
@@ -50,6 +51,7 @@ def fitted_recipe(
         *_warned(recipe, sizes),
         *_passed_over(recipe, overrides or {}),
         *_lacking(data.train),
+        *_padded(recipe, data.train),
     ]
 
 
@@ -98,6 +100,22 @@ def _lacking(train: Split) -> list[str]:
     return [
         f"of {len(train)} training videos {' and '.join(parts)} (features that are all zeros): "
         "their tags teach the other track alone"
+    ]
+
+
+def _padded(recipe: Recipe, train: Split) -> list[str]:
+    """Warns of a batch of all videos, which one of hours pads to more than memory may hold."""
+    if train.lengths is None or not len(train):
+        return []
+    lengths = train.lengths.sort().values.tolist()
+    size = recipe.schedule.batch_size
+    if size < len(lengths) or len(lengths) * lengths[-1] <= WIDEST:
+        return []
+    smaller = -(-len(lengths) // GROUP)
+    return [
+        f"all {len(lengths)} training videos are one batch, in which each takes the memory of the "
+        f"longest ({lengths[-1]:,} segments); add --schedule.batch_size {smaller}, which keeps it "
+        "apart, or cut it into clips"
     ]
 
 

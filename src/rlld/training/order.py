@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from rlld.training.validation import Validation
 
 GROUP = 8
 """Batches that are sorted by length together."""
+WIDEST = 30_000
+"""Segments, padding included, from which on batches are cut by length: some 1.5 GB of a network."""
 STREAM = 0x5EED_0003
 """Keeps these draws apart from those of the batches."""
 
@@ -62,9 +65,54 @@ def _alike(
     """
     batches: list[Tensor] = []
     for group in torch.split(order, GROUP * size):
-        batches += torch.split(group[lengths[group].argsort(stable=True)], size)
+        ranked = group[lengths[group].argsort(stable=True)]
+        batches += torch.split(ranked, sizes_of(lengths[ranked].tolist(), size))
     for place in torch.randperm(len(batches), generator=generator).tolist():
         yield batches[place]
+
+
+def sizes_of(lengths: Sequence[int], size: int) -> list[int]:
+    """Returns how many of some videos, sorted by length, are in each batch.
+
+    That is ``size``, and the last batch has the rest. Where a batch would be padded to more than
+    ``WIDEST`` segments, as many batches as narrow as they can be: one with a recording of hours has
+    that alone.
+
+    Examples:
+        >>> sizes_of([1, 2, 3, 4, 5], 2)
+        [2, 2, 1]
+        >>> sizes_of([1, 2, 2, 3, 50_000, 60_000], 2)
+        [4, 1, 1]
+    """
+    count = -(-len(lengths) // size)
+    equal = [size] * (count - 1) + [len(lengths) - size * (count - 1)]
+    high = padded_to(lengths, equal)
+    if high <= WIDEST:
+        return equal
+    low = lengths[-1]
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if len(_within(lengths, middle)) <= count else (middle + 1, high)
+    found = _within(lengths, high)
+    while len(found) < count:
+        most = max(range(len(found)), key=found.__getitem__)
+        found[most : most + 1] = [found[most] - found[most] // 2, found[most] // 2]
+    return found
+
+
+def padded_to(lengths: Sequence[int], sizes: Sequence[int]) -> int:
+    """Returns the segments of the widest batch, padding included."""
+    ends = accumulate(sizes)
+    return max(size * lengths[end - 1] for size, end in zip(sizes, ends, strict=True))
+
+
+def _within(lengths: Sequence[int], most: int) -> list[int]:
+    """Returns the fewest batches of at most so many segments, from the longest video down."""
+    sizes, left = [], len(lengths)
+    while left:
+        sizes.append(min(left, most // lengths[left - 1]))
+        left -= sizes[-1]
+    return sizes[::-1]
 
 
 def _episode(schedule: Schedule, videos: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -108,7 +156,8 @@ def draw_annotated(
     batches = min(GROUP, videos // count)
     drawn = order[: batches * count]
     place = int(torch.randint(batches, (), generator=generator))
-    return drawn[lengths.cpu()[drawn].argsort(stable=True)].view(batches, count)[place]
+    ranked = drawn[lengths.cpu()[drawn].argsort(stable=True)]
+    return torch.split(ranked, sizes_of(lengths.cpu()[ranked].tolist(), count))[place]
 
 
 def draw_lessons(count: int, teachers: Split, seed: int, updates: range) -> list[Tensor]:
