@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlld.bench.comparison import MethodRow
+from rlld.bench.jobs import common_terms
+from rlld.bench.runs import run_all
 from rlld.bench.studies import annotations, answers
 from rlld.bench.studies.annotations import Point, learning_curves
 from rlld.bench.studies.denoisers import Settings
+from rlld.data.answers import Answer, write_answers
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
 from rlld.evaluation.questions import pool_of
 from rlld.recipes.recipe import RECIPES
+from tiny import make_tiny
 
 
 @pytest.fixture
@@ -53,6 +58,56 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     curve = annotations.curve_of("constant", table.rows, "event_type")
     assert curve.x == [0, 4, 8, 20]
     assert curve.mean[0] == rows["weak 0"].estimate("event_type").mean
+
+
+@pytest.fixture
+def answered(tmp_path) -> Path:
+    """A data set of which every tag is answered, and of its validation videos as well."""
+    folder = make_tiny(tmp_path / "answered")
+    pool = pool_of(folder)
+    rows = answers._random(pool, answers._truth(folder), [10**6], 0)[10**6]
+    rows.append(Answer("validation_000", "Bell", "audio", True))
+    write_answers(folder / "annotations" / "answers.csv", rows)
+    spec = folder / "dataset.yaml"
+    spec.write_text(spec.read_text().replace("answers: ''", "answers: answers.csv"))
+    assert (pool_of(folder).known[pool.tags[:, None].repeat(2, 1)] >= 0).all()
+    return folder
+
+
+def test_points_know_none_of_the_answers_of_the_data_set(tiny_data, answered, tmp_path, quick):
+    def curves(data: Path, out: str) -> dict[str, MethodRow]:
+        settings = Settings((data,), tmp_path / out, seeds=1, updates=3, workers=1, device="cpu")
+        table, _ = learning_curves(settings, counts=(0, 4))
+        assert table.failures == []
+        return {row.method: row for row in table.rows}
+
+    bare, own = curves(tiny_data, "bare"), curves(answered, "own")
+    scores = [[[*v.values()] for v in row.values.values()] for row in bare.values()]
+    assert scores == [[[*v.values()] for v in row.values.values()] for row in own.values()]
+    for title, row in own.items():
+        assert "# without the answers of the data set" in row.commands[0], title
+        assert "#" not in bare[title].commands[0] or title == f"{quick} 0"
+
+
+def test_questions_are_drawn_as_if_nobody_had_answered(tiny_data, answered, tmp_path, quick):
+    def planned(data: Path, out: str) -> dict[str, int]:
+        settings = Settings((data,), tmp_path / out, seeds=1, updates=3, workers=1, device="cpu")
+        terms = common_terms((data,), 3, "last")
+        zero = answers._planned(settings, [Point(quick, 0)], terms)
+        run_all(zero, settings.runs)
+        before = {(job.data, job.seed): settings.runs / job.key for job in zero}
+        ways = ("random", "sample", "question", "doubt")
+        jobs = answers._with_answers(settings, ways, (4, 9, 400, 500), terms, before)
+        return {job.method: job.answers for job in jobs}
+
+    bare, own = planned(tiny_data, "bare"), planned(answered, "own")
+    assert own == bare
+    assert all(
+        Point.of(title).videos == len(rows) or "sample" in title for title, rows in own.items()
+    )
+    # Every tag in both tracks: no row promises more answers than there are.
+    most = 2 * int(pool_of(tiny_data).tags.sum())
+    assert {Point.of(title).videos for title in own} == {4, 9, most}
 
 
 @pytest.mark.slow

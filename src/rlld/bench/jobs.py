@@ -114,7 +114,7 @@ class Job:
         device: Where to compute.
         settings: The overrides that made the recipe, for the command of the row.
         priors: Rates of wrong tags in place of those of ``dataset.yaml``; those when None.
-        answers: Answers on training videos in place of those of the data set; those when None.
+        answers: Answers on training videos in place of all those of the data set; those when None.
     """
 
     method: str
@@ -164,11 +164,18 @@ class Job:
         settings = " ".join(f"--{name} {_typed(value)}" for name, value in given.items())
         typed = f"rlld train {self.recipe.name} --data {self.data} --out RUN --seed {self.seed}"
         typed = f"{typed} {settings}"
+        return f"{typed}  # {'; '.join(self._untyped)}" if self._untyped else typed
+
+    @property
+    def _untyped(self) -> list[str]:
+        """What no option says."""
+        told = []
         if self.answers is not None:
-            return f"{typed}  # with {len(self.answers)} answers on training videos"
-        if self.priors is None:
-            return typed
-        return f"{typed}  # dataset.yaml with priors: {json.dumps(to_dict(self.priors))}"
+            known = f"with {len(self.answers)} answers on training videos"
+            told.append(known if self.answers else "without the answers of the data set")
+        if self.priors is not None:
+            told.append(f"dataset.yaml with priors: {json.dumps(to_dict(self.priors))}")
+        return told
 
     def __str__(self) -> str:
         return f"{self.method}, {self.data.name}, seed {self.seed}"

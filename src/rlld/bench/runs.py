@@ -14,7 +14,10 @@ import torch
 
 from rlld.bench.jobs import Job
 from rlld.bench.keys import dataset_fingerprint, source_fingerprint
-from rlld.data.dataset import load_data, with_answers
+from rlld.data.answers import Answer
+from rlld.data.dataset import DataSet, load_data, with_answers
+from rlld.data.spec import weak_files
+from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.labels import judges_labels, measure
 from rlld.evaluation.scoring import evaluate_on, keep_probabilities, load_for
@@ -190,7 +193,7 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
     if job.priors is not None:
         data.spec = replace(data.spec, priors=job.priors)
     if job.answers is not None:
-        data.train = with_answers(data.train, job.answers)
+        _answer(data, job.answers)
     compute = Compute(job.device, threads=1)
     with Tracking(log, str(job)) as tracking:
         run = train(
@@ -223,6 +226,17 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
         "denoising": _denoising(run, job.data),
         "facts": {name: run.facts[name] for name in kept if name in run.facts},
     }
+
+
+def _answer(data: DataSet, answers: Sequence[Answer]) -> None:
+    """Puts answers on training videos in place of all that the data set has."""
+    data.train = with_answers(data.train, answers) if answers else _unanswered(data.train)
+    if "validation" in weak_files(data.spec):
+        data.validation = _unanswered(data.validation)
+
+
+def _unanswered(split: Split) -> Split:
+    return replace(split, answers=None, chances=None)
 
 
 def _denoising(run: Run, folder: Path) -> dict[str, Any] | None:

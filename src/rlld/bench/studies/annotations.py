@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from rlld.bench.runs import run_all
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import Settings, compared
 from rlld.data.dataset import load_data
-from rlld.data.spec import Priors
+from rlld.data.spec import Priors, read_spec
 from rlld.errors import RlldError
 from rlld.report.figures import Curve, learning_curve
 
@@ -79,7 +79,7 @@ def learning_curves(
     terms = common_terms(settings.data, settings.updates, "last")
     size = min(len(load_data(folder).validation) for folder in settings.data)
     steps = sorted({count for count in counts if count < size} | {size})
-    jobs = [*_random(settings, steps, terms), *_without(settings, priors, terms)]
+    jobs = unanswered([*_random(settings, steps, terms), *_without(settings, priors, terms)])
     outcomes = run_all(jobs, settings.runs, settings.workers, settings.log)
     rows = sorted(rows_of(outcomes), key=_place)
     comparison = compared(
@@ -103,6 +103,14 @@ def _command(settings: Settings, counts: Sequence[int], priors: Priors | None) -
     if priors is not None:
         text += " --priors " + ",".join(f"{name}={rate}" for name, rate in priors.visual.items())
     return text
+
+
+def unanswered(jobs: Iterable[Job]) -> list[Job]:
+    """Returns jobs that know none of the answers which their data sets may hold."""
+    # Where there are none nothing is replaced: the run is that of every other benchmark.
+    return [
+        replace(job, answers=()) if read_spec(job.data).annotations.answers else job for job in jobs
+    ]
 
 
 def _random(settings: Settings, steps: Sequence[int], terms: Terms) -> list[Job]:

@@ -21,15 +21,17 @@ from rlld.bench.studies.annotations import (
     PUBLISHED,
     Point,
     curve_of,
+    unanswered,
 )
 from rlld.bench.studies.denoisers import Settings, compared
-from rlld.data.answers import Answer
+from rlld.data.answers import UNKNOWN, Answer
 from rlld.data.dataset import load_data
+from rlld.data.tracks import tracks_of
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.pool import Pool
 from rlld.evaluation.questions import By, ask, pool_of
 from rlld.report.figures import learning_curve
-from rlld.training.run_folder import load_run
+from rlld.training.run_folder import Run, load_run
 from rlld.types import MODALITIES
 
 COUNTS = (10, 25, 50, 100, 200)
@@ -37,6 +39,8 @@ COUNTS = (10, 25, 50, 100, 200)
 RANDOM = "random"
 """All tags of videos drawn evenly, the learner being told of no probability."""
 Truth = NDArray[np.bool_]
+Answers = dict[int, list[Answer]]
+"""By how many were asked for."""
 
 
 def worth_of_answers(
@@ -111,7 +115,7 @@ def _shown(
 
 def _planned(settings: Settings, points: Sequence[Point], terms: Terms) -> list[Job]:
     methods = {point.title: (point.line, {ANNOTATED: 0}) for point in points}
-    return plan(methods, settings.data, range(settings.seeds), terms, settings.device)
+    return unanswered(plan(methods, settings.data, range(settings.seeds), terms, settings.device))
 
 
 def _with_answers(
@@ -124,17 +128,37 @@ def _with_answers(
     """Returns the jobs on answers; those of ``doubt`` where the run before them did not fail."""
     jobs = []
     for job in _planned(settings, [Point(LEARNER, 0)], terms):
-        pool, truth = pool_of(job.data), _truth(job.data)
+        pool, truth = _unasked(job.data), _truth(job.data)
         for way in select:
             seen = pool
             if way == "doubt":
                 if (job.data, job.seed) not in before:
                     continue
-                seen = pool_of(job.data, load_run(before[job.data, job.seed]))
-            for count, rows in WAYS[way](seen, truth, counts, job.seed).items():
-                title = Point(way, count).title
+                seen = _unasked(job.data, load_run(before[job.data, job.seed]))
+            for title, rows in _titled(way, seen, WAYS[way](seen, truth, counts, job.seed)).items():
                 jobs.append(replace(job, method=title, answers=tuple(rows)))
     return jobs
+
+
+def _unasked(folder: Path, run: Run | None = None) -> Pool:
+    """Returns what can be asked as if nobody had answered, whatever answers the data set holds."""
+    pool = pool_of(folder, run)
+    if not pool.spec.annotations.answers:
+        return pool
+    known = np.full_like(pool.known, UNKNOWN)
+    if run is not None:
+        train = load_data(folder).train
+        known[~tracks_of(train.streams, train.lengths).numpy()] = 0  # nobody asks about silence
+    return replace(pool, known=known, chances=np.zeros_like(pool.chances))
+
+
+def _titled(way: str, pool: Pool, found: Answers) -> dict[str, list[Answer]]:
+    """Returns answers by the title of their row, which promises no more than there are."""
+    most = int((pool.tags[:, None] & (pool.known == UNKNOWN)).sum())
+    return {
+        Point(way, min(count, most) if way == "sample" else len(rows)).title: rows
+        for count, rows in found.items()
+    }
 
 
 def _truth(folder: Path) -> Truth:
@@ -145,9 +169,6 @@ def _truth(folder: Path) -> Truth:
             "answer; use a simulation"
         )
     return train.truth.any(1).numpy()
-
-
-Answers = dict[int, list[Answer]]
 
 
 def _random(pool: Pool, truth: Truth, counts: Sequence[int], seed: int) -> Answers:
