@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import time
@@ -21,7 +22,7 @@ from rlld.bench.studies.denoisers import Settings, denoising
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
 from rlld.metrics.averages import VARIANT_NAMES
-from rlld.recipes.recipe import recipe_names
+from rlld.recipes.recipe import RECIPES, recipe_names
 
 TERMS = Terms(6, "segment_type")
 
@@ -63,6 +64,28 @@ def test_scores_are_those_of_training_and_evaluating_by_hand(tiny_data, tmp_path
     assert result.variants["micro_event_visual"] == found.variants["micro"].event_visual
     assert tuple(result.variants) == VARIANT_NAMES
     assert "--schedule.updates 6" in job.command
+
+
+def test_a_command_trains_the_recipe_of_its_row_whatever_its_file_is_called(tiny_data, tmp_path):
+    own = tmp_path / "own r&d" / "han#1.yaml"
+    own.parent.mkdir()
+    own.write_text((RECIPES / "weak.yaml").read_text())
+    data = tmp_path / "my data"
+    shutil.copytree(tiny_data, data)
+    settings = Settings((data,), tmp_path / "out & all", seeds=1, updates=4, workers=1)
+    table = denoising(settings, [str(own)], baseline=str(own))
+    (command,) = table.rows[-1].commands
+    words = shlex.split(command, comments=True)
+    assert words[:5] == ["rlld", "train", str(own), "--data", str(data)]
+    words[words.index("RUN")] = str(tmp_path / "by hand")
+    done = Forked(*words[1:], log=tmp_path / "by hand.log")
+    assert done.end() == 0, done.log.read_text()
+    found = rlld.evaluate(rlld.load_run(tmp_path / "by hand"), "test").scores
+    assert found.segment_type == table.rows[-1].estimate("segment_type").mean
+    words = shlex.split(table.command, comments=True)
+    assert words[words.index("--data") + 1] == str(data)
+    assert words[words.index("--out") + 1] == str(tmp_path / "out & all")
+    assert words[words.index("--recipes") + 1] == words[words.index("--baseline") + 1] == str(own)
 
 
 @pytest.mark.slow

@@ -115,6 +115,7 @@ class Job:
         settings: The overrides that made the recipe, for the command of the row.
         priors: Rates of wrong tags in place of those of ``dataset.yaml``; those when None.
         answers: Answers on training videos in place of all those of the data set; those when None.
+        named: Recipe or file as it was asked for, for the command of the row.
     """
 
     method: str
@@ -126,6 +127,7 @@ class Job:
     settings: Mapping[str, Any] = field(default_factory=dict)
     priors: Priors | None = None
     answers: tuple[Answer, ...] | None = None
+    named: str = ""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -161,9 +163,10 @@ class Job:
     def command(self) -> str:
         """The command that trains the same by hand; benchmarks compare published settings."""
         given = {FIT: "false", **self.settings}
-        settings = " ".join(f"--{name} {_typed(value)}" for name, value in given.items())
-        typed = f"rlld train {self.recipe.name} --data {self.data} --out RUN --seed {self.seed}"
-        typed = f"{typed} {settings}"
+        words = ["rlld", "train", self.named or self.recipe.name, "--data", str(self.data)]
+        words += ["--out", "RUN", "--seed", str(self.seed)]
+        words += [word for name, value in given.items() for word in (f"--{name}", _typed(value))]
+        typed = shlex.join(words)
         return f"{typed}  # {'; '.join(self._untyped)}" if self._untyped else typed
 
     @property
@@ -182,8 +185,8 @@ class Job:
 
 
 def _typed(value: Any) -> str:
-    """Returns a setting as it is typed in a shell."""
-    return shlex.quote(json.dumps(value) if isinstance(value, tuple | list | bool) else str(value))
+    """Returns a setting as it is typed, before a shell takes quotes off."""
+    return json.dumps(value) if isinstance(value, tuple | list | bool) else str(value)
 
 
 def plan(
@@ -214,9 +217,10 @@ def plan(
         for method, (name, own) in methods.items():
             settings = {**own, **terms.overrides}
             sizes = sizes_of(data) if own.get(FIT) else None
-            recipes[folder, method] = (load_recipe(name, settings, defaults, sizes), settings)
+            recipe = load_recipe(name, settings, defaults, sizes)
+            recipes[folder, method] = (recipe, settings, name)
     return [
-        Job(method, recipe, folder, prints[folder], seed, device, settings)
+        Job(method, recipe, folder, prints[folder], seed, device, settings, named=name)
         for seed in seeds
-        for (folder, method), (recipe, settings) in recipes.items()
+        for (folder, method), (recipe, settings, name) in recipes.items()
     ]

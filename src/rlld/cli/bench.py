@@ -185,13 +185,14 @@ def measure_signal(args: SignalArgs) -> None:
     """Measures, prints the tables and writes them."""
     from rlld.bench.page import terminal
     from rlld.bench.studies.signal import as_dict, blocks, markdown, signal
+    from rlld.bench.typed import typed
     from rlld.utils.console import OUT
     from rlld.utils.files import write_text
     from rlld.utils.plain import json_text
 
-    steps = " ".join(map(str, args.after))
-    command = f"rlld bench signal --data {args.data} --out {args.out} --after {steps}"
-    command += f" --batches {args.batches} --repeats {args.repeats}"
+    given = ("--data", args.data, "--out", args.out, "--after", *args.after)
+    sizes = ("--batches", args.batches, "--repeats", args.repeats)
+    command = typed("rlld", "bench", "signal", *given, *sizes)
     found = signal(
         args.data, after=args.after, batches=args.batches, repeats=args.repeats, command=command
     )
@@ -206,14 +207,16 @@ def compare_rates(args: RatesArgs) -> None:
     """Measures, prints the tables and writes them."""
     from rlld.bench.page import terminal
     from rlld.bench.studies.rates import blocks, measure, targets, write
+    from rlld.bench.typed import typed
     from rlld.utils.console import OUT
 
     places = {"lfav": args.lfav, "llp": args.llp, "vggsounder": args.vggsounder}
-    given = " ".join(f"--{name} {path}" for name, path in places.items() if path is not None)
+    given = [w for name, path in places.items() if path is not None for w in (f"--{name}", path)]
     figures = measure(targets(**places))
     for table in terminal(blocks(figures)):
         OUT.print(table)
-    paths = write(figures, args.out, f"rlld bench rates {given} --out {args.out}")
+    command = typed("rlld", "bench", "rates", *given, "--out", args.out)
+    paths = write(figures, args.out, command)
     OUT.print(f"written: {', '.join(map(str, paths))}")
 
 
@@ -221,9 +224,10 @@ def find_open_classes(args: OpenClassesArgs) -> None:
     """Measures, prints the tables and writes them."""
     from rlld.bench.page import show
     from rlld.bench.studies.open_classes import measure, page
+    from rlld.bench.typed import typed
 
-    folders = " ".join(map(str, args.data))
-    command = f"rlld bench open-classes --data {folders} --scores {args.scores} --out {args.out}"
+    given = ("--data", *args.data, "--scores", args.scores, "--out", args.out)
+    command = typed("rlld", "bench", "open-classes", *given)
     show(page(measure(args.data, args.scores), command), args.out, "open-classes")
 
 
@@ -239,15 +243,17 @@ def compare_questions(args: QuestionsArgs) -> None:
     """Measures, prints the tables and writes them."""
     from rlld.bench.page import terminal
     from rlld.bench.studies.questions import blocks, measure, tables, write
+    from rlld.bench.typed import typed
     from rlld.errors import RlldError
     from rlld.utils.console import OUT
 
     if args.draws < 1:
         raise RlldError(f"--draws must be 1 or more, found {args.draws}")
     places = {"llp": args.llp, "lfav": args.lfav}
-    given = [f"--{name} {path}" for name, path in places.items() if path is not None]
-    given += [f"--data {' '.join(map(str, args.data))}"] if args.data else []
-    command = f"rlld bench questions {' '.join(given)} --draws {args.draws} --out {args.out}"
+    given = [w for name, path in places.items() if path is not None for w in (f"--{name}", path)]
+    given += ["--data", *args.data] if args.data else []
+    rest = ("--draws", args.draws, "--out", args.out)
+    command = typed("rlld", "bench", "questions", *given, *rest)
     points = measure(tables(args.llp, args.lfav, args.data), args.draws)
     for table in terminal(blocks(points)):
         OUT.print(table)

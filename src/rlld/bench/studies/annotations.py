@@ -12,6 +12,7 @@ from rlld.bench.jobs import Job, Terms, common_terms, plan
 from rlld.bench.runs import run_all
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import Settings, compared
+from rlld.bench.typed import typed
 from rlld.data.dataset import load_data
 from rlld.data.spec import Priors, read_spec
 from rlld.errors import RlldError
@@ -101,7 +102,8 @@ def learning_curves(
 def _command(settings: Settings, counts: Sequence[int], priors: Priors | None) -> str:
     text = f"rlld bench annotations {settings.command} --counts {','.join(map(str, counts))}"
     if priors is not None:
-        text += " --priors " + ",".join(f"{name}={rate}" for name, rate in priors.visual.items())
+        rates = ",".join(f"{name}={rate}" for name, rate in priors.visual.items())
+        text += f" {typed('--priors', rates)}"
     return text
 
 

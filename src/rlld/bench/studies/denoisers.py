@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from rlld.bench.foreign import foreign_rows
 from rlld.bench.jobs import Terms, common_terms, plan
 from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import run_all
+from rlld.bench.typed import typed
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.baselines import tags_in_every_way
@@ -84,9 +84,9 @@ class Settings:
     @property
     def command(self) -> str:
         """The options as they are typed."""
-        text = f"--data {' '.join(map(str, self.data))} --seeds {self.seeds} --out {self.out}"
-        text += f" --updates {self.updates}" if self.updates else ""
-        return text + (f" --foreign {shlex.join(self.foreign)}" if self.foreign else "")
+        words = ["--data", *self.data, "--seeds", self.seeds, "--out", self.out]
+        words += ["--updates", self.updates] if self.updates else []
+        return typed(*words, *(["--foreign", *self.foreign] if self.foreign else []))
 
     def foreign_rows(self, taken: Collection[str]) -> tuple[list[MethodRow], list[str]]:
         """Returns the rows of predictions of others, and notes; see ``rlld.bench.foreign``.
@@ -125,15 +125,14 @@ def denoising(
     terms = common_terms(settings.data, settings.updates, selection)
     others, told = settings.foreign_rows(titles)
     tags = _tags(settings.data, range(settings.seeds))
-    command = f"rlld bench denoising {settings.command}"
-    command += f" --recipes {','.join(recipes)}" if recipes else ""
+    command = f"rlld bench denoising {settings.command}{chosen(recipes)}"
     return compared(
         "Label denoising on equal terms",
         [tags, *others, *trained(as_they_are(names), settings, terms)],
         settings,
         terms,
         baseline=baseline,
-        command=f"{command} --selection {selection} --baseline {shlex.quote(baseline)}",
+        command=f"{command} {typed('--selection', selection, '--baseline', baseline)}",
         notes=[*notes, *told],
     )
 
@@ -161,6 +160,11 @@ def as_they_are(recipes: Iterable[str]) -> dict[str, Method]:
 def under(recipe: str, learner: str = "rlld-labelwise") -> tuple[str, Method]:
     """Returns the title and the method of a row in which a learner is on top of a recipe."""
     return f"{recipe} under {learner}", (recipe, composition(load_recipe(recipe), learner))
+
+
+def chosen(recipes: Sequence[str] | None) -> str:
+    """Returns the option that names the recipes of a table, nothing where none were named."""
+    return f" {typed('--recipes', ','.join(recipes))}" if recipes else ""
 
 
 def compared(

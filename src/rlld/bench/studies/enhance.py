@@ -13,6 +13,7 @@ from rlld.bench.studies.denoisers import (
     SELECTION,
     Method,
     Settings,
+    chosen,
     chosen_recipes,
     compared,
     trained,
@@ -51,8 +52,7 @@ def enhance(
     }
     methods = dict(row for each in columns.values() for row in each.values())
     rows = {row.method: row for row in trained(methods, settings, terms)}
-    command = f"rlld bench enhance {settings.command} --selection {selection}"
-    command += f" --recipes {','.join(recipes)}" if recipes else ""
+    command = f"rlld bench enhance {settings.command} --selection {selection}{chosen(recipes)}"
 
     def comparison(name: str) -> Comparison:
         found = [replace(rows[title], method=each) for each, (title, _) in columns[name].items()]

@@ -15,11 +15,13 @@ from rlld.bench.studies.denoisers import (
     Method,
     Settings,
     as_they_are,
+    chosen,
     chosen_recipes,
     compared,
     trained,
     under,
 )
+from rlld.bench.typed import typed
 from rlld.errors import RlldError, nearest
 from rlld.metrics.scores import NAMES
 from rlld.report.score_figures import Mark, score_bars, score_dots
@@ -116,8 +118,8 @@ def table(
     base = baseline or (sheet.baseline if sheet.baseline in names else names[0])
     if base not in names:
         raise RlldError(f"--baseline {base!r} is no row of the table{nearest(base, names)}")
-    verb = f"table{number} --recipes {','.join(recipes)}" if recipes else f"table{number}"
-    command = f"{_command(verb, settings, conditions)} --baseline {base}"
+    verb = f"table{number}{chosen(recipes)}"
+    command = f"{_command(verb, settings, conditions)} {typed('--baseline', base)}"
     cleaned = () if recipes else sheet.cleaned
     methods = as_they_are(names) | dict(map(under, cleaned))
     told = (*sheet.notes, *notes)

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlld.bench.comparison import PublishedScores, published_scores
 from rlld.bench.page import Block, Page
+from rlld.bench.typed import typed
 from rlld.metrics.scores import NAMES
 from rlld.utils.config import read_yaml
 from rlld.utils.sheets import sheet_text
@@ -20,7 +21,6 @@ from rlld.utils.sheets import sheet_text
 STANDARD = "standard"
 """VGGish, ResNet-152 and R(2+1)D-18, the features that came with LLP."""
 HEADS = ("A", "V", "AV", "Type", "Event", "event A", "V", "AV", "Type", "Event")
-COMMAND = "rlld bench published --out {}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def published_page(out: Path) -> Page:
     report: Mapping[str, object] = {"rows": [asdict(row) for row in rows]}
     return Page(
         title="What is published on LLP",
-        command=COMMAND.format(out),
+        command=typed("rlld", "bench", "published", "--out", out),
         blocks=blocks,
         remarks=remarks,
         sheet=sheet_text(cells, ","),

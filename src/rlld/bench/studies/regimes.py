@@ -14,6 +14,7 @@ from rlld.bench.keys import dataset_fingerprint
 from rlld.bench.runs import run_all
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import BARE_TAGS, SELECTION, Settings
+from rlld.bench.typed import typed
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.baselines import tags_in_every_way
@@ -106,8 +107,8 @@ class Choice:
 
     def __str__(self) -> str:
         """Returns the options as they are typed."""
-        seeds = " ".join(map(str, self.simulations))
-        text = f"--recipe {self.recipe} --preset {self.preset} --simulations {seeds}"
+        seeds = ("--simulations", *self.simulations)
+        text = typed("--recipe", self.recipe, "--preset", self.preset, *seeds)
         return text if self.axes == tuple(AXES) else f"{text} --axes {','.join(self.axes)}"
 
 
