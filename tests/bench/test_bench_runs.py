@@ -241,6 +241,20 @@ def test_two_benchmarks_on_one_cache_share_the_work(tiny_data, tmp_path):
     assert not list(tmp_path.glob(f"cache/*/.{SCORES}.lock"))
 
 
+@pytest.mark.parametrize("text", ["", '{"scores": {"segment_type": 50.0}}'])
+def test_a_damaged_run_of_the_cache_costs_only_itself(tiny_data, tmp_path, text):
+    settings = Settings((tiny_data,), tmp_path, seeds=2, updates=4, workers=1, device="cpu")
+    first = denoising(settings, ["weak"])
+    path = min(tmp_path.glob(f"runs/*/{SCORES}"))
+    path.write_text(text)
+    found = denoising(settings, ["weak"])
+    (reason,) = found.failures
+    assert str(path) in reason and "remove the folder to train it again" in reason
+    assert found.rows[-1].runs == 1
+    shutil.rmtree(path.parent)
+    assert denoising(settings, ["weak"]).rows == first.rows
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -21,7 +21,8 @@ from rlld.data.split import Split
 from rlld.errors import RlldError
 from rlld.evaluation.labels import judges_labels, measure
 from rlld.evaluation.scoring import evaluate_on, keep_probabilities, load_for
-from rlld.metrics.averages import flat
+from rlld.metrics.averages import VARIANT_NAMES, flat
+from rlld.metrics.scores import NAMES
 from rlld.tracking import Tracking
 from rlld.training.loop import train
 from rlld.training.run_folder import Run
@@ -104,8 +105,15 @@ def run_all(
         if key in failures:
             outcomes.append(Failure(job, str(failures[key])))
         else:
-            outcomes.append(_read(job, tasks[key].folder))
+            outcomes.append(_found(job, tasks[key].folder))
     return outcomes
+
+
+def _found(job: Job, folder: Path) -> Result | Failure:
+    try:
+        return _read(job, folder)
+    except RlldError as error:
+        return Failure(job, str(error))
 
 
 @dataclass(frozen=True)
@@ -251,9 +259,9 @@ def _read(job: Job, folder: Path) -> Result:
     path = folder / SCORES
     try:
         report = parsed(path.read_text(encoding="utf-8"))
+        every = {"scores": NAMES, "variants": VARIANT_NAMES, "tagged": (*NAMES, *VARIANT_NAMES)}
         scores, variants, tagged = (
-            {name: float(score) for name, score in report[part].items()}
-            for part in ("scores", "variants", "tagged")
+            {name: float(report[part][name]) for name in names} for part, names in every.items()
         )
         counts, facts = report["denoising"], dict(report["facts"])
         denoising = None if counts is None else dict(counts)
