@@ -26,6 +26,9 @@ def test_networks_that_are_trained_before_count(tiny_data, tmp_path):
     assert {path.suffix for path in paths} == {".md", ".tex", ".csv", ".json"}
     rows = json.loads((tmp_path / "table3.json").read_text())["rows"]
     assert [row["recipe"] for row in rows] == list(RECIPES)
+    assert (
+        {row["seconds"]["sd"] for row in rows} == {row["seconds"]["low"] for row in rows} == {None}
+    )
     shown = {row[0]: row for row in block(found).rows}
     assert shown["han"][2] == "1.00"
     assert shown["jomold"][2:4] == ("2.00", "2")

@@ -98,6 +98,10 @@ def test_a_figure_and_its_numbers(recorded, tmp_path):
     assert float(rows[2]["smoothed_sd"]) == pytest.approx(
         np.std(smoothed(values)[:, 2], ddof=1), abs=1e-4
     )
+    single = Recorded("a", "b", {"event_audio": values[:1]})
+    path = draw([single], "event_audio", tmp_path / "single", "Single")[2]
+    for row in csv.DictReader(path.open()):
+        assert row["smoothed_sd"] == row["sd"] == "" != row["mean"]
     kept = draw(lines, "keep_visual", tmp_path / "keep", "Kept")[2].read_text()
     assert "rlld-labelwise" not in kept
 

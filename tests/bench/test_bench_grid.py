@@ -80,6 +80,42 @@ def test_nothing_marked_is_said():
     assert "! no gain: nowhere." in page.remarks
 
 
+def test_one_run_claims_no_interval(tmp_path):
+    """Neither below nor above: what has no interval is unproven, and its files hold none."""
+    single = {"han": comparison("han", own=(50.0,), clean=(60.0,))}
+    grid = replace(grid_of(enhancing._unproven), comparisons=single)
+    single["han"] = replace(single["han"], seeds=(0,))
+    page = page_of_grid(grid)
+    assert page.blocks[1].rows == (("han", "+10.0 !"),)
+    assert "No intervals: one run on each data set tells nothing of chance." in page.remarks
+    assert not any("Intervals: 95 %" in remark for remark in page.remarks)
+    for line in csv.DictReader(io.StringIO(page.sheet)):
+        assert line["low"] == line["high"] == line["sd"] == ""
+        assert line["difference_low"] == line["difference_high"] == ""
+        assert line["method"] == "own" or line["difference_mean"] == "10.0000"
+    found = page.report["rows"]["han"]["rows"][1]["measures"]["event_type"]
+    apart = {"mean": 10.0, "low": None, "high": None, "sd": None, "runs": 1}
+    assert found["difference"] == apart
+    assert {name: found[name] for name in apart} == {**apart, "mean": 60.0}
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_what_is_better_than_the_recommended_recipe_is_listed(tmp_path, few, seeds):
+    settings = quick(tmp_path, tmp_path / "sims", seeds=seeds)
+    grid = regimes(settings, Choice(recipe="han", simulations=(3,), axes=()))
+    page = page_of_grid(grid)
+    (told,) = [remark for remark in page.remarks if remark.startswith("!")]
+    assert ("by more than the interval" in told) == (seeds == 2)
+    differences = [
+        grid.difference("base", method, measure)
+        for measure in ("segment_type", "event_type")
+        for method in grid.methods
+    ]
+    above = [d for d in differences if d and d.mean > 0 and (seeds == 1 or d.low > 0)]
+    assert len(grid.marked()) == len(above)
+    assert above or seeds == 2  # or there was nothing to list
+
+
 def test_a_grid_is_written_in_every_form(tmp_path):
     page = page_of_grid(grid_of())
     files = [*write_page(page, tmp_path, "grid"), *draw_grid(grid_of(), tmp_path / "grid")]

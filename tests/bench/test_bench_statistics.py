@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,9 @@ def test_mean_and_standard_deviation():
 def test_a_single_run_has_no_spread():
     found = estimate({("a", 0): 5.0})
     assert (found.mean, found.low, found.high, found.sd) == (5.0, 5.0, 5.0, 0.0)
+    assert (found.ends, found.spread) == ((None, None), None)
+    assert found.as_dict() == {"mean": 5.0, "low": None, "high": None, "sd": None, "runs": 1}
+    assert asdict(two := estimate({("a", 0): 5.0, ("a", 1): 6.0})) == two.as_dict()
     with pytest.raises(ValueError, match="no runs"):
         estimate({})
 

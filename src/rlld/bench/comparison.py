@@ -109,8 +109,8 @@ class Comparison:
         for name in row.values:
             found, difference = row.estimate(name), self.difference(row, name)
             measures[name] = {
-                **(asdict(found) if found else {}),
-                "difference": asdict(difference) if difference else None,
+                **(found.as_dict() if found else {}),
+                "difference": difference.as_dict() if difference else None,
                 "by_run": [
                     {"data": data, "seed": seed, "value": value}
                     for (data, seed), value in row.values[name].items()

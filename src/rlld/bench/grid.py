@@ -9,7 +9,14 @@ from pathlib import Path
 from rlld.bench.comparison import HEADLINES, Comparison, MethodRow
 from rlld.bench.page import NOTHING, Block, Page
 from rlld.bench.statistics import Estimate
-from rlld.bench.tables import SHEET_HEADS, csv_rows, interval_text, mean_text, means
+from rlld.bench.tables import (
+    SHEET_HEADS,
+    csv_rows,
+    interval_remark,
+    interval_text,
+    mean_text,
+    means,
+)
 from rlld.report.score_figures import Mark, score_series
 from rlld.utils.sheets import sheet_text
 
@@ -95,7 +102,7 @@ def page_of_grid(grid: Grid) -> Page:
         tuple(block for measure in HEADLINES for block in _blocks(grid, measure)),
         (
             *grid.notes,
-            "Intervals: 95 %, paired bootstrap over the seeds of each data set.",
+            interval_remark(next(iter(grid.comparisons.values()))),
             f"{FLAG} {grid.flagged}: {told}.",
             *(f"Failed: {reason}" for reason in failures),
         ),

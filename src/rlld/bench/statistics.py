@@ -44,6 +44,27 @@ class Estimate:
         """Whether there is an interval: some data set has two runs, and they differ."""
         return self.low < self.high
 
+    @property
+    def ends(self) -> tuple[float, float] | tuple[None, None]:
+        """The interval, None twice where there is none."""
+        return (self.low, self.high) if self.has_interval else (None, None)
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation, None of a single run."""
+        return self.sd if self.runs > 1 else None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Returns the attributes JSON-ready, None for what a single run does not tell."""
+        low, high = self.ends
+        return {
+            "mean": self.mean,
+            "low": low,
+            "high": high,
+            "sd": self.spread,
+            "runs": self.runs,
+        }
+
 
 def estimate(values: Mapping[Pair, float], resamples: int = RESAMPLES) -> Estimate:
     """Returns the mean of runs with its stratified percentile bootstrap interval.

@@ -80,7 +80,7 @@ def remarks(comparison: Comparison) -> list[str]:
     return [
         f"{comparison.terms}.",
         f"Data: {data}; seeds {seeds}; test split.",
-        "Intervals: 95 %, paired bootstrap over the seeds of each data set.",
+        interval_remark(comparison),
         *comparison.notes,
         *(f"{row.method}: {row.runs} of {len(row.commands)} runs." for row in incomplete),
         *(f"Published, {name}: {known.source}." for name, known in _known(comparison).items()),
@@ -91,6 +91,13 @@ def remarks(comparison: Comparison) -> list[str]:
         ),
         *(f"Failed: {reason}" for reason in comparison.failures),
     ]
+
+
+def interval_remark(comparison: Comparison) -> str:
+    """Returns what intervals are of, or why there are none."""
+    if len(comparison.seeds) > 1:
+        return "Intervals: 95 %, paired bootstrap over the seeds of each data set."
+    return "No intervals: one run on each data set tells nothing of chance."
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -114,7 +121,7 @@ def csv_rows(comparison: Comparison) -> list[list[str | float]]:
             found, difference = row.estimate(measure), comparison.difference(row, measure)
             if found is None:
                 continue
-            figures = [found.mean, found.low, found.high, found.sd, *_ends(difference)]
+            figures = [found.mean, *found.ends, found.spread, *_ends(difference)]
             printed = known.scores.get(measure, "") if known else ""
             published = [str(printed), known.source if known else ""]
             cells = ["" if value is None else float(value) for value in figures]
@@ -214,4 +221,4 @@ def interval_of(value: float, low: float, high: float) -> str:
 
 
 def _ends(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
-    return (found.mean, found.low, found.high) if found else (None, None, None)
+    return (found.mean, *found.ends) if found else (None, None, None)

@@ -106,7 +106,8 @@ def write_costs(
     table = block(found)
     cells = [["" if cell == NOTHING else cell for cell in row] for row in table.rows]
     listed = "\n".join(f"- {remark}" for remark in remarks)
-    report = {"command": command, "remarks": list(remarks), "rows": [asdict(c) for c in found]}
+    rows = [{**asdict(cost), "seconds": cost.seconds.as_dict()} for cost in found]
+    report = {"command": command, "remarks": list(remarks), "rows": rows}
     forms = {
         "md": f"# Table 3\n\n```\n{command}\n```\n\n{block_markdown(table)}\n\n{listed}\n",
         "tex": "\n".join([f"% {command}", *(f"% {r}" for r in remarks), block_latex(table)]) + "\n",

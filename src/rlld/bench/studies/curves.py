@@ -160,5 +160,8 @@ def _csv(recorded: Sequence[Recorded], measure: str) -> str:
         smooth = smoothed(values)
         columns = (smooth.mean(0), deviation(smooth), values.mean(0), deviation(values))
         for number, row in enumerate(zip(*columns, strict=True), start=1):
-            rows.append([each.protocol, each.learner, number, len(values), *map(float, row)])
+            cells: list[str | float] = [float(value) for value in row]
+            if len(values) == 1:  # which has no deviation, not one of 0
+                cells[1::2] = "", ""
+            rows.append([each.protocol, each.learner, number, len(values), *cells])
     return sheet_text(rows, ",")

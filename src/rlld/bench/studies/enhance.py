@@ -74,7 +74,7 @@ def enhance(
 
 def _unproven(difference: Estimate) -> bool:
     """Says whether a learner may have improved nothing."""
-    return difference.low <= 0
+    return not (difference.has_interval and difference.low > 0)
 
 
 def _notes(terms: Terms, first: Comparison) -> tuple[str, ...]:

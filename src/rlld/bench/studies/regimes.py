@@ -179,8 +179,9 @@ def regimes(settings: Settings, choice: Choice = STANDARD) -> Grid:
         comparisons={title: comparison(title) for title in folders},
         command=command,
         notes=_notes(settings, choice, terms["base"]),
-        flags=_above,
-        flagged=f"above {choice.recipe} by more than the interval",
+        flags=_above if settings.seeds > 1 else _higher,
+        flagged=f"above {choice.recipe}"
+        + (" by more than the interval" if settings.seeds > 1 else ", be it by chance"),
     )
 
 
@@ -216,7 +217,12 @@ def _methods(recipe: str, cell: Cell) -> dict[str, tuple[str, Mapping[str, Any]]
 
 def _above(difference: Estimate) -> bool:
     """Says whether a method is better than the recommended one beyond chance."""
-    return difference.low > 0
+    return difference.has_interval and difference.low > 0
+
+
+def _higher(difference: Estimate) -> bool:
+    """Says whether a method is better where no interval tells of chance."""
+    return difference.mean > 0
 
 
 def _notes(settings: Settings, choice: Choice, terms: Terms) -> tuple[str, ...]:
