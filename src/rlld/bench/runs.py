@@ -74,7 +74,12 @@ class Failure:
 
 
 def run_all(
-    jobs: Sequence[Job], cache: Path, workers: Workers = 1, log: tuple[str, ...] = ()
+    jobs: Sequence[Job],
+    cache: Path,
+    workers: Workers = 1,
+    log: tuple[str, ...] = (),
+    *,
+    share: bool = True,
 ) -> list[Result | Failure]:
     """Trains and measures what the cache does not hold yet.
 
@@ -86,6 +91,8 @@ def run_all(
         workers: Processes, each with one thread, or ``"ray"``: a cluster whose nodes share the
             cache, the data sets and the version of everything.
         log: Trackers of the runs that are trained, see ``rlld.tracking``.
+        share: Whether networks that a denoiser trains before are trained once for all runs that
+            need the same; without it each run takes the time of its own.
 
     Returns:
         What became of each job, in their order.
@@ -94,7 +101,9 @@ def run_all(
         RlldError: If there is no cluster, or a node of it does not share what it has to.
     """
     tasks = {
-        job.key: _Task(replace(job, data=job.data.absolute()), cache.absolute() / job.key, log)
+        job.key: _Task(
+            replace(job, data=job.data.absolute()), cache.absolute() / job.key, log, share
+        )
         for job in jobs
     }
     waiting = [task for task in tasks.values() if not (task.folder / SCORES).is_file()]
@@ -121,6 +130,7 @@ class _Task:
     job: Job
     folder: Path
     log: tuple[str, ...] = ()
+    share: bool = True
 
     def __str__(self) -> str:
         return str(self.job)
@@ -167,7 +177,7 @@ def _executed(task: _Task) -> str:
         return _told(_read(job, folder).scores)
     try:
         with quiet():
-            report = _measured(job, folder, task.log)
+            report = _measured(task)
     except RlldError:
         raise
     except Exception as error:
@@ -196,14 +206,16 @@ def _require_same(job: Job, key: str) -> None:
         )
 
 
-def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
+def _measured(task: _Task) -> dict[str, Any]:
+    job, folder = task.job, task.folder
     data = load_data(job.data)
     if job.priors is not None:
         data.spec = replace(data.spec, priors=job.priors)
     if job.answers is not None:
         _answer(data, job.answers)
     compute = Compute(job.device, threads=1)
-    with Tracking(log, str(job)) as tracking:
+    networks = folder.parent / NETWORKS / source_fingerprint() if task.share else None
+    with Tracking(task.log, str(job)) as tracking:
         run = train(
             job.recipe,
             data,
@@ -211,7 +223,7 @@ def _measured(job: Job, folder: Path, log: tuple[str, ...]) -> dict[str, Any]:
             seed=job.seed,
             compute=compute,
             resume=True,
-            networks=folder.parent / NETWORKS / source_fingerprint(),
+            networks=networks,
             watcher=tracking,
         )
         tracking.finish(run)

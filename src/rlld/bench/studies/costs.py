@@ -23,7 +23,7 @@ RECIPES = (MMIL, "ma", "jomold", "rlld", "rlld-labelwise")
 PRINTED = {"ma": (1.5, 2.5), "jomold": (2.0, 3.0), "rlld": (2.0, 8.0)}
 """Printed multiple of MMIL's parameters and hours, on two RTX 4090, by recipe."""
 TIMED = "timed"
-"""Folder of the runs: apart from those of other tables, which may share networks among them."""
+"""Folder of the runs: apart from those of other tables, which share networks among them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def costs(settings: Settings, *, conditions: Conditions = "equal") -> tuple[list
     methods: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in RECIPES}
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     found: dict[str, list[Result]] = {}
-    for outcome in run_all(jobs, (settings.cache or settings.out) / TIMED, 1, settings.log):
+    cache = (settings.cache or settings.out) / TIMED
+    for outcome in run_all(jobs, cache, 1, settings.log, share=False):
         if isinstance(outcome, Failure):
             raise RlldError(f"{outcome.reason}; the same command tries again")
         found.setdefault(outcome.job.method, []).append(outcome)
