@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from rlld.bench.studies import questions
+from rlld.bench.studies import open_classes, questions
 from rlld.bench.studies.questions import BEFORE, GREEDY, KEEP, NOW, TRUTH, measure, tables, write
 from rlld.errors import RlldError
 from scipy_free import slow_auc
+from tiny import make_tiny
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    from tiny import make_tiny
-
     (found,) = tables(None, None, [make_tiny(tmp_path_factory.mktemp("asked") / "D")])
     return found
 
@@ -40,6 +39,24 @@ def test_every_way_is_measured_and_written(table, tmp_path):
     assert len(json.loads(paths[1].read_text())["points"]) == len(points)
     with pytest.raises(RlldError, match="nothing to measure on"):
         tables(None, None, [])
+
+
+def test_data_sets_of_one_name_have_tables_of_their_own(tmp_path):
+    folders = [make_tiny(tmp_path / place / "D", seed) for seed, place in enumerate("xy")]
+    folders.append(make_tiny(tmp_path / "E"))
+    found = tables(None, None, folders)
+    assert [table.title for table in found] == [*map(str, folders[:2]), "E"]
+    # One draw has no standard error, which is not one of 0.
+    points = measure(found, draws=1, counts=(4,))
+    paths = write(points, tmp_path / "out", "rlld bench questions", 1)
+    text = paths[0].read_text()
+    assert all(f"## {folder}" in text for folder in folders[:2]) and "## E" in text
+    assert "±" not in text and "in one draw; answered labels" in text
+    kept = json.loads(paths[1].read_text())["points"]
+    assert {point["error"] for point in kept} == {None}
+    assert len({point["wrong"] for point in kept if point["way"] == KEEP}) == 2
+    rows = open_classes.measure(folders, "classes")
+    assert {row.data for row in rows} == {*map(str, folders[:2]), "E"}
 
 
 def test_drawn_evidence_ranks_as_it_should(table):

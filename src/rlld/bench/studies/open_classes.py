@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from rlld.bench.page import Block, Page
+from rlld.bench.titles import titled
 from rlld.data.dataset import load_split
 from rlld.data.similarities import load_scores
 from rlld.data.split import Split
@@ -60,7 +61,7 @@ def measure(folders: Sequence[Path], name: str) -> list[Row]:
         RlldError: If a data set has no such scores, or its test videos no annotation.
     """
     rows = []
-    for folder in folders:
+    for called, folder in titled(folders).items():
         test, validation = (_split(folder, split) for split in ("test", "validation"))
         known = None if validation is None else validation.dense
         drawn = test is not None and test.spec.features == SIMULATED
@@ -73,7 +74,7 @@ def measure(folders: Sequence[Path], name: str) -> list[Row]:
             told = [] if known is None else list(known.numpy())
             for way, found in _ways(clips, others, told, test.spec.classes).items():
                 maps = torch.from_numpy(_maps(found, truth.shape))
-                rows.append(Row(f"{folder.name}{title}", way, Scorer(truth).scores(maps)))
+                rows.append(Row(f"{called}{title}", way, Scorer(truth).scores(maps)))
     return rows
 
 

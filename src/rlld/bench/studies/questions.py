@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rlld.bench.page import Block, block_markdown
 from rlld.bench.studies.rates import EVIDENCE
+from rlld.bench.titles import titled
 from rlld.data.answers import UNKNOWN, Answer
 from rlld.data.dataset import load_data, with_answers
 from rlld.data.rates.annotated import KnownTag, read_lfav, read_llp
@@ -76,7 +77,7 @@ class Point:
         learner: ``before`` or ``now``; empty where nobody was asked.
         answers: How many.
         wrong: Percent of the labels, in both tracks, that are decided wrongly, mean over draws.
-        error: Standard error of that mean.
+        error: Standard error of that mean; None of a single draw.
         covered: Percent of the 95 percent intervals of rates that hold the true one, by tags.
     """
 
@@ -85,7 +86,7 @@ class Point:
     learner: str
     answers: int
     wrong: float
-    error: float
+    error: float | None
     covered: float | None = None
 
 
@@ -105,12 +106,12 @@ def tables(llp: Path | None, lfav: Path | None, data: Sequence[Path]) -> list[Ta
         found.append(_published("LLP", read_llp(llp), "heard"))
     if lfav is not None:
         found.append(_published("LFAV", read_lfav(lfav), "unknown"))
-    for folder in data:
+    for title, folder in titled(data).items():
         train = load_data(folder, with_truth=True).train
         if train.truth is None:
             raise RlldError(f"{folder}: the true events of its training videos are not known")
         bare = replace(train, streams={}, truth=None, answers=None, chances=None, lengths=None)
-        found.append(Table(folder.name, bare, train.truth.any(1)))
+        found.append(Table(title, bare, train.truth.any(1)))
     if not found:
         raise RlldError("bench questions: nothing to measure on; give --llp, --lfav or --data")
     return found
@@ -163,7 +164,7 @@ def measure(found: Iterable[Table], draws: int = 10, counts: Sequence[int] = COU
                 learner,
                 count,
                 fmean(each),
-                stdev(each) / draws**0.5 if draws > 1 else 0.0,
+                stdev(each) / draws**0.5 if draws > 1 else None,
                 fmean(covered[count]) if (way, learner) == (COVERED, NOW) else None,
             )
             for (way, learner, count), each in values.items()
@@ -354,7 +355,13 @@ def blocks(points: Sequence[Point]) -> list[Block]:
 
 
 def _cell(point: Point | None) -> str:
-    return "-" if point is None else f"{point.wrong:.1f} ± {point.error:.1f}"
+    if point is None:
+        return "-"
+    return f"{point.wrong:.1f}" + ("" if point.error is None else f" ± {point.error:.1f}")
+
+
+def _told(draws: int) -> str:
+    return f"mean and standard error of {draws} draws" if draws > 1 else "in one draw"
 
 
 def write(points: Sequence[Point], out: Path, command: str, draws: int) -> list[Path]:
@@ -362,8 +369,8 @@ def write(points: Sequence[Point], out: Path, command: str, draws: int) -> list[
     parts = ["# Which questions to ask", f"```\n{command}\n```"]
     parts += [block_markdown(block) for block in blocks(points)]
     parts.append(
-        f"- Percent of all labels, in both tracks, that are decided wrongly, mean and standard "
-        f"error of {draws} draws; answered labels are decided as answered.\n"
+        f"- Percent of all labels, in both tracks, that are decided wrongly, {_told(draws)}; "
+        f"answered labels are decided as answered.\n"
         f"- Evidence is drawn, normal, ranking a right label above a wrong one with chance "
         f"{EVIDENCE}, calibrated over all labels of a track but not by class; no network is "
         "trained.\n"
