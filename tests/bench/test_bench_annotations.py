@@ -50,6 +50,7 @@ def test_every_line_has_its_points(tiny_data, tmp_path, quick):
     points |= {(line, n) for line in ("supervised", "constant") for n in (4, 8, 20)}
     assert set(rows) == {Point(*p).title for p in points | {("han", 0), ("weak", 0), ("priors", 0)}}
     assert table.terms.selection == "last"
+    assert table.notes[-1].startswith("priors: ")
     assert table.command.endswith("--counts 0,4,8,400 --priors Bell=0.5")
     assert sorted(path.suffix for path in figures) == [".png", ".png", ".svg", ".svg"]
     assert all(path.stat().st_size for path in figures)
@@ -79,6 +80,7 @@ def test_points_know_none_of_the_answers_of_the_data_set(tiny_data, answered, tm
         settings = Settings((data,), tmp_path / out, seeds=1, updates=3, workers=1, device="cpu")
         table, _ = learning_curves(settings, counts=(0, 4))
         assert table.failures == []
+        assert not any("priors" in note for note in table.notes)  # of which there is no row
         return {row.method: row for row in table.rows}
 
     bare, own = curves(tiny_data, "bare"), curves(answered, "own")

@@ -194,6 +194,13 @@ def test_learners_go_on_top_of_recipes(tiny_data, tmp_path, monkeypatch):
     assert set((tmp_path / "out" / "runs").glob("*/scores.json")) == runs
 
 
+def test_the_page_says_who_teaches(tiny_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(enhancing, "LEARNERS", ("rlld",))
+    for selection, share in (("last", "all"), ("segment_type", "two thirds of the")):
+        grid = enhance(quick(tmp_path, tiny_data), ["han"], selection=selection)
+        assert f"Policies are taught by {share} annotated videos" in grid.notes[-1]
+
+
 @pytest.fixture
 def few(monkeypatch):
     """Puts cells of few videos in the place of the grid's."""

@@ -163,6 +163,31 @@ def test_terms_are_those_of_the_data_or_given(tiny_data, tmp_path):
         common_terms(folders, None, "last")
 
 
+def test_terms_say_what_selects(tiny_data, tmp_path):
+    """Without annotation a score of events selects nothing, whatever was asked for."""
+    bare, tagged = tmp_path / "bare", tmp_path / "tagged"
+    spec = (tiny_data / "dataset.yaml").read_text()
+    for folder, found, made in (
+        (bare, "validation: validation.csv", "validation: ''"),
+        (tagged, "\n  audio: audio.csv\n  visual: visual.csv", "\n  audio: ''\n  visual: ''"),
+    ):
+        assert found in spec
+        shutil.copytree(tiny_data, folder)
+        (folder / "dataset.yaml").write_text(spec.replace(found, made))
+
+    def told(*folders: Path) -> str:
+        return str(common_terms(folders, 4, "segment_type"))
+
+    third = "weights selected by segment_type on a third of the validation videos"
+    assert third in told(tiny_data)
+    assert third not in told(bare) and "weights of the last round kept" in told(bare)
+    assert third not in told(tagged) and "selected by the tags" in told(tagged)
+    assert third in told(bare, tiny_data) and "elsewhere weights of the last" in told(
+        bare, tiny_data
+    )
+    assert str(common_terms([bare], 4, "last")).endswith("weights of the last round kept")
+
+
 @pytest.mark.parametrize(
     ("recipes", "more", "words"),
     [

@@ -31,6 +31,13 @@ UPDATES, SELECTION = "schedule.updates", "selection.score"
 REWARD_SHARE = "selection.reward_share"
 TEACHING = 0.667
 """Share of the validation videos that may teach, in every row; the others select the weights."""
+ANNOTATED, TAGGED, NOBODY = "annotated", "tagged", "nobody"
+CHOSEN = {
+    ANNOTATED: "weights selected by {} on a third of the validation videos, of which none teaches",
+    TAGGED: "weights selected by the tags of the validation videos, which are not annotated",
+    NOBODY: "weights of the last round kept, as there is no validation split",
+}
+"""How weights are chosen, by what is known of the validation videos."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Terms:
         updates: Updates of the task network; those of each recipe when None.
         selection: The validation score that picks the kept weights; the rule of each recipe, which
             may use the same videos for teaching and selecting, when None.
+        steered: What is known of the validation videos, keys of ``CHOSEN``.
 
     Raises:
         RlldError: If there is no such score.
@@ -48,6 +56,7 @@ class Terms:
 
     updates: int | None
     selection: str | None
+    steered: tuple[str, ...] = (ANNOTATED,)
 
     def __post_init__(self) -> None:
         if self.selection not in ("last", None):
@@ -70,10 +79,8 @@ class Terms:
             )
         chosen = "weights of the last round kept"
         if self.selection != "last":
-            chosen = (
-                f"weights selected by {self.selection} on a third of the validation videos, of "
-                "which none teaches"
-            )
+            chosen = "; elsewhere ".join(CHOSEN[way] for way in self.steered)
+            chosen = chosen.format(self.selection)
         return f"equal terms: {self.updates} updates of the task network, {chosen}"
 
 
@@ -88,8 +95,9 @@ def common_terms(folders: Sequence[Path], updates: int | None, selection: str) -
     Raises:
         RlldError: If no number of updates is given or the data sets ask for different ones.
     """
+    steered = _steered(folders)
     if updates is not None:
-        return Terms(updates, selection)
+        return Terms(updates, selection, steered)
     asked = {folder: load_data(folder).spec.overrides.get(UPDATES) for folder in folders}
     found = set(asked.values())
     if len(found) > 1 or None in found:
@@ -98,7 +106,16 @@ def common_terms(folders: Sequence[Path], updates: int | None, selection: str) -
             f"rows compare at the same number of updates only, and dataset.yaml asks for {told}; "
             "give --updates"
         )
-    return Terms(int(str(found.pop())), selection)
+    return Terms(int(str(found.pop())), selection, steered)
+
+
+def _steered(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Returns what is known of the validation videos of some data set, most first."""
+    found = set()
+    for folder in folders:
+        videos = load_data(folder).steering
+        found.add(NOBODY if not len(videos) else TAGGED if videos.dense is None else ANNOTATED)
+    return tuple(way for way in CHOSEN if way in found)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def learning_curves(
         notes=(
             "Annotated videos are drawn from the validation split by the seed; nothing looks at "
             "the annotation of the others, and the weights of the last round are kept.",
-            f"{PRIORS}: {LEARNER} without annotation, with rough rates of wrong tags.",
+            *_priors_notes(rows),
         ),
     )
     return comparison, _figures(rows, settings.out)
@@ -105,6 +105,12 @@ def _command(settings: Settings, counts: Sequence[int], priors: Priors | None) -
         rates = ",".join(f"{name}={rate}" for name, rate in priors.visual.items())
         text += f" {typed('--priors', rates)}"
     return text
+
+
+def _priors_notes(rows: Sequence[MethodRow]) -> list[str]:
+    if not any(Point.of(row.method).line == PRIORS for row in rows):
+        return []
+    return [f"{PRIORS}: {LEARNER} without annotation, with rough rates of wrong tags."]
 
 
 def unanswered(jobs: Iterable[Job]) -> list[Job]:

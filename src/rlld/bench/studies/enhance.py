@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rlld.bench.comparison import Comparison
 from rlld.bench.grid import Grid
-from rlld.bench.jobs import Terms, common_terms
+from rlld.bench.jobs import ANNOTATED, Terms, common_terms
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies.denoisers import (
     SELECTION,
@@ -84,5 +84,12 @@ def _notes(terms: Terms, first: Comparison) -> tuple[str, ...]:
         f"Data: {data}; seeds {', '.join(map(str, first.seeds))}; test split.",
         f"{OWN}: the recipe as it is. {' and '.join(LEARNERS)}: the policy of that recipe judges "
         "the labels on which the recipe trains; network, losses and schedule stay the recipe's. "
-        "Policies are taught by two thirds of the annotated videos, which own labels may not use.",
+        f"{_teaching(terms)}",
     )
+
+
+def _teaching(terms: Terms) -> str:
+    if ANNOTATED not in terms.steered:
+        return "No annotated video teaches a policy, as there is none."
+    share = "all" if terms.selection == "last" else "two thirds of the"
+    return f"Policies are taught by {share} annotated videos, which own labels may not use."
