@@ -13,7 +13,7 @@ import pytest
 from rlld.bench.comparison import Comparison, MethodRow
 from rlld.bench.grid import Grid, draw_grid, page_of_grid
 from rlld.bench.jobs import Terms
-from rlld.bench.page import Block, terminal, write_page
+from rlld.bench.page import Block, block_latex, block_markdown, terminal, write_page
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies import enhance as enhancing
 from rlld.bench.studies import regimes as regimes_module
@@ -132,6 +132,16 @@ def test_a_grid_is_written_in_every_form(tmp_path):
     assert len(report["flagged"]["where"]) == 4
     assert "| ma | +0.0 [-1.0, 1.0] ! | -2.5 [-4.0, -1.0] ! |" in (tmp_path / "grid.md").read_text()
     assert r"\toprule recipe & clean & other" in (tmp_path / "grid.tex").read_text()
+
+
+def test_names_are_what_they_are_in_every_form():
+    block = Block("t", ("method",), ((r"a_b#1 & {c} | 5 % of $x^2~\d",), ("50 ± 1",)))
+    row, mean = block_latex(block).splitlines()[4:6]
+    assert row == (
+        r"a\_b\#1 \& \{c\} | 5 \% of \$x\textasciicircum{}2\textasciitilde{}\textbackslash{}d \\"
+    )
+    assert mean == r"50 $\pm$ 1 \\"
+    assert r"| a_b#1 & {c} \| 5 % of $x^2~\d |" in block_markdown(block)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -22,6 +22,18 @@ NAME_WIDTH = 12
 """Characters of a row's name that a narrow terminal shows at least, before it folds."""
 
 
+LATEX = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "#$%&_{}"},
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "±": r"$\pm$",
+    }
+)
+"""What LaTeX takes for a command, as it prints it."""
+
+
 @dataclass(frozen=True)
 class Block:
     """One rectangle of text.
@@ -208,10 +220,8 @@ def show(
 
 
 def _bar(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def _ampersand(cells: Sequence[str]) -> str:
-    marks = {"_": r"\_", "±": r"$\pm$", "&": r"\&", "%": r"\%"}
-    text = " & ".join("".join(marks.get(mark, mark) for mark in cell) for cell in cells)
-    return text + r" \\"
+    return " & ".join(cell.translate(LATEX) for cell in cells) + r" \\"
