@@ -64,6 +64,12 @@ def test_a_table_takes_them(tiny_data, tmp_path, perfect):
     done = called("bench", "table", 1, *words, *more)
     assert done.returncode == 0, done.stderr
     assert "their paper" in (out / "table1.md").read_text()
+    for name, stem in ((["denoising"], "denoising"), (["table", 1], "table1")):
+        done = called("bench", *name, *words, *more, "--baseline", "their paper")
+        assert done.returncode == 0, done.stderr
+        assert "difference to their paper" in (out / f"{stem}.md").read_text()
+        done = called("bench", *name, *words, *more, "--baseline", "their papr")
+        assert "did you mean 'their paper'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -118,12 +118,9 @@ def denoising(
     """
     names, notes = chosen_recipes(recipes, METHODS, settings.data)
     titles = (BARE_TAGS, *names)
-    if baseline not in titles:
-        raise RlldError(
-            f"--baseline {baseline!r} is no row of the table{nearest(baseline, titles)}"
-        )
-    terms = common_terms(settings.data, settings.updates, selection)
     others, told = settings.foreign_rows(titles)
+    require_row(baseline, [*titles, *(row.method for row in others)])
+    terms = common_terms(settings.data, settings.updates, selection)
     tags = _tags(settings.data, range(settings.seeds))
     command = f"rlld bench denoising {settings.command}{chosen(recipes)}"
     return compared(
@@ -135,6 +132,18 @@ def denoising(
         command=f"{command} {typed('--selection', selection, '--baseline', baseline)}",
         notes=[*notes, *told],
     )
+
+
+def require_row(baseline: str, titles: Sequence[str]) -> None:
+    """Refuses a baseline that is no row.
+
+    Raises:
+        RlldError: If it is none.
+    """
+    if baseline not in titles:
+        raise RlldError(
+            f"--baseline {baseline!r} is no row of the table{nearest(baseline, titles)}"
+        )
 
 
 def trained(methods: Mapping[str, Method], settings: Settings, terms: Terms) -> list[MethodRow]:

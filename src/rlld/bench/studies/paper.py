@@ -18,11 +18,12 @@ from rlld.bench.studies.denoisers import (
     chosen,
     chosen_recipes,
     compared,
+    require_row,
     trained,
     under,
 )
 from rlld.bench.typed import typed
-from rlld.errors import RlldError, nearest
+from rlld.errors import RlldError
 from rlld.metrics.scores import NAMES
 from rlld.report.score_figures import Mark, score_bars, score_dots
 from rlld.report.tables import KINDS
@@ -116,8 +117,6 @@ def table(
     sheet = TABLES[number]
     names, notes = chosen_recipes(recipes, sheet.recipes, settings.data)
     base = baseline or (sheet.baseline if sheet.baseline in names else names[0])
-    if base not in names:
-        raise RlldError(f"--baseline {base!r} is no row of the table{nearest(base, names)}")
     verb = f"table{number}{chosen(recipes)}"
     command = f"{_command(verb, settings, conditions)} {typed('--baseline', base)}"
     cleaned = () if recipes else sheet.cleaned
@@ -141,6 +140,7 @@ def _trained(
 ) -> Comparison:
     terms = terms_of(settings, conditions)
     others, told = settings.foreign_rows(methods)
+    require_row(baseline, [*methods, *(row.method for row in others)])
     return compared(
         title,
         [*trained(methods, settings, terms), *others],
