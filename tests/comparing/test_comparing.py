@@ -179,6 +179,7 @@ def test_exported_parses_score_as_their_run(runs, tmp_path, form, tiny_data):
     assert torch.equal(own.side.maps, theirs.side.maps)
     assert own.side.maps.any()
     assert theirs.side.facts == {"predictions": str(files)}
+    assert f"--format {form}" in found.compared.command
     assert found.scores["paper"] == found.scores["han"]
     assert theirs.side.notes == ()
 

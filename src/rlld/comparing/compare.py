@@ -95,5 +95,6 @@ def compare_sources(
     videos, sides = load_sides(named, split, data, device, form, classes)
     words = ["rlld", "compare", *(f"{side.name}={side.source}" for side in sides)]
     words += ["--split", split, "--data", str(videos.folder)]
+    words += [] if form is None else ["--format", form]
     words += [] if classes is None else ["--classes", str(classes)]
     return SideBySide(judge(videos, sides, shlex.join(words)))
