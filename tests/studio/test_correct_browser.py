@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -467,6 +469,50 @@ def test_strips_come_from_the_server(clip, visit) -> None:
     page.wait_for_function("() => document.querySelector('.wave path').getAttribute('d')")
     page.wait_for_function("() => document.querySelector('.spectrogram img').naturalWidth > 100")
     page.wait_for_function(FILM_DRAWN)
+
+
+def test_newer_strips_end_the_wait_for_older_ones(clip, visit) -> None:
+    page = visit(clip)
+    page.wait_for_function("() => document.querySelector('.wave path').getAttribute('d')")
+    page.wait_for_function(FILM_DRAWN)
+    strips = re.compile(r"/(peaks|strip)/")
+    waiting: list[Any] = []
+    page.on("request", lambda request: strips.search(request.url) and waiting.append(request))
+    page.on("requestfailed", lambda request: request in waiting and waiting.remove(request))
+    held: list[Any] = []
+    page.route(strips, lambda route: held.append(route))
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    page.wait_for_timeout(500)  # in which they are asked for
+    first = list(waiting)
+    page.evaluate("document.querySelector('#scroller').scrollLeft = 1e6")
+    page.wait_for_timeout(500)
+    assert (len(first), len(waiting), len(held)) == (2, 2, 4)
+    assert not set(first) & set(waiting)
+    page.evaluate("location.hash = '#/browse'")
+    page.get_by_label("Show clips whose name or tags contain").wait_for()
+    assert waiting == []
+
+
+def test_a_late_answer_takes_no_newer_ones_place(clip, visit) -> None:
+    from playwright.sync_api import Error
+
+    page = visit(clip)
+    wave = page.locator(".wave path")
+    page.wait_for_function("() => document.querySelector('.wave path').getAttribute('d')")
+    page.wait_for_timeout(500)
+    whole = wave.get_attribute("d")
+    held: list[Any] = []
+    page.route(re.compile("/peaks/"), lambda route: held.append(route))
+    page.keyboard.press("+")
+    page.wait_for_timeout(500)
+    (late,) = held
+    page.keyboard.press("-")  # for which there is enough
+    page.wait_for_timeout(500)
+    with suppress(Error):  # the page has given it up
+        late.fulfill(json={"from": 0, "to": 2, "peaks": [-127, 127] * 2000})
+    page.wait_for_timeout(500)
+    assert wave.get_attribute("d") == whole
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from marked_kit import write_marked
 from rlld.media.decode import Clip
@@ -15,6 +17,7 @@ from rlld.media.files import stamp_of
 from rlld.media.listing import Listed, write_listing
 from rlld.media.playable import inspect
 from rlld.media.strips import peaks
+from rlld.studio.media import AT_ONCE
 from tiny import COUNTS
 
 
@@ -59,6 +62,41 @@ def test_pictures_and_peaks(page, data: Path):
     assert "from" in page.refused(400, "GET", "/strip/train_000.jpg?from=x")["error"]
     page.refused(400, "GET", "/strip/train_000.jpg?from=NaN")
     page.refused(400, "GET", "/strip/train_000.jpg?from=-1")
+
+
+def test_pictures_do_not_wait_for_sound(studio, page):
+    for _ in range(AT_ONCE):  # of other clips is decoded
+        studio.media._sound.acquire()
+    for path in ("/thumb/train_000.jpg", "/strip/train_000.jpg?from=0&to=3&n=4"):
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(page.client.get, path)
+            try:
+                assert asked.result(20).status_code == 200
+            except TimeoutError:  # else it would wait for ever
+                studio.media._sound.release()
+                raise
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize(
+    "path", ["/thumb/train_000.jpg", "/spectrogram/train_000.png?from=0", "/api/peaks/train_000"]
+)
+def test_what_a_browser_has_given_up_is_not_made(
+    studio, page, monkeypatch: pytest.MonkeyPatch, path: str, waiting: bool
+):
+    async def left(_request: Request) -> bool:
+        return True
+
+    monkeypatch.setattr(Request, "is_disconnected", left)
+    for turns in (studio.media._sound, studio.media._pictures) if waiting else ():
+        for _ in range(AT_ONCE):
+            turns.acquire()
+    assert "nobody waits" in page.refused(400, "GET", path)["error"]
+    assert list(studio.media.cache.glob("*")) == []
+    if waiting:
+        return
+    monkeypatch.undo()  # who comes after gets it
+    assert page.client.get(path).status_code == 200
 
 
 def test_what_no_browser_plays_is_converted_once(data: Path, opened: Callable[..., object]):

@@ -6,7 +6,7 @@ three hours take no more memory than ten seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -46,8 +46,17 @@ WIDEST = 65_500
 JUMP = 2.0
 """Seconds ahead from which jumping is quicker than decoding on."""
 
+Watch = Callable[[], None]
+"""Called now and then in long work, which it ends by an error."""
 
-def peaks(clip: Clip, start: float, end: float, count: int) -> NDArray[np.int8] | None:
+
+def unwatched() -> None:
+    """Lets work go on to its end."""
+
+
+def peaks(
+    clip: Clip, start: float, end: float, count: int, watch: Watch = unwatched
+) -> NDArray[np.int8] | None:
     """Returns the waveform of a range.
 
     Args:
@@ -55,6 +64,7 @@ def peaks(clip: Clip, start: float, end: float, count: int) -> NDArray[np.int8] 
         start: Seconds at which the range begins.
         end: Seconds at which it ends; beyond the sound there is silence.
         count: Bins into which it is cut evenly, at most one per sample at ``RATE``.
+        watch: What may end the work.
 
     Returns:
         Least and largest sample of each bin (count, 2), 127 at full scale; None without sound.
@@ -69,6 +79,7 @@ def peaks(clip: Clip, start: float, end: float, count: int) -> NDArray[np.int8] 
     low = np.full(count, np.inf, np.float32)
     high = np.full(count, -np.inf, np.float32)
     for at in range(edges[0], edges[-1], BLOCK):
+        watch()
         block = sound.read(at, min(at + BLOCK, int(edges[-1])))
         first = int(np.searchsorted(edges, at, "right")) - 1
         last = int(np.searchsorted(edges, at + len(block), "left"))
@@ -78,7 +89,9 @@ def peaks(clip: Clip, start: float, end: float, count: int) -> NDArray[np.int8] 
     return np.rint(127 * np.stack([low, high], 1)).astype(np.int8)
 
 
-def spectrogram(clip: Clip, start: float, end: float, width: int, height: int) -> bytes | None:
+def spectrogram(
+    clip: Clip, start: float, end: float, width: int, height: int, watch: Watch = unwatched
+) -> bytes | None:
     """Returns the log-mel spectrogram of a range as a picture.
 
     Args:
@@ -87,6 +100,7 @@ def spectrogram(clip: Clip, start: float, end: float, width: int, height: int) -
         end: Seconds at which it ends.
         width: Columns; each shows the mean power of its part of the range.
         height: Rows, bands of equal width in mel from ``RATE / 2`` at the top to 0 Hz.
+        watch: What may end the work.
 
     Returns:
         A PNG of 8-bit grey, from black at ``QUIETEST`` to white at ``LOUDEST``; None without sound.
@@ -106,6 +120,7 @@ def spectrogram(clip: Clip, start: float, end: float, width: int, height: int) -
     total = np.zeros((width, height))
     taper = np.hanning(WINDOW).astype(np.float32)
     for at in range(0, len(begins), TOGETHER):
+        watch()
         group = begins[at : at + TOGETHER]
         block = sound.read(int(group[0]), int(group[-1]) + WINDOW)
         windows = block[(group - group[0])[:, None] + np.arange(WINDOW)]

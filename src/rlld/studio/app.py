@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from anyio import from_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -126,20 +127,21 @@ def made(studio: Studio) -> Starlette:
         return FileResponse(path, media_type=mime, headers=KEPT)
 
     def thumb(request: Request) -> Any:
-        return FileResponse(studio.media.thumb(video(request)), headers=KEPT)
+        return FileResponse(studio.media.thumb(video(request), _watch(request)), headers=KEPT)
 
     def strip(request: Request) -> Any:
         count = int(_number(request, "n", 10))
-        return FileResponse(studio.media.strip(video(request), *span(request), count), headers=KEPT)
+        path = studio.media.strip(video(request), *span(request), count, _watch(request))
+        return FileResponse(path, headers=KEPT)
 
     def spectrogram(request: Request) -> Any:
         width = int(_number(request, "n", DRAWN))
-        path = studio.media.spectrogram(video(request), *span(request), width)
+        path = studio.media.spectrogram(video(request), *span(request), width, _watch(request))
         return FileResponse(path, headers=KEPT)
 
     def peaks(request: Request) -> Any:
-        start, end = span(request)
-        found = studio.media.peaks(video(request), start, end, int(_number(request, "n", DRAWN)))
+        (start, end), count = span(request), int(_number(request, "n", DRAWN))
+        found = studio.media.peaks(video(request), start, end, count, _watch(request))
         return {"from": start, "to": end, "peaks": found}
 
     # --- people, files ------------------------------------------------------------------------
@@ -219,6 +221,16 @@ def _asset(request: Request) -> Response:
     if name not in files or files[name].suffix not in TYPES:
         raise NotFoundError(f"{name}: is no part of the page")
     return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=KEPT)
+
+
+def _watch(request: Request) -> Callable[[], None]:
+    """Returns what ends work on a request that its browser has given up; for a thread."""
+
+    def watch() -> None:
+        if from_thread.run(request.is_disconnected):
+            raise RlldError("nobody waits for the answer any more")
+
+    return watch
 
 
 def _response(found: Any) -> Response:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rlld.errors import RlldError
 from rlld.media.files import SUFFIXES, stamp_of
+from rlld.media.strips import Watch, unwatched
 from rlld.studio.clips import NotFoundError, Video
 from rlld.utils.files import write_bytes, written_aside
 from rlld.utils.remembering import by_place
@@ -32,7 +33,10 @@ SPECTROGRAM = 96
 WIDEST = 2000
 """Columns of a spectrogram, and bins of a waveform, at most."""
 AT_ONCE = 2
-"""Clips that are decoded at the same time; the rest wait."""
+"""Clips whose sound is decoded, or that are converted, at the same time; the rest wait. Pictures,
+which come quickly, do not wait for these, but for as many of their own."""
+LOOK = 0.5
+"""Seconds between two looks of who waits at whether anybody waits for them."""
 
 
 class Media:
@@ -46,7 +50,8 @@ class Media:
         self.cache = cache
         for drawn in cache.glob("*-*-*-*"):
             drawn.unlink(missing_ok=True)
-        self._decoding = threading.BoundedSemaphore(AT_ONCE)
+        self._sound = threading.BoundedSemaphore(AT_ONCE)
+        self._pictures = threading.BoundedSemaphore(AT_ONCE)
         self._guard = threading.Lock()
         self._making: dict[Path, threading.Lock] = {}
 
@@ -77,31 +82,43 @@ class Media:
             with written_aside(path) as aside:
                 convert(clip, aside)
 
-        return self._made(clip, "clip.mp4", make), "video/mp4"
+        return self._made(clip, "clip.mp4", make, self._sound, unwatched), "video/mp4"
 
-    def thumb(self, video: Video) -> Path:
+    def thumb(self, video: Video, watch: Watch = unwatched) -> Path:
         """Returns a JPEG of a moment of a clip."""
-        return self._drawn(video, "thumb.jpg", _thumb)
+        return self._drawn(video, "thumb.jpg", _thumb, self._pictures, watch)
 
-    def strip(self, video: Video, start: float, end: float, count: int) -> Path:
+    def strip(
+        self, video: Video, start: float, end: float, count: int, watch: Watch = unwatched
+    ) -> Path:
         """Returns a JPEG of pictures side by side; see ``rlld.media.strips.strip``."""
         from rlld.media.strips import strip
 
         count = max(1, min(count, MOST_PICTURES))
         name = f"{start:.3f}-{end:.3f}-{count}.jpg"
-        return self._drawn(video, name, lambda clip: strip(clip, start, end, count, STRIP))
 
-    def spectrogram(self, video: Video, start: float, end: float, width: int) -> Path:
+        def draw(clip: Clip) -> bytes | None:
+            return strip(clip, start, end, count, STRIP)
+
+        return self._drawn(video, name, draw, self._pictures, watch)
+
+    def spectrogram(
+        self, video: Video, start: float, end: float, width: int, watch: Watch = unwatched
+    ) -> Path:
         """Returns a PNG; see ``rlld.media.strips.spectrogram``."""
         from rlld.media.strips import spectrogram
 
         width = max(1, min(width, WIDEST))
         name = f"{start:.3f}-{end:.3f}-{width}.png"
-        return self._drawn(
-            video, name, lambda clip: spectrogram(clip, start, end, width, SPECTROGRAM)
-        )
 
-    def peaks(self, video: Video, start: float, end: float, count: int) -> list[int]:
+        def draw(clip: Clip) -> bytes | None:
+            return spectrogram(clip, start, end, width, SPECTROGRAM, watch)
+
+        return self._drawn(video, name, draw, self._sound, watch)
+
+    def peaks(
+        self, video: Video, start: float, end: float, count: int, watch: Watch = unwatched
+    ) -> list[int]:
         """Returns least and largest sample of each bin of a range, one after the other.
 
         Raises:
@@ -112,27 +129,42 @@ class Media:
         count = max(1, min(count, WIDEST))
 
         def draw(clip: Clip) -> bytes | None:
-            found = peaks(clip, start, end, count)
+            found = peaks(clip, start, end, count, watch)
             return None if found is None else found.tobytes()
 
-        path = self._drawn(video, f"{start:.3f}-{end:.3f}-{count}.peaks", draw)
+        name = f"{start:.3f}-{end:.3f}-{count}.peaks"
+        path = self._drawn(video, name, draw, self._sound, watch)
         return [byte - 256 if byte > 127 else byte for byte in path.read_bytes()]
 
-    def _drawn(self, video: Video, name: str, draw: Callable[[Clip], bytes | None]) -> Path:
+    def _drawn(
+        self,
+        video: Video,
+        name: str,
+        draw: Callable[[Clip], bytes | None],
+        turns: threading.BoundedSemaphore,
+        watch: Watch,
+    ) -> Path:
         def make(path: Path) -> None:
             picture = draw(_opened(video))
             if picture is None:
                 raise NotFoundError(f"{video.id}: the clip has nothing to draw there")
             write_bytes(path, picture)
 
-        return self._made(_allowed(video), name, make)
+        return self._made(_allowed(video), name, make, turns, watch)
 
-    def _made(self, clip: Path, name: str, make: Callable[[Path], None]) -> Path:
-        """Returns a file of the cache, made by the first who asks for it."""
+    def _made(
+        self,
+        clip: Path,
+        name: str,
+        make: Callable[[Path], None],
+        turns: threading.BoundedSemaphore,
+        watch: Watch,
+    ) -> Path:
+        """Returns a file of the cache, made by the first who asks for it and waits for it."""
         key = hashlib.sha256(f"{clip}\0{stamp_of(clip)}".encode(errors="surrogateescape"))
         path = self.cache / f"{key.hexdigest()[:32]}-{name}"
         if not path.is_file():
-            with self._alone(path), self._decoding:
+            with self._alone(path), _turn(turns, watch):
                 if not path.is_file():
                     make(path)
         return path
@@ -143,6 +175,18 @@ class Media:
             lock = self._making.setdefault(path, threading.Lock())
         with lock:
             yield
+
+
+@contextmanager
+def _turn(turns: threading.BoundedSemaphore, watch: Watch) -> Iterator[None]:
+    """Waits for a turn, as long as somebody waits for what is to be made."""
+    while not turns.acquire(timeout=LOOK):
+        watch()
+    try:
+        watch()
+        yield
+    finally:
+        turns.release()
 
 
 def _allowed(video: Video) -> Path:

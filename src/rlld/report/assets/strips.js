@@ -7,7 +7,8 @@ import { element, SVG } from "./nodes.js";
  * @typedef {Span & {peaks: ArrayLike<number>}} Peaks least and largest of each bin in turn, -127 to 127
  * @typedef {Span & {url: string, count: number}} Film pictures of equal parts, side by side
  * @typedef {object} Sources Where they come from; what is missing is not drawn.
- * @property {(from: number, to: number, count: number) => Promise<Peaks|null>} [peaks]
+ * @property {(from: number, to: number, count: number, signal: AbortSignal) => Promise<Peaks|null>} [peaks]
+ *   the signal fires when nobody waits for them any more
  * @property {(from: number, to: number) => Promise<(Span & {url: string})|null>} [spectrogram]
  * @property {(from: number, to: number, count: number) => Promise<Film|null>} [film]
  */
@@ -17,6 +18,34 @@ const ROUGH = 1.5; // times by which data may be coarser than wanted
 
 /** @param {Span} have @param {Span} want */
 const covers = (have, want) => have.from <= want.from + 1e-3 && have.to >= want.to - 1e-3;
+
+/** Requests of one kind: the newest alone is waited for, and those before it are given up. */
+class Newest {
+  stop = new AbortController();
+  /** @type {(Span & {span: number})|null} */ asked = null; // and for a view of how many seconds
+
+  /**
+   * @param {boolean} enough whether what is there will do
+   * @param {Span} view
+   * @param {Span} wide what to ask for
+   * @param {(signal: AbortSignal) => Promise<void>} ask which takes nothing once the signal fired
+   */
+  async turn(enough, view, wide, ask) {
+    const span = view.to - view.from;
+    if (!enough && this.asked && covers(this.asked, view) && this.asked.span <= ROUGH * span) return;
+    this.drop();
+    if (enough) return;
+    const own = this.asked = { ...wide, span };
+    await ask(this.stop.signal);
+    if (this.asked === own) this.asked = null;
+  }
+
+  drop() {
+    this.stop.abort();
+    this.stop = new AbortController();
+    this.asked = null;
+  }
+}
 
 export class Strips {
   /**
@@ -33,6 +62,7 @@ export class Strips {
     /** @type {Peaks|null} */ this.peaks = null;
     /** @type {(Film & {image: HTMLImageElement})|null} */ this.film = null;
     /** @type {Span|null} */ this.heard = null;
+    this.newest = { peaks: new Newest(), film: new Newest(), picture: new Newest() };
     if (sources.film) {
       this.canvas = element("canvas");
       this.canvas.setAttribute("role", "img");
@@ -88,56 +118,64 @@ export class Strips {
     await Promise.all([this.fetchPeaks(wide, length, span), this.fetchFilm(wide, length, span), this.fetchPicture(wide, span)]);
   }
 
+  /** Gives up all that was asked for. */
+  leave() {
+    clearTimeout(this.resting);
+    for (const kind of Object.values(this.newest)) kind.drop();
+  }
+
   /** @param {Span} wide @param {number} length @param {number} span */
   async fetchPeaks(wide, length, span) {
     const have = this.peaks;
     const bin = have ? (have.to - have.from) / (have.peaks.length / 2) : Infinity;
-    if (!this.sources.peaks || (have && covers(have, this.view) && bin <= ROUGH * span / this.width)) return;
-    const peaks = await this.sources.peaks(wide.from, wide.to, Math.round(this.width * length / span));
-    if (this.waveRow && !peaks && !have) this.waveRow.hidden = true;
-    this.peaks = peaks ?? have;
-    this.drawWave();
+    const { peaks: source } = this.sources;
+    if (!source) return;
+    const enough = have !== null && covers(have, this.view) && bin <= ROUGH * span / this.width;
+    await this.newest.peaks.turn(enough, this.view, wide, async (signal) => {
+      const peaks = await source(wide.from, wide.to, Math.round(this.width * length / span), signal);
+      if (signal.aborted) return;
+      if (this.waveRow && !peaks && !have) this.waveRow.hidden = true;
+      this.peaks = peaks ?? have;
+      this.drawWave();
+    });
   }
 
   /** @param {Span} wide @param {number} length @param {number} span */
   async fetchFilm(wide, length, span) {
     const have = this.film;
     const slots = Math.max(4, Math.round(this.width / 80));
-    const enough = have && (have.to - have.from) / have.count <= ROUGH * span / slots;
-    if (!this.sources.film || (have && covers(have, this.view) && enough)) return;
-    const film = await this.sources.film(wide.from, wide.to, Math.max(1, Math.round(slots * length / span)));
-    if (this.filmRow && !film && !have) this.filmRow.hidden = true;
-    if (!film || film.url === have?.url) return;
-    const image = new Image();
-    image.src = film.url;
-    try {
-      await image.decode();
-    } catch {
-      if (this.filmRow && !have) this.filmRow.hidden = true;
-      return;
-    }
-    this.film = { ...film, image };
-    this.drawFilm();
+    const { film: source } = this.sources;
+    if (!source) return;
+    const enough = have !== null && covers(have, this.view) && (have.to - have.from) / have.count <= ROUGH * span / slots;
+    await this.newest.film.turn(enough, this.view, wide, async (signal) => {
+      const film = await source(wide.from, wide.to, Math.max(1, Math.round(slots * length / span)));
+      if (signal.aborted || (film && film.url === have?.url)) return;
+      const image = film && (await loaded(film.url, signal));
+      if (signal.aborted) return;
+      if (this.filmRow && !image && !have) this.filmRow.hidden = true;
+      if (!film || !image) return;
+      this.film = { ...film, image };
+      this.drawFilm();
+    });
   }
 
   /** @param {Span} wide @param {number} span */
   async fetchPicture(wide, span) {
-    const have = this.heard;
-    if (!this.sources.spectrogram || !this.picture) return;
-    if (have && covers(have, this.view) && have.to - have.from <= 2 * ROUGH * span) return;
-    const found = await this.sources.spectrogram(wide.from, wide.to);
-    const next = new Image();
-    next.src = found?.url ?? "";
-    try {
-      await next.decode();
-    } catch {
-      if (this.pictureRow && !have) this.pictureRow.hidden = true;
-      return;
-    }
-    this.picture.src = next.src;
-    this.picture.hidden = false;
-    this.heard = found;
-    this.placePicture();
+    const { heard: have, picture } = this;
+    const { spectrogram: source } = this.sources;
+    if (!source || !picture) return;
+    const enough = have !== null && covers(have, this.view) && have.to - have.from <= 2 * ROUGH * span;
+    await this.newest.picture.turn(enough, this.view, wide, async (signal) => {
+      const found = await source(wide.from, wide.to);
+      const next = found && !signal.aborted ? await loaded(found.url, signal) : null;
+      if (signal.aborted) return;
+      if (this.pictureRow && !next && !have) this.pictureRow.hidden = true;
+      if (!next) return;
+      picture.src = next.src;
+      picture.hidden = false;
+      this.heard = found;
+      this.placePicture();
+    });
   }
 
   /** @param {number} t seconds */
@@ -206,3 +244,23 @@ export class Strips {
 
 /** @param {number} t @param {Span} span */
 const clampTo = (t, { from, to }) => Math.min(to - 1e-6, Math.max(from, t));
+
+/**
+ * A picture that can be drawn; null where there is none, or nobody waits for it any more.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ */
+async function loaded(url, signal) {
+  const image = new Image();
+  const stop = () => { image.src = ""; }; // which ends the request
+  signal.addEventListener("abort", stop);
+  image.src = url;
+  try {
+    await image.decode();
+    return image;
+  } catch {
+    return null;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

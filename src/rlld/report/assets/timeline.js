@@ -89,6 +89,7 @@ export class Timeline extends EventTarget {
 
   /** @param {AbortSignal} [signal] */
   listen(signal) {
+    signal?.addEventListener("abort", () => this.strips.leave());
     this.filter.addEventListener("input", () => this.show());
     this.all.addEventListener("click", () => {
       this.all.setAttribute("aria-pressed", String(this.all.getAttribute("aria-pressed") !== "true"));

@@ -42,11 +42,12 @@ const GONE = "The studio does not answer: start it again in the terminal; what i
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Response>}
  */
-async function ask(method, path, body) {
+async function ask(method, path, body, signal) {
   /** @type {RequestInit} */
-  const request = { method };
+  const request = { method, signal };
   if (body !== undefined) {
     request.headers = { "Content-Type": "application/json" };
     request.body = JSON.stringify(body);
@@ -67,10 +68,11 @@ async function ask(method, path, body) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
+ * @param {AbortSignal} [signal]
  * @returns {Promise<any>}
  */
-async function json(method, path, body) {
-  const response = await ask(method, path, body);
+async function json(method, path, body, signal) {
+  const response = await ask(method, path, body, signal);
   try {
     return await response.json();
   } catch {
@@ -79,8 +81,8 @@ async function json(method, path, body) {
 }
 
 export const api = {
-  /** @param {string} path */
-  get: (path) => json("GET", path),
+  /** @param {string} path @param {AbortSignal} [signal] fires when nobody waits for the answer any more */
+  get: (path, signal) => json("GET", path, undefined, signal),
   /** @param {string} path @param {unknown} body */
   post: (path, body) => json("POST", path, body),
   /** @param {string} path @param {unknown} body */

@@ -145,9 +145,9 @@ class View {
     /** @type {import("./strips.js").Sources} */
     const sources = {};
     if (clip.any_audio) {
-      sources.peaks = async (from, to, count) => {
+      sources.peaks = async (from, to, count, signal) => {
         const path = api.path`/api/peaks/${clip.id}?from=${s(from)}&to=${s(to)}&n=${Math.min(count, WIDEST)}`;
-        return api.get(path).catch(() => null);
+        return api.get(path, signal).catch(() => null);
       };
       sources.spectrogram = async (from, to) =>
         ({ from, to, url: api.path`/spectrogram/${clip.id}.png?from=${s(from)}&to=${s(to)}&n=${1200}` });
