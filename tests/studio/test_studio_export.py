@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import rlld.parsing.parse
 from rlld.export import event_formats, load_format
 from rlld.export.files import read_events
+from rlld.parsing.result import Parse, Source
+from rlld.training.run_folder import Run
 from tiny import CLASSES
 
 EVENTS = [
@@ -53,6 +57,35 @@ def test_all_are_those_of_the_run_where_nobody_corrected(
     parsed = studio.beliefs.parse("train_001").events
     (events,) = read_events(tmp_path / "audacity" / "train_001.txt").values()
     assert {(e.label, e.start) for e in events} == {(e.label, e.start) for e in parsed}
+
+
+def test_every_clip_is_parsed_once_for_all_exports(
+    data: Path, trained: Path, opened: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+):
+    parsed: list[str] = []
+    parse = rlld.parsing.parse.parse_source
+
+    def counting(run: Run, source: Source, tags: list[str] | None) -> Parse:
+        parsed.append(source.name)
+        return parse(run, source, tags)
+
+    monkeypatch.setattr("rlld.parsing.parse.parse_source", counting)
+    monkeypatch.setattr("rlld.studio.beliefs.HELD", 1)
+    studio, page = opened(data, str(trained))
+    page.put("/api/clips/train_000/events", person="Ada", base=0, events=EVENTS)
+
+    def export(name: str) -> int:
+        sent = {"format": name, "what": "all"}
+        return page.client.post("/api/export", json=sent).status_code
+
+    with ThreadPoolExecutor(2) as pool:  # one after the other all the same
+        assert list(pool.map(export, ["csv", "audacity"])) == [200, 200]
+    assert export("elan") == 200
+    others = sorted(set(studio.catalogue.videos) - {"train_000"})
+    assert sorted(parsed) == others
+    studio.write()  # clips may have other tags now
+    assert export("elan") == 200
+    assert sorted(parsed) == sorted(2 * others)
 
 
 def test_what_cannot_be_exported_is_told(page):

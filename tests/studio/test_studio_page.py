@@ -375,6 +375,24 @@ def test_a_real_clip_is_asked_and_corrected(shared_media, tmp_path, open_page) -
         page.get_by_text("Stored, version 1").wait_for()
 
 
+def test_an_export_under_way_is_told(visit) -> None:
+    page = visit("Kim", "train")
+    held: list[Any] = []
+    page.route("**/api/export", lambda route: held.append(route))
+    page.get_by_label("Clips").select_option("all")
+    start = page.get_by_role("button", name="Export", exact=True)
+    start.click()
+    said = page.get_by_text("Exporting 14 clips\u2026")
+    said.wait_for()
+    assert start.is_disabled()
+    headers = {"Content-Disposition": 'attachment; filename="events-csv.zip"'}
+    with page.expect_download():
+        held.pop().fulfill(body=b"", headers=headers)
+    said.wait_for(state="detached")
+    assert start.is_enabled()
+    assert start.evaluate("node => node === document.activeElement")
+
+
 def test_what_an_export_lacks_is_told(visit) -> None:
     page = visit("Ada", "train")
     lacking = {"Rlld-Lacking": quote("left out: 1 clip (b \u00e9); it lacks features")}

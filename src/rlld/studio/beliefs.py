@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rlld.errors import RlldError
-from rlld.parsing.result import Parse, Source
+from rlld.parsing.result import Event, Parse, Source
 from rlld.studio.clips import Catalogue, Video
 from rlld.types import MODALITIES
 from rlld.utils.runs import runs
@@ -38,6 +38,8 @@ class Beliefs:
         run: The run.
         source: What it was loaded from.
         name: What it is called: one of the studio by its number.
+        parse: Parses a video with its tags.
+        events: Returns the events of its parse, which are remembered of all videos.
 
     Raises:
         RlldError: If it cannot be read, or the data set does not fit it.
@@ -56,7 +58,7 @@ class Beliefs:
         self._judging, self._reading = threading.Lock(), threading.Lock()
         self._keep: dict[str, Any] | None = None
         self._stores: dict[str, Store] = {}
-        self.parse: Callable[[str], Parse] = lru_cache(HELD)(self._parse)
+        self._forget()
 
     def look_at(self, catalogue: Catalogue) -> None:
         """Takes the data set as it is now: its clips may be in other splits.
@@ -69,7 +71,14 @@ class Beliefs:
         require_fit(self.run, catalogue.spec, catalogue.folder)
         with self._reading:
             self.catalogue, self._stores = catalogue, {}
-            self.parse = lru_cache(HELD)(self._parse)
+            self._forget()
+
+    def _forget(self) -> None:
+        self.parse: Callable[[str], Parse] = lru_cache(HELD)(self._parse)
+        # Unlike whole parses these are small; without them every export would parse all again.
+        self.events: Callable[[str], tuple[Event, ...]] = cache(
+            lambda video: self.parse(video).events
+        )
 
     @property
     def keep(self) -> Mapping[str, Any] | None:

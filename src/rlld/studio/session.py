@@ -50,6 +50,7 @@ class Studio:
         beliefs: What the run thinks; None without one.
         queue: What is asked next.
         jobs: The trainings.
+        exporting: Held by the one export that is made at a time.
 
     Raises:
         RlldError: If the data set, the run or what people said cannot be read, or another process
@@ -60,7 +61,7 @@ class Studio:
         self.folder = folder
         self.person = None if person is None else person_of(person)
         self.catalogue = Catalogue(folder)
-        self._writing = threading.Lock()
+        self._writing, self.exporting = threading.Lock(), threading.Lock()
         self._looking: list[threading.Thread] = []
         self._left_out: tuple[str, ...] = ()
         with ExitStack() as opened:

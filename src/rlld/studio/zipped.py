@@ -28,6 +28,7 @@ def formats() -> list[tuple[str, str]]:
 def zipped(studio: Studio, name: str, what: str) -> tuple[bytes, str]:
     """Returns a zip file with one file of events for each clip, and what it lacks.
 
+    One is made at a time: the next one finds the events that the run found for the one before.
     A clip that the run cannot parse is left out, and named with the reason.
 
     Args:
@@ -42,7 +43,7 @@ def zipped(studio: Studio, name: str, what: str) -> tuple[bytes, str]:
         raise RlldError(f"what: found {what!r}, expected {' or '.join(WHAT)}")
     module, out = load_format(name), io.BytesIO()
     count, failed = 0, dict[str, RlldError]()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with studio.exporting, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for parse in _parses(studio, failed, everything=what == "all"):
             file = f"{parse.name}.{module.SUFFIX}"
             require_name(file, "video id")
@@ -73,7 +74,7 @@ def _parses(studio: Studio, failed: dict[str, RlldError], *, everything: bool) -
             events = form.parsed(corrected[video].events)
         elif everything and studio.beliefs is not None:
             try:
-                events = studio.beliefs.parse(video).events
+                events = studio.beliefs.events(video)
             except RlldError as error:
                 failed[video] = error
                 continue

@@ -128,9 +128,20 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     const { formats } = state;
     const chosen = { format: formats[0][0], what: "corrected" };
     const save = async () => {
-      const { name, lacking } = await api.download("/api/export", chosen);
-      tell(`${name} was saved${lacking && `, ${lacking}`}.`);
+      start.disabled = true;
+      said.textContent = `Exporting ${count(chosen.what === "all" ? state.data.clips : state.corrected, "clip")}\u2026`;
+      try {
+        const { name, lacking } = await api.download("/api/export", { ...chosen });
+        tell(`${name} was saved${lacking && `, ${lacking}`}.`);
+      } finally {
+        said.textContent = "";
+        start.disabled = false;
+        if (document.activeElement === document.body) start.focus(); // which it lost meanwhile
+      }
     };
+    const start = button("Export", "", save);
+    const said = make("p", "facts");
+    said.setAttribute("aria-live", "polite");
     const about = make("p", "facts", formats[0][1]);
     about.setAttribute("aria-live", "polite");
     /** @param {string} value */
@@ -142,7 +153,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
       make("div", "line",
         choice("Format", formats.map(([name]) => [name, name]), chosen.format, choose),
         choice("Clips", [["corrected", "corrected clips"], ["all", "all clips"]], chosen.what, (value) => { chosen.what = value; }),
-        button("Export", "", save)));
+        start), said);
   }
 }
 
