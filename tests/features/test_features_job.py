@@ -403,6 +403,15 @@ def test_a_clip_that_crashes_its_worker_is_named_and_costs_itself(clips, tmp_pat
     assert sorted(file.name for file in (tmp_path / "audio").iterdir()) == ["aa.npy", "ff.npy"]
 
 
+def test_a_clip_in_work_is_told(clips, tmp_path, monkeypatch, capsys):
+    for name in ("FIRST", "EVERY"):
+        monkeypatch.setattr(f"rlld.utils.console.{name}", 0.0)
+    sources = {name: clips / f"{name}.mp4" for name in NAMES}
+    extract_files(sources, tmp_path, where=Where(4, apart=True))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "extracting 0 of 6, now aa, bb, -cc and 1 more"
+
+
 def test_workers_need_no_torch():
     needed = "rlld.features.job, rlld.features.extractors.light"
     code = f"import sys, {needed}; sys.exit('torch' in sys.modules)"

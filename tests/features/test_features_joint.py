@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,8 +116,10 @@ def test_batched_features_are_those_of_each_clip_alone(clips, tmp_path):
     bad = tmp_path / "bad.mp4"
     bad.write_text("no clip")
     tasks = [Task(path.stem, path, "", 1.0) for path in [*clips, bad, *clips]]
-    found = list(each_batched(tasks, joint, 3))
+    told: list[Sequence[Task]] = []
+    found = list(each_batched(tasks, joint, 3, told.append))
     assert len(found) == 9
+    assert {task.path for working in told for task in working} == set(clips)
     for task, result in found:
         if task.path == bad:
             assert isinstance(result, RlldError) and "bad.mp4" in str(result)

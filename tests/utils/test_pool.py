@@ -36,6 +36,15 @@ def test_pool_outlives_refusals_and_dying_workers():
     assert str(results[5]) == "5: the worker process died over it (exit status 9)"
 
 
+def test_what_is_in_work_is_told_while_nothing_ends(monkeypatch):
+    monkeypatch.setattr("rlld.utils.pool.LOOK", 0.05)
+    told: list[list[float]] = []
+    tasks = [1.0, 1.5, 0.0]
+    assert dict(each(time.sleep, tasks, 2, watch=told.append)).keys() == set(tasks)
+    assert told.count([1.0, 1.5]) > 5
+    assert told[-1] == [1.5]
+
+
 def test_one_worker_apart_dies_alone():
     results = dict(each(square_or_fail, [1, 8, 9, 4], 1, apart=True))
     assert (results[1], results[4]) == (1, 16)

@@ -17,6 +17,7 @@ from rlld.media.decode import Clip, ClipInfo
 from rlld.media.files import strange
 from rlld.media.tracks import TrackChoice
 from rlld.media.views import Chunk, chunks
+from rlld.utils.pool import Watch
 
 CHUNKS = 8
 """Chunks that are described at once at most."""
@@ -44,7 +45,7 @@ Task = TypeVar("Task", bound=ClipTask)
 
 
 def each_batched(
-    tasks: Sequence[Task], extractor: Extractor, decoders: int
+    tasks: Sequence[Task], extractor: Extractor, decoders: int, watch: Watch[Task] | None = None
 ) -> Iterator[tuple[Task, ClipFeatures | RlldError]]:
     """Extracts clips and yields them as they come.
 
@@ -55,6 +56,7 @@ def each_batched(
         tasks: The clips, with segments of the same length.
         extractor: Describes them, on its device.
         decoders: Threads that decode.
+        watch: Is told which clips are in work.
 
     Yields:
         (task, result); the result is an ``RlldError`` when the clip could not be read.
@@ -64,7 +66,7 @@ def each_batched(
     for thread in threads:
         thread.start()
     try:
-        yield from _described(tasks, extractor, work)
+        yield from _described(tasks, extractor, work, watch)
     finally:
         work.stopped.set()
         for thread in threads:
@@ -122,7 +124,7 @@ class _Work:
 
 
 def _described(
-    tasks: Sequence[Task], extractor: Extractor, work: _Work
+    tasks: Sequence[Task], extractor: Extractor, work: _Work, watch: Watch[Task] | None
 ) -> Iterator[tuple[Task, ClipFeatures | RlldError]]:
     parts: dict[int, list[Rows]] = defaultdict(list)
     seconds = tasks[0].segment_seconds
@@ -143,6 +145,8 @@ def _described(
                     }
                 )
                 start = end
+            if watch is not None:
+                watch([tasks[number] for number in parts])
         for number, item in items:
             if isinstance(item, Sequence):
                 continue

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FAILED = "failed.txt"
 SHOWN = 10
+NAMED = 3
+"""Clips in work that progress names."""
 
 
 @dataclass(frozen=True)
@@ -143,17 +145,27 @@ def extracted(
     if workers == "ray":  # whose nodes work in folders of their own
         tasks = [replace(task, path=task.path.absolute()) for task in tasks]
     results: Iterator[tuple[Task, ClipFeatures | RlldError]]
+
+    def watch(working: Sequence[Task]) -> None:  # else a clip of hours would look like a halt
+        tick(0, _now(working))
+
     if device.type == "cuda" and workers != "ray":
         extractor = load_extractor(tasks[0].extractor)
         extractor.to(device)
         _full_precision()
-        results = each_batched(tasks, extractor, workers)
+        results = each_batched(tasks, extractor, workers, watch)
     else:
-        results = each(extract_task, tasks, workers, apart=where.apart)
+        results = each(extract_task, tasks, workers, apart=where.apart, watch=watch)
     with progress("extracting", total, total - len(tasks)) as tick:
         for task, result in results:
             yield task, _stamped(task, result)
             tick(1, task.video)
+
+
+def _now(working: Sequence[Task]) -> str:
+    more = len(working) - NAMED
+    names = ", ".join(task.video for task in working[:NAMED])
+    return f"now {names} and {more} more" if more > 0 else f"now {names}"
 
 
 def _stamped(task: Task, result: ClipFeatures | RlldError) -> tuple[ClipFeatures, str] | RlldError:

@@ -21,6 +21,11 @@ Result = TypeVar("Result")
 Workers = int | Literal["ray"]
 """How many processes of this machine, or a Ray cluster (``rlld.utils.cluster``)."""
 
+Watch = Callable[[Sequence[Task]], None]
+"""Told now and then which tasks are in work, the oldest first."""
+
+LOOK = 1.0
+"""Seconds between two tellings while no task ends."""
 PATIENCE = 5.0
 """Seconds that a worker gets to tidy up before it is killed."""
 
@@ -33,6 +38,7 @@ def each(
     shared: Path | None = None,
     gpus: int = 0,
     apart: bool = False,
+    watch: Watch[Task] | None = None,
 ) -> Iterator[tuple[Task, Result | RlldError]]:
     """Runs a function on every task and yields results as they come.
 
@@ -48,6 +54,7 @@ def each(
         shared: A folder that the tasks write to, which the nodes of a cluster have to share.
         gpus: GPUs of each task on a cluster.
         apart: Whether one worker is a fresh process too, because tasks may crash it.
+        watch: Is told which tasks are in work; not on a cluster, which alone knows it.
 
     Yields:
         (task, result); the result is an ``RlldError`` when the function raised one or when the
@@ -58,6 +65,8 @@ def each(
         return
     if not apart and (workers == 1 or len(tasks) < 2):
         for task in tasks:
+            if watch is not None:
+                watch([task])
             yield task, _attempt(function, task)
         return
     waiting = list(reversed(tasks))
@@ -66,7 +75,9 @@ def each(
         for _ in range(min(workers, len(tasks))):
             _hire(crew, function, waiting)
         while crew:
-            for pipe in wait(list(crew)):
+            if watch is not None:
+                watch([task for _, task in crew.values()])
+            for pipe in wait(list(crew), None if watch is None else LOOK):
                 assert isinstance(pipe, Connection)  # noqa: S101
                 process, task = crew.pop(pipe)
                 try:
