@@ -17,7 +17,7 @@ from marked_kit import write_marked
 from parse_kit import make_clip
 from rlld.errors import RlldError
 from rlld.media.decode import Clip
-from rlld.media.strips import RATE, _bands, peaks, spectrogram, strip
+from rlld.media.strips import RATE, _bands, peaks, spectrogram, strip, thinned
 
 WAVE_RATE = 16_000
 
@@ -75,6 +75,16 @@ def test_peaks_are_the_extremes_of_every_bin(tmp_path) -> None:
         edges = [first + (last - first) * k // count for k in range(count + 1)]
         plain = [(sound[a:b].min(), sound[a:b].max()) for a, b in pairwise(edges)]
         assert np.abs(peaks(clip, start, end, count) - 127 * np.array(plain)).max() <= 0.51
+
+
+@pytest.mark.parametrize(("first", "last", "count"), [(0, 500, 500), (3, 480, 7), (490, 600, 11)])
+def test_a_thinned_waveform_has_the_extremes_of_the_finer_one(first, last, count) -> None:
+    fine = np.random.default_rng(0).integers(-127, 128, (500, 2)).astype(np.int8)
+    silent = np.zeros((100, 2), np.int8)  # beyond its end
+    edges = [first + (last - first) * k // count for k in range(count + 1)]
+    parts = [np.concatenate([fine, silent])[a:b] for a, b in pairwise(edges)]
+    plain = [(part[:, 0].min(), part[:, 1].max()) for part in parts]
+    assert thinned(fine, first, last, count).tolist() == np.array(plain).tolist()
 
 
 def test_beyond_the_sound_there_is_silence(tmp_path) -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -62,6 +63,26 @@ def test_pictures_and_peaks(page, data: Path):
     assert "from" in page.refused(400, "GET", "/strip/train_000.jpg?from=x")["error"]
     page.refused(400, "GET", "/strip/train_000.jpg?from=NaN")
     page.refused(400, "GET", "/strip/train_000.jpg?from=-1")
+
+
+def test_the_sound_is_read_once_for_all_wide_ranges(
+    page, data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[tuple[float, float]] = []
+
+    def reading(clip: Clip, start: float, end: float, *more: Any) -> Any:
+        read.append((start, end))
+        return peaks(clip, start, end, *more)
+
+    monkeypatch.setattr("rlld.media.strips.peaks", reading)
+    monkeypatch.setattr("rlld.studio.media.WIDE", 1.5)
+    clip = Clip(data / "videos" / "train_000.mp4")
+    for start, end, count in ((0, 3, 30), (0.5, 3, 5), (1.25, 2.75, 150)):
+        path = f"/api/peaks/train_000?from={start}&to={end}&n={count}"
+        assert page.get(path)["peaks"] == peaks(clip, start, end, count).ravel().tolist()
+    assert read == [(0, 3)]
+    page.get("/api/peaks/train_000?from=1&to=2&n=100")  # finer than it holds
+    assert read[1:] == [(1, 2)]
 
 
 def test_pictures_do_not_wait_for_sound(studio, page):

@@ -89,6 +89,26 @@ def peaks(
     return np.rint(127 * np.stack([low, high], 1)).astype(np.int8)
 
 
+def thinned(fine: NDArray[np.int8], first: int, last: int, count: int) -> NDArray[np.int8]:
+    """Returns a part of a waveform in fewer bins.
+
+    Args:
+        fine: Least and largest sample of each bin (n, 2).
+        first: Bin at which the part begins.
+        last: The one behind it; beyond the waveform there is silence.
+        count: Bins wanted, at most ``last - first``.
+
+    Returns:
+        Least and largest sample of each (count, 2).
+    """
+    part = np.zeros((last - first, 2), np.int8)
+    known = fine[first:last]
+    part[: len(known)] = known
+    begins = len(part) * np.arange(count) // count
+    low, high = np.minimum.reduceat(part[:, 0], begins), np.maximum.reduceat(part[:, 1], begins)
+    return np.stack([low, high], 1)
+
+
 def spectrogram(
     clip: Clip, start: float, end: float, width: int, height: int, watch: Watch = unwatched
 ) -> bytes | None:

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rlld.errors import RlldError
 from rlld.media.files import SUFFIXES, stamp_of
 from rlld.media.strips import Watch, unwatched
@@ -32,6 +35,10 @@ SPECTROGRAM = 96
 """Height of a spectrogram in pixels."""
 WIDEST = 2000
 """Columns of a spectrogram, and bins of a waveform, at most."""
+WIDE = 300.0
+"""Seconds from which the waveform of a range is cut out of one of the whole clip, made once."""
+FINE = 100
+"""Bins per second of that one."""
 AT_ONCE = 2
 """Clips whose sound is decoded, or that are converted, at the same time; the rest wait. Pictures,
 which come quickly, do not wait for these, but for as many of their own."""
@@ -121,12 +128,19 @@ class Media:
     ) -> list[int]:
         """Returns least and largest sample of each bin of a range, one after the other.
 
+        Those of wide ranges begin and end at hundredths of a second.
+
         Raises:
             NotFoundError: If the clip has no sound.
         """
-        from rlld.media.strips import peaks
+        from rlld.media.strips import peaks, thinned
 
         count = max(1, min(count, WIDEST))
+        if end - start >= WIDE:
+            found = thinned(
+                self._whole(video, watch), round(start * FINE), round(end * FINE), count
+            )
+            return [int(value) for value in found.ravel()]
 
         def draw(clip: Clip) -> bytes | None:
             found = peaks(clip, start, end, count, watch)
@@ -135,6 +149,22 @@ class Media:
         name = f"{start:.3f}-{end:.3f}-{count}.peaks"
         path = self._drawn(video, name, draw, self._sound, watch)
         return [byte - 256 if byte > 127 else byte for byte in path.read_bytes()]
+
+    def _whole(self, video: Video, watch: Watch) -> NDArray[np.int8]:
+        """Returns the waveform of a clip (bins, 2) at ``FINE``, for which its sound is read once.
+
+        It is made to its end also where nobody waits any more: the next one will.
+        """
+        from rlld.media.strips import peaks
+
+        bins = max(1, round(self.seconds(video) * FINE))
+
+        def draw(clip: Clip) -> bytes | None:
+            found = peaks(clip, 0.0, bins / FINE, bins)
+            return None if found is None else found.tobytes()
+
+        path = self._drawn(video, "whole.peaks", draw, self._sound, watch)
+        return np.fromfile(path, np.int8).reshape(-1, 2)
 
     def _drawn(
         self,
@@ -164,21 +194,18 @@ class Media:
         key = hashlib.sha256(f"{clip}\0{stamp_of(clip)}".encode(errors="surrogateescape"))
         path = self.cache / f"{key.hexdigest()[:32]}-{name}"
         if not path.is_file():
-            with self._alone(path), _turn(turns, watch):
+            with _turn(self._own(path), watch), _turn(turns, watch):
                 if not path.is_file():
                     make(path)
         return path
 
-    @contextmanager
-    def _alone(self, path: Path) -> Iterator[None]:
+    def _own(self, path: Path) -> threading.Lock:
         with self._guard:
-            lock = self._making.setdefault(path, threading.Lock())
-        with lock:
-            yield
+            return self._making.setdefault(path, threading.Lock())
 
 
 @contextmanager
-def _turn(turns: threading.BoundedSemaphore, watch: Watch) -> Iterator[None]:
+def _turn(turns: threading.BoundedSemaphore | threading.Lock, watch: Watch) -> Iterator[None]:
     """Waits for a turn, as long as somebody waits for what is to be made."""
     while not turns.acquire(timeout=LOOK):
         watch()
