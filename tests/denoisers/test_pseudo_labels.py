@@ -52,16 +52,19 @@ def test_valor_takes_one_threshold_or_one_per_class():
 
 
 def test_valors_published_thresholds_are_those_of_the_classes_that_they_were_chosen_for():
-    """Twenty-five classes of other names took them by position."""
+    """Twenty-five classes of other names take them by position, which is told."""
     named = replace(SPEC, classes=("Dog", "Speech", "Cello"))
     found = valor.Config().build(named).thresholds
     at = [LLP.index(name) for name in named.classes]
     both = (valor.AUDIO_THRESHOLDS, valor.VISUAL_THRESHOLDS)
     assert found.tolist() == [[published[c] for c in at] for published in both]
+    assert valor.Config().build(named).notes() == []
     birds = replace(SPEC, classes=tuple(f"Bird{n}" for n in range(25)))
-    told = "audio_thresholds: the published ones are for LLP's classes, and 'Bird0' is none of them"
-    with pytest.raises(RlldError, match=told):
-        valor.Config().build(birds)
+    by_place = valor.Config().build(birds)
+    assert by_place.thresholds.tolist() == [list(published) for published in both]
+    (note,) = by_place.notes()
+    assert "of which 'Bird0' is none, and were taken in their order" in note
+    assert valor.Config("classes", (0.5,), (1.0,)).build(birds).notes() == []
 
 
 def test_lsld_prompts_are_the_published_ones():

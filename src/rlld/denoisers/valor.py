@@ -16,9 +16,10 @@ from rlld.data.similarities import load_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._pseudo import PseudoLabels, Teacher, per_class
-from rlld.errors import RlldError
+from rlld.denoisers.base import Context
 from rlld.taxonomy import LLP
 from rlld.types import MODALITIES
+from rlld.utils.console import ERR
 
 VISUAL_PROMPTS = (
     "A photo of people talking.",
@@ -126,16 +127,19 @@ class Config:
         return ValorLabels(self, spec)
 
 
-def _of_classes(values: tuple[float, ...], classes: Sequence[str], modality: str) -> Tensor:
-    """Returns the published thresholds of classes (C,), which are those of LLP by name."""
+def _thresholds(
+    values: tuple[float, ...], published: tuple[float, ...], classes: Sequence[str], option: str
+) -> Tensor:
+    """Returns thresholds (C,); the published ones are those of LLP's classes by name."""
+    if values != published or _strangers(classes):
+        return per_class(values, len(classes), option)
     known = dict(zip(LLP.classes, values, strict=True))
-    if strange := [name for name in classes if name not in known]:
-        raise RlldError(
-            f"denoiser valor: {modality}_thresholds: the published ones are for LLP's classes, and "
-            f"{strange[0]!r} is none of them; give --denoiser.{modality}_thresholds, one for all "
-            "classes or one for each"
-        )
     return torch.tensor([known[name] for name in classes])
+
+
+def _strangers(classes: Sequence[str]) -> list[str]:
+    """Returns the classes that are not LLP's."""
+    return [name for name in classes if name not in LLP.classes]
 
 
 class ValorLabels(PseudoLabels):
@@ -151,14 +155,29 @@ class ValorLabels(PseudoLabels):
         self.config = config
         both = (config.audio_thresholds, config.visual_thresholds)
         published = (AUDIO_THRESHOLDS, VISUAL_THRESHOLDS)
+        self._by_place = _strangers(spec.classes) if set(both) & set(published) else []
         self.thresholds = torch.stack(
             [
-                _of_classes(values, spec.classes, modality)
-                if values == usual
-                else per_class(values, len(spec.classes), f"valor: {modality}_thresholds")
+                _thresholds(values, usual, spec.classes, f"valor: {modality}_thresholds")
                 for modality, values, usual in zip(MODALITIES, both, published, strict=True)
             ]
         )
+
+    def prepare(self, context: Context) -> None:
+        """Finds the labels, and says where thresholds of other classes stand in."""
+        for note in self.notes():
+            ERR.print(note)
+        super().prepare(context)
+
+    def notes(self) -> list[str]:
+        """Says that published thresholds were taken for classes that they were not chosen for."""
+        if not self._by_place:
+            return []
+        return [
+            f"denoiser valor: the published thresholds are those of LLP's classes, of which "
+            f"{self._by_place[0]!r} is none, and were taken in their order; give "
+            "--denoiser.audio_thresholds and --denoiser.visual_thresholds, one for all or for each"
+        ]
 
     def segment_labels(self, split: Split) -> Tensor:
         """Returns the pseudo labels of all segments of a split (N, T, 2, C)."""
