@@ -60,6 +60,15 @@ def stored(page: Any, count: int) -> None:
     )
 
 
+def until(page: Any, there: Callable[[], object]) -> None:
+    """Waits while the page goes on, for what one of its requests brings."""
+    for _ in range(1500):
+        if there():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it did not come within 30 s")
+
+
 def test_a_name_is_asked_once(served, open_page) -> None:
     page = open_page(f"{served.address}/")
     page.get_by_label("Your name").fill("  Zoë \u200b  \u0639\u0644\u06cc\u200c <b>  ")
@@ -99,8 +108,7 @@ def test_an_answer_is_shown_as_stored_once_the_server_said_so(visit) -> None:
     page.keyboard.press("h")
     page.wait_for_function("() => document.querySelector('.trail li')")
     page.wait_for_timeout(200)
-    while not held:  # a busy machine takes longer to send it
-        page.wait_for_timeout(20)
+    until(page, lambda: held)  # a busy machine takes longer to send it
     assert page.inner_text(".trail li").split() == [*first.split(), "heard"]
     assert len(held) == 1
     assert json.loads(held[0].request.post_data).items() >= {
@@ -138,12 +146,10 @@ def test_no_question_comes_twice_however_late_the_next_ones_are(visit) -> None:
     for _ in range(3):  # the third one asks for more, and nothing is stored yet
         page.keyboard.press("n")
         seen.append((asked(page), clip_asked(page)))
-    while not late:
-        page.wait_for_timeout(20)
+    until(page, lambda: late)
     came = [(route, route.fetch()) for route in late]
     for number in range(1, 4):
-        while not answers:
-            page.wait_for_timeout(20)
+        until(page, lambda: answers)
         answers.pop().continue_()
         stored(page, number)
     page.unroute("**/api/answers")
