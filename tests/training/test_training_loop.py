@@ -282,6 +282,21 @@ def test_a_run_folder_is_not_overwritten_or_mixed(tiny_data, tmp_path):
     assert all(torch.equal(v, before[k]) for k, v in load_file(out / "model.safetensors").items())
 
 
+def test_videos_that_moved_to_a_split_without_a_store_are_trained_with(tiny_data, tmp_path):
+    """As 'rlld data import' leaves a data set of which nothing was annotated before."""
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_data, folder)
+    (folder / "features/validation.safetensors").unlink()
+    train, validation = (folder / f"annotations/{name}.csv" for name in ("train", "validation"))
+    head, *rows = train.read_text().splitlines(True)
+    train.write_text("".join([head, *rows[8:]]))
+    validation.write_text("".join([head, *rows[:8]]))
+    options = {"compute": COMPUTE, "overrides": {"schedule.rounds": 1}}
+    run = rlld.train("han", folder, tmp_path / "run", **options)
+    assert run.facts["training_videos"] == len(rows) - 8
+    rlld.train("han", folder, tmp_path / "run", resume=True, **options)
+
+
 def test_an_unknown_selection_score_is_refused_before_training(tiny_data, tmp_path):
     with pytest.raises(RlldError, match="segment_type"):
         rlld.train("han", tiny_data, tmp_path / "run", overrides={"selection.score": "segment_typ"})

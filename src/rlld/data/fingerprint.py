@@ -35,7 +35,9 @@ def held_in(folder: Path, spec: DataSpec, splits: Sequence[str] = SPLITS) -> dic
         path = annotation_file(folder / ANNOTATIONS, name)
         parts[name] = sha256(path) if path.is_file() else ""
     for split in sorted(weak):
-        parts[split] = _stored(store_path(folder, split))
+        path = store_path(folder, split)
+        if path.is_file():  # else its videos came from other splits, whose stores hold them
+            parts[split] = _stored(path)
     for path in scores_files(folder):
         if path.stem in splits:
             parts[path.relative_to(folder).as_posix()] = _stored(path)
