@@ -46,6 +46,10 @@ def test_a_section_can_be_given_as_text():
             "overrides of dataset.yaml: 'nope.hidden' is of no section of a recipe",
         ),
         ({"shedule.rounds": 1}, "no section of a recipe; did you mean 'schedule'?"),
+        ({"network": "han"}, "network chooses a component, which no data set does"),
+        ({"network": {"name": "han"}}, "network chooses a component, which no data set does"),
+        ({"network.hiden": 1}, "no network has an option 'hiden'; did you mean 'hidden'?"),
+        ({"denoiser": {"labelwize": 1}}, "no denoiser has an option 'labelwize'"),
         ({"schedule": {"round_": 1}}, "schedule has no setting 'round_'; did you mean 'round'?"),
     ],
 )

@@ -123,6 +123,23 @@ def test_a_corrected_clip_that_is_gone_is_told_and_stops_no_other(
     assert all(each in told.stdout for each in written["left_out"])
 
 
+def test_answers_that_the_data_set_asks_for_no_more_are_told(
+    home: Home, opened: Callable[..., Any]
+):
+    _, page = opened(home.data)
+    for clip, label in (("a", "bell"), ("b", "drum"), ("c", "horse")):
+        about = {"person": "Ada", "video": clip, "class": label}
+        page.post("/api/answers", **about, audio=True, visual=True)
+    (home.clips / "b.mp4").unlink()
+    home.new({clip: tags for clip, tags in OTHERS.items() if clip != "b"})
+    written = page.post("/api/write")
+    assert written["answers"] == 2  # of c, in both tracks
+    assert written["left_out"] == [
+        "left out: answers about 2 clips that are gone, test, or lack the tag now (a, b), kept in "
+        f"{home.data / 'studio'} alone"
+    ]
+
+
 def test_a_clip_without_features_is_told_and_left_out_of_an_export(
     home: Home, run: str, opened: Callable[..., Any]
 ):

@@ -223,6 +223,11 @@ def decided_recipe(
     """
     path = recipe_file(name)
     given, needed = _spelled(overrides or {}), _spelled(defaults or {})
+    for key in _choices(needed):
+        raise RlldError(
+            f"overrides of dataset.yaml: {key} chooses a component, which no data set does for all "
+            f"recipes; give options ({key}.OPTION: VALUE), or choose in training (--{key} NAME)"
+        )
     data = {"name": path.stem, **read_yaml(path)}
     fit = _whether(given.pop(FIT, data.get(FIT)), f"recipe {name}: {FIT}")
     data.pop(FIT, None)
@@ -360,13 +365,15 @@ def _common(data: Mapping[str, Any], options: Mapping[str, Any], where: str) -> 
 
 
 def _applicable(data: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Any]:
-    usable = {}
+    usable: dict[str, Any] = {}
     for path, value in defaults.items():
         section, _, option = path.partition(".")
         if section in COMPONENTS:
-            for place, options in _places(data, section, where):
-                if option.partition(".")[0] in options:
-                    usable[f"{place}.{option}"] = value
+            key = option.partition(".")[0]
+            places = [p for p, options in _places(data, section, where) if key in options]
+            usable |= {f"{place}.{option}": value for place in places}
+            if key and not places:
+                _require_somewhere(section, key, where)
         elif section in SETTINGS:
             known = {field.name for field in dataclasses.fields(SETTINGS[section])}
             if option.partition(".")[0] not in known:
@@ -388,6 +395,19 @@ def _places(
     source = component.get("source") if section == "denoiser" else None
     if isinstance(source, Mapping) and isinstance(source.get("name"), str):
         yield SOURCE, _options(section, source["name"])
+
+
+def _require_somewhere(section: str, option: str, where: str) -> None:
+    """Refuses an option that no component of the section has: it would be passed over for ever."""
+    known: set[str] = set()
+    for name in COMPONENTS[section].names():
+        try:
+            known |= _options(section, name)
+        except RlldError:  # another distribution's that cannot be loaded: it may have it
+            return
+        if option in known:
+            return
+    raise RlldError(f"{where}: no {section} has an option {option!r}{nearest(option, known)}")
 
 
 def _options(section: str, name: str) -> frozenset[str]:

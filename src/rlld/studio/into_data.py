@@ -34,7 +34,7 @@ class Written:
     Attributes:
         answers: Answers that teach: one for a class in a modality of a video.
         corrected: Corrected clips that the data set holds.
-        left_out: What of the corrections was not written since the data set lacks it; sentences.
+        left_out: What was not written since the data set lacks it; sentences.
         text: All of this for a reader.
     """
 
@@ -97,8 +97,11 @@ def _corrected(catalogue: Catalogue, kept: Kept) -> dict[str, tuple[Event, ...]]
 
 
 def _left_out(catalogue: Catalogue, kept: Kept) -> tuple[str, ...]:
-    """Says which corrections are of clips or classes that the data set lacks."""
+    """Says which corrections and answers are of clips or classes that the data set lacks."""
     corrected, found = kept.corrected(), []
+    unasked = {
+        each.video for each in kept.answers() if not _teaches(catalogue, each.video, each.label)
+    }
     gone = [video for video in corrected if video not in catalogue.videos]
     names = {
         event["class"]
@@ -111,6 +114,12 @@ def _left_out(catalogue: Catalogue, kept: Kept) -> tuple[str, ...]:
         found.append(f"left out: {clips} that the data set has no more ({listed(gone)})")
     if lost := sorted(names.difference(catalogue.spec.classes)):
         found.append(f"left out: events of classes that the data set has no more ({listed(lost)})")
+    if unasked:
+        clips = _count(len(unasked), "clip")
+        found.append(
+            f"left out: answers about {clips} that are gone, test, or lack the tag now "
+            f"({listed(sorted(unasked))})"
+        )
     return tuple(f"{each}, kept in {kept.folder} alone" for each in found)
 
 
