@@ -13,7 +13,7 @@ from rlld.errors import RlldError
 from rlld.media.playable import PageClip, inspect, page_clip
 from rlld.parsing.result import Event, notebook_html
 from rlld.parsing.text import dumps
-from rlld.parsing.words import length_text, seconds
+from rlld.parsing.words import clock, length_text, seconds
 from rlld.report.page import page_data, render_page, write_page
 from rlld.report.truth import known_events, overlap, union
 
@@ -119,6 +119,30 @@ def test_seconds_have_no_needless_digits(value: float, text: str) -> None:
 )
 def test_lengths_are_read_at_a_glance(value: float, text: str) -> None:
     assert length_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "duration", "text"),
+    [
+        (7.25, 89.9, "7.25"),
+        (7.0, 90.0, "00:07"),
+        (1134.0, 1200.0, "18:54"),
+        (59.996, 1200.0, "01:00"),
+        (70.5, 1200.0, "01:10.5"),
+        (3723.25, 9000.0, "1:02:03.25"),
+    ],
+)
+def test_times_of_long_clips_are_read_as_on_a_clock(
+    value: float, duration: float, text: str
+) -> None:
+    assert clock(value, duration) == text
+
+
+def test_the_table_of_a_long_clip_tells_times_as_its_axis_does() -> None:
+    long = replace(make_parse(), duration=1200.0)
+    assert "<td class=\"n\">00:0" in render_page(long)
+    assert "Start (s)" not in render_page(long)
+    assert "Start (s)" in render_page(make_parse())
 
 
 # --- clips -------------------------------------------------------------------------------------

@@ -123,6 +123,15 @@ def test_what_others_named_is_text(report):
     assert text.count("&lt;img") >= 8
 
 
+@pytest.mark.parametrize(("count", "folded"), [(4, False), (17, True)])
+def test_many_notes_are_folded(report, count: int, folded: bool):
+    notes = tuple(f"note {number}" for number in range(count))
+    text = render_run_page(replace(report, outcome=replace(report.outcome, notes=notes)))
+    assert text.count("<li>Note ") == count
+    assert ("<summary>13 more</summary>" in text) == folded
+    assert ("<details" in text) == folded
+
+
 def test_clips_that_are_too_many_are_linked(tmp_path):
     clip = make_clip(tmp_path / "a #1.mp4", 1.0)
     clips = Clips(tmp_path / "page.html", clip.stat().st_size + 10)

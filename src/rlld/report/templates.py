@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from rlld.parsing.words import length_text, plain, seconds
+from rlld.parsing.words import clock, length_text, plain, seconds
 
 
 def rendered(template: str, styles: Sequence[str], **values: Any) -> str:
@@ -38,7 +38,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=seconds, plain=plain, span=length_text)
+    environment.filters.update(seconds=seconds, clock=clock, plain=plain, span=length_text)
     return environment
 
 
