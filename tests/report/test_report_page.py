@@ -140,7 +140,7 @@ def test_times_of_long_clips_are_read_as_on_a_clock(
 
 def test_the_table_of_a_long_clip_tells_times_as_its_axis_does() -> None:
     long = replace(make_parse(), duration=1200.0)
-    assert "<td class=\"n\">00:0" in render_page(long)
+    assert '<td class="n">00:0' in render_page(long)
     assert "Start (s)" not in render_page(long)
     assert "Start (s)" in render_page(make_parse())
 
