@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from rlld.bench.studies import costs as studied
 from rlld.bench.studies.costs import RECIPES, block, costs, remarks_of, write_costs
 from rlld.bench.studies.denoisers import Settings
 from rlld.data.dataset import load_data
 from rlld.recipes.recipe import load_recipe
 
 
-def test_networks_that_are_trained_before_count(tiny_data, tmp_path):
+def test_networks_that_are_trained_before_count(tiny_data, tmp_path, monkeypatch):
     settings = Settings((tiny_data,), tmp_path, seeds=1, updates=2)
     found, terms = costs(settings)
+    monkeypatch.setattr("rlld.bench.studies.costs._warm_up", lambda job: pytest.fail("again"))
+    assert costs(settings)[0] == found
     spec = load_data(tiny_data).spec
     network = load_recipe("han", {}, spec.overrides).build_network(spec)
     size = sum(parameter.numel() for parameter in network.parameters())
@@ -34,3 +39,11 @@ def test_networks_that_are_trained_before_count(tiny_data, tmp_path):
     shown = {row[0]: row for row in block(found).rows}
     assert shown["han"][2] == "1.00"
     assert shown["jomold"][2:4] == ("2.00", "2")
+
+
+def test_what_a_process_loads_is_no_cost_of_the_first_row(tiny_data, tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(studied, "_warm_up", lambda job: order.append(f"warm {job.method}"))
+    monkeypatch.setattr(studied, "run_all", lambda jobs, *_, **__: order.append("runs") or [])
+    costs(Settings((tiny_data,), tmp_path, seeds=1, updates=2))
+    assert order == ["warm han", "runs"]

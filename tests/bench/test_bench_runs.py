@@ -22,7 +22,7 @@ from rlld.bench.studies.denoisers import Settings, denoising
 from rlld.data.spec import Priors
 from rlld.errors import RlldError
 from rlld.metrics.averages import VARIANT_NAMES
-from rlld.recipes.recipe import RECIPES, recipe_names
+from rlld.recipes.recipe import RECIPES, load_recipe, recipe_names
 
 TERMS = Terms(6, "segment_type")
 
@@ -116,6 +116,18 @@ def test_keys_know_what_a_result_depends_on(tiny_data, tmp_path):
     dense.write_text(dense.read_text().replace("Bell", "Drum", 1))
     others.append(jobs_of(moved, "weak")[0])
     assert len({job.key, *(other.key for other in others)}) == len(others) + 1
+
+
+def test_a_file_that_an_option_names_is_what_it_holds(tiny_data, tmp_path):
+    exchange, keys = tmp_path / "exchange.npz", []
+    (job,) = jobs_of(tiny_data, "weak")
+    named = replace(job, recipe=load_recipe("ma", {"denoiser.exchange": str(exchange)}))
+    for content in (None, b"a", b"b", b"a"):
+        if content is not None:
+            exchange.write_bytes(content)
+        keys.append(named.key)
+    assert len(set(keys)) == 3
+    assert keys[1] == keys[3]
 
 
 def test_the_fingerprint_covers_the_features(tiny_data, tmp_path):

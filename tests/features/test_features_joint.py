@@ -153,7 +153,7 @@ def test_features_are_named_with_their_settings():
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ("lite", "unknown extractor 'lite'; did you mean 'light'"),
+        ("lite", "'lite', which no installed package brings either; did you mean 'light'"),
         ("light(fsp=4)", "fsp"),
         ("light(fps=4", "expected extractors joined by commas"),
         ("light,light", "'light' is given 2 times; give it once"),

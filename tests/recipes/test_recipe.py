@@ -58,6 +58,21 @@ def test_what_a_data_set_overrides_and_no_recipe_has_is_said_to_be_there(overrid
         load_recipe("han", {}, overrides)
 
 
+@pytest.mark.parametrize("name", ["weak", "han"])
+def test_options_beside_a_name_are_the_users_too(name):
+    needed = {"network.hidden": 128, "denoiser.lr": 0.5}
+    given = {
+        "network": {"name": "han", "hidden": 33},
+        "denoiser": "{name: reinforced, lr: 0.25, source: {name: jomold, audio_smoothing: 0.5}}",
+    }
+    recipe = load_recipe(name, given, needed)
+    assert (recipe.network.name, recipe.network.config.hidden) == ("han", 33)
+    assert recipe.denoiser.config.lr == 0.25
+    assert recipe.denoiser.config.source == {"name": "jomold", "audio_smoothing": 0.5}
+    with pytest.raises(RlldError, match="'hiden'"):
+        load_recipe(name, {"network": {"name": "han", "hiden": 33}}, needed)
+
+
 def test_overrides_reach_nested_settings():
     recipe = load_recipe("rlld", {"denoiser.inter.alpha1": "0.3", "schedule.rounds": "7"})
     assert recipe.denoiser.config.inter.alpha1 == 0.3

@@ -113,7 +113,7 @@ MADE_HERE = frozenset(
         "bench/studies/costs.py: out / f'table3.{suffix}'",
         "bench/studies/curves.py: settings.runs / outcome.job.key",
         "bench/runs.py: cache.absolute() / job.key",
-        "bench/runs.py: folder.parent / NETWORKS / source_fingerprint()",
+        "bench/runs.py: folder.parent / NETWORKS / source_fingerprint(job.recipe)",
         "bench/page.py: out / f'{stem}.{suffix}'",
         "bench/studies/rates.py: out / f'rates.{kind}'",
         "bench/studies/questions.py: out / f'questions.{kind}'",

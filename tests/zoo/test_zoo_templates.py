@@ -17,6 +17,7 @@ import torch
 
 import rlld
 from cli_kit import fresh
+from rlld.bench.keys import source_fingerprint
 from rlld.data.dataset import load_data
 from rlld.errors import RlldError
 from rlld.objectives import mil
@@ -113,6 +114,14 @@ def test_its_recipe_trains_resumes_and_is_scored(site: Path, tiny_data: Path, tm
     for key, value in load_run(tmp_path / "run").network.state_dict().items():
         assert torch.equal(value, second.network.state_dict()[key]), key
     assert rlld.evaluate(tmp_path / "run").scores.mean > 0
+
+
+def test_a_benchmark_trains_anew_when_its_sources_change(site: Path) -> None:
+    before, plain = (source_fingerprint(load_recipe(name)) for name in (str(RECIPE), "weak"))
+    with (site / "rlld_tagger" / "doubt.py").open("a") as file:
+        file.write("# changed\n")
+    assert source_fingerprint(load_recipe(str(RECIPE))) != before
+    assert source_fingerprint(load_recipe("weak")) == plain != before
 
 
 def test_its_network_can_be_built_for_its_sizes_alone(site: Path, tiny_data: Path) -> None:

@@ -156,7 +156,7 @@ class Job:
             "seed": self.seed,
             "device": Compute(self.device).torch_device.type,
             "rlld": version("rlld"),
-            "source": source_fingerprint(),
+            "source": source_fingerprint(self.recipe),
             "torch": torch.__version__,
             "measures": MEASURES_VERSION,
             **({} if self.answers is None else {"answers": short_hash(self._asked)}),

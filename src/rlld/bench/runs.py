@@ -136,6 +136,11 @@ class _Task:
         return str(self.job)
 
 
+def is_finished(job: Job, cache: Path) -> bool:
+    """Says whether the cache holds what a job measures."""
+    return (cache.absolute() / job.key / SCORES).is_file()
+
+
 def _run_waiting(waiting: Sequence[_Task], total: int, workers: Workers) -> dict[str, RlldError]:
     done, failures = total - len(waiting), {}
     shared = waiting[0].folder.parent if waiting else None
@@ -183,8 +188,8 @@ def _executed(task: _Task) -> str:
     except Exception as error:
         # Whatever is wrong with one method must not cost the hours of the others.
         write_text(folder / ERROR, traceback.format_exc())
-        kind = type(error).__name__
-        raise RlldError(f"{job}: failed with {kind} ({error}); see {folder / ERROR}") from None
+        kind, reason = type(error).__name__, " ".join(str(error).split())
+        raise RlldError(f"{job}: failed with {kind} ({reason}); see {folder / ERROR}") from None
     write_text(folder / SCORES, json_text(report, str(folder / SCORES), indent=1) + "\n")
     return _told(report["scores"])
 
@@ -214,7 +219,7 @@ def _measured(task: _Task) -> dict[str, Any]:
     if job.answers is not None:
         _answer(data, job.answers)
     compute = Compute(job.device, threads=1)
-    networks = folder.parent / NETWORKS / source_fingerprint() if task.share else None
+    networks = folder.parent / NETWORKS / source_fingerprint(job.recipe) if task.share else None
     with Tracking(task.log, str(job)) as tracking:
         run = train(
             job.recipe,

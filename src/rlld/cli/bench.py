@@ -108,7 +108,8 @@ def curves(numbers: Iterable[int], args: CurveArgs, *, keeping: bool = False) ->
         f"{args.seeds * len(args.data)} runs, exponentially smoothed ({SMOOTHING}).",
     )
     stem = "curves" if keeping else f"figure{number}"
-    _track(args, stem, f"rlld bench {stem} {args.settings.command}", paths)
+    episodes = f"--episodes {args.episodes}"
+    _track(args, stem, f"rlld bench {stem} {args.settings.command} {episodes}", paths)
     OUT.print(f"written: {', '.join(map(str, paths))}")
 
 

@@ -31,7 +31,8 @@ class Args:
     seed: int = 0
     """Seed of everything random; the same seed gives the same numbers."""
     seeds: int = 1
-    """Train that many seeds at once, from --seed on, each into OUT/seed-N."""
+    """Train that many seeds at once, from --seed on, each into OUT/seed-N; alone, a seed draws
+    other dropout masks."""
     resume: bool = False
     """Go on with the unfinished run in --out."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -254,14 +254,16 @@ def _spelled(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns settings by dotted path, whether they were written so or as sections."""
     found: dict[str, Any] = {}
     for path, value in settings.items():
-        if path in SETTINGS or path in COMPONENTS:
-            value = yaml_value(value, f"setting {path!r}") if isinstance(value, str) else value
-        if isinstance(value, Mapping) and (
-            path in SETTINGS or (path in COMPONENTS and "name" not in value)
-        ):
-            found |= {f"{path}.{option}": each for option, each in value.items()}
-        else:
+        named = path in COMPONENTS or path == SOURCE
+        if (named or path in SETTINGS) and isinstance(value, str):
+            value = yaml_value(value, f"setting {path!r}")
+        if not (isinstance(value, Mapping) and (named or path in SETTINGS)):
             found[path] = value
+            continue
+        options = dict(value)
+        if named and "name" in options:
+            found[path] = options.pop("name")
+        found |= _spelled({f"{path}.{option}": each for option, each in options.items()})
     return found
 
 

@@ -71,7 +71,10 @@ class Registry:
         own = name in self._own()
         foreign = [entry for entry in _installed(self.group) if entry.name == name]
         if not (own or foreign):
-            raise RlldError(f"unknown {self.kind} {name!r}{nearest(name, self.names())}")
+            raise RlldError(
+                f"unknown {self.kind} {name!r}, which no installed package brings either"
+                f"{nearest(name, self.names())}"
+            )
         if len(foreign) + own > 1:
             raise RlldError(
                 f"{self.kind} {name!r} exists more than once, {_distribution(foreign[0])} brings "
@@ -92,7 +95,11 @@ class Registry:
         name = options.pop("name", None)
         if not isinstance(name, str):
             raise RlldError(f"{where}: 'name' is missing; known: {', '.join(self.names())}")
-        return from_dict(self.config_type(name), options, where)
+        try:
+            kind = self.config_type(name)
+        except RlldError as error:
+            raise RlldError(f"{where}: {error}") from None
+        return from_dict(kind, options, where)
 
 
 def _installed(group: str) -> EntryPoints:

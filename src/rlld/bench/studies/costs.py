@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from rlld.bench.jobs import Terms, plan
+from rlld.bench.jobs import Job, Terms, plan
 from rlld.bench.page import NOTHING, Block, block_latex, block_markdown
-from rlld.bench.runs import Failure, Result, run_all
+from rlld.bench.runs import Failure, Result, is_finished, run_all
 from rlld.bench.statistics import Estimate, estimate
 from rlld.bench.studies.denoisers import Settings
 from rlld.bench.studies.paper import Conditions, terms_of
+from rlld.data.dataset import load_data
 from rlld.errors import RlldError
+from rlld.training.loop import train
+from rlld.utils.compute import Compute
+from rlld.utils.console import quiet
 from rlld.utils.files import write_text
 from rlld.utils.plain import json_text
 from rlld.utils.sheets import sheet_text
@@ -60,6 +65,8 @@ def costs(settings: Settings, *, conditions: Conditions = "equal") -> tuple[list
     jobs = plan(methods, settings.data, range(settings.seeds), terms, settings.device)
     found: dict[str, list[Result]] = {}
     cache = (settings.cache or settings.out) / TIMED
+    if not all(is_finished(job, cache) for job in jobs):
+        _warm_up(jobs[0])
     for outcome in run_all(jobs, cache, 1, settings.log, share=False):
         if isinstance(outcome, Failure):
             raise RlldError(f"{outcome.reason}; the same command tries again")
@@ -77,6 +84,14 @@ def costs(settings: Settings, *, conditions: Conditions = "equal") -> tuple[list
         )
         for name, results in found.items()
     ], terms
+
+
+def _warm_up(job: Job) -> None:
+    """Trains a moment untimed: what a process loads at its first training is no cost of a row."""
+    recipe = job.recipe.varied({"schedule.updates": 2, "schedule.rounds": 1})
+    with quiet(), TemporaryDirectory() as folder:
+        compute = Compute(job.device, threads=1)
+        train(recipe, load_data(job.data), Path(folder) / "run", compute=compute)
 
 
 def block(found: Sequence[Cost]) -> Block:
