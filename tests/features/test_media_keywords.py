@@ -42,6 +42,30 @@ def test_an_xmp_file_beside_a_clip_wins(tmp_path):
         (tmp_path / name).unlink()
 
 
+def test_an_ogg_file_holds_them_in_its_stream(tmp_path):
+    path = tmp_path / "a.ogg"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libopus", rate=48_000)
+        out.metadata["KEYWORDS"] = "rain"
+        frame = av.AudioFrame(format="s16", layout="mono", samples=960)
+        frame.sample_rate = 48_000
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            out.mux(packet)
+    assert keywords_of(path) == ("rain",)
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_an_xmp_file_may_be_of_any_coding_and_in_capitals(tmp_path, coding):
+    clip = make_clip(tmp_path / "a.mp4", 1.0)
+    text = f"\ufeff{XMP}" if coding == "utf-16-be" else XMP
+    (tmp_path / "a.XMP").write_bytes(f"{text}\0\n".encode(coding))
+    assert keywords_of(clip) == ("Dog", "V\u00f6gel")
+    (tmp_path / "a.XMP").write_text(XMP.replace("dc:subject", "dc:type"), encoding="utf-8")
+    (tmp_path / "a.mp4.XMP").write_text(XMP, encoding="utf-8")  # the first one tells nothing
+    assert keywords_of(clip) == ("Dog", "V\u00f6gel")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -344,14 +344,21 @@ def test_a_missing_package_is_named_with_its_extra(tiny_data, tmp_path, monkeypa
         rlld.train("weak", tiny_data, tmp_path / "run", log=name, overrides={"fit": False})
     assert not (tmp_path / "run").exists()
     monkeypatch.undo()
-    assert tracker_names("wandb,wandb") == ("wandb",)
+    assert tracker_names("wandb, wandb") == ("wandb",)
     assert Settings((tiny_data,), tmp_path).log == ()
 
 
 @pytest.mark.slow
-def test_wandb_without_a_login_says_what_to_do(tiny_data, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"WANDB_MODE": "online", "WANDB_BASE_URL": "http://localhost:9"}, "run 'wandb login'"),
+        ({"WANDB_MODE": "bogus"}, "bogus"),
+    ],
+)
+def test_wandb_without_a_login_says_what_to_do(tiny_data, tmp_path, settings, told):
     """In a process of its own: W&B reads its settings once."""
-    place = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_MODE": "online"}
+    place = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), **settings}
     known = {name: value for name, value in os.environ.items() if name != "WANDB_API_KEY"}
     words = (
         "train",
@@ -367,7 +374,7 @@ def test_wandb_without_a_login_says_what_to_do(tiny_data, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", "from rlld.cli import main; main()", *map(str, words)],
-        env={**known, **place, "WANDB_BASE_URL": "http://localhost:9"},
+        env={**known, **place},
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -379,6 +386,7 @@ def test_wandb_without_a_login_says_what_to_do(tiny_data, tmp_path):
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("rlld: ")]
     assert line.startswith("rlld: --log wandb: W&B refused (")
     assert "run 'wandb login', or set WANDB_MODE=offline" in line
+    assert told in line
 
 
 def test_damaged_knowledge_of_a_run_is_refused(tiny_data, tmp_path):

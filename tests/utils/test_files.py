@@ -121,3 +121,11 @@ def test_nothing_is_held_in_a_place_that_is_no_folder(tmp_path):
         held(tmp_path / "file/a.txt"),
     ):
         raise AssertionError("held")
+
+
+@pytest.mark.parametrize("name", [".", "", "/"])
+def test_a_place_without_a_name_is_told_as_the_folder_that_it_is(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RlldError, match=r"cannot be written \(Is a directory\)"):
+        write_text(Path(name), "text")
+    assert not list(tmp_path.rglob("*.part"))

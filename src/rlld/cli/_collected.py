@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,13 +79,13 @@ def _listed(title: str, texts: Mapping[str, str], path: Path) -> list[str]:
 def _next(report: Collected) -> str:
     """Says what can be done with the splits that there are."""
     packed, out = report.packed.videos, report.out
-    lines = []
+    lines, named = [], quote(str(out))
     absent = [split for split in report.wanted if split not in packed]
     if absent:
         lines.append(f"{out} has no {' and no '.join(absent)} split: none of its videos is there")
     if "train" in packed:
-        lines.append(f"next: rlld train han --data {out} --out RUN")
+        lines.append(f"next: rlld train han --data {named} --out RUN")
     else:
         split = "test" if "test" in packed else "validation"
-        lines.append(f"next: rlld evaluate RUN --data {out} --split {split}")
+        lines.append(f"next: rlld evaluate RUN --data {named} --split {split}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
@@ -61,9 +62,12 @@ def run(args: Args, overrides: Mapping[str, str]) -> None:
     from rlld.training.loop import train, train_seeds
     from rlld.utils.compute import Compute
     from rlld.utils.console import OUT
+    from rlld.utils.hub import PREFIX
 
     if args.seeds < 1:
         raise RlldError(f"--seeds: expected how many seeds, 1 or more, found {args.seeds}")
+    if str(args.out).startswith(PREFIX):
+        raise RlldError(f"--out {args.out}: names a run of the hub; train into a folder, then push")
     log = tracker_names(args.log)
     data = load_data(args.data)
     recipe, decided = fitted_recipe(args.recipe, data, overrides)
@@ -152,8 +156,9 @@ def _show(run: Run, title: str, data: DataSet) -> None:
     for warning in found.evaluation.warnings if found.evaluation else ():
         ERR.print(f"warning: {warning}")
     tested = data.spec.annotations.test and dense_files(data.spec, "test")
-    following = f"evaluate {run.path} --split test" if tested else f"parse {run.path} CLIPS"
+    named = quote(str(run.path))
+    following = f"evaluate {named} --split test" if tested else f"parse {named} CLIPS"
     OUT.print(
         f"{run.path}: weights of update {facts['selected_updates']} of {facts['updates']}; "
-        f"next: rlld report {run.path}, rlld {following}"
+        f"next: rlld report {named}, rlld {following}"
     )

@@ -86,7 +86,7 @@ def made(studio: Studio) -> Starlette:
         return {"id": number, "answered": answered}
 
     def undo(request: Request, data: Mapping[str, Any]) -> Any:
-        return studio.undo(_person(data))
+        return studio.undo(_person(data), _field(data, "answer", int, None))
 
     # --- clips --------------------------------------------------------------------------------
 

@@ -292,9 +292,9 @@ class Studio:
             found.append({**row, "at": start, "end": end})
         return found + self.events_apart()
 
-    def undo(self, person: str) -> dict[str, Any]:
-        """Takes the last answer of a person back, and asks its question again."""
-        taken = self.store.undo(person)
+    def undo(self, person: str, number: int | None = None) -> dict[str, Any]:
+        """Takes an answer of a person back, the last one or that of a number, and asks it again."""
+        taken = self.store.undo(person, number)
         if taken is None:
             return {"undone": None, "question": None}
         undone = {"video": taken.video, "class": taken.label}

@@ -243,18 +243,30 @@ class Store(Kept):
             number: int = add("answers", fields)
             return number
 
-    def undo(self, person: str) -> Answered | None:
-        """Takes the last answer of a person back; returns it, None where there is none."""
+    def undo(self, person: str, number: int | None = None) -> Answered | None:
+        """Takes an answer of a person back.
+
+        Args:
+            person: Who.
+            number: Which one, as ``answer`` returned it; the last that stands when None. One that
+                is taken back already stays so, for a page may ask again whose reply was lost.
+
+        Returns:
+            The answer, None where there is none.
+        """
         with self._writing() as add:
             row = self._one(
                 "select person, video, class, audio, visual, probability, run, time, id "
-                "from answers where person = ? and id not in (select answer from undone) "
+                "from answers where person = ?1 and "
+                "(id = ?2 or ?2 is null and id not in (select answer from undone)) "
                 "order by id desc limit 1",
                 person,
+                number,
             )
             if row is None:
                 return None
-            add("undone", {"answer": row[-1], "person": person})
+            if self._one("select 1 from undone where answer = ?", row[-1]) is None:
+                add("undone", {"answer": row[-1], "person": person})
             return _answered(row[:-1])
 
     def save(

@@ -36,7 +36,8 @@ def tracker_names(joined: str | None) -> tuple[str, ...]:
     Raises:
         RlldError: If there is no such tracker, or its package is not installed.
     """
-    names = tuple(dict.fromkeys((joined or "").split(","))) if joined is not None else ()
+    found = () if joined is None else (name.strip() for name in joined.split(","))
+    names = tuple(dict.fromkeys(found))
     for name in names:
         if name not in TRACKERS:
             known = ", ".join(TRACKERS)

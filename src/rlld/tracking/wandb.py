@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from shlex import quote
 
 from rlld.errors import RlldError
 from rlld.tracking.base import Place, Results
@@ -45,14 +46,16 @@ class Wandb:
                     console="off", silent=True, save_code=False, disable_git=True
                 ),
             )
-        except self.wandb.Error as error:
+        # What it reads from the environment is refused by pydantic, whose error is a ValueError.
+        except (self.wandb.Error, ValueError) as error:
             reason = " ".join(str(error).split())
             raise RlldError(
                 f"{PURPOSE}: W&B refused ({reason}); run 'wandb login', or set WANDB_MODE=offline "
                 "and send the run later by 'wandb sync'"
             ) from None
-        later = f"offline; send it by 'wandb sync {self.run.settings.sync_dir}'"
-        ERR.print(f"W&B: {later if self.run.offline else self.run.url}")
+        later = f"offline; send it by 'wandb sync {quote(str(self.run.settings.sync_dir))}'"
+        if self.run.offline or self.run.url:  # else WANDB_MODE disables it
+            ERR.print(f"W&B: {later if self.run.offline else self.run.url}")
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Takes the figures of a round."""

@@ -96,6 +96,8 @@ def scratch(path: Path) -> Iterator[Path]:
     Raises:
         RlldError: If the folder cannot be made or written to, or the disk is full.
     """
+    if not path.name:  # '.', '/' or nothing
+        raise unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     # Two machines may write to one place, and their processes have the same numbers.
     aside = path.with_name(f".{_stem(path)}.{platform.node()}.{os.getpid()}.part")
     try:

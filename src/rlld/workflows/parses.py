@@ -70,10 +70,12 @@ def _of_files(source: Path) -> Iterator[tuple[str, Parse]]:
 
 
 def _of_run(run: Run) -> Iterator[tuple[str, Parse]]:
-    folder = Path(str(run.facts.get("data", "")))
-    if not run.facts.get("data") or not folder.is_dir():
+    named = str(run.facts.get("data") or "")
+    folder = Path(named)
+    if not named or not folder.is_dir():
+        told = f"its data set is not in {named}" if named else "it does not say where its data are"
         raise RlldError(
-            f"{run.path}: its data set is not in {folder}; give parses instead, which 'rlld parse "
+            f"{run.path}: {told}; give parses instead, which 'rlld parse "
             "RUN CLIPS --format json --out FOLDER' makes"
         )
     spec, listing = read_spec(folder), read_listing(folder)

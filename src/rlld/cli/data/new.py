@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 import tyro
@@ -114,10 +115,11 @@ def _next(out: Path, videos: int) -> str:
     from rlld.recipes import RECOMMENDED
     from rlld.recipes.recipe import load_recipe
 
+    named = quote(str(out))
     folds = load_recipe(RECOMMENDED).as_dict()["denoiser"]["labelwise"]["folds"]
     if not isinstance(folds, int) or videos >= folds:  # what is no number fits the data
-        return f"next: rlld train {RECOMMENDED} --data {out} --out run"
+        return f"next: rlld train {RECOMMENDED} --data {named} --out run"
     return (
         f"next: more clips, for {RECOMMENDED} needs {folds} training videos at least; or rlld "
-        f"train weak --data {out} --out run"
+        f"train weak --data {named} --out run"
     )

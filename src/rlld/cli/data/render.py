@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def run(args: Args) -> None:
     train, validation, test = config.videos
     OUT.print(
         f"{args.out}: {train} training, {validation} validation and {test} test clips of "
-        f"{len(spec.classes)} classes; next: rlld extract {args.out}"
+        f"{len(spec.classes)} classes; next: rlld extract {quote(str(args.out))}"
     )
 
 
