@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from parse_kit import make_clip
+from studio_page_kit import make_data
 from tiny import CLASSES, COUNTS
 
 
@@ -173,3 +177,22 @@ def test_every_tag_is_asked_once_and_then_none(page):
     assert state["answered"] == len(asked)
     assert state["gain"] == 0
     assert "Stop" in state["stop"]
+
+
+def test_a_moment_ends_where_its_clip_does(tmp_path: Path, opened: Callable[..., object]):
+    clip = make_clip(tmp_path / "clip.mp4", seconds=2.4)
+    studio, page = opened(make_data(tmp_path / "data", clips=3, clip=clip))  # of 10 s at most
+    moments = studio.queue.pool().moments
+
+    def shown() -> set[tuple[float, float | None]]:
+        rows = page.get("/api/questions?person=Ada&count=9")
+        return {(row["at"], row["end"] and round(row["end"], 1)) for row in rows}
+
+    assert shown() == {(0, None)}
+    for moment, end in (((0, 3), None), ((0, 1), 1), ((1, 2), 2), ((1, 4), 2.4)):
+        moments[:] = moment
+        assert shown() == {(moment[0], end)}
+    question = page.get("/api/questions?person=Ada&count=1")[0]
+    answer(page, question)
+    back = page.post("/api/answers/undo", person="Ada")["question"]
+    assert back["end"] == pytest.approx(2.4, abs=0.05)

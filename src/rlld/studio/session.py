@@ -190,17 +190,25 @@ class Studio:
         }
 
     def questions(self, person: str, count: int) -> list[dict[str, Any]]:
-        """Returns the next questions for a person, each with the track that its clip lacks."""
+        """Returns the next questions for a person, each as its clip allows."""
         found = self.queue.following(person, self.store.answers(), count)
-        return [{**question, "lacks": self._lacks(question["video"])} for question in found]
+        return [self._fitted(question) for question in found]
 
-    def _lacks(self, video: str) -> str | None:
-        """Returns the modality that a clip cannot show, None where it has both."""
+    def _fitted(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Returns a question with the modality that its clip lacks, and an end that it has.
+
+        The end is None where no segment of the clip lies outside the moment.
+        """
+        spec = self.catalogue.spec
         try:
-            present = self.media.tracks(self.catalogue[video])
+            video = self.catalogue[question["video"]]
+            present, seconds = self.media.tracks(video), self.media.seconds(video)
         except RlldError:  # what is wrong with the clip is told where it is played
-            return None
-        return next((name for name, has in zip(MODALITIES, present, strict=True) if not has), None)
+            present, seconds = (True, True), spec.duration
+        lacks = next((name for name, has in zip(MODALITIES, present, strict=True) if not has), None)
+        start, end = question["at"], min(question["end"], seconds)
+        whole = start == 0 and end + spec.segment_seconds > seconds
+        return {**question, "lacks": lacks, "end": None if whole else end}
 
     def answer(self, given: Answered, *, unsure: bool) -> tuple[int, int]:
         """Keeps an answer; returns its number, and how many of this person stand.
@@ -299,6 +307,4 @@ class Studio:
             return {"undone": None, "question": None}
         undone = {"video": taken.video, "class": taken.label}
         question = self.queue.again(taken, "taken back")
-        if question is not None:
-            question["lacks"] = self._lacks(taken.video)
-        return {"undone": undone, "question": question}
+        return {"undone": undone, "question": question and self._fitted(question)}

@@ -2,7 +2,7 @@
 
 import { button, icon, keys, make, plain } from "./dom.js";
 import { pace } from "./pace.js";
-import { Player } from "./player.js";
+import { Player, WHOLE } from "./player.js";
 
 /** @typedef {import("./api.js").Question} Question */
 /** @typedef {import("./api.js").Context} Context */
@@ -33,15 +33,19 @@ function inOrder(work) {
   sending = sending.then(work).finally(() => { waiting -= 1; });
 }
 
-/** @param {number} at @param {number|null} end */
-const span = (at, end) => (end === null ? `from ${time(at)}` : `${time(at)} to ${time(end)}`);
+/** Whether nothing of a clip lies beyond its moment. @param {Question} question */
+const isWhole = ({ at, end }) => !at && end === null;
+/** @param {Question} question */
+const span = (question) => (isWhole(question) ? "whole clip" : question.end === null ? `from ${time(question.at)}`
+  : `${time(question.at)} to ${time(question.end)}`);
 /** @param {number} t */
 const time = (t) => (t < 90 ? `${Number(t.toFixed(1))} s` : `${Math.floor(t / 60)}:${String(Math.floor(t % 60)).padStart(2, "0")}`);
 
+// An answer counts for the whole clip, of which a moment is played.
 const LINES = {
-  "": "Do you hear it? Do you see it?",
-  audio: "The clip has no sound. Do you see it?",
-  visual: "The clip has no pictures. Do you hear it?",
+  "": "Do you hear it anywhere? Do you see it?",
+  audio: "The clip has no sound. Do you see it anywhere?",
+  visual: "The clip has no pictures. Do you hear it anywhere?",
 };
 
 /** Whether a clip can show what is answered. @param {Question} question @param {Choice} choice */
@@ -87,8 +91,9 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   const trail = make("ol", "trail");
   trail.setAttribute("aria-label", "Your last answers");
   const why = make("p", "why");
+  const all = button("Whole clip", "W", playAll);
   const asking = make("section", "card asking", title, choices,
-    make("div", "line", button("Replay", "Space", replay), button("Undo", "U", undo)), why, trail);
+    make("div", "line", button("Replay", "Space", replay), all, button("Undo", "U", undo)), why, trail);
   asking.setAttribute("aria-label", "Question");
   const nothing = make("section", "card nothing");
   nothing.hidden = true;
@@ -123,8 +128,9 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
     name.textContent = plain(question.class);
     line.textContent = LINES[question.lacks ?? ""];
     CHOICES.forEach((choice, k) => { buttons[k].disabled = !possible(question, choice); });
+    all.hidden = isWhole(question);
     why.textContent = question.why || "";
-    where.textContent = `${question.video}, ${span(question.at, question.end)}`;
+    where.textContent = `${question.video}, ${span(question)}`;
     player.play();
   }
 
@@ -260,9 +266,13 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
     players.get(shown)?.play();
   }
 
+  function playAll() {
+    players.get(shown)?.play(WHOLE);
+  }
+
   keys({
     ...Object.fromEntries(CHOICES.map((choice) => [choice.key.toLowerCase(), () => give(choice)])),
-    " ": replay, u: undo,
+    " ": replay, w: playAll, u: undo,
   }, signal);
   signal.addEventListener("abort", () => players.forEach((player) => player.drop()));
   await more();

@@ -1,14 +1,20 @@
-// A moment of a clip: plays from `at` to `end`, and is loaded before it is needed.
+// A moment of a clip: plays from `at` to `end`, or the whole clip around it; is loaded before it is needed.
 
 import { api } from "./api.js";
 import { icon, make } from "./dom.js";
 
-/** @typedef {{video: string, at: number, end: number|null}} Moment an end of null is that of the clip */
+/** @typedef {{at: number, end: number|null}} Span an end of null is that of the clip */
+/** @typedef {Span & {video: string}} Moment */
+
+/** @type {Span} */
+export const WHOLE = { at: 0, end: null };
 
 export class Player {
   /** @param {Moment} moment */
   constructor(moment) {
     this.moment = moment;
+    /** @type {Span} */
+    this.span = moment;
     this.source = api.path`/media/${moment.video}`;
     this.node = make("div", "screen");
     this.clip = make("video");
@@ -18,7 +24,7 @@ export class Player {
     this.clip.src = this.source;
     this.clip.setAttribute("aria-label", `Clip ${moment.video}`);
     this.clip.addEventListener("loadedmetadata", () => {
-      this.clip.currentTime = moment.at;
+      this.clip.currentTime = this.span.at;
       if (!this.clip.videoWidth) this.node.prepend(icon("audio"));
     });
     this.clip.addEventListener("error", () => this.explain());
@@ -30,10 +36,11 @@ export class Player {
     this.frame = 0;
   }
 
-  /** Plays the moment from its start. */
-  async play() {
+  /** Plays from the start. @param {Span} [span] the moment where it is left out */
+  async play(span = this.moment) {
     cancelAnimationFrame(this.frame);
-    this.clip.currentTime = this.moment.at;
+    this.span = span;
+    this.clip.currentTime = span.at;
     try {
       await this.clip.play();
     } catch {
@@ -45,8 +52,8 @@ export class Player {
   }
 
   follow() {
-    const { at } = this.moment;
-    const end = this.moment.end ?? this.clip.duration;
+    const { at } = this.span;
+    const end = Math.min(this.span.end ?? Infinity, this.clip.duration); // a moment may reach beyond its clip
     const t = this.clip.currentTime;
     if (t >= end) this.clip.pause();
     this.line.style.width = `${100 * Math.min(1, Math.max(0, (t - at) / (end - at)))}%`;
