@@ -13,6 +13,19 @@ const PAUSE = 80; // ms of rest after which thumbnails are loaded
 
 // What was chosen stays chosen when somebody comes back from a clip.
 const kept = { text: "", label: "", modality: "", state: "", order: "doubt", disagreement: false, video: "" };
+/** The list as it was shown last. @type {string[]} */
+let listed = [];
+
+/**
+ * The clips before and behind one in the list that it was chosen from, which may be filtered and
+ * sorted; nothing where that list has no such clip.
+ * @param {string} video
+ * @returns {{previous?: string|null, next?: string|null}}
+ */
+export function beside(video) {
+  const at = listed.indexOf(video);
+  return at < 0 ? {} : { previous: listed[at - 1] ?? null, next: listed[at + 1] ?? null };
+}
 
 /**
  * @param {import("./api.js").Api} api
@@ -51,6 +64,11 @@ export async function browse(root, { api, person, go, signal, state }) {
   const { classes } = state.data;
   const all = await clips(api, person, classes);
   if (signal.aborted) return;
+  // Without a run nothing is doubted, and there is no such order.
+  const judged = all.some((clip) => clip.suspicion !== null);
+  root.classList.toggle("unjudged", !judged);
+  const orders = Object.entries(ORDERS).filter(([name]) => judged || name !== "doubt");
+  const sorting = () => (orders.some(([name]) => name === kept.order) ? kept.order : "name");
 
   const found = make("p");
   found.setAttribute("role", "status");
@@ -64,6 +82,11 @@ export async function browse(root, { api, person, go, signal, state }) {
   search.setAttribute("aria-label", "Show clips whose name or tags contain");
   search.value = kept.text;
   search.addEventListener("input", () => set("text", search.value.toLowerCase()));
+  search.addEventListener("keydown", (event) => {
+    if (!["ArrowDown", "Enter"].includes(event.key) || !list.rows.length) return;
+    event.preventDefault();
+    list.node.focus();
+  });
   const disputed = make("input");
   disputed.type = "checkbox";
   disputed.checked = kept.disagreement;
@@ -74,9 +97,10 @@ export async function browse(root, { api, person, go, signal, state }) {
     choice("Class", [["", "all classes"], ...byName], kept.label, (value) => set("label", value)),
     choice("Track", [["", "heard or seen"], ["audio", "heard"], ["visual", "seen"]], kept.modality, (value) => set("modality", value)),
     choice("State", [["", "any state"], ...Object.entries(STATES)], kept.state, (value) => set("state", value)),
-    choice("Order", Object.entries(ORDERS), kept.order, (value) => set("order", value)),
+    choice("Order", orders, sorting(), (value) => set("order", value)),
     make("label", "choice", disputed, make("span", "", "disagreements only")));
-  const heads = make("div", "heads", found, make("span", "", "Tags"), make("span", "", "State"), make("span", "", "Doubt"));
+  const heads = make("div", "heads", found, make("span", "", "Tags"), make("span", "", "State"),
+    ...(judged ? [make("span", "", "Doubt")] : []));
   root.append(make("h1", "hidden", "Browse"), make("section", "card", filters, heads, list.node));
 
   /** @param {string} name @param {string|boolean} value */
@@ -98,11 +122,12 @@ export async function browse(root, { api, person, go, signal, state }) {
 
   function show() {
     const rows = all.filter(wanted);
-    if (kept.order === "doubt") rows.sort(doubtful);
-    else if (kept.order === "name") rows.sort((a, b) => (a.video < b.video ? -1 : 1));
+    if (sorting() === "doubt") rows.sort(doubtful);
+    else if (sorting() === "name") rows.sort((a, b) => (a.video < b.video ? -1 : 1));
     else rows.sort((a, b) => order(a) - order(b) || doubtful(a, b));
     found.textContent = rows.length === all.length ? count(all.length, "clip")
       : `${rows.length.toLocaleString("en")} of ${count(all.length, "clip")}`;
+    listed = rows.map((clip) => clip.video);
     list.show(rows, rows.findIndex((clip) => clip.video === kept.video));
   }
   /** @param {Clip} clip */
@@ -145,7 +170,9 @@ export async function browse(root, { api, person, go, signal, state }) {
     image.hidden = true;
     image.nextElementSibling?.toggleAttribute("hidden", true);
     video.textContent = clip.video;
-    tags.replaceChildren(...clip.tags.map((c) => make("span", "tag", plain(classes[c]))));
+    const names = clip.tags.map((c) => plain(classes[c]));
+    tags.replaceChildren(...names.flatMap((name) => [make("span", "tag", name), " "]));
+    tags.title = names.join(", ");
     status.textContent = clip.disagreement ? "disputed" : clip.state;
     status.className = `state ${clip.disagreement ? "disputed" : clip.state}`;
     const doubt = clip.suspicion;
@@ -155,7 +182,7 @@ export async function browse(root, { api, person, go, signal, state }) {
     const said = doubt === null ? "" : `, doubt ${doubt.toFixed(2)}`;
     gauge.title = said.slice(2);
     node.setAttribute("aria-label",
-      `${clip.video}, ${clip.tags.map((c) => plain(classes[c])).join(", ") || "no tag"}, ${status.textContent}${said}`);
+      `${clip.video}, ${names.join(", ") || "no tag"}, ${status.textContent}${said}`);
     rest();
   }
 

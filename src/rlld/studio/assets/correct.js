@@ -1,5 +1,6 @@
 // One clip on its timeline: events are corrected, stored as they change, and taken back.
 
+import { beside } from "./browse.js";
 import { count, keys, make, plain } from "./dom.js";
 import { Editing, KEYS } from "./editing.js";
 import { single, sorted } from "./edits.js";
@@ -37,7 +38,7 @@ export async function correct(root, context) {
   /** @type {Clip} */
   const clip = await api.get(api.path`/api/clips/${id}?person=${person}`);
   if (signal.aborted) return;
-  new View(root, context, clip);
+  new View(root, context, { ...clip, ...beside(clip.id) });
 }
 
 class View {
