@@ -105,21 +105,34 @@ function askName(root, state) {
 }
 
 // --- how far ----------------------------------------------------------------------------------
+let counted = { person: "", rounds: 0 };
+
 /** @param {State} state */
 function progress(state) {
   const answered = Object.hasOwn(state.by_person, person) ? state.by_person[person] : 0;
   const inRound = answered % ROUND || (answered ? ROUND : 0);
+  const full = inRound === ROUND;
+  const rounds = Math.floor(answered / ROUND);
+  // A fast person is beyond the end of a round before the server has told of it.
+  if (counted.person === person && rounds > counted.rounds) tell(`${rounds * ROUND} answered: train with them, or go on.`);
+  counted = { person, rounds };
   const bar = /** @type {HTMLProgressElement} */ ($("done"));
   bar.max = ROUND;
   bar.value = inRound;
-  const parts = [`${inRound} of ${ROUND}`];
+  const parts = [full ? "" : `${inRound} of ${ROUND}`];
   const seconds = pace.seconds();
-  if (seconds && inRound < ROUND) parts.push(left(seconds * (ROUND - inRound)));
-  if (state.gain !== null) parts.push(`+${state.gain.toFixed(1)} labels right`);
+  if (seconds && !full) parts.push(left(seconds * (ROUND - inRound)));
+  if (state.gain !== null) parts.push(`next ${ROUND}: about +${state.gain.toFixed(1)} labels right`);
   $("left").textContent = parts.join(" · ");
-  $("left").title = `${count(answered, "answer")} by ${person}, ${state.answered.toLocaleString("en")} by all`
-    + (state.gain === null ? "" : `; the next ${ROUND} answers are expected to put ${state.gain.toFixed(1)} labels right`);
+  if (full) $("left").prepend(toTrain(answered));
+  $("left").title = `${count(answered, "answer")} by ${person}, ${state.answered.toLocaleString("en")} by all`;
   $("round").hidden = false;
+}
+/** @param {number} answered */
+function toTrain(answered) {
+  const link = make("a", "", `Train with ${count(answered, "answer")}`);
+  link.href = "#/train";
+  return link;
 }
 /** @param {number} seconds */
 const left = (seconds) => (seconds < 50 ? `${Math.ceil(seconds / 5) * 5} s left` : `${Math.round(seconds / 60)} min left`);
@@ -167,7 +180,7 @@ async function show() {
   const { signal } = leave;
   const [, name = "", id] = location.hash.split("/");
   const view = /** @type {keyof typeof VIEWS} */ (Object.hasOwn(VIEWS, name) ? name : "answer");
-  const root = make("div", name === "name" ? "name-view" : `${view}-view`);
+  const root = make("div", `${view}-view`);
   $("view").setAttribute("aria-busy", "true");
   try {
     const state = await refresh();
@@ -177,6 +190,7 @@ async function show() {
     mark(asked ? "" : view, state);
     $("view").replaceChildren(root);
     if (asked) {
+      root.className = "name-view";
       askName(root, state);
       return;
     }

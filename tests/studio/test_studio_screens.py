@@ -1,0 +1,173 @@
+"""The studio's page in a real browser: what is played, told and within reach, on which screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio_page_kit import CLASSES, Served, make_data, studio
+
+pytestmark = pytest.mark.browser
+
+CLIP = "document.querySelector('.screen:not([hidden]) video')"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("screens") / "data")
+
+
+@pytest.fixture(scope="module")
+def served(data: Path) -> Iterator[Served]:
+    with studio(data) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(served: Served, open_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Opens a view after the server's answers have been changed as a test wants them."""
+    pages = []
+
+    def visiting(person: str, view: str, changed: dict[str, Any], **options: Any) -> Any:
+        page = open_page(f"{served.address}/?person={person}#/people", **options)
+        pages.append(page)
+        page.wait_for_selector(".people-view > *")
+        for path, change in changed.items():
+            page.route(path, changing(change))
+        page.evaluate("view => { location.hash = `#/${view}`; }", view)
+        page.wait_for_selector(f".{view}-view > *")
+        return page
+
+    yield visiting
+    for page in pages:
+        page.unroute_all(behavior="ignoreErrors")  # an answer may be on its way still
+
+
+def changing(change: Callable[[Any], Any]) -> Callable[[Any], None]:
+    return lambda route: route.fulfill(json=change(route.fetch().json()))
+
+
+def moment(at: float, end: float | None) -> dict[str, Any]:
+    return {
+        "**/api/questions*": lambda rows: [{**row, "at": at, "end": end} for row in rows],
+    }
+
+
+def until(page: Any, there: str) -> None:
+    """Waits for what is true of the clip in sight and the line that follows it."""
+    line = "clip.parentNode.querySelector('.moment i')"
+    page.wait_for_function(f"() => {{ const clip = {CLIP}, line = {line}; return {there}; }}")
+
+
+def test_the_whole_clip_is_played_where_a_moment_is_too_little(visit) -> None:
+    page = visit("Ada", "answer", moment(4, 6))
+    page.wait_for_selector(".question b:not(:empty)")
+    until(page, "clip.currentTime > 4")
+    assert page.inner_text(".where").endswith(", 4 s to 6 s")
+    page.keyboard.press("w")
+    until(page, "clip.currentTime < 4")
+    page.evaluate(f"() => {{ {CLIP}.currentTime = 8; }}")  # behind the moment
+    until(page, "!clip.paused && parseFloat(line.style.width) > 75")
+    page.keyboard.press(" ")
+    until(page, "clip.currentTime >= 4 && clip.currentTime < 7")
+
+
+def test_a_moment_that_is_the_whole_clip_is_called_so(visit) -> None:
+    page = visit("Bo", "answer", {})
+    page.wait_for_selector(".question b:not(:empty)")
+    assert page.inner_text(".where").endswith(", whole clip")
+    assert not page.get_by_role("button", name="Whole clip").count()
+    page = visit("Bo", "answer", moment(7, None))
+    page.wait_for_selector(".question b:not(:empty)")
+    assert page.inner_text(".where").endswith(", from 7 s")
+    assert page.get_by_role("button", name="Whole clip").is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (683, 384)])
+def test_the_answers_are_on_a_low_screen(visit, width: int, height: int) -> None:
+    page = visit("Cy", "answer", moment(4, 6), width=width, height=height)
+    page.wait_for_selector(".question b:not(:empty)")
+    for node in page.locator(".choices button").all():
+        box = node.bounding_box()
+        assert 0 <= box["y"] < box["y"] + box["height"] <= height
+        assert node.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+def test_no_key_is_named_where_there_are_fingers(served, chromium) -> None:
+    page = chromium.new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+    page.goto(f"{served.address}/?person=Di#/answer")
+    page.wait_for_selector(".question b:not(:empty)")
+    assert page.locator(".asking kbd").count()
+    assert not any(key.is_visible() for key in page.locator(".asking kbd").all())
+    page.close()
+
+
+def test_a_round_that_is_full_is_told_and_leads_to_the_training(visit) -> None:
+    answered = {"Ed": 24}
+    state = {"**/api/state*": lambda state: {**state, "by_person": answered, "gain": 0.2}}
+    page = visit("Ed", "answer", state)
+    round_, told = page.locator("#left"), page.locator("#told")
+    round_.get_by_text("24 of 25 \u00b7 next 25: about +0.2 labels right").wait_for()
+    for count, link in ((25, 1), (26, 0), (51, 0)):  # the last one before the server had told of 50
+        answered["Ed"] = count
+        page.keyboard.press("n")
+        link_to = round_.get_by_role("link", name=f"Train with {count} answers")
+        (link_to if link else round_.get_by_text("1 of 25")).wait_for()
+        page.wait_for_function("() => !document.querySelector('.sign:empty')")
+        assert round_.get_by_role("link").count() == link
+        full = count // 25 * 25
+        told.get_by_text(f"{full} answered: train with them, or go on.").wait_for()
+
+
+def test_who_is_answering_stands_in_the_middle(served, open_page) -> None:
+    page = open_page(f"{served.address}/", width=1280)
+    box = page.locator(".hello").bounding_box()
+    assert abs(box["x"] + box["width"] / 2 - 640) < 2
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_name_and_theme_stand_at_the_edge(visit, width: int) -> None:
+    page = visit("Flo", "answer", {}, width=width)
+    box = page.locator(".bar .own").bounding_box()
+    assert box["x"] + box["width"] > width - 45
+
+
+def test_the_next_clip_is_that_of_the_list(visit) -> None:
+    page = visit("Gus", "browse", {})
+    search = page.get_by_role("searchbox")
+    search.fill("#1")  # #1, #10, #11, #12, #13
+    assert page.inner_text(".heads p") == "5 of 14 clips"
+    search.press("ArrowDown")
+    page.keyboard.press("Enter")
+    title = page.locator(".clip-top h1")
+    title.get_by_text("a #1 & b", exact=True).wait_for()
+    assert page.get_by_role("button", name="Previous", exact=True).is_disabled()
+    page.keyboard.press(".")
+    title.get_by_text("a #10 & b", exact=True).wait_for()
+    page.get_by_role("button", name="Accept all").click()
+    title.get_by_text("a #11 & b", exact=True).wait_for()
+    page.evaluate("() => { location.hash = '#/correct/a%20%235%20%26%20b'; }")
+    title.get_by_text("a #5 & b", exact=True).wait_for()  # not in that list
+    page.keyboard.press(".")
+    title.get_by_text("a #6 & b", exact=True).wait_for()
+
+
+def test_without_a_run_no_doubt_is_shown(visit) -> None:
+    page = visit("Hal", "browse", {})
+    page.locator(".row:not([hidden])").first.wait_for()
+    order = page.get_by_role("combobox", name="Order")
+    assert page.locator(".heads").inner_text().split() == ["14", "clips", "Tags", "State"]
+    assert order.locator("option").all_inner_texts() == ["by name", "by state"]
+    assert page.inner_text("[aria-posinset='3'] .video") == "a #10 & b"
+
+
+def test_all_tags_of_a_clip_are_in_sight(visit) -> None:
+    page = visit("Ina", "browse", {}, width=1100)
+    tags = page.locator("[aria-posinset='1'] .tags")
+    assert tags.get_attribute("title") == ", ".join(CLASSES).replace("_", " ")
+    around, last = tags.bounding_box(), tags.locator(".tag").last.bounding_box()
+    assert last["x"] + last["width"] <= around["x"] + around["width"] + 1
+    assert last["y"] + last["height"] <= around["y"] + around["height"] + 1
