@@ -27,13 +27,11 @@ def served(data: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def visit(served: Served, open_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+def visit(served: Served, open_page: Callable[..., Any]) -> Callable[..., Any]:
     """Opens a view after the server's answers have been changed as a test wants them."""
-    pages = []
 
     def visiting(person: str, view: str, changed: dict[str, Any], **options: Any) -> Any:
         page = open_page(f"{served.address}/?person={person}#/people", **options)
-        pages.append(page)
         page.wait_for_selector(".people-view > *")
         for path, change in changed.items():
             page.route(path, changing(change))
@@ -41,9 +39,7 @@ def visit(served: Served, open_page: Callable[..., Any]) -> Iterator[Callable[..
         page.wait_for_selector(f".{view}-view > *")
         return page
 
-    yield visiting
-    for page in pages:
-        page.unroute_all(behavior="ignoreErrors")  # an answer may be on its way still
+    return visiting
 
 
 def changing(change: Callable[[Any], Any]) -> Callable[[Any], None]:
