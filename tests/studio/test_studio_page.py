@@ -241,6 +241,49 @@ def test_undo_asks_again_also_after_a_reload(visit) -> None:
     page.get_by_text("There is no answer of yours to undo").wait_for()
 
 
+def test_undo_takes_back_what_this_page_sent_whatever_another_one_did(visit) -> None:
+    page, other = visit("Gus"), visit("Gus")
+    first = asked(page), clip_asked(page)
+    page.keyboard.press("s")
+    stored(page, 1)
+    asked(other)
+    for number, key in enumerate("nb", 1):
+        other.keyboard.press(key)
+        stored(other, number)
+    page.keyboard.press("u")
+    page.wait_for_function("() => !document.querySelector('.trail li')")
+    assert (asked(page), clip_asked(page)) == first
+    other.keyboard.press("u")
+    other.wait_for_function("() => document.querySelectorAll('.trail li').length === 1")
+    assert "neither" in other.inner_text(".trail li")
+    page.keyboard.press("u")  # nothing of this page is left: the last of the person, by its clip
+    page.get_by_text(" of a #", exact=False).wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("There is no answer of yours to undo").wait_for()
+
+
+def test_undo_whose_reply_was_lost_takes_back_no_second_answer(visit) -> None:
+    page = visit("Hal", expected=FAILED)
+    asked(page)
+    for number in (1, 2):
+        page.keyboard.press("s")
+        stored(page, number)
+    second = page.locator(".trail li").first.inner_text()
+
+    def lost(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/answers/undo", lost, times=1)
+    page.keyboard.press("u")
+    page.get_by_text("The studio does not answer").wait_for()
+    page.keyboard.press("u")
+    page.wait_for_function("() => document.querySelectorAll('.trail li').length === 1")
+    assert page.locator(".trail li").first.inner_text() != second
+    page.keyboard.press("u")
+    page.wait_for_function("() => !document.querySelector('.trail li')")
+
+
 def test_a_clip_is_played_at_its_moment_and_again(visit) -> None:
     page = visit("Flo")
     asked(page)

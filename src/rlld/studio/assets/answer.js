@@ -7,7 +7,7 @@ import { Player, WHOLE } from "./player.js";
 /** @typedef {import("./api.js").Question} Question */
 /** @typedef {import("./api.js").Context} Context */
 /** @typedef {{key: string, label: string, icon: string, audio: boolean|null, visual: boolean|null, unsure: boolean}} Choice */
-/** @typedef {{question: Question, choice: Choice, row: HTMLLIElement, sign: HTMLElement, lost: boolean}} Given */
+/** @typedef {{question: Question, choice: Choice, row: HTMLLIElement, sign: HTMLElement, lost: boolean, id: number|null}} Given */
 
 /** @type {Choice[]} */
 const CHOICES = [
@@ -66,8 +66,8 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   const players = new Map();
   /** @type {Set<string>} */
   const under = new Set(); // answered, not yet known to be stored
-  /** @type {Given|null} */
-  let latest = null;
+  /** What this page sent and did not take back: undo means its last one, whatever another page sends. @type {Given[]} */
+  let mine = [];
   let shown = "";
   let loading = false;
   let failed = ""; // why no more questions came
@@ -202,8 +202,9 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
     const sign = make("span", "sign", "");
     const said = make("span", "", choice.label.toLowerCase());
     const row = make("li", choice.icon, make("b", "", plain(question.class)), said, sign);
-    const given = { question, choice, row, sign, lost: false };
-    latest = given;
+    /** @type {Given} */
+    const given = { question, choice, row, sign, lost: false, id: null };
+    mine.push(given);
     trail.prepend(row);
     while (trail.children.length > TRAIL) trail.lastElementChild?.remove();
     under.add(keyOf(question));
@@ -217,10 +218,11 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   async function send(given) {
     const { question, choice } = given;
     try {
-      await api.post("/api/answers", {
+      const { id } = await api.post("/api/answers", {
         person, video: question.video, class: question.class, audio: choice.audio,
         visual: choice.visual, probability: question.probability, unsure: choice.unsure,
       });
+      given.id = id;
       given.sign.textContent = "stored";
       under.delete(keyOf(question));
       if (waiting === 1) await refresh(); // a fast person's next answer goes first
@@ -232,6 +234,7 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   /** @param {Given} given @param {string} why */
   function comesBack(given, why) {
     given.lost = true;
+    mine = mine.filter((other) => other !== given);
     given.row.classList.add("lost");
     given.sign.textContent = "not stored";
     tell(`${plain(given.question.class)} was not stored and is asked again. ${why}`);
@@ -240,23 +243,23 @@ export async function answer(root, { api, person, signal, tell, state, refresh, 
   }
 
   function undo() {
-    const meant = latest;
+    const meant = mine.pop();
     inOrder(async () => {
       if (meant?.lost) return; // it is asked again already
       try {
-        const answered = await api.post("/api/answers/undo", { person });
-        if (!answered.question) {
+        const { undone, question } = await api.post("/api/answers/undo", { person, answer: meant?.id ?? null });
+        if (!undone) {
           tell("There is no answer of yours to undo.");
           return;
         }
         meant?.row.remove();
-        if (latest === meant) latest = null;
-        const back = answered.question;
-        open = [back, ...open.filter((other) => keyOf(other) !== keyOf(back))];
-        tell(`${plain(back.class)} is asked again.`);
+        if (question) open = [question, ...open.filter((other) => keyOf(other) !== keyOf(question))];
+        // What was answered before this page was loaded, or on another one, has no row here.
+        tell(`${plain(undone.class)}${meant ? "" : ` of ${undone.video}`} is ${question ? "asked again" : "taken back"}.`);
         if (!signal.aborted) show();
         await refresh();
       } catch (error) {
+        if (meant) mine.push(meant);
         tell(/** @type {Error} */ (error).message);
       }
     });
