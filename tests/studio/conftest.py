@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from correct_kit import clip, numbers, served, visit  # noqa: F401  (what two modules correct)
 from marked_kit import write_marked
 from rlld.studio.app import made
 from rlld.studio.security import Guard, Place
@@ -25,12 +26,12 @@ HOME = f"http://127.0.0.1:{PORT}"
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data set as it is before anybody touches it; every video has the same clip."""
     folder = make_tiny(tmp_path_factory.mktemp("studio") / "tiny")
-    clip = write_marked(folder / "clip.mp4", seconds=3.0)
+    marked = write_marked(folder / "clip.mp4", seconds=3.0)
     (folder / "videos").mkdir()
     for split, count in COUNTS.items():
         for number in range(count):
-            os.link(clip, folder / "videos" / f"{split}_{number:03d}.mp4")
-    clip.unlink()
+            os.link(marked, folder / "videos" / f"{split}_{number:03d}.mp4")
+    marked.unlink()
     return folder
 
 

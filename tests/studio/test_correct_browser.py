@@ -2,117 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 import pytest
 
 from browser_kit import FILM_DRAWN
-from studio_page_kit import CLASSES, STRANGE, Served, make_data, studio
+from correct_kit import FIRST, Clip, at, drag, event, stored
+from studio_page_kit import STRANGE
 
 pytestmark = pytest.mark.browser
 
-FIRST = [(0, "audio", 0, 2, 0.75), (0, "visual", 1, 5, 0.5), (0, "audio", 6, 8, 0.75)]
-"""Events that every clip has before a test: class, modality, start, end, probability."""
-
 FAILED = "Failed to load resource"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("correct") / "data", clips=24)
-
-
-@pytest.fixture(scope="module")
-def served(data: Path) -> Iterator[Served]:
-    with studio(data) as opened:
-        yield opened
-
-
-class Clip:
-    """A clip of the studio as the server holds it."""
-
-    def __init__(self, address: str, video: str) -> None:
-        self.address, self.video = address, video
-        self.path = f"/api/clips/{quote(video, safe='')}"
-
-    def ask(self, path: str = "", body: object = None, method: str = "GET") -> Any:
-        headers = {"Content-Type": "application/json", "Origin": self.address}
-        content = None if body is None else json.dumps(body).encode()
-        address = self.address + self.path + path
-        request = Request(address, content, headers, method=method)  # noqa: S310  (our server)
-        with urlopen(request) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def save(self, events: list[tuple[Any, ...]], person: str = "Moe", base: int = 0) -> int:
-        rows = [dict(zip("cmsep", event, strict=True)) for event in events]
-        body = {"person": person, "base": base, "classes": CLASSES, "events": rows}
-        return int(self.ask("/events", body, "PUT")["revision"])
-
-    @property
-    def now(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("?person=Ada")
-        return found
-
-    @property
-    def events(self) -> list[tuple[Any, ...]]:
-        """Audible and visible events without probabilities, sorted by class, modality and start."""
-        rows = [each for each in self.now["events"] if each["m"] != "audio_visual"]
-        return sorted((each["c"], each["m"], each["s"], each["e"]) for each in rows)
-
-
-numbers = iter(range(100))
-
-
-@pytest.fixture
-def clip(served: Served) -> Clip:
-    """A clip that no other test uses, whose first version holds ``FIRST``."""
-    fresh = Clip(served.address, f"a #{next(numbers)} & b")
-    assert fresh.save(FIRST) == 1
-    return fresh
-
-
-@pytest.fixture
-def visit(open_page: Callable[..., Any]) -> Callable[..., Any]:
-    def visiting(clip: Clip, person: str = "Ada", **options: Any) -> Any:
-        address = f"{clip.address}/?person={person}#/correct/{quote(clip.video, safe='')}"
-        page = open_page(address, **options)
-        page.locator(".event").first.wait_for()
-        return page
-
-    return visiting
-
-
-def event(page: Any, name: str) -> Any:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def stored(page: Any) -> None:
-    """Waits until all that was done is stored; how many versions that makes is up to the clock."""
-    page.wait_for_function(
-        "() => document.querySelector('.clip-top .stored').textContent.startsWith('Stored, ')"
-    )
-
-
-def at(page: Any, lane: str, seconds: float, label: str = "Dog bark") -> tuple[float, float]:
-    """Where a time of a lane is on the screen; clips have ten seconds."""
-    box = page.locator(f"[aria-label='{label}'] .track.{lane}").bounding_box()
-    return box["x"] + box["width"] * seconds / 10, box["y"] + box["height"] / 2
-
-
-def drag(page: Any, lane: str, start: float, end: float, label: str = "Dog bark") -> None:
-    (x, y), (to, _) = at(page, lane, start, label), at(page, lane, end, label)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move((x + to) / 2, y, steps=3)
-    page.mouse.move(to, y, steps=3)
-    page.mouse.up()
 
 
 def test_everything_by_keyboard_alone(clip, visit) -> None:
@@ -229,7 +132,7 @@ def test_what_a_list_passes_over_is_not_taken(clip, visit) -> None:
     page.keyboard.press("c")
     page.keyboard.press("d")
     page.keyboard.press("Enter")
-    assert page.evaluate("() => document.activeElement.textContent") == "Add"
+    assert page.evaluate("() => document.activeElement.id") == "lanes"
 
 
 def test_a_click_elsewhere_takes_what_a_list_shows(clip, visit) -> None:
