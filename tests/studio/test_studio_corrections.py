@@ -78,3 +78,13 @@ def test_events_that_are_none_are_refused(page):
     body = {"person": "Ada", "base": 3, "classes": CLASSES, "events": []}
     assert "no version 3" in page.refused(400, "PUT", f"{PATH}/events", body)["error"]
     assert page.get(PATH)["revision"] == 0
+
+
+def test_gates_are_told_as_a_parse_holds_them(data: Path, trained: Path, opened):
+    """Segments come in thousandths; the page prints gates as they come."""
+    studio, page = opened(data, str(trained))
+    gates = page.get(PATH)["gates"]
+    assert studio.beliefs is not None
+    parsed = studio.beliefs.parse("train_000").gates
+    assert gates == [[round(value, 3) for value in row] for row in parsed]
+    assert 0 < max(map(max, gates)) <= 1

@@ -15,7 +15,7 @@ from rlld.studio.store import Version
 from rlld.types import MODALITIES
 
 FINE = 1000
-"""Probabilities go to the page in thousandths."""
+"""Probabilities of segments go to the page in thousandths."""
 
 
 def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _look(studio: Studio, video: str) -> tuple[tuple[bool, bool], tuple[str, ...
 
 
 def _probabilities(parse: Parse | None) -> dict[str, Any]:
-    """Returns the probabilities (2, C, T) and the gates (2, C) of a parse."""
+    """Returns the probabilities (2, C, T) in thousandths and the gates (2, C), 0 to 1."""
     if parse is None:
         return {"probabilities": None, "gates": None}
     values = [
@@ -151,5 +151,5 @@ def _probabilities(parse: Parse | None) -> dict[str, Any]:
         ]
         for m in range(len(MODALITIES))
     ]
-    gates = [[round(FINE * value) for value in row] for row in parse.gates]
+    gates = [[round(value, 3) for value in row] for row in parse.gates]
     return {"probabilities": values, "gates": gates}
