@@ -154,6 +154,37 @@ def test_hovering_shows_the_probabilities_of_the_segment(page_file, open_page) -
     tip.wait_for(state="hidden")
 
 
+def test_what_is_told_of_a_moment_goes_where_it_scrolls_away(page_file, open_page) -> None:
+    page = open_page(page_file.as_uri(), height=420)
+    tip = page.get_by_role("tooltip")
+    lane = page.locator("[aria-label='Bell'] .track.audio")
+    lane.scroll_into_view_if_needed()
+    box = lane.bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2)
+    tip.wait_for(state="visible")
+    page.mouse.wheel(0, 300)
+    tip.wait_for(state="hidden")
+    # What has the focus is described wherever it goes.
+    page.evaluate("() => scrollTo(0, 0)")
+    page.locator("#in").focus()
+    page.keyboard.press("Tab")
+    while page.evaluate("() => document.activeElement.getAttribute('aria-label')") != DOG:
+        page.keyboard.press("Tab")
+    page.wait_for_timeout(300)
+    assert tip.is_visible()
+    assert abs(tip.bounding_box()["x"] - event(page, DOG).bounding_box()["x"]) < 20
+
+
+def test_space_plays_after_a_button_was_pressed(page_file, open_page) -> None:
+    page = open_page(page_file.as_uri())
+    page.wait_for_function(READY)
+    page.evaluate("() => { document.getElementById('clip').muted = true }")
+    page.get_by_role("button", name="All classes").click()
+    page.keyboard.press("Space")
+    page.wait_for_function("() => !document.getElementById('clip').paused")
+    assert page.locator("#all").get_attribute("aria-pressed") == "true"
+
+
 def test_everything_works_from_the_keyboard(page_file, open_page) -> None:
     page = open_page(page_file.as_uri())
     page.wait_for_function(READY)

@@ -26,6 +26,8 @@ export class Lanes {
     this.events = clip.events;
     this.node = element("div");
     this.node.id = "lanes";
+    this.node.setAttribute("role", "group");
+    this.node.setAttribute("aria-label", "Events");
     /** @type {Span} */ this.span = { from: 0, to: clip.duration };
     this.pixel = clip.duration / 1000; // seconds
     /** @type {Map<number, Group>} */ this.groups = new Map();
@@ -57,8 +59,9 @@ export class Lanes {
   show(classes) {
     const boxes = classes.map((c) => this.group(c).box);
     // Boxes that stay are not touched: what is focused in them stays focused.
-    const now = [...this.node.children];
-    if (boxes.length !== now.length || boxes.some((box, k) => box !== now[k])) this.node.replaceChildren(...boxes);
+    const stay = new Set(boxes);
+    for (const { box } of this.groups.values()) if (!stay.has(box)) box.remove();
+    boxes.forEach((box, k) => { if (this.node.children[k] !== box) this.node.insertBefore(box, this.node.children[k] ?? null); });
     this.refresh(this.span, this.pixel);
   }
 

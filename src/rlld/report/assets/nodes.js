@@ -22,13 +22,40 @@ export function element(tag, name, ...children) {
   return node;
 }
 
+/**
+ * A button that a mouse presses without giving it the focus, so that Space plays on and does not press it again. A field
+ * loses the focus all the same: what was typed there counts.
+ * @param {string} name its class attribute @param {string} text @returns {HTMLButtonElement}
+ */
+export function button(name, text) {
+  const node = element("button", name, text);
+  node.type = "button";
+  node.addEventListener("mousedown", (event) => {
+    event.preventDefault();
+    const held = document.activeElement;
+    if (held instanceof HTMLElement && held.matches("input, select")) held.blur();
+  });
+  return node;
+}
+
 /** @param {string} label @param {string} text @param {string} id @returns {HTMLButtonElement} */
 export function control(label, text, id) {
-  const node = element("button", "", text);
-  node.type = "button";
+  const node = button("", text);
   node.id = id;
   if (label) node.setAttribute("aria-label", label);
   return node;
+}
+
+/** Closes a menu by Escape, and by a click elsewhere. @param {HTMLDetailsElement} menu @param {AbortSignal} [signal] */
+export function closes(menu, signal) {
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  });
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
+  }, { signal });
 }
 
 /**

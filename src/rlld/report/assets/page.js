@@ -1,7 +1,7 @@
 // The page of a parse: the clip beside its timeline, a table of events, and files to take along.
 
 import { FORMATS } from "./exports.js";
-import { element, NAMES, sign } from "./nodes.js";
+import { closes, element, NAMES, sign } from "./nodes.js";
 import { probability, segmentAt } from "./parsed.js";
 import { Timeline } from "./timeline.js";
 
@@ -93,14 +93,7 @@ for (const [name, suffix, made] of FORMATS) {
   });
   menu.querySelector("ul")?.append(element("li", "", button));
 }
-menu.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  menu.open = false;
-  menu.querySelector("summary")?.focus();
-});
-document.addEventListener("click", (event) => {
-  if (!menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
-});
+closes(menu);
 
 // --- light and dark -----------------------------------------------------------------------------
 const THEMES = ["system", "light", "dark"];

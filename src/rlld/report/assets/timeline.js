@@ -28,7 +28,8 @@ export class Timeline extends EventTarget {
   ticks = element("div", "ticks");
   top = element("div", "strips");
   bubble = element("span");
-  head = element("div", "head", this.bubble);
+  head = element("div", "head", this.bubble); // in the axis, which stays in sight where lanes scroll
+  line = element("div", "head"); // from there down
   sheet = element("div", "sheet");
   scroller = element("div", "scroller", this.sheet);
   empty = element("p", "empty");
@@ -45,6 +46,7 @@ export class Timeline extends EventTarget {
     this.clip = clip;
     this.root = root;
     this.time = 0;
+    this.stride = clip.step; // seconds of an arrow key
     this.zoom = 1;
     this.deepest = Math.max(1, clip.duration / CLOSEST);
     this.follow = true;
@@ -82,7 +84,7 @@ export class Timeline extends EventTarget {
     this.head.setAttribute("aria-hidden", "true");
     this.live.setAttribute("aria-live", "polite");
     for (const name of /** @type {const} */ (["filter", "ticks", "head", "bubble", "sheet", "scroller", "empty", "live"])) this[name].id = name;
-    this.sheet.append(element("div", "axis", element("div", "corner"), this.ticks), this.top, this.lanes.node, this.head);
+    this.sheet.append(element("div", "axis", element("div", "corner"), this.ticks, this.head), this.top, this.lanes.node, this.line);
     this.root.prepend(element("div", "tools", legend, this.controls), this.scroller, this.empty);
     this.root.append(this.tip.node, this.live);
   }
@@ -120,6 +122,7 @@ export class Timeline extends EventTarget {
       if (shown && node.matches(":focus-visible")) this.tip.ofEvent(shown, node);
     });
     this.lanes.node.addEventListener("focusout", () => this.tip.hide());
+    document.addEventListener("scroll", () => this.tip.follow(), { capture: true, passive: true, signal });
     addEventListener("resize", () => this.setZoom(this.zoom), { signal });
     document.addEventListener("keydown", (event) => { if (this.pressed(event)) event.preventDefault(); }, { signal });
     // A button acts on Space when the key goes up; on an event Space plays and pauses instead.
@@ -148,7 +151,7 @@ export class Timeline extends EventTarget {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return false;
     const target = /** @type {Element} */ (event.target);
     if (target.closest("input, textarea, select, video, audio")) return false;
-    const jump = (event.shiftKey ? 5 : 1) * this.clip.step;
+    const jump = (event.shiftKey ? 5 : 1) * this.stride;
     const onEvent = target.classList.contains("event");
     if (event.key === " " && (onEvent || !target.closest("button, a, summary"))) this.dispatchEvent(new CustomEvent("toggle"));
     else if (event.key === "ArrowLeft") this.seek(this.time - jump);
@@ -207,7 +210,7 @@ export class Timeline extends EventTarget {
   draw(t) {
     this.time = t;
     // Set on the head alone: on the sheet it would restyle every event of a long video.
-    this.head.style.setProperty("--at", String(clamp(t / this.clip.duration, 0, 1)));
+    for (const node of [this.head, this.line]) node.style.setProperty("--at", String(clamp(t / this.clip.duration, 0, 1)));
     this.bubble.textContent = this.clock(t);
     const k = segmentAt(this.clip, t);
     if (k !== this.segment) {

@@ -25,6 +25,13 @@ export class Tip {
     this.described = null;
   }
 
+  /** Keeps to the event that it describes; of a moment, it is no longer the one under the pointer. */
+  follow() {
+    const box = this.described?.getBoundingClientRect();
+    if (box && box.bottom > 0 && box.top < innerHeight) this.place(box.left, box.bottom - 10);
+    else this.hide();
+  }
+
   /** @param {string} label @param {number} value */
   row(label, value) {
     const fill = element("i");
