@@ -1,4 +1,4 @@
-// Editing in a timeline, by mouse and by keyboard alone. Emits "change" with the list of events.
+// Editing in a timeline, by mouse and by keyboard alone. Emits "change" with the list of events, "play" with one.
 
 import { added, assigned, clamp, History, joint, LEAST, merged, moved, nextPlace, removed, resized, room, single, snapped, sorted, split } from "./edits.js";
 import { element, NAMES, trim } from "./nodes.js";
@@ -14,13 +14,14 @@ import { decided, list, press } from "./toolbar.js";
  */
 
 const EDGE = 7; // pixels at the ends of an event by which it is made longer
+const FINGER = 20; // the same where a finger presses
 const STILL = 4; // pixels below which a press is a click
 
 /** What keys do, as it is shown. */
 export const KEYS = [
   ["Tab", "next event"], ["[ ]", "start, end to the play head"], ["Alt+← →", "move"], ["Alt+Shift+← →", "move the end"], ["Alt+, .", "move the start"],
   ["S", "split"], ["M", "merge"], ["Del", "delete"], ["N", "new event"], ["C \u2026 Enter", "class"], ["1 2", "audible, visible"],
-  ["G", "snap or free"], ["J K", "next, previous doubt"], ["Ctrl+Z Y", "undo, redo"], ["+ − 0", "zoom"], ["Space", "play"],
+  ["G", "snap or free"], ["J K", "next, previous doubt"], ["Ctrl+Z Y", "undo, redo"], ["+ − 0", "zoom"], ["Space", "play"], ["P", "play the event"],
 ];
 
 export class Editing extends EventTarget {
@@ -55,6 +56,7 @@ export class Editing extends EventTarget {
     this.bar = this.toolbar();
     timeline.scroller.before(this.bar);
     timeline.lanes.node.classList.add("editable");
+    timeline.lanes.node.tabIndex = -1; // holds the keyboard while no event is chosen: Space plays, Tab goes to one
     this.listen(signal);
     this.show(this.history.now);
   }
@@ -67,7 +69,7 @@ export class Editing extends EventTarget {
     bar.setAttribute("aria-label", "Edit events");
     for (const [name, parts] of /** @type {Array<[string, HTMLElement[]]>} */ ([
       ["History", [undo, redo]], ["Event", [cut, merge, remove]], ["Class and track", [this.selects.c, this.selects.m, add]],
-      ["Times", [snap]], ["Doubtful places", [back, next]],
+      ["Times", [snap]], ...(this.doubts.length ? [["Doubtful places", [back, next]]] : []),
     ])) {
       const group = element("span", "set", ...parts);
       group.setAttribute("role", "group");
@@ -147,7 +149,10 @@ export class Editing extends EventTarget {
 
   focus() {
     const { chosen, timeline } = this;
-    if (!chosen) return;
+    if (!chosen) {
+      timeline.lanes.node.focus({ preventScroll: true });
+      return;
+    }
     const { from, to } = timeline.view();
     if (chosen.e < from || chosen.s > to) timeline.seek(chosen.s);
     const node = timeline.lanes.nodeOf(chosen);
@@ -192,8 +197,6 @@ export class Editing extends EventTarget {
 
   remove() {
     this.edit(removed);
-    // Where the lane is empty now, the keyboard goes on at the buttons.
-    if (!this.chosen && document.activeElement === document.body) this.buttons.add.focus();
   }
 
   add() {
@@ -214,8 +217,15 @@ export class Editing extends EventTarget {
   /** @param {boolean} free */
   setFree(free) {
     this.free = free;
+    this.timeline.stride = this.step;
     this.buttons.snap.setAttribute("aria-pressed", String(!free));
     this.say(free ? "Times are free" : "Times snap to segments");
+  }
+
+  /** @param {Event|null} event */
+  play(event) {
+    if (event) this.dispatchEvent(new CustomEvent("play", { detail: event }));
+    else this.say("Choose an event first");
   }
 
   /** @param {1|-1} direction */
@@ -241,12 +251,15 @@ export class Editing extends EventTarget {
     this.goOn = Object.values(this.selects).map((select) =>
       decided(select, {
         matters: () => this.chosen !== null,
-        passes: (text) => this.say(`${text}: Enter takes it, Escape does not`),
+        passes: (text) => {
+          const { dataset } = /** @type {HTMLElement} */ (select.parentElement);
+          dataset.hint = text && "Enter takes it, Escape does not";
+          if (text) this.say(`${text}: ${dataset.hint}`);
+        },
         takes: (focus) => this.assign(select === this.selects.c ? { c: Number(select.value) } : { m: select.value === "0" ? "audio" : "visual" }, focus),
         leaves: () => {
           this.offer();
-          if (this.chosen) this.focus();
-          else this.buttons.add.focus();
+          this.focus();
         },
       }));
     lanes.node.addEventListener("focusin", (event) => {
@@ -296,6 +309,7 @@ export class Editing extends EventTarget {
       m: () => this.merge(),
       n: () => this.add(),
       g: () => this.setFree(!this.free),
+      p: () => this.play(this.timeline.lanes.ofNode.get(target) ?? this.chosen),
       j: () => this.doubt(1),
       k: () => this.doubt(-1),
       c: () => this.selects.c.focus(),
@@ -331,7 +345,7 @@ export class Editing extends EventTarget {
     let part = "new";
     if (shown && node) {
       const box = node.getBoundingClientRect();
-      const edge = Math.min(EDGE, box.width / 3);
+      const edge = Math.min(event.pointerType === "touch" ? FINGER : EDGE, box.width / 3);
       part = event.clientX < box.left + edge ? "s" : event.clientX > box.right - edge ? "e" : "all";
     }
     const own = shown && base.events.includes(shown) ? shown : null;

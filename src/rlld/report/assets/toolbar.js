@@ -1,11 +1,10 @@
 // Buttons and lists of the toolbar above a timeline that is edited.
 
-import { element } from "./nodes.js";
+import { button, element } from "./nodes.js";
 
 /** @param {string} label @param {string} key empty for none @param {() => void} action @param {string} [name] its class attribute */
 export function press(label, key, action, name = "") {
-  const node = element("button", name, label);
-  node.type = "button";
+  const node = button(name, label);
   if (key) {
     node.title = `${label} (${key.replace("Control", "Ctrl")})`;
     node.setAttribute("aria-keyshortcuts", key);
@@ -29,19 +28,25 @@ export function list(label, options) {
  * @param {HTMLSelectElement} select
  * @param {object} does
  * @param {() => boolean} does.matters whether there is something that would change
- * @param {(text: string) => void} does.passes shows what is not taken yet
+ * @param {(text: string) => void} does.passes shows what is not taken yet, nothing where it is empty
  * @param {(focus: boolean) => void} does.takes
- * @param {() => void} does.leaves after Enter and Escape
+ * @param {() => void} does.leaves after Enter and Escape, and where a mouse picked what changes nothing
  * @returns {() => void} takes what is shown, if it is not yet: something else is going to be edited
  */
 export function decided(select, { matters, passes, takes, leaves }) {
   let typed = false; // by keys, into the closed list
   let passing = false; // shown, not taken
+  /** @param {boolean} now */
+  const pass = (now) => {
+    passing = now;
+    passes(now ? select.selectedOptions[0].text : "");
+  };
   select.addEventListener("pointerdown", () => { typed = false; });
   select.addEventListener("change", () => {
-    passing = typed && matters();
-    if (passing) passes(select.selectedOptions[0].text);
-    else if (matters()) takes(true);
+    pass(typed && matters());
+    if (typed) return;
+    if (matters()) takes(true);
+    else leaves();
   });
   select.addEventListener("keydown", (event) => {
     const opens = event.key === " " || (event.altKey && event.key.startsWith("Arrow"));
@@ -49,13 +54,13 @@ export function decided(select, { matters, passes, takes, leaves }) {
     if (event.key !== "Enter" && event.key !== "Escape") return;
     event.preventDefault();
     const taken = passing && event.key === "Enter";
-    passing = false;
+    pass(false);
     if (taken) takes(true);
     leaves();
   });
   const goesOn = () => {
     if (passing && matters()) takes(false);
-    passing = false;
+    pass(false);
   };
   select.addEventListener("blur", goesOn);
   return goesOn;

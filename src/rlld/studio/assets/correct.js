@@ -4,6 +4,7 @@ import { beside } from "./browse.js";
 import { count, keys, make, plain } from "./dom.js";
 import { Editing, KEYS } from "./editing.js";
 import { single, sorted } from "./edits.js";
+import { closes } from "./nodes.js";
 import { Saved } from "./saved.js";
 import { Timeline } from "./timeline.js";
 import { press } from "./toolbar.js";
@@ -64,7 +65,7 @@ class View {
     this.next.disabled = !clip.next;
     this.accept = quiet("Accept all", "A", () => this.acceptAll());
     this.accept.classList.add("main");
-    this.past = this.history();
+    this.past = this.history(signal);
     const card = make("section", "card timeline");
     card.setAttribute("aria-label", "Timeline");
     const time = make("output", "", "0 s");
@@ -83,6 +84,7 @@ class View {
     this.saved = new Saved(api, { id: clip.id, classes: clip.classes, person, revision: clip.revision, signal });
     before(() => this.saved.flush());
     this.listen(signal);
+    this.editing.focus();
     if (clip.revision) this.state("stored", `Stored, version ${clip.revision}`);
     else this.state("new", `${clip.truth ? "As annotated" : clip.probabilities ? "As parsed" : "No event yet"}, nothing stored`);
   }
@@ -128,6 +130,11 @@ class View {
     node.src = this.api.path`/media/${this.clip.id}`;
     node.setAttribute("aria-label", `Clip ${this.clip.id}`);
     if (node instanceof HTMLVideoElement) node.playsInline = true;
+    // A mouse leaves the keys to the view; who comes by Tab has those of the player, whose own buttons tell of keys alone.
+    let keyed = false;
+    node.addEventListener("keyup", () => { keyed = true; });
+    node.addEventListener("blur", () => { keyed = false; });
+    for (const name of ["play", "pause", "seeked", "volumechange"]) node.addEventListener(name, () => { if (!keyed) node.blur(); });
     return node;
   }
 
@@ -166,7 +173,14 @@ class View {
   /** @param {AbortSignal} signal */
   listen(signal) {
     const { editing, player, saved, timeline } = this;
+    /** @type {Event|null} */ let alone = null; // what is played, and nothing after it
+    const play = () => player.play().catch(() => this.explain());
     const draw = () => {
+      if (alone && player.currentTime >= alone.e) {
+        player.pause();
+        player.currentTime = alone.e;
+        alone = null;
+      }
       timeline.draw(player.currentTime);
       this.time.textContent = timeline.clock(player.currentTime, 1);
     };
@@ -181,11 +195,18 @@ class View {
       this.time.textContent = timeline.clock(time, 1);
     });
     timeline.addEventListener("toggle", () => {
-      if (player.paused) player.play().catch(() => this.explain());
+      if (player.paused) play();
       else player.pause();
     });
+    editing.addEventListener("play", (event) => {
+      const { detail } = /** @type {CustomEvent<Event>} */ (event);
+      timeline.seek(detail.s);
+      alone = detail;
+      play();
+    });
+    player.addEventListener("seeking", () => { if (alone && Math.abs(player.currentTime - alone.s) > 0.01) alone = null; });
     player.addEventListener("play", () => { timeline.follow = true; cancelAnimationFrame(frame); loop(); });
-    player.addEventListener("pause", () => { cancelAnimationFrame(frame); draw(); });
+    player.addEventListener("pause", () => { alone = null; cancelAnimationFrame(frame); draw(); });
     for (const name of ["seeked", "timeupdate"]) player.addEventListener(name, draw);
     player.addEventListener("error", () => this.explain());
     signal.addEventListener("abort", () => {
@@ -254,7 +275,8 @@ class View {
   }
 
   // --- history --------------------------------------------------------------------------------
-  history() {
+  /** @param {AbortSignal} signal */
+  history(signal) {
     const list = make("ul", "");
     const menu = make("details", "menu", make("summary", "quiet", "History"), list);
     menu.addEventListener("toggle", async () => {
@@ -266,11 +288,7 @@ class View {
         this.version(version.revision, `${version.revision}: ${version.person}, ${when(version.time)}, ${count(version.events, "event")}`, menu));
       list.replaceChildren(...rows, this.version(0, "Before any correction", menu));
     });
-    menu.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      menu.open = false;
-      menu.querySelector("summary")?.focus();
-    });
+    closes(menu, signal);
     return menu;
   }
 
