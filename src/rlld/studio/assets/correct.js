@@ -174,9 +174,10 @@ class View {
   listen(signal) {
     const { editing, player, saved, timeline } = this;
     /** @type {Event|null} */ let alone = null; // what is played, and nothing after it
-    const play = () => player.play().catch(() => this.explain());
+    // Paused before it began to play, it is not broken.
+    const play = () => player.play().catch((error) => { if (error.name !== "AbortError") this.explain(); });
     const draw = () => {
-      if (alone && player.currentTime >= alone.e) {
+      if (alone && !player.seeking && player.currentTime >= alone.e) {
         player.pause();
         player.currentTime = alone.e;
         alone = null;
@@ -195,6 +196,7 @@ class View {
       this.time.textContent = timeline.clock(time, 1);
     });
     timeline.addEventListener("toggle", () => {
+      alone = null;
       if (player.paused) play();
       else player.pause();
     });
@@ -206,7 +208,11 @@ class View {
     });
     player.addEventListener("seeking", () => { if (alone && Math.abs(player.currentTime - alone.s) > 0.01) alone = null; });
     player.addEventListener("play", () => { timeline.follow = true; cancelAnimationFrame(frame); loop(); });
-    player.addEventListener("pause", () => { alone = null; cancelAnimationFrame(frame); draw(); });
+    player.addEventListener("pause", () => {
+      if (player.paused) alone = null; // else it was played again before this was told
+      cancelAnimationFrame(frame);
+      draw();
+    });
     for (const name of ["seeked", "timeupdate"]) player.addEventListener(name, draw);
     player.addEventListener("error", () => this.explain());
     signal.addEventListener("abort", () => {
