@@ -106,7 +106,7 @@ def test_a_round_that_is_full_is_told_and_leads_to_the_training(visit) -> None:
     state = {"**/api/state*": lambda state: {**state, "by_person": answered, "gain": 0.2}}
     page = visit("Ed", "answer", state)
     round_, told = page.locator("#left"), page.locator("#told")
-    round_.get_by_text("24 of 25 \u00b7 next 25: about +0.2 labels right").wait_for()
+    round_.get_by_text("24 of 25 \u00b7 next 25: +0.2 labels right").wait_for()
     for count, link in ((25, 1), (26, 0), (51, 0)):  # the last one before the server had told of 50
         answered["Ed"] = count
         page.keyboard.press("n")

@@ -122,7 +122,7 @@ function progress(state) {
   const parts = [full ? "" : `${inRound} of ${ROUND}`];
   const seconds = pace.seconds();
   if (seconds && !full) parts.push(left(seconds * (ROUND - inRound)));
-  if (state.gain !== null) parts.push(`next ${ROUND}: about +${state.gain.toFixed(1)} labels right`);
+  if (state.gain !== null) parts.push(`next ${ROUND}: +${state.gain.toFixed(1)} labels right`);
   $("left").textContent = parts.join(" · ");
   if (full) $("left").prepend(toTrain(answered));
   $("left").title = `${count(answered, "answer")} by ${person}, ${state.answered.toLocaleString("en")} by all`;
