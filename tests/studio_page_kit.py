@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from parse_kit import make_clip
 from rlld.data.spec import ANNOTATIONS, FILE_NAME, VIDEOS, AnnotationFiles, DataSpec, spec_text
 
@@ -81,3 +83,16 @@ def studio(folder: Path, *words: str, port: int = 0) -> Iterator[Served]:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def aviary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of one clip under many names, for the tests of a module."""
+    return make_data(tmp_path_factory.mktemp("studio") / "data")
+
+
+@pytest.fixture(scope="module")
+def aviary_studio(aviary: Path) -> Iterator[Served]:
+    """Its studio, open while the tests of a module run."""
+    with studio(aviary) as opened:
+        yield opened

@@ -16,6 +16,7 @@ from marked_kit import write_marked
 from rlld.studio.app import made
 from rlld.studio.security import Guard, Place
 from rlld.studio.session import Studio
+from studio_page_kit import aviary, aviary_studio  # noqa: F401  (what two modules open)
 from tiny import CLASSES, COUNTS, make_tiny, quick_labelwise
 
 PORT = 8765

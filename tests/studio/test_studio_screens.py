@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from studio_page_kit import CLASSES, Served, make_data, studio
+from studio_page_kit import CLASSES, Served
 
 pytestmark = pytest.mark.browser
 
 CLIP = "document.querySelector('.screen:not([hidden]) video')"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("screens") / "data")
-
-
-@pytest.fixture(scope="module")
-def served(data: Path) -> Iterator[Served]:
-    with studio(data) as opened:
-        yield opened
-
-
 @pytest.fixture
-def visit(served: Served, open_page: Callable[..., Any]) -> Callable[..., Any]:
+def visit(aviary_studio: Served, open_page: Callable[..., Any]) -> Callable[..., Any]:
     """Opens a view after the server's answers have been changed as a test wants them."""
 
     def visiting(person: str, view: str, changed: dict[str, Any], **options: Any) -> Any:
-        page = open_page(f"{served.address}/?person={person}#/people", **options)
+        page = open_page(f"{aviary_studio.address}/?person={person}#/people", **options)
         page.wait_for_selector(".people-view > *")
         for path, change in changed.items():
             page.route(path, changing(change))
@@ -92,9 +80,9 @@ def test_the_answers_are_on_a_low_screen(visit, width: int, height: int) -> None
         assert node.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
-def test_no_key_is_named_where_there_are_fingers(served, chromium) -> None:
+def test_no_key_is_named_where_there_are_fingers(aviary_studio, chromium) -> None:
     page = chromium.new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
-    page.goto(f"{served.address}/?person=Di#/answer")
+    page.goto(f"{aviary_studio.address}/?person=Di#/answer")
     page.wait_for_selector(".question b:not(:empty)")
     assert page.locator(".asking kbd").count()
     assert not any(key.is_visible() for key in page.locator(".asking kbd").all())
@@ -118,8 +106,8 @@ def test_a_round_that_is_full_is_told_and_leads_to_the_training(visit) -> None:
         told.get_by_text(f"{full} answered: train with them, or go on.").wait_for()
 
 
-def test_who_is_answering_stands_in_the_middle(served, open_page) -> None:
-    page = open_page(f"{served.address}/", width=1280)
+def test_who_is_answering_stands_in_the_middle(aviary_studio, open_page) -> None:
+    page = open_page(f"{aviary_studio.address}/", width=1280)
     box = page.locator(".hello").bounding_box()
     assert abs(box["x"] + box["width"] / 2 - 640) < 2
 
