@@ -176,11 +176,13 @@ def test_keys_are_the_views_after_a_click_on_the_video(clip, visit) -> None:
     box = page.locator("video").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
     page.wait_for_function(PLAYING)
+    page.wait_for_function("() => document.activeElement.tagName !== 'VIDEO'")
     page.keyboard.press("Space")
     page.wait_for_function(PAUSED)
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"() => Math.abs(({TIME})() - 1) < 0.01")
+    page.wait_for_function("() => !document.querySelector('video').seeking")
     # Who came by Tab keeps the keys of the player.
     page.get_by_role("button", name="Accept all").focus()
     page.keyboard.press("Tab")
