@@ -103,6 +103,18 @@ def test_classes_are_those_of_evaluate_and_unknown_where_nothing_is(videos, gues
     assert found.others[0].classes["Horse"]["audio"].difference is None
 
 
+@pytest.mark.parametrize(("count", "told"), [(4, False), (5, True)])
+def test_a_class_of_few_videos_has_no_difference(videos, guesses, count: int, told: bool):
+    truth, guess = torch.zeros_like(videos.require_dense()), torch.zeros_like(guesses[0])
+    truth[:count, :, 0, 0] = True
+    guess[: count - 1, :, 0, 0] = True
+    found = judge(
+        replace(videos, dense=truth), [side("a", guess), side("b", torch.zeros_like(guess))], ""
+    )
+    figure = found.others[0].classes[videos.spec.classes[0]]["audio"]
+    assert (figure.value, figure.difference is not None) == (0, told)
+
+
 def test_a_side_beside_itself_differs_nowhere(videos, guesses):
     found = judge(videos, [side("a", guesses[0]), side("b", guesses[0].clone())], "")
     assert found.apart() == []

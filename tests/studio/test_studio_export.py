@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_all_are_those_of_the_run_where_nobody_corrected(
     parsed = studio.beliefs.parse("train_001").events
     (events,) = read_events(tmp_path / "audacity" / "train_001.txt").values()
     assert {(e.label, e.start) for e in events} == {(e.label, e.start) for e in parsed}
+
+
+def test_clips_without_events_are_told_where_there_is_no_run(page, tmp_path: Path):
+    page.put("/api/clips/train_000/events", person="Ada", base=0, events=EVENTS)
+    answer = page.client.post("/api/export", json={"format": "audacity", "what": "all"})
+    told = unquote(answer.headers["rlld-lacking"])
+    assert told.startswith("left out: 79 clips (")
+    assert told.endswith("; nobody corrected them; open the studio with --run RUN")
+    assert len(zipfile.ZipFile(io.BytesIO(answer.content)).namelist()) == 1
+    answer = page.client.post("/api/export", json={"format": "audacity", "what": "corrected"})
+    assert answer.headers["rlld-lacking"] == ""
 
 
 def test_every_clip_is_parsed_once_for_all_exports(

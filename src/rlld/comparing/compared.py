@@ -20,6 +20,8 @@ from rlld.types import MODALITIES
 
 WAYS = ("published", *VARIANTS)
 """Ways to average: the published one, then the variants."""
+FEWEST = 5
+"""Videos in which a class is there or found, from which on its difference says something."""
 
 
 class Figure(NamedTuple):
@@ -135,6 +137,12 @@ def judge(videos: Split, sides: Sequence[Side], command: str) -> Compared:
                 )
             ]
         ten, by_class = figures[: len(WAYS) * len(NAMES)], figures[len(WAYS) * len(NAMES) :]
+        # A sample of one video is always that one: its interval would have no width.
+        enough = torch.minimum(each.seen, counted[0].seen) >= FEWEST
+        by_class = [
+            figure if sure else Figure(figure.value)
+            for figure, sure in zip(by_class, enough.tolist(), strict=True)
+        ]
         judged.append(
             Judged(
                 side,
@@ -171,6 +179,7 @@ class _Counted:
 
     Attributes:
         columns: The eight published values of each video (N, 8).
+        seen: In how many videos a class is there or found (classes x 4).
     """
 
     def __init__(self, maps: Tensor, truth: Tensor) -> None:
@@ -181,6 +190,7 @@ class _Counted:
         self._counts = torch.stack([torch.stack(each) for each in counts]).double()
         of_class = class_f(counts[0])  # (4, N, C)
         known = torch.isfinite(of_class)
+        self.seen = known.sum(1).T.flatten()
         self._classes = torch.stack((of_class.nan_to_num(0), known.double()))
 
     def figures(self, weights: Tensor) -> Tensor:

@@ -29,8 +29,6 @@ from rlld.utils.files import write_text
 
 SUSPECTS = 12
 TYPES = {"segment_type": "segment level", "event_type": "event level"}
-OPEN_NOTES = 4
-"""Notes that are read at once; there is one for each class where rates were borrowed."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,6 @@ def render_run_page(report: RunReport) -> str:
         recipe=run.recipe.name,
         dataset=run.spec.name,
         notes=found.notes,
-        open_notes=OPEN_NOTES,
         warnings=scored.warnings if scored else (),
         scored=len(scored.columns) if scored else 0,
         kinds=KINDS,

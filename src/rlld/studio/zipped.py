@@ -29,7 +29,8 @@ def zipped(studio: Studio, name: str, what: str) -> tuple[bytes, str]:
     """Returns a zip file with one file of events for each clip, and what it lacks.
 
     One is made at a time: the next one finds the events that the run found for the one before.
-    A clip that the run cannot parse is left out, and named with the reason.
+    A clip that the run cannot parse is left out, and named with the reason; so are clips that
+    nobody corrected where no run found anything.
 
     Args:
         studio: The studio.
@@ -79,6 +80,8 @@ def _parses(studio: Studio, failed: dict[str, RlldError], *, everything: bool) -
                 failed[video] = error
                 continue
         else:
+            if everything:
+                failed[video] = RlldError("nobody corrected them; open the studio with --run RUN")
             continue
         known = tuple(event for event in events if event.label in spec.classes)
         yield _parse(video, known, studio.seconds(video), spec.segment_seconds, spec.classes)
