@@ -147,7 +147,7 @@ def render_compare_page(compared: Compared, page: Path) -> str:
         remarks=remarks(compared),
         heads=_heads("segment").values(),
         rows={level: {n: _cells(j, level) for n, j in _by_name(compared)} for level in LEVELS},
-        forests=[_forest(each) for each in compared.others],
+        forests=[_forest(each, _reach(compared.others)) for each in compared.others],
         classes={modality: _classes(compared, modality) for modality in MODALITIES},
         senses=SENSES,
         apart=[
@@ -180,16 +180,24 @@ def _cells(judged: Judged, level: str) -> list[str]:
     return [number(figure(judged, name).value, 1) for name in _heads(level)]
 
 
-def _forest(judged: Judged) -> Forest:
-    """Draws differences on one axis, with 0 in its middle."""
-    found = {
+def _differences(judged: Judged) -> dict[str, dict[str, Difference | None]]:
+    return {
         level: {head: figure(judged, name).difference for name, head in _heads(level).items()}
         for level in LEVELS
     }
-    known = [each for row in found.values() for each in row.values() if each is not None]
+
+
+def _reach(judged: Sequence[Judged]) -> float:
+    """Returns how far the axes of forests reach, the same for all that stand side by side."""
+    rows = [row for each in judged for row in _differences(each).values()]
+    known = [each for row in rows for each in row.values() if each is not None]
     farthest = max([abs(end) for each in known for end in (each.low, each.high)], default=1.0)
     steps = round_numbers(-farthest, farthest) if farthest else [-1.0, 0.0, 1.0]
-    reach = max(-steps[0], steps[-1])
+    return max(-steps[0], steps[-1])
+
+
+def _forest(judged: Judged, reach: float) -> Forest:
+    """Draws differences on one axis, with 0 in its middle."""
 
     def across(value: float) -> float:
         return 50 + 50 * value / reach
@@ -202,7 +210,10 @@ def _forest(judged: Judged) -> Forest:
         return Bar(text, across(difference.value), low, high - low, difference.clear)
 
     ticks = [Tick(f"{step:+g}" if step else "0", across(step)) for step in (-reach, 0, reach)]
-    rows = {level: {head: bar(each) for head, each in row.items()} for level, row in found.items()}
+    rows = {
+        level: {head: bar(each) for head, each in row.items()}
+        for level, row in _differences(judged).items()
+    }
     return Forest(judged.side.name, rows, ticks)
 
 
