@@ -15,7 +15,7 @@ from rlld.bench.statistics import Difference
 from rlld.comparing.compared import Compared, Figure, judge
 from rlld.comparing.sides import Side
 from rlld.comparing.tables import remarks
-from rlld.comparing.web import _forest, disputes, render_compare_page
+from rlld.comparing.web import _forest, _reach, disputes, render_compare_page
 from rlld.data.dataset import load_split
 from rlld.data.split import Split
 
@@ -92,7 +92,10 @@ def test_intervals_lie_where_their_values_are(compared):
     }
     scores["published"]["segment_audio"] = Figure(50.0, None)
     scores["published"]["segment_visual"] = Figure(50.0, Difference(1.0, 0.5, 2.0))
-    forest = _forest(replace(compared.others[0], scores=scores))
+    side = replace(compared.others[0], scores=scores)
+    wide = {way: {n: Figure(1.0, Difference(1, 0, 30)) for n in row} for way, row in scores.items()}
+    assert _reach([side, replace(side, scores=wide)]) == _reach([replace(side, scores=wide)]) == 40
+    forest = _forest(side, _reach([side]))
     assert [(tick.text, tick.at) for tick in forest.ticks] == [("-10", 0), ("0", 50), ("+10", 100)]
     bars = forest.rows["segment"]
     assert bars["A"] is None
