@@ -14,7 +14,7 @@ import pytest
 from rlld.data.dataset import load_data
 from rlld.evaluation.scoring import evaluate
 from rlld.studio.jobs import CLEANING, progress_of
-from rlld.studio.training import outcome
+from rlld.studio.training import OUTCOME, outcome
 from rlld.training.run_folder import load_run
 from tiny import CLASSES, COUNTS, quick_labelwise
 
@@ -154,6 +154,26 @@ def test_a_training_is_cancelled_and_gone_on_with(data: Path, trained: Path, ope
     page.post("/api/answers", person="Ada", **about, audio=True, visual=True)
     assert page.post("/api/train")["run"] == 2  # it learns from something else now
     page.remove("/api/train")
+
+
+def test_a_cancelled_training_leaves_the_scores_of_the_one_before(
+    data: Path, trained: Path, opened
+):
+    runs = data / "studio" / "runs"
+    shutil.copytree(trained, runs / "1")
+    came_to = {"before": {"segment_type": 40.0}, "after": {"segment_type": 50.0}}
+    outcome_of_old = {**came_to, "on": "12 test clips", "changed": []}
+    (runs / "1" / OUTCOME).write_text(json.dumps(outcome_of_old))
+    studio, page = opened(data)
+    assert page.get("/api/train")["state"] == "done"
+    running = page.post("/api/train")
+    cancelled = page.remove("/api/train")
+    studio.close()
+    _, page = opened(data)
+    for job, state in (running, "running"), (cancelled, "cancelled"), (None, "cancelled"):
+        job = job or page.get("/api/train")
+        assert (job["state"], job["run"], job["scored"]) == (state, 2, 1)
+        assert {key: job[key] for key in outcome_of_old} == outcome_of_old
 
 
 def test_a_training_that_cannot_be_is_told_in_a_sentence(data: Path, trained: Path, opened):

@@ -41,6 +41,8 @@ class Job:
         progress: How much of it is done, 0 to 1.
         text: What it is doing.
         started: When, UTC.
+        scored: Number of the newest run folder that is finished, to which all the following
+            but ``error`` belongs; None where there is none.
         before: Scores of the run before, None where there is none.
         after: Scores of the new run, None where no clip tells.
         on: What they were measured on.
@@ -53,6 +55,7 @@ class Job:
     progress: float = 0.0
     text: str = ""
     started: str = ""
+    scored: int | None = None
     before: dict[str, float] | None = None
     after: dict[str, float] | None = None
     on: str = ""
@@ -103,7 +106,8 @@ class Jobs:
             self.require_free()
             number = self._place(self._asked(before))
             started = datetime.now(UTC).isoformat(timespec="seconds")
-            self._job = Job("running", number, text="beginning", started=started)
+            job = Job("running", number, text="beginning", started=started)
+            self._job = replace(job, **self._finished())
             self._cancelled = False
             words = [str(self.data), str(self.runs / str(number)), *([before] if before else [])]
             self._process = subprocess.Popen(  # noqa: S603  (this program, by its own path)
@@ -160,9 +164,8 @@ class Jobs:
             error = told or f"the training ended unexpectedly (status {status}): {last}"
             return self._changed(state="failed", error=error)
         job = self._changed(state="done", progress=1.0, text="")
-        folder = self.runs / str(job.run)
-        self._trained(folder)
-        return replace(job, **_outcome(folder))
+        self._trained(self.runs / str(job.run))
+        return replace(job, **self._finished())
 
     def _tell(self, line: str) -> None:
         found = progress_of(line)
@@ -179,10 +182,17 @@ class Jobs:
         numbers = self._numbers()
         if not numbers:
             return None
-        folder = self.runs / str(max(numbers))
-        if (folder / OUTCOME).is_file():
-            return Job("done", max(numbers), 1.0, **_outcome(folder))
-        return Job("cancelled", max(numbers), text=INTERRUPTED)
+        job, found = Job("cancelled", max(numbers), text=INTERRUPTED), self._finished()
+        if found.get("scored") == job.run:
+            job = replace(job, state="done", progress=1.0, text="")
+        return replace(job, **found)
+
+    def _finished(self) -> dict[str, Any]:
+        """Returns what the newest finished training came to, which a cancelled one leaves."""
+        done = [
+            number for number in self._numbers() if (self.runs / str(number) / OUTCOME).is_file()
+        ]
+        return {"scored": max(done), **_outcome(self.runs / str(max(done)))} if done else {}
 
     def _place(self, asked: str) -> int:
         """Returns the number of the run folder to train in."""

@@ -70,7 +70,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
       bar.max = 1;
       bar.setAttribute("aria-label", "Training");
       const text = make("p", "facts doing");
-      panel.replaceChildren(head, bar, text, make("div", "line", button("Cancel", "", cancel)));
+      panel.replaceChildren(head, bar, text, make("div", "line", button("Cancel", "", cancel)), ...results(job));
       update(job);
       return;
     }
@@ -78,12 +78,16 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     const again = button(job ? "Train once more" : "Train", "", start, "quiet main");
     told.push(make("p", "facts", `${taught} It runs in the background; go on answering meanwhile.`));
     if (state.stop) told.push(make("p", "facts", plain(state.stop)));
-    panel.replaceChildren(...told, make("div", "line", again), ...(job?.state === "done" ? results(job) : []));
+    panel.replaceChildren(...told, make("div", "line", again), ...(job ? results(job) : []));
   }
 
-  /** @param {Job} done */
+  /**
+   * What the newest finished training came to, whatever became of a later one.
+   * @param {Job} done
+   */
   function results(done) {
     const parts = [];
+    if (done.scored !== null && done.scored !== done.run) parts.push(make("h2", "", `Training ${done.scored}, before that`));
     if (done.after) parts.push(scores(done, done.after));
     else if (done.on) parts.push(make("p", "notes", `There are no scores: ${done.on}.`));
     const labels = done.changed;
