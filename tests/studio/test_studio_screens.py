@@ -155,3 +155,27 @@ def test_all_tags_of_a_clip_are_in_sight(visit) -> None:
     around, last = tags.bounding_box(), tags.locator(".tag").last.bounding_box()
     assert last["x"] + last["width"] <= around["x"] + around["width"] + 1
     assert last["y"] + last["height"] <= around["y"] + around["height"] + 1
+
+
+def job(**fields: Any) -> dict[str, Any]:
+    """A training as the server tells of it."""
+    nothing = dict.fromkeys(("scored", "before", "after", "changed", "error"))
+    usual = {"state": "running", "run": 2, "progress": 0.5, "text": "training", "on": ""}
+    return {**usual, **nothing, **fields}
+
+
+def test_the_training_is_followed_again_when_the_studio_answers(visit) -> None:
+    answers = {"**/api/train": lambda _: job()}
+    page = visit("Ada", "train", answers, expected="net::ERR_")
+    page.wait_for_selector(".job progress")
+    page.unroute("**/api/train")
+    page.route("**/api/train", lambda route: route.abort())
+    page.locator(".doing", has_text="trying again").wait_for()
+    assert page.inner_text("#told") == page.inner_text(".doing")
+    page.unroute("**/api/train")
+    after = job(state="cancelled", scored=1, after={"segment_type": 50.0}, changed=[])
+    page.route("**/api/train", lambda route: route.fulfill(json=after))
+    page.get_by_role("heading", name="The training was cancelled").wait_for()
+    assert page.locator(".job progress").count() == 0
+    page.get_by_role("heading", name="Training 1, before that").wait_for()
+    assert page.locator(".scores tbody tr").count() == 1

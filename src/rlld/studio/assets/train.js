@@ -1,5 +1,6 @@
 // What the answers change: train again, compare, write into the data set, hand on.
 
+import { Refused } from "./api.js";
 import { button, choice, count, icon, make, plain } from "./dom.js";
 
 /** @typedef {import("./api.js").Context} Context */
@@ -7,6 +8,7 @@ import { button, choice, count, icon, make, plain } from "./dom.js";
 /** @typedef {import("./api.js").Changed} Changed */
 
 const EVERY = 1000; // ms between looks at a running training
+const LOST = "The studio does not answer; trying again.";
 const FIRST = 50; // changed labels that are listed at once
 const WORDS = { audio: "heard", visual: "seen" };
 
@@ -39,11 +41,21 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   }
 
   async function watch() {
+    let lost = false;
     while (!signal.aborted && job?.state === "running") {
       await new Promise((done) => { setTimeout(done, EVERY); });
       if (signal.aborted) return;
-      job = /** @type {Job|null} */ (await api.get("/api/train"));
-      if (job?.state === "running") update(job);
+      try {
+        job = /** @type {Job|null} */ (await api.get("/api/train"));
+        lost = false;
+        if (job?.state === "running") update(job);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (lost || signal.aborted) continue; // it was told, once
+        lost = true;
+        tell(LOST);
+        if (job) update({ ...job, text: LOST }); // which stays there: whether it still runs is not known
+      }
     }
     if (signal.aborted) return;
     draw();
