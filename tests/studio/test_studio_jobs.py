@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rlld.comparing.compare import compare_sources
 from rlld.data.dataset import load_data
 from rlld.evaluation.scoring import evaluate
 from rlld.studio.jobs import CLEANING, progress_of
@@ -93,6 +94,12 @@ def test_a_training_shows_scores_and_labels_that_changed(data: Path, trained: Pa
     assert job["after"] == pytest.approx(evaluate(load_run(new), "test", data).scores.as_dict())
     assert job["on"] == f"{COUNTS['test']} test clips, which taught nothing"
     assert load_run(new).recipe == load_run(trained).recipe
+    sides = [f"before={trained}", f"after={new}"]
+    against = compare_sources(sides, "test", data, load_run(new).device).compared.others[0]
+    for name, figure in against.scores["published"].items():
+        gain, known = job["gains"][name], figure.difference
+        assert (gain["low"], gain["high"]) == pytest.approx((known.low, known.high), abs=1e-6)
+        assert gain["clear"] == known.clear
     # Every label that was answered against the run before changed its mind.
     changed = {(each["video"], each["class"], each["modality"]): each for each in job["changed"]}
     for answer in studio.store.answers():
@@ -174,6 +181,7 @@ def test_a_cancelled_training_leaves_the_scores_of_the_one_before(
         job = job or page.get("/api/train")
         assert (job["state"], job["run"], job["scored"]) == (state, 2, 1)
         assert {key: job[key] for key in outcome_of_old} == outcome_of_old
+        assert job["gains"] is None  # it was written before they were
 
 
 def test_a_training_that_cannot_be_is_told_in_a_sentence(data: Path, trained: Path, opened):

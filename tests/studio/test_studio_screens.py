@@ -159,7 +159,7 @@ def test_all_tags_of_a_clip_are_in_sight(visit) -> None:
 
 def job(**fields: Any) -> dict[str, Any]:
     """A training as the server tells of it."""
-    nothing = dict.fromkeys(("scored", "before", "after", "changed", "error"))
+    nothing = dict.fromkeys(("scored", "before", "after", "gains", "changed", "error"))
     usual = {"state": "running", "run": 2, "progress": 0.5, "text": "training", "on": ""}
     return {**usual, **nothing, **fields}
 
@@ -179,3 +179,23 @@ def test_the_training_is_followed_again_when_the_studio_answers(visit) -> None:
     assert page.locator(".job progress").count() == 0
     page.get_by_role("heading", name="Training 1, before that").wait_for()
     assert page.locator(".scores tbody tr").count() == 1
+
+
+def test_only_what_is_clear_is_coloured(visit) -> None:
+    names = ("segment_audio", "segment_visual", "segment_type", "event_type")
+    ends = ((1.0, 9.0), (-9.0, -1.0), (-1.0, 11.0))  # nothing is known of the last
+    gains = {
+        name: {"low": low, "high": high, "clear": low * high > 0}
+        for name, (low, high) in zip(names, ends, strict=False)
+    }
+    before, after = (
+        dict.fromkeys(names, 50.0),
+        dict(zip(names, (55.0, 45.0, 55.0, 55.0), strict=True)),
+    )
+    done = job(state="done", scored=2, before=before, after=after, gains=gains, on="9 clips")
+    page = visit("Ada", "train", {"**/api/train": lambda _: done})
+    cells = page.locator(".scores tbody td:last-child")
+    found = cells.evaluate_all("all => all.map((cell) => cell.className.trim())")
+    assert found == ["n better", "n worse", "n", "n"]
+    assert cells.all_inner_texts()[0] == "+5.0 +1.0 to +9.0"
+    assert cells.all_inner_texts()[3] == "+5.0"

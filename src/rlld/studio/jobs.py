@@ -45,6 +45,8 @@ class Job:
             but ``error`` belongs; None where there is none.
         before: Scores of the run before, None where there is none.
         after: Scores of the new run, None where no clip tells.
+        gains: ``low`` and ``high`` of the interval of each score's change, and whether it is
+            ``clear`` of 0; None where nothing was compared, or before intervals were kept.
         on: What they were measured on.
         changed: Labels that changed their mind; None where none were compared.
         error: Why it failed.
@@ -58,6 +60,7 @@ class Job:
     scored: int | None = None
     before: dict[str, float] | None = None
     after: dict[str, float] | None = None
+    gains: dict[str, dict[str, Any]] | None = None
     on: str = ""
     changed: tuple[dict[str, Any], ...] | None = None
     error: str | None = None
@@ -244,4 +247,5 @@ def _outcome(folder: Path) -> dict[str, Any]:
     """Returns what a training came to, as its process wrote it."""
     path = folder / OUTCOME
     found = json_value(path.read_text(encoding="utf-8"), str(path))
-    return {key: found[key] for key in ("before", "after", "on", "changed")}
+    told = {key: found[key] for key in ("before", "after", "on", "changed")}
+    return {**told, "gains": found.get("gains")}

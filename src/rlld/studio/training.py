@@ -22,6 +22,7 @@ from rlld.utils.plain import json_text
 
 if TYPE_CHECKING:
     from rlld.data.dataset import DataSet
+    from rlld.evaluation.scoring import Evaluation
     from rlld.training.run_folder import Run
 
 OUTCOME = "studio.json"
@@ -105,15 +106,46 @@ def outcome(old: Run | None, new: Run, data: DataSet) -> dict[str, Any]:
     unlike = "" if old is None else _unlike(old, data)
     if unlike:
         old = None
-    scores: dict[str, Any] = {"before": None, "after": None, "on": NOBODY}
+    scores: dict[str, Any] = dict.fromkeys(("before", "after", "gains")) | {"on": NOBODY}
     if data.spec.annotations.test and dense_files(data.spec, "test"):
-        scores["after"] = evaluate(new, "test", data.folder).scores.as_dict()
+        second = evaluate(new, "test", data.folder)
+        scores["after"] = second.scores.as_dict()
         scores["on"] = f"{len(data.test):,} test clips, which taught nothing"
         if old is not None:
-            scores["before"] = evaluate(old, "test", data.folder).scores.as_dict()
+            first = evaluate(old, "test", data.folder)
+            scores["before"] = first.scores.as_dict()
+            scores["gains"] = gains(first, second)
     scores["on"] += unlike
     changed = None if old is None else changes(old, new, data)
     return {**scores, "changed": changed, "recipe": new.recipe.name}
+
+
+def gains(first: Evaluation, second: Evaluation) -> dict[str, dict[str, Any]]:
+    """Returns how far each score rose, with its interval over the clips, as ``rlld compare`` does.
+
+    Args:
+        first: The scores before.
+        second: Those after, on the same clips.
+
+    Returns:
+        By score: ``low`` and ``high`` of the interval, and whether it is ``clear`` of 0.
+    """
+    import torch
+
+    from rlld.bench.statistics import difference, resampled_videos
+    from rlld.metrics.scores import NAMES, ten_scores
+
+    # Every score is a weighted sum of means over clips, and so is a difference of scores.
+    apart = (second.columns - first.columns).cpu().double()
+    drawn = [
+        ten_scores((torch.from_numpy(weights) @ apart).T / len(apart))
+        for weights in resampled_videos(len(apart))
+    ]
+    found = {}
+    for name, value, row in zip(NAMES, ten_scores(apart.mean(0)), torch.cat(drawn, 1), strict=True):
+        if gain := difference(float(value), row.numpy()):
+            found[name] = {"low": gain.low, "high": gain.high, "clear": gain.clear}
+    return found
 
 
 def _unlike(old: Run, data: DataSet) -> str:

@@ -4,10 +4,11 @@
  * @typedef {{name: string, clips: number, classes: string[], splits: Record<string, number>,
  *   tags: number, dense: number}} Data
  * @typedef {Record<string, number>} Scores
+ * @typedef {Record<string, {low: number, high: number, clear: boolean}>} Gains
  * @typedef {{video: string, class: string, modality: "audio"|"visual", before: boolean,
  *   after: boolean}} Changed
  * @typedef {{state: "running"|"done"|"failed"|"cancelled", progress: number, text: string,
- *   started: number, run: number, scored: number|null, before: Scores|null, after: Scores|null, on: string|null,
+ *   started: number, run: number, scored: number|null, before: Scores|null, after: Scores|null, gains: Gains|null, on: string|null,
  *   changed: Changed[]|null, error: string|null}} Job
  * @typedef {{data: Data, run: {name: string, recipe: string}|null, people: string[],
  *   answered: number, corrected: number, by_person: Record<string, number>, gain: number|null, unit: string|null,

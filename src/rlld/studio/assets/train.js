@@ -178,16 +178,20 @@ export async function train(root, { api, signal, tell, state, refresh }) {
  * @param {Job} done
  * @param {import("./api.js").Scores} after
  */
-function scores({ before, on }, after) {
+function scores({ before, gains, on }, after) {
   const head = make("tr", "", cell("th", "", "Score"), cell("th", "n", "Before"), cell("th", "n", "After"), cell("th", "n", "Change"));
   const body = Object.keys(after).map((name) => {
     const was = before?.[name];
     const gain = was === undefined ? "" : signed(after[name] - was);
+    const sure = gains?.[name]; // colour is for what other clips would say, too
+    const change = cell("td", `n ${sure?.clear ? (sure.low > 0 ? "better" : "worse") : ""}`, gain);
+    if (sure) change.append(make("small", "", ` ${signed(sure.low)} to ${signed(sure.high)}`));
     return make("tr", "", cell("th", "", spoken(name)), cell("td", "n", was === undefined ? "-" : was.toFixed(1)),
-      cell("td", "n", after[name].toFixed(1)), cell("td", `n ${gain.startsWith("+") ? "better" : gain.startsWith("\u2212") ? "worse" : ""}`, gain));
+      cell("td", "n", after[name].toFixed(1)), change);
   });
   const table = make("table", "scores", make("thead", "", head), make("tbody", "", ...body));
-  return make("div", "", table, make("p", "facts", on ? `Measured on ${on}.` : ""));
+  const small = gains ? " Small: the 95 % interval of the change over these clips; coloured where it leaves out 0." : "";
+  return make("div", "", table, make("p", "facts", on ? `Measured on ${on}.${small}` : ""));
 }
 
 /** @param {number} change */
