@@ -14,7 +14,7 @@ import pytest
 from rlld.comparing.compare import compare_sources
 from rlld.data.dataset import load_data
 from rlld.evaluation.scoring import evaluate
-from rlld.studio.jobs import CLEANING, progress_of
+from rlld.studio.jobs import CLEANING, doing, progress_of
 from rlld.studio.training import OUTCOME, outcome
 from rlld.training.run_folder import load_run
 from tiny import CLASSES, COUNTS, quick_labelwise
@@ -43,6 +43,16 @@ def test_progress_is_read_from_the_lines_of_a_training():
     assert progress_of("training rlld-best 250 of 250") == 1
     assert progress_of("note: 3 of 4 labels go") is None
     assert progress_of("") is None
+
+
+def test_only_the_last_step_tells_the_time_that_is_left():
+    inner = "cleaning labels 1 of 2, 25 s left > training a network 42 of 100, 1 s left"
+    first = "training rlld-best 0 of 300"
+    assert doing(f"{first} > {inner}") == "cleaning labels 1 of 2, training a network 42 of 100"
+    assert doing(first) == first
+    last = "training rlld-best 12 of 300, 4 min left"
+    assert doing(last) == last
+    assert doing(f"{last} > judging 1 of 2, 9 s left") == last
 
 
 def test_a_run_tells_beliefs_doubts_and_suspicion(data: Path, trained: Path, opened):

@@ -173,10 +173,14 @@ def test_the_training_is_followed_again_when_the_studio_answers(visit) -> None:
     page.locator(".doing", has_text="trying again").wait_for()
     assert page.inner_text("#told") == page.inner_text(".doing")
     page.unroute("**/api/train")
-    after = job(state="cancelled", scored=1, after={"segment_type": 50.0}, changed=[])
+    after = job(
+        state="cancelled", text="It goes on.", scored=1, after={"segment_type": 50.0}, changed=[]
+    )
     page.route("**/api/train", lambda route: route.fulfill(json=after))
     page.get_by_role("heading", name="The training was cancelled").wait_for()
     assert page.locator(".job progress").count() == 0
+    assert page.locator(".job .notes").all_inner_texts() == ["It goes on."]
+    page.get_by_role("button", name="Go on", exact=True).wait_for()
     page.get_by_role("heading", name="Training 1, before that").wait_for()
     assert page.locator(".scores tbody tr").count() == 1
 
@@ -194,6 +198,7 @@ def test_only_what_is_clear_is_coloured(visit) -> None:
     )
     done = job(state="done", scored=2, before=before, after=after, gains=gains, on="9 clips")
     page = visit("Ada", "train", {"**/api/train": lambda _: done})
+    page.wait_for_selector(".scores tbody")
     cells = page.locator(".scores tbody td:last-child")
     found = cells.evaluate_all("all => all.map((cell) => cell.className.trim())")
     assert found == ["n better", "n worse", "n", "n"]

@@ -25,10 +25,13 @@ ASKED = "asked.txt"
 """What a run was asked to be trained on, in its folder."""
 PATIENCE = 30
 """Seconds that a training has to save its state when it is cancelled."""
-STEP = re.compile(r"(.+?) ([\d,]+) of ([\d,]+)")
+STEP = re.compile(r"(.+?) ([\d,]*\d) of ([\d,]*\d)")
 CLEANING = 0.6
 """Share of the bar for what comes before the first update of the network."""
-INTERRUPTED = "it was interrupted; train again, and it goes on where it was"
+INTERRUPTED = (
+    "It was interrupted: the next training goes on where it was, unless answers or corrections "
+    "have come since."
+)
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class Jobs:
         found = progress_of(line)
         if found is not None and self._job is not None:
             done = max(self._job.progress, found)
-            self._job = replace(self._job, progress=round(done, 4), text=line.rpartition(" > ")[2])
+            self._job = replace(self._job, progress=round(done, 4), text=doing(line))
 
     def _changed(self, **fields: Any) -> Job:
         assert self._job is not None  # noqa: S101  (there is one while it is watched)
@@ -236,6 +239,22 @@ def progress_of(line: str) -> float | None:
         share = _part(step, share)
     done = _part(steps[0], 0.0)
     return CLEANING * share if done == 0 else CLEANING + (1 - CLEANING) * done
+
+
+def doing(line: str) -> str:
+    """Says what a training does, from a line that ``progress_of`` reads.
+
+    Only the updates of the recipe itself, which come last, say how much time is left: the steps
+    before are many, and each tells of its own end alone.
+
+    Args:
+        line: The line.
+    """
+    first, *inner = line.split(" > ")
+    begun = STEP.match(first)
+    if not inner or (begun and begun[2] != "0"):
+        return first
+    return ", ".join(step[0] if (step := STEP.match(part)) else part for part in inner)
 
 
 def _part(step: re.Match[str], inner: float) -> float:

@@ -87,7 +87,8 @@ export async function train(root, { api, signal, tell, state, refresh }) {
       return;
     }
     if (job?.state === "failed") told.push(make("p", "notes", job.error || "It ended without a word."));
-    const again = button(job ? "Train once more" : "Train", "", start, "quiet main");
+    if (job?.state === "cancelled") told.push(make("p", "notes", job.text));
+    const again = button(!job ? "Train" : job.state === "cancelled" ? "Go on" : "Train once more", "", start, "quiet main");
     told.push(make("p", "facts", `${taught} It runs in the background; go on answering meanwhile.`));
     if (state.stop) told.push(make("p", "facts", plain(state.stop)));
     panel.replaceChildren(...told, make("div", "line", again), ...(job ? results(job) : []));
