@@ -202,5 +202,5 @@ def test_only_what_is_clear_is_coloured(visit) -> None:
     cells = page.locator(".scores tbody td:last-child")
     found = cells.evaluate_all("all => all.map((cell) => cell.className.trim())")
     assert found == ["n better", "n worse", "n", "n"]
-    assert cells.all_inner_texts()[0] == "+5.0 +1.0 to +9.0"
+    assert cells.all_inner_texts()[0] == "+5.0 +1.0\xa0to\xa0+9.0"
     assert cells.all_inner_texts()[3] == "+5.0"

@@ -186,7 +186,7 @@ function scores({ before, gains, on }, after) {
     const gain = was === undefined ? "" : signed(after[name] - was);
     const sure = gains?.[name]; // colour is for what other clips would say, too
     const change = cell("td", `n ${sure?.clear ? (sure.low > 0 ? "better" : "worse") : ""}`, gain);
-    if (sure) change.append(make("small", "", ` ${signed(sure.low)} to ${signed(sure.high)}`));
+    if (sure) change.append(" ", make("small", "", `${signed(sure.low)}\u00a0to\u00a0${signed(sure.high)}`));
     return make("tr", "", cell("th", "", spoken(name)), cell("td", "n", was === undefined ? "-" : was.toFixed(1)),
       cell("td", "n", after[name].toFixed(1)), change);
   });
