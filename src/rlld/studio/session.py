@@ -162,7 +162,7 @@ class Studio:
         """Returns where the work stands."""
         spec, videos = self.catalogue.spec, self.catalogue.videos.values()
         answers = self.store.answers()
-        by_person = Counter(answer.person for answer in answers)
+        by_person = Counter(answer.person for answer in answers if not answer.unsure)
         outlook = self.queue.outlook(answers)
         run = None
         if self.beliefs is not None:
@@ -211,7 +211,7 @@ class Studio:
         return {**question, "lacks": lacks, "end": None if whole else end}
 
     def answer(self, given: Answered, *, unsure: bool) -> tuple[int, int]:
-        """Keeps an answer; returns its number, and how many of this person stand.
+        """Keeps an answer; returns its number, and how many of this person stand and count.
 
         Who says something of one track alone, and is not unsure, leaves what they said of the
         other one as it was.
@@ -232,7 +232,7 @@ class Studio:
             )
         if unsure:
             given = replace(given, audio=None, visual=None)
-        elif given.audio is None and given.visual is None:
+        elif given.unsure:
             raise RlldError(
                 f"{given.video}: the answer says nothing of {given.label!r}; say whether it is "
                 "heard or seen, or that you are unsure"
@@ -242,7 +242,8 @@ class Studio:
         if self.beliefs is not None:
             given = replace(given, run=self.beliefs.name)
         number = self.store.answer(given)
-        return number, sum(each.person == given.person for each in self.store.answers())
+        standing = [each for each in self.store.answers() if each.person == given.person]
+        return number, sum(not each.unsure for each in standing)
 
     def _completed(self, given: Answered) -> Answered:
         """Returns an answer with what this person said before of a track that it leaves out."""

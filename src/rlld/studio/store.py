@@ -63,6 +63,11 @@ class Answered:
     run: str | None = None
     time: str = ""
 
+    @property
+    def unsure(self) -> bool:
+        """Whether it says nothing of either track, and counts for nothing."""
+        return self.audio is None and self.visual is None
+
 
 @dataclass(frozen=True)
 class Version:
