@@ -204,3 +204,50 @@ def test_only_what_is_clear_is_coloured(visit) -> None:
     assert found == ["n better", "n worse", "n", "n"]
     assert cells.all_inner_texts()[0] == "+5.0 +1.0\xa0to\xa0+9.0"
     assert cells.all_inner_texts()[3] == "+5.0"
+
+
+def say(page: Any, person: str, video: str, heard: bool) -> None:
+    """Answers whether there is rain in a clip."""
+    given = {"person": person, "video": video, "class": "Rain", "audio": heard, "visual": None}
+    page.evaluate(
+        """given => fetch("/api/answers", {
+            method: "POST", headers: {"Content-Type": "application/json"},
+            body: JSON.stringify(given),
+        })""",
+        {**given, "probability": 0.5, "unsure": False},
+    )
+
+
+def disputed(page: Any, *videos: str) -> None:
+    """Shows the people to one with whom Lu disagrees about clips, which are asked of nobody."""
+    me = page.inner_text("#person")
+    for number, video in enumerate(videos):
+        say(page, "Lu", video, heard=number % 2 == 1)
+        say(page, me, video, heard=number % 2 == 0)
+    page.evaluate("() => { location.hash = '#/people'; }")
+    page.locator(".dispute .said").wait_for()
+
+
+def find(page: Any, video: str) -> None:
+    facts = page.locator(".dispute .facts")
+    while not facts.inner_text().endswith(f": {video}"):
+        page.keyboard.press("l")
+
+
+def test_a_disagreement_that_still_stands_is_not_settled(visit) -> None:
+    page = visit("Mo", "browse", {})
+    disputed(page, "a #12 & b", "a #13 & b")
+    find(page, "a #12 & b")
+    left = page.inner_text(".dispute .facts").split(":")[0]
+    kappa = page.get_by_role("row", name="Lu, Mo").locator("td").nth(1)
+    assert kappa.inner_text() == "-1.00"
+    page.keyboard.press("y")  # what Mo said before
+    page.locator("#told").get_by_text("You and Lu still differ.").wait_for()
+    assert page.inner_text(".dispute .facts").startswith(f"{left}:")
+    assert not page.inner_text(".dispute .facts").endswith("a #12 & b")
+    find(page, "a #12 & b")
+    page.keyboard.press("n")
+    page.locator("#told").get_by_text("What others said stays as it was.").wait_for()
+    page.locator(".dispute .facts").get_by_text("a #13 & b").wait_for()
+    assert not page.inner_text(".dispute .facts").startswith(f"{left}:")
+    assert kappa.inner_text() == "0.00"

@@ -20,21 +20,49 @@ const called = (kappa) => (
 /** @param {number|null} value */
 const figure = (value) => (value === null ? "-" : value.toFixed(2));
 
+/** @param {Disagreement} item */
+const keyOf = ({ video, class: label, modality, spans }) => JSON.stringify([video, label, modality, Boolean(spans)]);
+
+/** The disagreements in the order in which they were put, also for who comes back from a clip. @type {string[]} */
+let order = [];
+
+/** @param {Disagreement[]} items */
+function ordered(items) {
+  const places = new Map(order.map((key, k) => [key, k]));
+  /** @param {Disagreement} item */
+  const place = (item) => places.get(keyOf(item)) ?? places.size;
+  return items.sort((a, b) => place(a) - place(b));
+}
+
 /**
  * @param {HTMLElement} root
  * @param {Context} context
  */
 export async function people(root, { api, person, signal, state, tell, refresh }) {
-  /** @type {[Agreements, Disagreement[]]} */
-  const [agreement, queue] = await Promise.all([api.get("/api/agreement"), api.get("/api/disagreements")]);
+  /** @type {Agreements} */
+  let agreement;
+  /** @type {Disagreement[]} */
+  let queue;
+  const load = async () => {
+    const [measured, found] = await Promise.all([api.get("/api/agreement"), api.get("/api/disagreements")]);
+    agreement = measured;
+    queue = ordered(found);
+  };
+  await load();
   if (signal.aborted) return;
   const dispute = make("section", "card dispute");
   dispute.setAttribute("aria-label", "Disagreements");
-  root.append(dispute, make("section", "card", ...who(), ...agreed(agreement)));
+  const card = make("section", "card");
+  root.append(dispute, card);
   /** @type {Player|null} */
   let player = null;
   signal.addEventListener("abort", () => player?.drop());
   draw();
+  measure();
+
+  function measure() {
+    card.replaceChildren(...who(), ...agreed(agreement));
+  }
 
   function who() {
     if (!state.people.length) return [make("h2", "", "Who answered and corrected"), make("p", "facts", "Nobody yet.")];
@@ -63,6 +91,7 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   function draw() {
     player?.drop();
     player = null;
+    order = queue.map(keyOf);
     const [item] = queue;
     if (!item) {
       dispute.replaceChildren(make("h1", "", "No disagreement"), make("p", "facts", "What two people answer or mark differently waits here."));
@@ -89,10 +118,15 @@ export async function people(root, { api, person, signal, state, tell, refresh }
     try {
       await api.post("/api/answers", { person, video: item.video, class: item.class, audio: null, visual: null,
         [item.modality]: yes, probability: null, unsure: false });
-      queue.shift();
-      tell(`${plain(item.class)}: your answer is stored. What others said stays as it was.`);
+      order = [...queue.filter((other) => other !== item), item].map(keyOf); // it may stand still
+      [state] = await Promise.all([refresh(), load()]);
+      const left = queue.find((other) => keyOf(other) === keyOf(item));
+      const others = Object.entries(left?.answers ?? {}).filter(([, said]) => said !== yes).map(([name]) => name);
+      tell(`${plain(item.class)}: your answer is stored. `
+        + (left ? `You and ${others.join(", ")} still differ.` : "What others said stays as it was."));
+      if (signal.aborted) return;
       draw();
-      await refresh();
+      measure();
     } finally {
       busy = false;
     }
