@@ -165,6 +165,13 @@ def test_one_in_five_is_asked_of_several_people(page):
     }
     assert apart[0]["answers"] == {"Ada": False, "Bo": True}
     assert (apart[0]["at"], apart[0]["end"]) == (0, 3)
+    clip = page.get(f"/api/clips/{apart[0]['video']}?person=Bo")  # who looks closer sees both
+    row = {"class": apart[0]["class"], "audio": True}
+    assert {**row, "visual": False, "person": "Ada"} in clip["answers"]
+    assert {**row, "visual": True, "person": "Bo"} in clip["answers"]
+    rows = page.get("/api/clips")["rows"]
+    alone = next(row[0] for row in rows if row[3] == "answered" and not row[-1])
+    assert page.get(f"/api/clips/{alone}?person=Bo")["answers"] == []
 
 
 def test_every_tag_is_asked_once_and_then_none(page):

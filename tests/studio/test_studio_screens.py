@@ -251,3 +251,20 @@ def test_a_disagreement_that_still_stands_is_not_settled(visit) -> None:
     page.locator(".dispute .facts").get_by_text("a #13 & b").wait_for()
     assert not page.inner_text(".dispute .facts").startswith(f"{left}:")
     assert kappa.inner_text() == "0.00"
+
+
+def test_who_looks_closer_comes_back_to_where_they_were(visit) -> None:
+    page = visit("Ned", "browse", {})
+    disputed(page, "a #12 & b", "a #13 & b")
+    for video in ("a #13 & b", "a #12 & b"):  # one of them is not the first one
+        find(page, video)
+        facts = page.inner_text(".dispute .facts")
+        page.get_by_role("link", name="Look closer").click()
+        said = page.get_by_role("list", name="Answers").get_by_role("listitem")
+        heard = ("not heard", "heard") if video == "a #12 & b" else ("heard", "not heard")
+        said.get_by_text(f"Rain {heard[0]} (Lu)").wait_for()
+        said.get_by_text(f"Rain {heard[1]} (Ned)").wait_for()
+        page.go_back()
+        page.locator(".dispute .said").wait_for()
+        assert page.inner_text(".dispute .facts") == facts
+    assert int(facts.split(" left")[0]) > 1

@@ -8,6 +8,7 @@ from typing import Any
 from rlld.errors import RlldError
 from rlld.parsing.result import Parse
 from rlld.studio import events as form
+from rlld.studio.agreement import disagreements, votes_of
 from rlld.studio.beliefs import doubts
 from rlld.studio.clips import NotFoundError
 from rlld.studio.session import Studio
@@ -28,17 +29,15 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
     Args:
         studio: The studio.
         video: Video id.
-        person: Whose answers are shown; everybody's last ones where it is empty.
+        person: Whose answers are shown; everybody's where it is empty, or where people differ
+            about the clip: who looks closer wants to know who said what.
     """
     known, spec = studio.catalogue[video], studio.catalogue.spec
     parse = studio.beliefs.parse(video) if studio.beliefs is not None else None
     version, before = studio.store.latest(video), studio.catalogue.beside(video)
     (sound, pictures), notes = _look(studio, video)
-    answers = {
-        each.label: {"audio": each.audio, "visual": each.visual, "person": each.person}
-        for each in studio.store.answers()
-        if each.video == video and person in ("", each.person)
-    }
+    said = [each for each in studio.store.answers() if each.video == video]
+    everybody = not person or disagreements(votes_of(said))
     return {
         "id": video,
         "split": known.split,
@@ -53,7 +52,16 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
         "truth": _truth(studio, video),
         "events": form.to_page(_events(studio, video, version), spec.classes),
         "revision": version.revision if version else 0,
-        "answers": answers,
+        "answers": [
+            {
+                "class": each.label,
+                "audio": each.audio,
+                "visual": each.visual,
+                "person": each.person,
+            }
+            for each in said
+            if everybody or each.person == person
+        ],
         "doubts": doubts(parse, known.tags) if parse else [],
         "previous": before[0],
         "next": before[1],

@@ -14,9 +14,9 @@ import { press } from "./toolbar.js";
  * @typedef {import("./edits.js").Event} Event
  * @typedef {import("./saved.js").Version} Version
  * @typedef {{class: string, modality: "audio"|"visual", start: number, end: number, p: number}} Doubt
- * @typedef {{audio: boolean|null, visual: boolean|null, person: string}} Told
+ * @typedef {{class: string, audio: boolean|null, visual: boolean|null, person: string}} Told
  * @typedef {Omit<import("./parsed.js").Parsed, "doubts"> & {id: string, split: string, any_audio: boolean, any_video: boolean, tags: number[],
- *   parsed: Event[], revision: number, answers: Record<string, Told>, doubts: Doubt[], notes?: string[],
+ *   parsed: Event[], revision: number, answers: Told[], doubts: Doubt[], notes?: string[],
  *   previous: string|null, next: string|null}} Clip
  */
 
@@ -99,11 +99,11 @@ class View {
     return node;
   }
 
-  /** What was answered of this clip. */
+  /** What was answered of this clip: by all where they differ. */
   told() {
     const list = make("ul", "told-list");
     list.setAttribute("aria-label", "Answers");
-    for (const [name, { audio, visual, person }] of Object.entries(this.clip.answers)) {
+    for (const { class: name, audio, visual, person } of this.clip.answers) {
       const parts = [audio === null ? "" : audio ? "heard" : "not heard", visual === null ? "" : visual ? "seen" : "not seen"];
       const said = parts.filter(Boolean).join(", ") || "unsure";
       list.append(make("li", "", make("b", "", plain(name)), ` ${said} (${person})`));

@@ -104,7 +104,7 @@ export async function people(root, { api, person, signal, state, tell, refresh }
     link.href = `#/correct/${encodeURIComponent(item.video)}`;
     const title = make("h1", "question", make("b", "", plain(item.class)), make("span", "", icon(item.modality), item.spans ? `When is it ${word}?` : `Is it ${word}?`));
     const choices = item.spans ? [] : [button(`Yes, ${word}`, "Y", () => settle(true)), button(`No, not ${word}`, "N", () => settle(false))];
-    dispute.replaceChildren(make("p", "facts", `1 of ${count(queue.length, "disagreement")}: ${item.video}`), player.node, title, said,
+    dispute.replaceChildren(make("p", "facts", `${queue.length.toLocaleString("en")} left: ${item.video}`), player.node, title, said,
       make("div", "line", ...choices, button("Later", "L", later), button("Replay", "Space", () => player?.play()), link));
     player.play();
   }
