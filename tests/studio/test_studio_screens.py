@@ -268,3 +268,13 @@ def test_who_looks_closer_comes_back_to_where_they_were(visit) -> None:
         page.locator(".dispute .said").wait_for()
         assert page.inner_text(".dispute .facts") == facts
     assert int(facts.split(" left")[0]) > 1
+
+
+def test_no_figure_of_those_who_always_said_the_same_is_explained(visit) -> None:
+    page = visit("Ola", "browse", {})
+    for person in ("Ola", "Pia"):
+        say(page, person, "a #12 & b", heard=True)
+    page.evaluate("() => { location.hash = '#/people'; }")
+    row = page.get_by_role("row", name="Ola, Pia").locator("td")
+    row.first.wait_for()
+    assert row.all_inner_texts() == ["1 question", "all the same", ""]

@@ -17,8 +17,8 @@ const called = (kappa) => (
   kappa < 0 ? "poor" : kappa <= 0.2 ? "slight" : kappa <= 0.4 ? "fair" : kappa <= 0.6 ? "moderate"
     : kappa <= 0.8 ? "substantial" : "almost perfect");
 
-/** @param {number|null} value */
-const figure = (value) => (value === null ? "-" : value.toFixed(2));
+/** Where all said one and the same of everything, no agreement is beyond chance. @param {number|null} value */
+const figure = (value) => (value === null ? "all the same" : value.toFixed(2));
 
 /** @param {Disagreement} item */
 const keyOf = ({ video, class: label, modality, spans }) => JSON.stringify([video, label, modality, Boolean(spans)]);
