@@ -230,8 +230,11 @@ def disputed(page: Any, *videos: str) -> None:
 
 def find(page: Any, video: str) -> None:
     facts = page.locator(".dispute .facts")
-    while not facts.inner_text().endswith(f": {video}"):
+    for _ in range(20):
+        if facts.inner_text().endswith(f": {video}"):
+            return
         page.keyboard.press("l")
+    raise AssertionError(f"{video} is not asked")
 
 
 def test_a_disagreement_that_still_stands_is_not_settled(visit) -> None:

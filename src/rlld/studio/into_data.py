@@ -100,7 +100,9 @@ def _left_out(catalogue: Catalogue, kept: Kept) -> tuple[str, ...]:
     """Says which corrections and answers are of clips or classes that the data set lacks."""
     corrected, found = kept.corrected(), []
     unasked = {
-        each.video for each in kept.answers() if not _teaches(catalogue, each.video, each.label)
+        each.video
+        for each in kept.answers()
+        if not each.unsure and not _teaches(catalogue, each.video, each.label)
     }
     gone = [video for video in corrected if video not in catalogue.videos]
     names = {
