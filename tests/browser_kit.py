@@ -70,6 +70,9 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
             color_scheme=scheme,
             reduced_motion="reduce",
         )
+        # Chromium holds requests from the load on: those of a page that is there already may slip
+        # through for a moment after a test begins to hold them.
+        page.route("**/held-by-nobody", lambda route: route.abort())
         page.on("console", lambda message: complained(message.text))
         page.on("pageerror", lambda error: complained(str(error)))
         page.on("request", lambda request: allowed.append(request.url))

@@ -16,7 +16,6 @@ from torch import Tensor
 
 import rlld
 from cli_kit import called
-from rlld.bench.statistics import Difference, resampled_videos
 from rlld.comparing.compared import WAYS, judge
 from rlld.comparing.sides import Side, named_sources
 from rlld.data.dataset import load_split
@@ -25,6 +24,7 @@ from rlld.export import load_format
 from rlld.media.listing import Listed, write_listing
 from rlld.metrics import reference
 from rlld.metrics.classwise import ROWS, classwise_f
+from rlld.metrics.paired import Difference, resampled_videos
 from rlld.metrics.scores import NAMES
 from rlld.parsing.parse import parse
 from rlld.utils.compute import Compute
@@ -141,7 +141,7 @@ def test_resamples_hold_as_many_videos_and_always_the_same(monkeypatch):
     rows = np.concatenate(list(resampled_videos(7, 100)))
     assert rows.shape == (100, 7) and set(rows.sum(1)) == {7.0}
     assert 0.5 < rows.std() < 1.5  # a binomial of 7 draws at 1/7 has 0.93
-    monkeypatch.setattr("rlld.bench.statistics.CELLS", 7 * 30)  # four pieces, the last a short one
+    monkeypatch.setattr("rlld.metrics.paired.CELLS", 7 * 30)  # four pieces, the last a short one
     assert np.array_equal(rows, np.concatenate(list(resampled_videos(7, 100))))
 
 

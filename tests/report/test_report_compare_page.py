@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from parse_kit import make_clip
-from rlld.bench.statistics import Difference
 from rlld.comparing.compared import Compared, Figure, judge
 from rlld.comparing.sides import Side
 from rlld.comparing.tables import remarks
 from rlld.comparing.web import _forest, _reach, disputes, render_compare_page
 from rlld.data.dataset import load_split
 from rlld.data.split import Split
+from rlld.metrics.paired import Difference
 
 HOSTILE = "<script>hurt = 1</script>"
 

@@ -118,6 +118,7 @@ MADE_HERE = frozenset(
         "bench/studies/rates.py: out / f'rates.{kind}'",
         "bench/studies/questions.py: out / f'questions.{kind}'",
         "bench/studies/regimes.py: settings.data[0] / cell.folder(choice.preset, seed)",
+        "studio/jobs.py: self.runs / str(max(done))",
         "cli/bench.py: args.out / grid.stem",
         "cli/bench.py: args.out / stem",
         "cli/bench.py: args.out / f'figure{number}'",
@@ -158,7 +159,6 @@ MADE_HERE = frozenset(
         "studio/jobs.py: self.runs / str(job.run)",
         "studio/jobs.py: self.runs / str(last + 1)",
         "studio/jobs.py: self.runs / str(last)",
-        "studio/jobs.py: self.runs / str(max(numbers))",
         "studio/jobs.py: self.runs / str(number)",
         "studio/media.py: self.cache / f'{key.hexdigest()[:32]}-{name}'",
         # Constants that a loop or a choice goes through, and splits.

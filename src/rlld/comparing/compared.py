@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rlld.bench.statistics import Difference, difference, resampled_videos
 from rlld.comparing.sides import Side
 from rlld.data.split import Split
 from rlld.metrics.averages import VARIANTS, summed
 from rlld.metrics.classwise import ROWS
 from rlld.metrics.counting import Counts
+from rlld.metrics.paired import Difference, difference, resampled_videos
 from rlld.metrics.scores import LEVELS, NAMES, Scorer, class_f, mean_f, ten_scores
 from rlld.types import MODALITIES
 

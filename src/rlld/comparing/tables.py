@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rlld.bench.page import NOTHING, Block, Page
-from rlld.bench.statistics import Difference
 from rlld.bench.tables import SCORE_HEADS, VARIANTS, interval_of
 from rlld.comparing.compared import WAYS, Apart, Compared, Figure, Judged, as_dict
 from rlld.metrics.averages import VARIANT_NAMES
+from rlld.metrics.paired import Difference
 from rlld.metrics.scores import NAMES
 from rlld.report.tables import KINDS, number
 from rlld.types import MODALITIES

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from rlld.bench.statistics import Difference
 from rlld.bench.tables import VARIANTS
 from rlld.comparing.compared import Compared, Figure, Judged
 from rlld.comparing.tables import SENSES, counts, difference_text, figure, remarks
 from rlld.evaluation.baselines import TYPE
+from rlld.metrics.paired import Difference
 from rlld.metrics.scores import LEVELS
 from rlld.report.clips import clips_of_page
 from rlld.report.curves import Tick, round_numbers

@@ -132,7 +132,7 @@ def gains(first: Evaluation, second: Evaluation) -> dict[str, dict[str, Any]]:
     """
     import torch
 
-    from rlld.bench.statistics import difference, resampled_videos
+    from rlld.metrics.paired import difference, resampled_videos
     from rlld.metrics.scores import NAMES, ten_scores
 
     # Every score is a weighted sum of means over clips, and so is a difference of scores.
