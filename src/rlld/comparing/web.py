@@ -132,7 +132,7 @@ def render_compare_page(compared: Compared, page: Path) -> str:
         page: Where the page will be.
     """
     videos = compared.videos
-    shown = disputes(compared)
+    shown, reach = disputes(compared), _reach(compared.others)
     clips = {}
     if videos.folder is not None:
         clips = clips_of_page(videos.folder, [each.video for each in shown], page)
@@ -147,7 +147,7 @@ def render_compare_page(compared: Compared, page: Path) -> str:
         remarks=remarks(compared),
         heads=_heads("segment").values(),
         rows={level: {n: _cells(j, level) for n, j in _by_name(compared)} for level in LEVELS},
-        forests=[_forest(each, _reach(compared.others)) for each in compared.others],
+        forests=[_forest(each, reach) for each in compared.others],
         classes={modality: _classes(compared, modality) for modality in MODALITIES},
         senses=SENSES,
         apart=[

@@ -188,10 +188,10 @@ class Jobs:
         numbers = self._numbers()
         if not numbers:
             return None
-        job, found = Job("cancelled", max(numbers), text=INTERRUPTED), self._finished()
-        if found.get("scored") == job.run:
-            job = replace(job, state="done", progress=1.0, text="")
-        return replace(job, **found)
+        newest, found = max(numbers), self._finished()
+        if found.get("scored") == newest:
+            return Job("done", newest, 1.0, **found)
+        return Job("cancelled", newest, text=INTERRUPTED, **found)
 
     def _finished(self) -> dict[str, Any]:
         """Returns what the newest finished training came to, which a cancelled one leaves."""
