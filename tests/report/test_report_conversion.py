@@ -53,11 +53,12 @@ def test_a_page_plays_by_the_clock_of_the_parse(tmp_path, name) -> None:
     assert len([time for time in loud if time > 11 - 0.1]) > 20 or parts == 1
 
 
-def turned(path: Path, degrees: int) -> Path:
+def turned(path: Path, degrees: int, shape: Fraction = Fraction(1)) -> Path:
     """Writes a clip of 64 by 48 whose left half is white, as a phone does that was held upright."""
     with av.open(str(path), "w") as out:
         track = out.add_stream("libx265", rate=10)
         track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        track.codec_context.sample_aspect_ratio = shape
         track.options = {"x265-params": "log-level=none"}
         pixels = np.zeros((48, 64, 3), np.uint8)
         pixels[:, :32] = 255
@@ -68,6 +69,7 @@ def turned(path: Path, degrees: int) -> Path:
         out.mux(track.encode(None))
     one = 0x10000
     matrix = {
+        0: (one, 0, 0, 0, one, 0, 0, 0, 0x40000000),
         90: (0, one, 0, -one, 0, 0, 0, 0, 0x40000000),
         180: (-one, 0, 0, 0, -one, 0, 0, 0, 0x40000000),
         270: (0, -one, 0, one, 0, 0, 0, 0, 0x40000000),
@@ -90,6 +92,14 @@ def test_a_converted_clip_is_upright(tmp_path, degrees, white) -> None:
         "top": grey[: high // 2], "bottom": grey[high // 2 :], "right": grey[:, wide // 2 :]
     }[white]  # fmt: skip
     assert half.mean() > 250 and grey.mean() == pytest.approx(128, abs=5)
+
+
+@pytest.mark.parametrize(("degrees", "shape"), [(0, Fraction(64, 45)), (90, Fraction(45, 64))])
+def test_a_converted_clip_is_as_wide_as_it_is_shown(tmp_path, degrees, shape) -> None:
+    clip = turned(tmp_path / "a.mp4", degrees, Fraction(64, 45))
+    convert(clip, tmp_path / "played.mp4")
+    with av.open(str(tmp_path / "played.mp4")) as media:
+        assert media.streams.video[0].sample_aspect_ratio == shape
 
 
 def test_a_clip_of_which_nothing_can_be_decoded_is_not_converted(tmp_path) -> None:

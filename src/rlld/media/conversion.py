@@ -84,7 +84,8 @@ def _numbered(number: int, track: Track) -> Iterator[tuple[float, int, Any]]:
 
 class _Picture:
     def __init__(self, source: Clip, track: Track, out: OutputContainer) -> None:
-        first = next((frame for _, frame in track.afresh().frames()), None)
+        begun = track.afresh()
+        first = next((frame for _, frame in begun.frames()), None)
         self._turns = 0 if first is None else quarter_turns(first)
         self._stored = _size(source.info.width, source.info.height)
         self.width, self.height = self._stored[:: -1 if self._turns % 2 else 1]
@@ -93,6 +94,8 @@ class _Picture:
         self.stream.width, self.stream.height = self.width, self.height
         self.stream.pix_fmt = "yuv420p"
         self.stream.codec_context.time_base = CLOCK
+        shape = begun.pixel_shape
+        self.stream.codec_context.sample_aspect_ratio = 1 / shape if self._turns % 2 else shape
         self.stream.codec_context.options = {"preset": "veryfast", "crf": "23"}
         self._next = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Track:
         end: Seconds from the start of the clip to the end of what was decoded so far.
         damaged: Packets that could not be decoded, or not wholly.
         decoded: Frames so far.
+        pixel_shape: Width of a pixel over its height, known once it is read.
     """
 
     def __init__(self, path: Path, index: int, kind: str, clock: TrackClock) -> None:
@@ -38,6 +40,7 @@ class Track:
         self.end = 0.0
         self.damaged = 0
         self.decoded = 0
+        self.pixel_shape = Fraction(1)
         self._index = index
         self._base = 1.0
         self._next = 0.0
@@ -77,6 +80,8 @@ class Track:
         """Returns the stream of the track in an open file, ready to be decoded."""
         stream = container.streams[self._index]
         ready(stream)
+        if stream.type == "video":
+            self.pixel_shape = stream.sample_aspect_ratio or Fraction(1)
         self._base = float(stream.time_base)
         return stream
 
