@@ -68,7 +68,7 @@ def test_a_trial_is_a_step_from_the_same_weights(tiny_data):
     kept = by_hand(tiny_data, [KEEP_ALL, KEEP_ALL, KEEP_ALL])
     for name in MEASURES:
         assert one.measures[name].mean == pytest.approx(changed[name] - kept[name], abs=1e-4)
-        assert one.measures[name].sd == 0
+        assert one.measures[name].sd is None
 
 
 def test_removals_are_what_they_say(tiny_data):
@@ -109,7 +109,7 @@ def test_everything_is_told(found):
 
 def test_spreads_are_those_of_a_sample():
     assert Spread.of([1.0, 3.0]) == Spread(2.0, pytest.approx(2**0.5))
-    assert Spread.of([1.0]) == Spread(1.0, 0.0)
+    assert Spread.of([1.0]) == Spread(1.0, None)
 
 
 def test_what_is_wrong_is_told(tiny_data, tmp_path):

@@ -63,16 +63,16 @@ EPISODE = {
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean and a standard deviation (n - 1)."""
+    """A mean and a standard deviation (n - 1), which a single value has none of."""
 
     mean: float
-    sd: float
+    sd: float | None
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
         """Measures some values."""
         found = torch.tensor(values, dtype=torch.float64)
-        return cls(float(found.mean()), float(found.std()) if len(found) > 1 else 0.0)
+        return cls(float(found.mean()), float(found.std()) if len(found) > 1 else None)
 
 
 @dataclass(frozen=True)
@@ -378,7 +378,8 @@ def _row(effect: Effect, sign: str) -> tuple[str, ...]:
     for name, spread in effect.measures.items():
         # Differences of F-scores go to hundredths, those of likelihoods to thousandths.
         digits = 1 if not sign else 3 if name.endswith("likelihood") else 2
-        cells.append(f"{spread.mean:{sign}.{digits}f} ({spread.sd:.{digits}f})")
+        deviation = "" if spread.sd is None else f" ({spread.sd:.{digits}f})"
+        cells.append(f"{spread.mean:{sign}.{digits}f}{deviation}")
     return (effect.labels, "{:.0f} / {:.0f}".format(*effect.removed), *cells)
 
 
