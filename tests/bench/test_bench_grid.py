@@ -154,9 +154,21 @@ def test_tables_keep_their_names_and_figures_whatever_the_terminal(monkeypatch, 
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr(OUT, "_width", width, raising=False)
     text = as_text(terminal([Block("ways", heads, rows), wide]))
-    assert text.count("37.5") == 2 * len(VARIANTS) and text.count("+12.4 [1.4, 26.2]") == 2
+    assert text.count("37.5") == 2 * len(VARIANTS)
+    assert text.count("+12.4") == text.count("[1.4, 26.2]") == 2
     flat = "".join(text.split())
     assert "han" in flat and "labelwise" in flat
+
+
+def test_intervals_stand_under_their_figures_before_a_table_is_cut(monkeypatch):
+    heads = ("class", "videos", "han", "rlld", "difference", "rlld-best", "difference")
+    row = ("Telephone_bell_ringing", "5", "57.8", "56.7", "-1.2 [-25.9, 20.8]", "69.5")
+    block = Block("classes", heads, ((*row, "+11.7 [-2.0, 28.1]"),))
+    monkeypatch.setattr(OUT, "_width", 80, raising=False)
+    lines = as_text(terminal([block])).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if "-1.2" in line and "+11.7" in line]
+    assert [line for line in lines if "[-25.9, 20.8]" in line and "[-2.0, 28.1]" in line]
 
 
 def quick(tmp_path: Path, data: Path, **more: object) -> Settings:

@@ -80,38 +80,49 @@ class Page:
 
 def terminal(found: Sequence[Block]) -> list[Table]:
     """Returns blocks as tables for the terminal."""
-    tables = []
-    for block in found:
-        table = Table(
-            title=block.title,
-            title_justify="left",
-            box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
-        _add_columns(table, block)
-        for row in block.rows:
-            table.add_row(*row)
-        tables.append(table)
-    return tables
+    return [_table(block) for block in found]
 
 
-def _add_columns(table: Table, block: Block) -> None:
-    """Adds columns of which none vanishes where the table is wider than the terminal."""
+def _table(block: Block) -> Table:
+    """Returns a table of which no column vanishes where it is wider than the terminal."""
+    between = 2 * len(block.heads)  # padding, and the blank rules of the box
+    room = OUT.width - between
     columns = list(zip(block.heads, *block.rows, strict=True))
-    words = [not number or any(map(_is_text, c[1:])) for number, c in enumerate(columns)]
-    fits = sum(max(map(len, column)) + 1 for column in columns) <= OUT.width
-    least = 0
-    for (head, *cells), folds in zip(columns, words, strict=True):
-        if folds:  # long names and words take several lines
-            width = min(NAME_WIDTH, max(map(len, (head, *cells))))
+    names = [number == 0 or any(map(_is_text, column[1:])) for number, column in enumerate(columns)]
+    fits = sum(max(map(len, column)) for column in columns) <= room
+    if sum(map(_least, columns, names)) > room:
+        columns = [(head, *map(_folded, cells)) for head, *cells in columns]
+    least = list(map(_least, columns, names))
+    table = Table(
+        title=block.title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        width=sum(least) + between if sum(least) > room else None,
+    )
+    for (head, *_), is_name, width in zip(columns, names, least, strict=True):
+        if is_name:  # long names and words take several lines
             table.add_column(head, overflow="fold", min_width=width)
         else:  # figures take one, their heads several where there is no room
-            width = max(map(len, (*cells, *head.split())), default=0)
             table.add_column(head, justify="right", width=None if fits else width)
-        least += width + 1
-    if least > OUT.width:
-        table.width = least
+    for row in zip(*(cells for _, *cells in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _folded(cell: str) -> str:
+    """Puts an interval under its figure."""
+    return cell.replace(" [", "\n[")
+
+
+def _least(column: Sequence[str], is_name: bool) -> int:
+    """Returns in how many characters a column can be read: figures as they are, words cut."""
+    head, *cells = column
+    if is_name:
+        return min(NAME_WIDTH, max(map(len, column)))
+    lines = [line for cell in cells for line in cell.split("\n")]
+    return max(map(len, (*lines, *head.split())), default=0)
 
 
 def _is_text(cell: str) -> bool:
