@@ -20,6 +20,7 @@ from rlld.errors import RlldError
 from rlld.evaluation.pool import Pool
 from rlld.evaluation.questions import HEADER, ask, pool_of
 from rlld.evaluation.wrong import PRIOR
+from rlld.types import MODALITIES
 from tiny import CLASSES, SPEC, make_tiny
 
 
@@ -81,15 +82,14 @@ def test_what_dense_annotation_says_is_known(tmp_path, modalities):
 
 
 @pytest.mark.parametrize("by", ["question", "sample", "doubt"])
-@pytest.mark.parametrize("together", [True, False])
-def test_all_are_asked_once_and_chances_of_a_class_sum_to_one(pool, by, together):
-    asked = ask(believing(pool), 10_000, by=by, together=together)
-    pairs = int(pool.tags.sum())
-    assert len(asked) == (pairs if together else 2 * pairs)
-    assert len({(q.video, q.label, q.tracks) for q in asked}) == len(asked)
-    sums: dict[tuple[str, tuple[str, ...]], float] = {}
+def test_all_are_asked_once_and_chances_of_a_class_sum_to_one(pool, by):
+    asked = ask(believing(pool), 10_000, by=by)
+    assert len(asked) == int(pool.tags.sum())
+    assert len({(q.video, q.label) for q in asked}) == len(asked)
+    assert {q.tracks for q in asked} == {MODALITIES}
+    sums: dict[str, float] = {}
     for q in asked:
-        sums[q.label, q.tracks] = sums.get((q.label, q.tracks), 0) + q.probability
+        sums[q.label] = sums.get(q.label, 0) + q.probability
         assert 0 <= q.at < q.end <= SPEC.duration
         assert 0 <= q.audio <= 1
     assert sums == pytest.approx(dict.fromkeys(sums, 1.0))
@@ -132,8 +132,6 @@ def test_a_track_that_was_answered_is_not_asked_again(pool):
     told = [Answer(first.video, first.label, "audio", True)]
     again = [q for q in ask(pool, 1000, told) if (q.video, q.label) == first[0:3:2]]
     assert [q.tracks for q in again] == [("visual",)]
-    alone = ask(pool, 1000, told, together=False)
-    assert [q.tracks for q in alone if (q.video, q.label) == first[0:3:2]] == [("visual",)]
 
 
 def test_sheets_come_back_with_their_probabilities(folder, pool, tmp_path):

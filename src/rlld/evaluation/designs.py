@@ -19,6 +19,8 @@ TYPICAL = 0.9
 """Quantile at which the size of a video is cut: videos of many tags are not typical."""
 LOT = 0.5
 """Share of the draws by doubt that the lot alone decides."""
+STEP = 3
+"""Steps between the lots of two classes: another number is another draw of every seed."""
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -29,26 +31,14 @@ class Units(NamedTuple):
     Attributes:
         video: Number of the video (u,).
         label: Number of the class (u,).
-        track: 0 audio, 1 visual, -1 both (u,).
     """
 
     video: Ints
     label: Ints
-    track: Ints
-
-    @property
-    def cell(self) -> Ints:
-        """What is asked, whatever the video: class and track (u,)."""
-        return 3 * self.label + self.track + 1
 
     def at(self, index: Ints) -> Units:
         """Returns some of them."""
-        return Units(self.video[index], self.label[index], self.track[index])
-
-    def counts(self, classes: int) -> Ints:
-        """Returns how many ask about each modality and class (2, C)."""
-        both, heard, seen = np.bincount(self.cell, minlength=3 * classes).reshape(-1, 3).T
-        return np.stack([both + heard, both + seen])
+        return Units(self.video[index], self.label[index])
 
 
 class Draw(NamedTuple):
@@ -56,21 +46,17 @@ class Draw(NamedTuple):
 
     Attributes:
         units: The questions, in the order in which to ask them.
-        chances: Chance that one question about the class (and track) falls to the video (n,).
+        chances: Chance that one question about the class falls to the video (n,).
     """
 
     units: Units
     chances: Floats
 
 
-def open_units(pool: Pool, *, together: bool) -> Units:
-    """Returns what is not known yet: a class of a video in ``together`` both tracks, or in one."""
+def open_units(pool: Pool) -> Units:
+    """Returns what is not known yet: a tag of a video, in either track."""
     unknown = pool.tags[:, None] & (pool.known == UNKNOWN)
-    if together:
-        video, label = unknown.any(1).nonzero()
-        return Units(video, label, np.full(len(video), -1))
-    video, track, label = unknown.nonzero()
-    return Units(video, label, track)
+    return Units(*unknown.any(1).nonzero())
 
 
 def by_question(pool: Pool, units: Units, rates: Rates, count: int, seed: int) -> Draw:
@@ -83,14 +69,14 @@ def by_question(pool: Pool, units: Units, rates: Rates, count: int, seed: int) -
         count: How many.
         seed: Seed of the lot. One list is the beginning of a longer one, and goes on after answers.
     """
-    cells, inverse, sizes = np.unique(units.cell, return_inverse=True, return_counts=True)
-    own = [_rates_of(rates, cell) for cell in cells.tolist()]
+    labels, inverse, sizes = np.unique(units.label, return_inverse=True, return_counts=True)
+    own = [[row[label] for row in rates] for label in labels.tolist()]
     worth = np.array([sum(rate.tags * rate.spread for rate in each) for each in own])
     before = np.array([min(rate.answers for rate in each) + PRIOR for each in own])
     given = apportioned(worth, before, sizes, count)
     queues = {}
     for number in np.unique(given).tolist():
-        lot = np.random.default_rng([seed, int(cells[number])]).random(len(pool))
+        lot = np.random.default_rng([seed, STEP * int(labels[number])]).random(len(pool))
         members = np.flatnonzero(inverse == number)
         queues[number] = iter(members[lot[units.video[members]].argsort()].tolist())
     chosen = np.array([next(queues[number]) for number in given.tolist()], np.int64)
@@ -131,8 +117,7 @@ def by_doubt(pool: Pool, units: Units, rates: Rates, count: int, seed: int) -> D
         seed: Seed of the lot.
     """
     wrong = pool.wrong[units.video, :, units.label]
-    asked = np.stack([units.track != 1, units.track != 0], 1)
-    doubt = np.sqrt((wrong * (1 - wrong) * asked).sum(1)) + 1e-9
+    doubt = np.sqrt((wrong * (1 - wrong)).sum(1)) + 1e-9
     sizes = (1 - LOT) * doubt / doubt.sum() + LOT / max(1, len(doubt))
     chances = inclusion(sizes, count)
     drawn = systematic(chances, _lot(pool, seed))
@@ -145,12 +130,6 @@ def _lot(pool: Pool, seed: int) -> np.random.Generator:
 
 
 def _within(units: Units, chances: Floats, chosen: Ints) -> Draw:
-    """Makes chances shares of those of their cell."""
-    totals = np.bincount(units.cell, chances)
-    return Draw(units.at(chosen), chances[chosen] / totals[units.cell[chosen]])
-
-
-def _rates_of(rates: Rates, cell: int) -> list[WrongRate]:
-    """Returns the rates that a cell asks of."""
-    label, track = divmod(cell, 3)
-    return [row[label] for modality, row in enumerate(rates) if track in (0, modality + 1)]
+    """Makes chances shares of those of their class."""
+    totals = np.bincount(units.label, chances)
+    return Draw(units.at(chosen), chances[chosen] / totals[units.label[chosen]])

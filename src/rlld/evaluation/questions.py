@@ -94,14 +94,12 @@ class Asked:
         gain: Labels, of all tags in both tracks, that the answers are expected to put right.
         stop: Which classes are still open, or that it is time to stop.
         note: What to know of the way they were drawn; empty where there is nothing.
-        unit: What ``gain`` counts.
     """
 
     questions: tuple[Question, ...]
     gain: float
     stop: str
     note: str = ""
-    unit: str = UNIT
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -132,7 +130,7 @@ class Asked:
         write_text(Path(path), answer_text(rows))
 
     def __str__(self) -> str:
-        told = f"{self.gain:.1f} {self.unit}"
+        told = f"{self.gain:.1f} {UNIT}"
         return as_text([*map(str, self.questions), told, *filter(None, (self.note, self.stop))])
 
     def __repr__(self) -> str:
@@ -147,7 +145,6 @@ def ask(
     by: By = "question",
     seed: int = 0,
     skip: Collection[tuple[str, str]] = (),
-    together: bool = True,
 ) -> Asked:
     """Draws questions.
 
@@ -162,7 +159,6 @@ def ask(
         by: How they are drawn.
         seed: Seed of the lot.
         skip: Videos and classes that are not asked about.
-        together: Whether a question asks of both tracks, or of one.
 
     Raises:
         RlldError: If ``count`` is not positive, or there is no belief to doubt.
@@ -178,10 +174,10 @@ def ask(
         )
     told = pool.told(answers)
     rates = wrong_rates(told)
-    units = _without(told, open_units(told, together=together), skip)
+    units = _without(told, open_units(told), skip)
     drawn = DESIGNS[by](told, units, rates, count, seed)
     questions = tuple(_question(told, rates, drawn, at) for at in range(len(drawn.chances)))
-    more = drawn.units.counts(told.tags.shape[1])
+    more = np.bincount(drawn.units.label, minlength=told.tags.shape[1])
     note = AUDIT if by == "doubt" else ""
     return Asked(questions, expected_gain(rates, more), _stop(told, rates), note)
 
@@ -199,9 +195,9 @@ def _without(pool: Pool, units: Units, skip: Collection[tuple[str, str]]) -> Uni
 
 
 def _question(pool: Pool, rates: Rates, drawn: Draw, at: int) -> Question:
-    video, label, track = (int(each[at]) for each in drawn.units)
+    video, label = (int(each[at]) for each in drawn.units)
     unknown = pool.known[video, :, label] == UNKNOWN
-    asked = (name for m, name in enumerate(MODALITIES) if unknown[m] and track in (-1, m))
+    asked = (name for m, name in enumerate(MODALITIES) if unknown[m])
     audio, visual = (1 - pool.wrong[video, :, label]).tolist() if pool.believed else (None, None)
     start, end = pool.moments[video, label].tolist()
     return Question(

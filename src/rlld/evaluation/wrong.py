@@ -129,10 +129,10 @@ def expected_gain(rates: tuple[tuple[WrongRate, ...], ...], more: NDArray[np.int
 
     Args:
         rates: What is known, by modality and class.
-        more: Answers to come (2, C).
+        more: Answers to come in each track (C,).
     """
     return sum(
         rate.tags * (rate.variance() - rate.variance(count))
-        for row, counts in zip(rates, more.tolist(), strict=True)
-        for rate, count in zip(row, counts, strict=True)
+        for row in rates
+        for rate, count in zip(row, more.tolist(), strict=True)
     )

@@ -28,13 +28,11 @@ class Outlook:
     """What further answers are worth.
 
     Attributes:
-        gain: What the next ``AHEAD`` answers are expected to bring, in ``unit``.
-        unit: What is counted.
+        gain: What the next ``AHEAD`` answers are expected to bring, in ``UNIT``.
         stop: What is open, or that it is time to stop.
     """
 
     gain: float
-    unit: str
     stop: str
 
 
@@ -113,7 +111,7 @@ class Queue:
         if self._seen is None or self._seen[0] != answers:  # the page asks for it at every turn
             pool = self.pool()
             asked = ask(pool, AHEAD, told(answers, pool))
-            self._seen = answers, Outlook(round(asked.gain, 1), asked.unit, asked.stop)
+            self._seen = answers, Outlook(round(asked.gain, 1), asked.stop)
         return self._seen[1]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlld.errors import RlldError
+from rlld.evaluation.questions import UNIT
 from rlld.studio.agreement import agreement, disagreements, votes_of
 from rlld.studio.beliefs import RUNS, Beliefs, last_run
 from rlld.studio.clips import Catalogue
@@ -183,7 +184,7 @@ class Studio:
             "corrected": self.store.count_corrected(),
             "by_person": dict(by_person),
             "gain": outlook and outlook.gain,
-            "unit": outlook and outlook.unit,
+            "unit": outlook and UNIT,
             "stop": outlook and outlook.stop,
             "notes": list(self.notes),
             "jobs": self.jobs.state(),
