@@ -218,9 +218,9 @@ def test_scores_object() -> None:
         "type": 8.0,
         "event": 9.0,
     }
-    lines = ten.lines(2)
+    lines = str(ten).splitlines()
     assert len({len(line) for line in lines}) == 1
-    assert lines[2].split() == ["Event", "5.00", "6.00", "7.00", "8.00", "9.00"]
+    assert lines[2].split() == ["Event", "5.0", "6.0", "7.0", "8.0", "9.0"]
     with pytest.raises(RlldError, match="unknown modality"):
         ten.modality_mean("audible")
 

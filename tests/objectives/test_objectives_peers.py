@@ -16,7 +16,7 @@ from rlld.data.dataset import load_data
 from rlld.denoisers import jomold
 from rlld.errors import RlldError
 from rlld.objectives import coteaching, jocor
-from rlld.objectives._small_loss import RATES, SmallLoss, forget_schedule, smallest
+from rlld.objectives._small_loss import RATES, SmallLoss, smallest
 from rlld.recipes.recipe import load_recipe
 from rlld.training.run_folder import load_denoiser, load_run
 from rlld.training.trainer import Trainer
@@ -140,9 +140,16 @@ def test_ties_go_by_index_and_something_stays():
     assert not smallest(losses, candidates & False, high, "one").any()
 
 
+def official_table(maximum, rounds, ramp, exponent):
+    """The forget rate of every round, as the official single-label codes tabulate it."""
+    table = np.full(rounds, maximum)
+    table[:ramp] = np.linspace(0, maximum**exponent, ramp)[:rounds]
+    return table
+
+
 @pytest.mark.parametrize(("ramp", "exponent"), [(10, 1.0), (4, 2.0), (1, 1.0), (0, 1.0)])
 def test_the_ramp_is_the_official_table(ramp, exponent):
-    table = forget_schedule(0.3, 14, ramp, exponent)
+    table = official_table(0.3, 14, ramp, exponent)
     rates = torch.tensor([0.3, 0.3], dtype=torch.float64)
     options = SmallLoss(ramp=ramp, exponent=exponent)
     found = [float(options.rate(rates, torch.tensor(number))[0]) for number in range(14)]

@@ -132,8 +132,7 @@ MADE_HERE = frozenset(
         # Files of the package and of its publishers, whose names stand in the code.
         "cli/__init__.py: Path(__file__).parent.joinpath(*verb.split())",
         "features/weights.py: weights_folder() / self.file",
-        "data/rates/annotated.py: folder / split",
-        "data/rates/annotated.py: folder / split / name.format(split=split)",
+        "data/rates/annotated.py: folder / 'train' / LFAV_FILE.format(track)",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models / f'{split}.safetensors'",
         "workflows/pseudo_scores.py: folder / EMBEDDINGS / models",
         "report/templates.py: Path(__file__).parent / 'assets' / name",

@@ -188,7 +188,6 @@ def denoising_report(
     truth: Tensor | None,
     classes: Sequence[str],
     *,
-    threshold: float = THRESHOLD,
     least: int = LEAST,
     known: Tensor | None = None,
 ) -> DenoisingReport:
@@ -199,7 +198,6 @@ def denoising_report(
         labels: Weak labels (N, C), 0 or 1.
         truth: True events (N, T, 2, C), bool; None where unknown.
         classes: Class names, C of them.
-        threshold: A label is kept from this probability on.
         least: A class has an AUC when at least so many of its labels are noisy and as many clean.
         known: Of which labels the truth is known (N, 2, C), bool; the others are not counted. All
             when None.
@@ -221,7 +219,7 @@ def denoising_report(
     def judged(m: int) -> ModalityReport:
         def part(chosen: Tensor, at: slice | int, least: int) -> ClassReport:
             truly = None if noisy is None else noisy[:, m, at][chosen]
-            return _judge(values[:, m, at][chosen], truly, threshold, least)
+            return _judge(values[:, m, at][chosen], truly, least)
 
         here = present if known is None else present & known[:, m].cpu()
         everything = part(here, slice(None), 1)
@@ -260,13 +258,13 @@ def auc(scores: Tensor, positive: Tensor) -> float:
     return 100 * above / (positives * negatives)
 
 
-def _judge(keep: Tensor, noisy: Tensor | None, threshold: float, least: int) -> ClassReport:
+def _judge(keep: Tensor, noisy: Tensor | None, least: int) -> ClassReport:
     """Measures the labels of one modality: keep probabilities (n,), which are noisy (n,)."""
     rank = None
     if noisy is not None and min(int(noisy.sum()), int((~noisy).sum())) >= max(least, 1):
         rank = auc(keep, ~noisy)
     mean = float(keep.mean()) if len(keep) else None
-    return ClassReport(_removal(keep >= threshold, noisy), rank, mean)
+    return ClassReport(_removal(keep >= THRESHOLD, noisy), rank, mean)
 
 
 def _removal(keep: Tensor, noisy: Tensor | None) -> Removal:

@@ -86,17 +86,13 @@ class Scores:
         values = self.as_dict()
         return {level: {kind: values[f"{level}_{kind}"] for kind in KINDS} for level in LEVELS}
 
-    def lines(self, decimals: int = 1) -> list[str]:
-        """Returns the scores as three lines of text, columns aligned."""
+    def __str__(self) -> str:
         heads = ("Audio", "Visual", "Audio-visual", "Type", "Event")
         rows = ["         " + "".join(f"{head:>14}" for head in heads)]
         for level, values in self.nested().items():
-            cells = "".join(f"{value:>14.{decimals}f}" for value in values.values())
+            cells = "".join(f"{value:>14.1f}" for value in values.values())
             rows.append(f"{level.capitalize():<9}{cells}")
-        return rows
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
+        return "\n".join(rows)
 
 
 class Scorer:

@@ -10,7 +10,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -210,15 +209,6 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 def wrong_label_rates(labels: ModalityLabels) -> Tensor | None:
     """Returns the shares of wrong labels (2,), float64; None if the label source knows none."""
     return labels.extras.get(RATES)
-
-
-def forget_schedule(
-    maximum: float, rounds: int, ramp: int = 10, exponent: float = 1.0
-) -> np.ndarray:
-    """Returns the forget rate of every round as the official single-label codes tabulate it."""
-    table = np.full(rounds, maximum, dtype=np.float64)
-    table[:ramp] = np.linspace(0, maximum**exponent, ramp)[:rounds]
-    return table
 
 
 def _clamped(probability: Tensor) -> Tensor:

@@ -46,21 +46,18 @@ class Compared:
     notes: tuple[str, ...] = ()
 
 
-def compare(
-    namer: Namer, path: Path | str, name: str = "", tracks: TrackChoice = AS_PLAYED
-) -> Compared:
+def compare(namer: Namer, path: Path | str, tracks: TrackChoice = AS_PLAYED) -> Compared:
     """Compares a clip with class names, in memory that does not grow with it but for the scores.
 
     Args:
         namer: Knows the names.
         path: The file.
-        name: Name of the result; the file name when empty.
         tracks: Which of several tracks of a clip are looked at; those of a player when not given.
 
     Raises:
         RlldError: If the clip cannot be read.
     """
-    source = described(Path(path), namer.extractor, SECONDS, name, tracks)
+    source = described(Path(path), namer.extractor, SECONDS, tracks=tracks)
     similarities = namer.similarities(source.chunks)
     for modality in range(len(MODALITIES)):
         if _infinite(similarities.part(modality)):

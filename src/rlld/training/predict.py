@@ -21,13 +21,12 @@ GPU_BATCH = 4096
 
 
 @torch.no_grad()
-def predict_split(network: Network, split: Split, batch_size: int | None = None) -> Prediction:
+def predict_split(network: Network, split: Split) -> Prediction:
     """Predicts every video of a split, in evaluation mode and the split's precision.
 
     Args:
         network: The task network; its training mode is put back afterwards.
         split: The videos, on the network's device.
-        batch_size: Videos per forward pass; by default as many as suit the device, evenly.
 
     Returns:
         A prediction of N videos, float32, without extras.
@@ -37,7 +36,7 @@ def predict_split(network: Network, split: Split, batch_size: int | None = None)
     # The embeddings of a whole training split would take more memory than its features.
     parts = [
         (batch.index, replace(network(batch.streams, batch.mask), extras={}))
-        for batch in pieces(split, 1, batch_size)
+        for batch in pieces(split)
     ]
     network.train(training)
     return joined(split, parts)

@@ -13,7 +13,6 @@ from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rlld.bench.page import Block, block_markdown
@@ -44,7 +43,6 @@ BEFORE, NOW = "before", "now"
 KEEP, BORROW, TRUTH = "keep all", "borrowed rates, nobody asked", "true rates"
 COVERED = "question"
 ROUNDED = 1e-6
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rlld.errors import RlldError
 
 SILENT = "silent"
 """What LFAV writes where a track holds no event."""
-LFAV_FILES = ("{split}_audio_weakly.csv", "{split}_visual_weakly.csv")
+LFAV_FILE = "train_{}_weakly.csv"
 VGGSOUNDER_COLUMNS = ("video_id", "label", "modality")
 MODALITIES = {"A": (True, False), "V": (False, True), "AV": (True, True)}
 """What VGGSounder writes: heard, seen."""
@@ -37,17 +37,17 @@ class KnownTag(NamedTuple):
     seen: bool
 
 
-def read_lfav(folder: Path, split: str = "train") -> list[KnownTag]:
-    """Reads the labels that LFAV gives each track of a split; a tag is a label of either.
+def read_lfav(folder: Path) -> list[KnownTag]:
+    """Reads the labels that LFAV gives each track of a training video; a tag is one of either.
 
     Args:
         folder: ``LFAV_dataset``, or the folder that holds ``train``, ``val``, ``test``.
-        split: Which of them.
 
     Raises:
         RlldError: If a file is missing or is none of LFAV's.
     """
-    heard, seen = (_lfav_labels(folder / split / name.format(split=split)) for name in LFAV_FILES)
+    tracks = ("audio", "visual")
+    heard, seen = (_lfav_labels(folder / "train" / LFAV_FILE.format(track)) for track in tracks)
     nothing: frozenset[str] = frozenset()
     return [
         KnownTag(

@@ -17,6 +17,8 @@ CAP = 0.5
 CLEAR = {"heard": "audio", "seen": "visual"}
 """The track in which tags are right that were found so."""
 SHOWN = 3
+LEAST = 20
+"""Tags of a class from which on its rate counts for the classes that nobody counted."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,14 @@ class Beta:
         return float(np.interp(0.5, chance / chance[-1], shares))
 
 
-def fallback(rows: Sequence[Row], modality: int, least: int = 20) -> Beta:
+def fallback(rows: Sequence[Row], modality: int) -> Beta:
     """Returns the distribution of rates over the counted classes, by the method of moments.
 
     Args:
         rows: The classes; each source counts for as much, whatever its number of classes.
         modality: 0 audio, 1 visual.
-        least: Classes with fewer tags are left out.
     """
-    kept = [row for row in rows if row.tags >= least]
+    kept = [row for row in rows if row.tags >= LEAST]
     if len(kept) < 2:
         return Beta(0.5, 2.5)
     rates = np.array([row.absent[modality] / row.tags for row in kept])
