@@ -74,7 +74,7 @@ def test_the_sound_is_read_once_for_all_wide_ranges(
         read.append((start, end))
         return peaks(clip, start, end, *more)
 
-    monkeypatch.setattr("rlld.media.strips.peaks", reading)
+    monkeypatch.setattr("rlld.studio.media.peaks", reading)
     monkeypatch.setattr("rlld.studio.media.WIDE", 1.5)
     clip = Clip(data / "videos" / "train_000.mp4")
     for start, end, count in ((0, 3, 30), (0.5, 3, 5), (1.25, 2.75, 150)):

@@ -7,6 +7,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from rlld.errors import RlldError
+
 if TYPE_CHECKING:
     from rlld.workflows.collected import Collected
 
@@ -26,7 +28,6 @@ def show(report: Collected, what: str) -> None:
     from rich.table import Table
 
     from rlld.data.pack import SKIPPED_FILE
-    from rlld.errors import RlldError
     from rlld.features.job import FAILED
     from rlld.utils.console import OUT
     from rlld.workflows.collected import FOREIGN, MISSING, NOTES, REPAIRED

@@ -24,6 +24,7 @@ from rlld.cli._bench import (
     TableArgs,
 )
 from rlld.cli._verb import Verb
+from rlld.errors import RlldError
 
 if TYPE_CHECKING:
     from rlld.bench.grid import Grid
@@ -245,7 +246,6 @@ def compare_questions(args: QuestionsArgs) -> None:
     from rlld.bench.page import terminal
     from rlld.bench.studies.questions import blocks, measure, tables, write
     from rlld.bench.typed import typed
-    from rlld.errors import RlldError
     from rlld.utils.console import OUT
 
     if args.draws < 1:
@@ -267,7 +267,6 @@ def _names(joined: str | None) -> list[str] | None:
 
 
 def _counts(text: str) -> list[int]:
-    from rlld.errors import RlldError
 
     try:
         return [int(part) for part in text.split(",")]
@@ -277,7 +276,6 @@ def _counts(text: str) -> list[int]:
 
 def _priors(args: AnnotationsArgs) -> Priors | None:
     from rlld.data.spec import Priors, read_spec
-    from rlld.errors import RlldError
 
     if args.priors is None:
         return None

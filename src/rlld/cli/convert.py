@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from rlld.errors import RlldError
+
 OVERRIDES = True
 
 
@@ -29,7 +31,6 @@ class Args:
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Converts the file and says what was recognised."""
     from rlld.data.spec import LLP_SPEC, read_spec
-    from rlld.errors import RlldError
     from rlld.training.checkpoint import require_run_folder
     from rlld.training.run_folder import CONFIG, read_config, save_run
     from rlld.utils.console import OUT

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from rlld.errors import RlldError
+
 if TYPE_CHECKING:
     from rlld.features.job import JobReport, Where
 
@@ -65,7 +67,6 @@ def _extract(args: Args, where: Where) -> tuple[JobReport, Path, Path, str]:
     """Returns what was done, the folder it went into, where failures are listed, and by what."""
     from rlld.data.spec import FILE_NAME, read_spec
     from rlld.data.store import store_path
-    from rlld.errors import RlldError
     from rlld.features.job import FAILED
     from rlld.features.to_files import extract_files
     from rlld.features.to_stores import LIGHT, extract_dataset

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from rlld.cli._verb import HELP_ALL, Expert, resumable
+from rlld.errors import RlldError
 
 if TYPE_CHECKING:
     from rlld.data.dataset import DataSet
@@ -55,7 +56,6 @@ class Args:
 def run(args: Args, overrides: Mapping[str, str]) -> None:
     """Trains and prints the validation scores of the selected weights."""
     from rlld.data.dataset import load_data
-    from rlld.errors import RlldError
     from rlld.tracking import Tracking, tracker_names
     from rlld.training.compared import is_cheap
     from rlld.training.fitted import fitted_recipe

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import tyro
 
+from rlld.errors import RlldError
+
 
 @dataclass(frozen=True)
 class Args:
@@ -17,7 +19,6 @@ class Args:
 
 def run(args: Args) -> None:
     """Fetches, or lists."""
-    from rlld.errors import RlldError
     from rlld.features import extractor_configs
     from rlld.features.base import files_of
     from rlld.features.weights import fetch, weights_folder

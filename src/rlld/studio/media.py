@@ -16,16 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.errors import RlldError
+from rlld.media.decode import Clip
 from rlld.media.files import SUFFIXES, stamp_of
-from rlld.media.strips import Watch, unwatched
+from rlld.media.strips import Watch, peaks, spectrogram, strip, thinned, unwatched
 from rlld.studio.clips import NotFoundError, Video
 from rlld.utils.files import write_bytes, written_aside
 from rlld.utils.remembering import by_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rlld.media.decode import Clip
 
 THUMB = 120
 """Height of a thumbnail in pixels."""
@@ -99,8 +98,6 @@ class Media:
         self, video: Video, start: float, end: float, count: int, watch: Watch = unwatched
     ) -> Path:
         """Returns a JPEG of pictures side by side; see ``rlld.media.strips.strip``."""
-        from rlld.media.strips import strip
-
         count = max(1, min(count, MOST_PICTURES))
         name = f"{start:.3f}-{end:.3f}-{count}.jpg"
 
@@ -113,8 +110,6 @@ class Media:
         self, video: Video, start: float, end: float, width: int, watch: Watch = unwatched
     ) -> Path:
         """Returns a PNG; see ``rlld.media.strips.spectrogram``."""
-        from rlld.media.strips import spectrogram
-
         width = max(1, min(width, WIDEST))
         name = f"{start:.3f}-{end:.3f}-{width}.png"
 
@@ -133,8 +128,6 @@ class Media:
         Raises:
             NotFoundError: If the clip has no sound.
         """
-        from rlld.media.strips import peaks, thinned
-
         count = max(1, min(count, WIDEST))
         if end - start >= WIDE:
             found = thinned(
@@ -155,8 +148,6 @@ class Media:
 
         It is made to its end also where nobody waits any more: the next one will.
         """
-        from rlld.media.strips import peaks
-
         bins = max(1, round(self.seconds(video) * FINE))
 
         def draw(clip: Clip) -> bytes | None:
@@ -235,8 +226,6 @@ def _opened(video: Video) -> Clip:
 
 @by_place(64)
 def _clip(path: Path, stamp: str) -> Clip:
-    from rlld.media.decode import Clip
-
     return Clip(path)
 
 
@@ -249,7 +238,5 @@ def _mime(path: Path, stamp: str) -> str:
 
 
 def _thumb(clip: Clip) -> bytes | None:
-    from rlld.media.strips import strip
-
     middle = clip.info.duration / 3
     return strip(clip, middle, min(clip.info.duration, middle + 0.5), 1, THUMB)

@@ -18,6 +18,7 @@ from rlld.bench.page import Block, Page
 from rlld.bench.titles import titled
 from rlld.data.dataset import load_split
 from rlld.data.similarities import load_scores
+from rlld.data.spec import read_spec, weak_files
 from rlld.data.split import Split
 from rlld.denoisers.valor import AUDIO_THRESHOLDS, VISUAL_THRESHOLDS
 from rlld.metrics.scores import NAMES, Scorer, Scores
@@ -79,8 +80,6 @@ def measure(folders: Sequence[Path], name: str) -> list[Row]:
 
 
 def _split(folder: Path, name: str) -> Split | None:
-    from rlld.data.spec import read_spec, weak_files
-
     return load_split(folder, name) if name in weak_files(read_spec(folder)) else None
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from rlld.errors import SHOWN, RlldError, shortened
+
 if TYPE_CHECKING:
     from rlld.data.checks.check import CheckReport
 
@@ -32,7 +34,6 @@ def run(args: Args) -> None:
     """Prints problems and counts; fails when there are errors."""
     from rlld.data.checks.check import check
     from rlld.data.spec import spec_from
-    from rlld.errors import RlldError
     from rlld.features.missing import missing_clips
     from rlld.utils.config import read_yaml
 
@@ -55,7 +56,6 @@ def _number(count: int, noun: str) -> str:
 
 
 def _list(report: CheckReport, everything: bool) -> None:
-    from rlld.errors import SHOWN, shortened
     from rlld.utils.console import OUT
 
     told = dict.fromkeys(STYLES, 0)

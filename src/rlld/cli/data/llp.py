@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rlld.errors import RlldError
+
 if TYPE_CHECKING:
     from rlld.workflows.collected import Collected
 
@@ -43,7 +45,6 @@ def run(args: Args) -> None:
     """Makes the data set and says what is in it and what is missing."""
     from rlld.cli._collected import show
     from rlld.data.spec import FILE_NAME
-    from rlld.errors import RlldError
     from rlld.utils.files import held
 
     if (args.videos is None) == (args.features is None):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from rlld.errors import listed
+
 if TYPE_CHECKING:
     from rlld.workflows.new_data import NewReport
 
@@ -70,7 +72,6 @@ def run(args: Args) -> None:
 
 
 def _show(args: Args, report: NewReport) -> None:
-    from rlld.errors import listed
     from rlld.utils.console import OUT
     from rlld.workflows.new_data import LEFT_OUT
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from rlld.errors import RlldError
+
 if TYPE_CHECKING:
     from rlld.workflows.collected import Collected
 
@@ -45,7 +47,6 @@ def run(args: Args) -> None:
     from rlld.cli._collected import show
     from rlld.data.sets import set_names
     from rlld.data.spec import FILE_NAME
-    from rlld.errors import RlldError
     from rlld.utils.console import OUT
     from rlld.utils.files import held
     from rlld.workflows.published_set import finished

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from rlld.errors import RlldError
+
 
 @dataclass(frozen=True)
 class Args:
@@ -41,7 +43,6 @@ def run(args: Args) -> None:
 
 
 def _counts(text: str) -> tuple[int, int, int]:
-    from rlld.errors import RlldError
 
     parts = text.split(",")
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):

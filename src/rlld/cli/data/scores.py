@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rlld.errors import RlldError
+
 
 @dataclass(frozen=True)
 class Args:
@@ -42,8 +44,6 @@ class Args:
 
 def run(args: Args) -> None:
     """Scores clips or packs files, and says of how many videos."""
-    from rlld.errors import RlldError
-
     files = {
         name: path
         for name, path in (

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from rlld.errors import RlldError
+
 if TYPE_CHECKING:
     from rlld.data.checks.statistics import StreamStatistics
     from rlld.data.checks.verify import Verification
@@ -31,7 +33,6 @@ class Args:
 def run(args: Args) -> None:
     """Verifies; fails when something is damaged or differs from the reference."""
     from rlld.data.checks.verify import verify
-    from rlld.errors import RlldError
     from rlld.utils.console import OUT
 
     result = verify(args.features, args.reference, args.write)
