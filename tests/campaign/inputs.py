@@ -13,8 +13,8 @@ from campaign import processes
 from llp_kit import write_llp
 from marked_kit import write_marked
 from rlld.data.annotations import YOUTUBE_ID, read_weak
-from rlld.data.dataset import load_data, weak_files
-from rlld.data.spec import FILE_NAME, LLP_SPEC, read_spec, spec_text
+from rlld.data.dataset import load_data
+from rlld.data.spec import FILE_NAME, LLP_SPEC, read_spec, spec_text, weak_files
 from rlld.recipes.recipe import load_recipe
 
 WIDTH = 32

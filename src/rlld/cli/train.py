@@ -127,7 +127,7 @@ def _say_empty(data: DataSet) -> None:
 
 def _show(run: Run, title: str, data: DataSet) -> None:
     """Prints what a run came to, beside what needs no run."""
-    from rlld.data.dataset import dense_files
+    from rlld.data.spec import dense_files
     from rlld.evaluation.outcome import outcome
     from rlld.metrics.tags import TAGS
     from rlld.report.tables import score_table

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rlld.data.lines import read_bytes, rows_below
 from rlld.data.problems import Problem, Report, strict
+from rlld.data.spec import annotation_file, weak_files
 from rlld.errors import RlldError, nearest
 from rlld.utils.files import write_text
 
@@ -130,6 +131,22 @@ def _note_empty(path: Path, lines: Sequence[int], report: Report) -> None:
             f"{count}, which says that none of the classes occurs; remove the rows of those that "
         )
         report(Problem(path, lines[0], "note", f"{text}nobody looked at"))
+
+
+def read_splits(folder: Path, spec: DataSpec) -> dict[str, WeakAnnotations]:
+    """Reads the weak annotation of every split that a data set has.
+
+    Args:
+        folder: The annotation folder.
+        spec: The data set.
+
+    Raises:
+        RlldError: As ``read_weak``, or if a file leads out of the folder.
+    """
+    return {
+        split: read_weak(annotation_file(folder, file), spec.taxonomy)
+        for split, file in weak_files(spec).items()
+    }
 
 
 def read_dense(

@@ -15,10 +15,16 @@ from rlld.data.annotations import marked, rasterise, read_dense, read_weak
 from rlld.data.answers import answered, chances, read_answers
 from rlld.data.lines import ids_in
 from rlld.data.moved import features_of
-from rlld.data.spec import ANNOTATIONS as ANNOTATIONS
-from rlld.data.spec import FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
-from rlld.data.spec import dense_files as dense_files
-from rlld.data.spec import weak_files as weak_files
+from rlld.data.spec import (
+    ANNOTATIONS,
+    FILE_NAME,
+    SPLITS,
+    DataSpec,
+    annotation_file,
+    dense_files,
+    read_spec,
+    weak_files,
+)
 from rlld.data.split import Split
 from rlld.data.store import Store
 from rlld.data.tracks import tracks_of

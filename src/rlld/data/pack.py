@@ -8,18 +8,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rlld.data.annotations import audio_version, read_dense, read_weak
+from rlld.data.annotations import audio_version, read_dense, read_splits
 from rlld.data.answers import FILE, Answer, file_text, read_answers, write_answers
-from rlld.data.dataset import ANNOTATIONS, dense_files, video_ends, weak_files
+from rlld.data.dataset import video_ends
 from rlld.data.lines import read_bytes, unquoted
 from rlld.data.published import FeatureFinder, Finder, stream_folders
 from rlld.data.spec import (
+    ANNOTATIONS,
     FILE_NAME,
     LLP_SPEC,
     DataSpec,
     annotation_file,
+    dense_files,
     read_spec,
     spec_text,
+    weak_files,
 )
 from rlld.data.store import FeatureError, StoreWriter, holds, store_path
 from rlld.errors import RlldError
@@ -250,11 +253,10 @@ def _read_annotations(folder: Path, spec: DataSpec) -> dict[str, tuple[str, ...]
     """Reads all annotation files strictly and returns the videos of every split."""
     if not folder.is_dir():
         raise RlldError(f"{folder}: no such folder; give the folder of the annotation files")
-    ids: dict[str, tuple[str, ...]] = {}
-    for split, file in weak_files(spec).items():
-        ids[split] = read_weak(annotation_file(folder, file), spec.taxonomy).ids
-        if not ids[split]:
-            path = annotation_file(folder, file)
+    ids = {split: weak.ids for split, weak in read_splits(folder, spec).items()}
+    for split, videos in ids.items():
+        if not videos:
+            path = annotation_file(folder, weak_files(spec)[split])
             raise RlldError(
                 f'{path}: lists no video; add a row for each, or write {split}: "" under '
                 "annotations if there is no such split"

@@ -18,12 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlld.data.annotations import WeakAnnotations, read_weak
+from rlld.data.annotations import WeakAnnotations, read_splits
 from rlld.data.checks.stores import verify_store
-from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.published import FeatureFinder
 from rlld.data.ragged import padded
-from rlld.data.spec import DataSpec, StreamSpec, annotation_file, read_spec
+from rlld.data.spec import ANNOTATIONS, DataSpec, StreamSpec, read_spec
 from rlld.data.split import Split
 from rlld.data.store import FeatureError, Store, StoreWriter, read_store
 from rlld.errors import RlldError
@@ -235,10 +234,7 @@ def _pack(
     sources: Mapping[str, Path],
     report: Callable[[str, int], None],
 ) -> None:
-    ids = {
-        split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy).ids
-        for split, file in weak_files(spec).items()
-    }
+    ids = {split: weak.ids for split, weak in read_splits(folder / ANNOTATIONS, spec).items()}
     rows = _shape(spec, sources)
     finder = FeatureFinder(sources, rows, [video for videos in ids.values() for video in videos])
     for split, videos in ids.items():

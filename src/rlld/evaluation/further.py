@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlld.data.annotations import DenseRow, read_dense
-from rlld.data.dataset import ANNOTATIONS, dense_files
-from rlld.data.spec import LANES, annotation_file
+from rlld.data.spec import ANNOTATIONS, LANES, annotation_file, dense_files
 from rlld.data.split import Split
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.decisions import Decisions

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlld.data.spec import StreamSpec
-from rlld.media.decode import Clip, ClipInfo
+from rlld.media.container import ClipInfo
+from rlld.media.decode import Clip
 from rlld.media.tracks import AS_PLAYED, TrackChoice
 from rlld.media.views import CHUNK, Chunk, Segment, Shown, View, chunks
 from rlld.utils.registry import Buildable

@@ -13,7 +13,8 @@ import numpy as np
 
 from rlld.errors import RlldError
 from rlld.features.base import ClipFeatures, Extractor, Rows
-from rlld.media.decode import Clip, ClipInfo
+from rlld.media.container import ClipInfo
+from rlld.media.decode import Clip
 from rlld.media.files import strange
 from rlld.media.tracks import TrackChoice
 from rlld.media.views import Chunk, chunks

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlld.data.annotations import read_weak
-from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.problems import Problem
-from rlld.data.spec import FILE_NAME, VIDEOS, annotation_file, read_spec
+from rlld.data.spec import ANNOTATIONS, FILE_NAME, VIDEOS, annotation_file, read_spec, weak_files
 from rlld.data.store import store_path
 from rlld.errors import RlldError, listed
 from rlld.media.files import clip_of, clips_of_videos

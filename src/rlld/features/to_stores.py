@@ -10,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from rlld.data.annotations import read_weak
-from rlld.data.dataset import ANNOTATIONS, weak_files
+from rlld.data.annotations import read_splits
 from rlld.data.pack import MANIFEST
 from rlld.data.spec import (
+    ANNOTATIONS,
     FILE_NAME,
     PUBLISHED,
     VIDEOS,
     DataSpec,
     StreamSpec,
-    annotation_file,
     read_spec,
     spec_text,
 )
@@ -204,10 +203,7 @@ def fill_stores(
         RlldError: If clips are missing or failed; those that worked are kept for a later call.
     """
     spec = read_spec(folder)
-    ids = {
-        split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy).ids
-        for split, file in weak_files(spec).items()
-    }
+    ids = {split: weak.ids for split, weak in read_splits(folder / ANNOTATIONS, spec).items()}
     failed: dict[str, str] = {}
     notes: dict[str, tuple[str, ...]] = {}
     misfits: Counter[str] = Counter()

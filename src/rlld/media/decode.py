@@ -16,8 +16,7 @@ from typing import Any
 
 from rlld.errors import RlldError
 from rlld.media.clock import Clock, survey
-from rlld.media.container import ClipInfo as ClipInfo
-from rlld.media.container import open_media
+from rlld.media.container import ClipInfo, open_media
 from rlld.media.pictures import PictureRows
 from rlld.media.reading import Track
 from rlld.media.sound import SoundRows

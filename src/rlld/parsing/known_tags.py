@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rlld.data.annotations import YOUTUBE_ID, read_weak
-from rlld.data.dataset import ANNOTATIONS, weak_files
-from rlld.data.spec import FILE_NAME, VIDEOS, annotation_file, read_spec
+from rlld.data.annotations import YOUTUBE_ID, read_splits
+from rlld.data.spec import ANNOTATIONS, FILE_NAME, VIDEOS, read_spec
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.read import read_tags
 from rlld.media.listing import read_listing
@@ -81,8 +80,7 @@ def tags_of_dataset(
         return {}
     spec = read_spec(folder)
     found: dict[str, tuple[str, ...]] = {}
-    for file in weak_files(spec).values():
-        weak = read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy)
+    for weak in read_splits(folder / ANNOTATIONS, spec).values():
         for video, row in zip(weak.ids, weak.labels, strict=True):
             found[video] = tuple(spec.classes[c] for c in row.nonzero()[0])
     for video in list(found):  # whose clip may be called by the YouTube id alone

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rlld.data.dataset import weak_files
+from rlld.data.spec import weak_files
 from rlld.evaluation.labels import (
     Suspect,
     Verdict,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rlld.data.annotations import read_dense, read_weak
+from rlld.data.annotations import read_dense, read_splits
 from rlld.data.answers import Answer, read_answers
 from rlld.data.spec import (
     ANNOTATIONS,
@@ -16,7 +16,6 @@ from rlld.data.spec import (
     annotation_file,
     dense_files,
     read_spec,
-    weak_files,
 )
 from rlld.errors import RlldError
 from rlld.media.files import clip_of, clips_of_videos, stamp_of
@@ -101,8 +100,7 @@ class Catalogue:
         listing = read_listing(folder)
         files = {} if listing else clips_of_videos(folder / VIDEOS)
         self.videos: dict[str, Video] = {}
-        for split, name in weak_files(self.spec).items():
-            weak = read_weak(self._file(name), self.spec.taxonomy)
+        for split, weak in read_splits(folder / ANNOTATIONS, self.spec).items():
             for video, row in zip(weak.ids, weak.labels, strict=True):
                 tags = tuple(int(c) for c in row.nonzero()[0])
                 known = listing.get(video)

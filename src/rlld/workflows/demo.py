@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from rlld.data.dataset import ANNOTATIONS, DataSet, load_data
+from rlld.data.dataset import DataSet, load_data
+from rlld.data.spec import ANNOTATIONS
 from rlld.data.split import Split
 from rlld.evaluation.baselines import BARE_TAGS, bare_tags
 from rlld.evaluation.labels import measure

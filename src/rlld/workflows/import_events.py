@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlld.data.annotations import DenseRow, covered, read_dense, read_weak, write_rows
-from rlld.data.dataset import dense_files, weak_files
 from rlld.data.imported import class_of, read_imported, write_imported
 from rlld.data.moved import features_of
 from rlld.data.own import Known, write_own
-from rlld.data.spec import ANNOTATIONS, FILE_NAME, SPLITS, DataSpec, annotation_file, read_spec
+from rlld.data.spec import (
+    ANNOTATIONS,
+    FILE_NAME,
+    SPLITS,
+    DataSpec,
+    annotation_file,
+    dense_files,
+    read_spec,
+    weak_files,
+)
 from rlld.data.tags.events import Marked
 from rlld.errors import RlldError, listed, nearest
 from rlld.export.files import event_files, read_events

@@ -11,12 +11,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from rlld.data.annotations import YOUTUBE_ID, read_weak
+from rlld.data.annotations import YOUTUBE_ID, read_splits
 from rlld.data.checks.check import CheckReport, check
-from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import PackReport, pack
 from rlld.data.published import FeatureFinder, stream_folders
-from rlld.data.spec import FILE_NAME, LLP_FILES, LLP_SPEC, DataSpec, annotation_file, read_spec
+from rlld.data.spec import (
+    ANNOTATIONS,
+    FILE_NAME,
+    LLP_FILES,
+    LLP_SPEC,
+    DataSpec,
+    read_spec,
+)
 from rlld.errors import RlldError
 from rlld.features import load_extractor
 from rlld.features.job import FAILED, Where, settle
@@ -146,11 +152,8 @@ def finished(out: Path) -> dict[str, int]:
     """Returns the videos of a finished data set by split; nothing when it is not finished."""
     if not (out / FILE_NAME).is_file():
         return {}
-    spec = read_spec(out)
-    return {
-        split: len(read_weak(annotation_file(out / ANNOTATIONS, file), spec.taxonomy).ids)
-        for split, file in weak_files(spec).items()
-    }
+    annotated = read_splits(out / ANNOTATIONS, read_spec(out))
+    return {split: len(weak.ids) for split, weak in annotated.items()}
 
 
 ID = re.compile(r"(.+)_([\d.]+)_([\d.]+)")
@@ -169,10 +172,7 @@ def _ids(annotations: Path, out: Path) -> dict[str, tuple[str, ...]]:
             f"{annotations}: no such folder; give the folder of LLP's annotation files "
             f"({LLP_FILES.train} and others)"
         )
-    return {
-        split: read_weak(annotation_file(annotations, file), LLP_SPEC.taxonomy).ids
-        for split, file in weak_files(LLP_SPEC).items()
-    }
+    return {split: weak.ids for split, weak in read_splits(annotations, LLP_SPEC).items()}
 
 
 def _too_long(video: str, path: Path) -> str:

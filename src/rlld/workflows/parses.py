@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rlld.data.annotations import read_weak
-from rlld.data.dataset import weak_files
+from rlld.data.annotations import read_splits
 from rlld.data.moved import features_of
-from rlld.data.spec import ANNOTATIONS, annotation_file, read_spec
+from rlld.data.spec import ANNOTATIONS, read_spec
 from rlld.errors import RlldError
 from rlld.export import json_events
 from rlld.media.listing import Listed, read_listing
@@ -79,8 +78,7 @@ def _of_run(run: Run) -> Iterator[tuple[str, Parse]]:
             "RUN CLIPS --format json --out FOLDER' makes"
         )
     spec, listing = read_spec(folder), read_listing(folder)
-    for split, file in weak_files(spec).items():
-        weak = read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy)
+    for split, weak in read_splits(folder / ANNOTATIONS, spec).items():
         labels = dict(zip(weak.ids, weak.labels, strict=True))
         store = features_of(folder, split, weak.ids)
         with progress(f"parsing {split} videos", len(store.ids)) as tick:

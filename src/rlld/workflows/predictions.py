@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlld.data.annotations import DenseRow, rasterise, read_weak
-from rlld.data.dataset import weak_files
+from rlld.data.annotations import DenseRow, rasterise, read_splits
 from rlld.data.renamed import meant_by, read_names
-from rlld.data.spec import ANNOTATIONS, annotation_file
+from rlld.data.spec import ANNOTATIONS
 from rlld.data.split import Split
 from rlld.errors import RlldError, listed
 from rlld.export.files import event_files, read_events
@@ -90,9 +89,8 @@ class _Reader:
         known, listing = set(videos.ids), {}
         if videos.folder is not None:
             listing = read_listing(videos.folder)
-            for file in weak_files(videos.spec).values():
-                at = annotation_file(videos.folder / ANNOTATIONS, file)
-                known.update(read_weak(at, videos.spec.taxonomy).ids)
+            for weak in read_splits(videos.folder / ANNOTATIONS, videos.spec).values():
+                known.update(weak.ids)
         self._names = VideoNames(known, listing if known <= listing.keys() else {})
         segments = [videos.spec.segments] * len(videos)
         if videos.lengths is not None:

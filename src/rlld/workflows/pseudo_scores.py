@@ -15,10 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.data.annotations import WeakAnnotations, read_weak
-from rlld.data.dataset import ANNOTATIONS, weak_files
+from rlld.data.annotations import WeakAnnotations, read_splits
 from rlld.data.similarities import ScoreSpec, combinations, scores_path
-from rlld.data.spec import VIDEOS, DataSpec, StreamSpec, annotation_file, read_spec
+from rlld.data.spec import (
+    ANNOTATIONS,
+    VIDEOS,
+    DataSpec,
+    StreamSpec,
+    read_spec,
+)
 from rlld.data.store import StoreWriter, read_store
 from rlld.denoisers._pseudo import LabelPrompts, Teacher
 from rlld.errors import RlldError, nearest
@@ -98,10 +103,7 @@ def make_scores(
     spec = read_spec(folder)
     name = name or method.scores
     where = where or Where()
-    labels = {
-        split: read_weak(annotation_file(folder / ANNOTATIONS, file), spec.taxonomy)
-        for split, file in weak_files(spec).items()
-    }
+    labels = read_splits(folder / ANNOTATIONS, spec)
     for split in labels:
         _check_free(scores_path(folder, name, split), teacher)
     clips = clips_of_videos(videos or folder / VIDEOS)

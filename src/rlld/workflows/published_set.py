@@ -11,12 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from rlld.data.checks.check import check
-from rlld.data.dataset import ANNOTATIONS, weak_files
 from rlld.data.pack import PackReport, pack
 from rlld.data.problems import Problem, strict
 from rlld.data.sets import annotate, features_of_set, load_set, spec_of
 from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent
-from rlld.data.spec import FILE_NAME, VIDEOS, DataSpec, read_spec, spec_text
+from rlld.data.spec import (
+    ANNOTATIONS,
+    FILE_NAME,
+    VIDEOS,
+    DataSpec,
+    read_spec,
+    spec_text,
+    weak_files,
+)
 from rlld.data.store import store_path
 from rlld.errors import RlldError
 from rlld.features.job import FAILED, Where, settle

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rlld.data.dataset import weak_files
+from rlld.data.spec import weak_files
 from rlld.errors import RlldError, nearest
 from rlld.evaluation.labels import judge, label_report
 from rlld.evaluation.scoring import Evaluation, evaluate, load_for

@@ -21,11 +21,12 @@ from rlld.data.annotations import (
 from rlld.data.answers import Answer, read_answers
 from rlld.data.checks.rows import doubts
 from rlld.data.checks.stores import verify_store
-from rlld.data.dataset import ANNOTATIONS, check_store, dense_files, video_ends, weak_files
+from rlld.data.dataset import check_store, video_ends
 from rlld.data.moved import features_of
 from rlld.data.problems import Grade, Problem
 from rlld.data.similarities import check_scores, scores_files
 from rlld.data.spec import (
+    ANNOTATIONS,
     FILE_NAME,
     LLP_FILES,
     LLP_SPEC,
@@ -33,7 +34,9 @@ from rlld.data.spec import (
     AnnotationFiles,
     DataSpec,
     annotation_file,
+    dense_files,
     read_spec,
+    weak_files,
 )
 from rlld.data.store import read_store, store_path
 from rlld.errors import RlldError

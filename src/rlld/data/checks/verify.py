@@ -20,9 +20,8 @@ from rlld.data.checks.comparison import Compared, Likeness
 from rlld.data.checks.faults import faults
 from rlld.data.checks.statistics import Gatherer, StreamStatistics, chosen, statistics_from
 from rlld.data.checks.stores import verify_store
-from rlld.data.dataset import weak_files
 from rlld.data.pack import MANIFEST
-from rlld.data.spec import FILE_NAME, LLP_SPEC, StreamSpec, read_spec
+from rlld.data.spec import FILE_NAME, LLP_SPEC, StreamSpec, read_spec, weak_files
 from rlld.data.store import Store, read_store, store_path
 from rlld.errors import RlldError
 from rlld.types import STREAMS

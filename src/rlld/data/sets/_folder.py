@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlld.data.annotations import DenseRow, read_dense, read_weak
-from rlld.data.dataset import dense_files, weak_files
 from rlld.data.sets.base import PublishedSet, SetEvent, Video
-from rlld.data.spec import ANNOTATIONS, LANES, SPLITS, annotation_file, read_spec
+from rlld.data.spec import (
+    ANNOTATIONS,
+    LANES,
+    SPLITS,
+    annotation_file,
+    dense_files,
+    read_spec,
+    weak_files,
+)
 from rlld.types import Modality
 
 

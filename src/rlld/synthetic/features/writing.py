@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rlld.data.dataset import ANNOTATIONS
 from rlld.data.similarities import scores_path
 from rlld.data.spec import (
+    ANNOTATIONS,
     FILE_NAME,
     LLP_FILES,
     LLP_SPEC,
