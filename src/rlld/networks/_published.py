@@ -68,6 +68,25 @@ def sizes(state: State, **places: tuple[str, int]) -> dict[str, Any]:
     }
 
 
+def encoder(state: State, prefix: str) -> dict[str, Any]:
+    """Returns how many layers an encoder has, and how much wider these are inside.
+
+    Args:
+        state: A published state dict, perhaps of another network.
+        prefix: What stands in front of the number of a layer.
+    """
+    found: dict[str, Any] = {"network.layers": depth(state, prefix)}
+    inner = state.get(f"{prefix}0.linear1.weight")
+    if inner is not None and inner.ndim == 2:
+        found["network.expansion"] = inner.shape[0] / inner.shape[1]
+    return found
+
+
+def depth(state: State, prefix: str) -> int:
+    """Returns how many numbered parts a state dict has, 1 where it has none."""
+    return max(numbered(state, prefix), 1)
+
+
 def numbered(state: State, prefix: str) -> int:
     """Returns how many numbered parts a state dict has: ``prefix0.x``, ``prefix1.x`` are two."""
     return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})

@@ -20,7 +20,7 @@ from rlld.networks import base
 from rlld.networks._activated import SLOPE, ActivatedEmbedding, layer
 from rlld.networks._attention import HybridEncoder
 from rlld.networks._blocks import Dropout, full_precision, time_mean, time_weights
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, depth, sizes
 from rlld.networks._sight import Sight, sight_of
 from rlld.types import AUDIO, MODALITIES, VISUAL, Prediction
 from rlld.utils.config import YOUNG, Count, Share, require_positive
@@ -216,8 +216,8 @@ def _by_segment(value: Tensor) -> Tensor:
 
 
 def _infer(state: State) -> dict[str, object]:
-    layers = numbered(state, "hat_encoder.layers.")
-    return {**sizes(state, hidden=("fc_a.0.weight", 0)), "network.layers": max(layers, 1)}
+    layers = depth(state, "hat_encoder.layers.")
+    return {**sizes(state, hidden=("fc_a.0.weight", 0)), "network.layers": layers}
 
 
 def _without_tokens(state: State) -> State:

@@ -22,7 +22,7 @@ from rlld.networks._blocks import (
     fused_heads,
     mmil_pool,
 )
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, depth, sizes
 from rlld.networks._sight import sight_of
 from rlld.types import Prediction
 from rlld.utils.config import YOUNG, Count, Share, require_positive
@@ -137,7 +137,7 @@ class HAN(CrossAttending):
 
 
 def _sizes(state: State) -> dict[str, Any]:
-    layers = max(numbered(state, "hat_encoder.layers."), 1)
+    layers = depth(state, "hat_encoder.layers.")
     return {**sizes(state, hidden=("fc_prob.weight", 1)), "network.layers": layers}
 
 

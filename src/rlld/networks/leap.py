@@ -15,7 +15,7 @@ from rlld.data.spec import DataSpec
 from rlld.data.text_vectors import text_vectors_of
 from rlld.networks import base, mm_pyramid
 from rlld.networks._blocks import CrossAttending, full_precision
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, depth, sizes
 from rlld.networks._sight import EVERYTHING, Sight
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, Width, require_positive
@@ -196,7 +196,7 @@ def _sizes(state: State) -> dict[str, Any]:
     return {
         **layout.infer(state),
         **sizes(state, text_dim=("fc_l.weight", 1)),
-        "network.decoder_layers": max(numbered(state, "AVL.la_cma_network."), 1),
+        "network.decoder_layers": depth(state, "AVL.la_cma_network."),
     }
 
 

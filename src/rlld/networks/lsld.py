@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from rlld.data.spec import DataSpec
 from rlld.networks import base, han
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout
 from rlld.utils.config import YOUNG, Count, Share, require_positive
 
 
@@ -50,12 +49,12 @@ class Config(base.Config):
 Config.makes(han.HAN)
 
 
-def _infer(state: State) -> dict[str, Any]:
-    layers = max(numbered(state, "hat_encoder.layers."), 1)
-    return {**sizes(state, hidden=("fc_prob.weight", 1)), "network.layers": layers}
-
-
 PUBLISHED = (
-    Layout("LSLD", "lsld", dead=("hat_encoder.norm1.", "hat_encoder.norm2."), infer=_infer),
+    Layout(
+        "LSLD",
+        "lsld",
+        dead=("hat_encoder.norm1.", "hat_encoder.norm2."),
+        infer=han.PUBLISHED[0].infer,
+    ),
 )
 """Checkpoints of fyyCS/LSLD."""

@@ -19,7 +19,7 @@ from rlld.networks import base
 from rlld.networks._attention import ManyHeads
 from rlld.networks._blocks import Dropout, full_precision, mmil_pool, time_mean
 from rlld.networks._maps import HearingMaps
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, encoder, sizes
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, require_positive
 
@@ -366,12 +366,7 @@ def _stacked(state: State) -> State:
 
 
 def _infer(state: State) -> dict[str, Any]:
-    found = sizes(state, hidden=("fc_a.weight", 0))
-    found["network.layers"] = max(numbered(state, "av_enhance.layers."), 1)
-    inner = state.get("av_enhance.layers.0.linear1.weight")
-    if inner is not None and inner.ndim == 2:
-        found["network.expansion"] = inner.shape[0] / inner.shape[1]
-    return found
+    return {**sizes(state, hidden=("fc_a.weight", 0)), **encoder(state, "av_enhance.layers.")}
 
 
 PUBLISHED = (

@@ -22,7 +22,7 @@ from rlld.networks._blocks import (
     mmil_pool,
     within,
 )
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, depth, sizes
 from rlld.networks._sight import EVERYTHING, Sight, sight_of
 from rlld.types import Prediction
 from rlld.utils.config import Count, Share, require_positive
@@ -374,7 +374,7 @@ def _sizes(state: State) -> dict[str, Any]:
             feed_forward=(f"{first}feed_forward.w_1.weight", 0),
             kernel=("MMP.capture.vnetwork.0.net.0.weight", 2),
         ),
-        "network.levels": max(numbered(state, "MMP.capture.msa."), 1),
+        "network.levels": depth(state, "MMP.capture.msa."),
     }
 
 

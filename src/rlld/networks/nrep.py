@@ -20,7 +20,7 @@ from rlld.networks import base
 from rlld.networks._activated import SLOPE, ActivatedEmbedding, layer
 from rlld.networks._attention import HybridEncoder
 from rlld.networks._blocks import Dropout, full_precision, stored, time_weights
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, depth, sizes
 from rlld.networks._sight import sight_of
 from rlld.networks.base import Network
 from rlld.networks.dhhn import merged
@@ -251,9 +251,9 @@ def _by_segment(value: Tensor) -> Tensor:
 
 
 def _infer(state: State) -> dict[str, Any]:
-    layers = numbered(state, f"{_PARTS[0]}.inter_encoder.layers.")
+    layers = depth(state, f"{_PARTS[0]}.inter_encoder.layers.")
     found = sizes(state, hidden=(f"{_PARTS[0]}.fc_a.0.weight", 0))
-    return {**found, "network.layers": max(layers, 1)}
+    return {**found, "network.layers": layers}
 
 
 _PARTS = ("model_audio", "model_video")

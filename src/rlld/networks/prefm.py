@@ -21,7 +21,7 @@ from rlld.networks import base
 from rlld.networks._attention import ManyHeads
 from rlld.networks._blocks import Dropout, full_precision, time_max
 from rlld.networks._maps import HearingMaps
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, encoder, sizes
 from rlld.networks._sight import EVERYTHING
 from rlld.types import AUDIO, VISUAL, Prediction
 from rlld.utils.config import Count, Share, Width, require_positive
@@ -260,11 +260,7 @@ def _infer(state: State) -> dict[str, Any]:
         future=("query_future_a.learnable_query", 1),
         text_dim=("fc_feature.weight", 1),
     )
-    found["network.layers"] = max(numbered(state, "hat_encoder.layers."), 1)
-    inner = state.get("hat_encoder.layers.0.linear1.weight")
-    if inner is not None and inner.ndim == 2:
-        found["network.expansion"] = inner.shape[0] / inner.shape[1]
-    return found
+    return {**found, **encoder(state, "hat_encoder.layers.")}
 
 
 _DEAD = "hat_encoder.final_norm_"

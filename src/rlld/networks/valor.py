@@ -23,7 +23,7 @@ from rlld.networks._blocks import (
     mmil_pool,
 )
 from rlld.networks._maps import HearingMaps
-from rlld.networks._published import Layout, State, numbered, sizes
+from rlld.networks._published import Layout, State, encoder, sizes
 from rlld.networks._sight import Sight, sight_of
 from rlld.types import Prediction
 from rlld.utils.config import YOUNG, Count, Share, require_positive
@@ -184,11 +184,7 @@ class _Layer(nn.Module):
 
 def _infer(state: State) -> dict[str, Any]:
     found = sizes(state, hidden=("fc_prob.weight", 1))
-    found["network.layers"] = max(numbered(state, "hat_encoder.layers."), 1)
-    inner = state.get("hat_encoder.layers.0.linear1.weight")
-    if inner is not None and inner.ndim == 2:
-        found["network.expansion"] = inner.shape[0] / inner.shape[1]
-    return found
+    return {**found, **encoder(state, "hat_encoder.layers.")}
 
 
 PUBLISHED = (
