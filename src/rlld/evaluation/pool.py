@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,16 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The number of each video, by its id."""
+        return {video: number for number, video in enumerate(self.ids)}
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """The number of each class, by its name."""
+        return {label: number for number, label in enumerate(self.spec.classes)}
 
     def told(self, answers: Iterable[Answer]) -> Pool:
         """Returns the pool with more answers; of two to one question the later counts."""

@@ -185,12 +185,10 @@ def ask(
 def _without(pool: Pool, units: Units, skip: Collection[tuple[str, str]]) -> Units:
     if not skip:
         return units
-    video = {name: number for number, name in enumerate(pool.ids)}
-    label = {name: number for number, name in enumerate(pool.spec.classes)}
     out = np.zeros(pool.tags.shape, bool)
-    for name, tag in skip:
-        if name in video and tag in label:
-            out[video[name], label[tag]] = True
+    for video, label in skip:
+        if video in pool.rows and label in pool.columns:
+            out[pool.rows[video], pool.columns[label]] = True
     return units.at(np.flatnonzero(~out[units.video, units.label]))
 
 

@@ -90,17 +90,17 @@ class Queue:
     def again(self, given: Answered, why: str) -> dict[str, Any] | None:
         """Returns the question of an answer; None where the data set has no such tag any more."""
         pool = self.pool()
-        if given.video not in pool.ids or given.label not in pool.spec.classes:
+        if given.video not in pool.rows or given.label not in pool.columns:
             return None
-        split = pool.splits[pool.ids.index(given.video)]
+        split = pool.splits[pool.rows[given.video]]
         return _shown(pool, given.video, split, given.label, given.probability, why)
 
     def moment(self, video: str, label: str) -> tuple[float, float] | None:
         """Returns where to look for a class in a video; None where nobody asks about it."""
         pool = self.pool()
-        if video not in pool.ids or label not in pool.spec.classes:
+        if video not in pool.rows or label not in pool.columns:
             return None
-        place, tag = pool.ids.index(video), pool.spec.classes.index(label)
+        place, tag = pool.rows[video], pool.columns[label]
         start, end = pool.moments[place, tag].tolist()
         return start, end
 
@@ -130,7 +130,7 @@ def _shown(
     pool: Pool, video: str, split: str, label: str, probability: float | None, why: str
 ) -> dict[str, Any]:
     """Returns a question as the page has it."""
-    place, tag = pool.ids.index(video), pool.spec.classes.index(label)
+    place, tag = pool.rows[video], pool.columns[label]
     start, end = pool.moments[place, tag].tolist()
     beliefs = {
         modality: round(1 - float(pool.wrong[place, m, tag]), 4) if pool.believed else None

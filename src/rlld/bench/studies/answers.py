@@ -198,14 +198,12 @@ def _drawn(pool: Pool, truth: Truth, counts: Sequence[int], seed: int, *, by: By
 def _answered(
     pool: Pool, truth: Truth, told: Sequence[Answer], count: int, seed: int, by: By
 ) -> list[Answer]:
-    video = {name: number for number, name in enumerate(pool.ids)}
-    label = {name: number for number, name in enumerate(pool.spec.classes)}
     return [
         Answer(q.video, q.label, name, present, 0, q.probability)
         for q in ask(pool, count, told, by=by, seed=seed)
         for m, name in enumerate(MODALITIES)
         if name in q.tracks
-        for present in [bool(truth[video[q.video], m, label[q.label]])]
+        for present in [bool(truth[pool.rows[q.video], m, pool.columns[q.label]])]
     ]
 
 

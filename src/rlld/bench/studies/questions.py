@@ -263,12 +263,10 @@ def _questions(table: Table, pool: Pool, way: str, counts: Sequence[int], seed: 
     for count in sorted(counts):
         told = rows if by == "question" else []
         asked = ask(pool, -(-(count - len(told)) // 2), told, by=by, seed=seed)
-        place = {name: number for number, name in enumerate(pool.ids)}
-        label = {name: number for number, name in enumerate(pool.spec.classes)}
         fresh = [
             answer._replace(probability=q.probability)
             for q in asked
-            for answer in _pair(table, place[q.video], label[q.label])
+            for answer in _pair(table, pool.rows[q.video], pool.columns[q.label])
             if answer.modality in q.tracks
         ]
         rows = [*told, *fresh]
