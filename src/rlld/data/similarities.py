@@ -121,6 +121,23 @@ def load_scores(split: Split, name: str, prompts: Mapping[str, int | None]) -> d
     return scores
 
 
+def class_scores(split: Split, name: str) -> Tensor:
+    """Loads the scores of the classes of a data set, one prompt each in both modalities.
+
+    Args:
+        split: The videos.
+        name: Name of the scores.
+
+    Returns:
+        (N, T, 2, C), float32, on the split's device.
+
+    Raises:
+        RlldError: As ``load_scores``.
+    """
+    scores = load_scores(split, name, dict.fromkeys(MODALITIES, len(split.spec.classes)))
+    return torch.stack([scores[modality] for modality in MODALITIES], 2)
+
+
 def _require_same_lengths(store: Store, split: Split, index: Tensor) -> None:
     if store.lengths is None:
         if split.lengths is None:

@@ -19,7 +19,7 @@ from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._exchange_file import read_exchange
 from rlld.denoisers.base import Context, Denoiser
-from rlld.denoisers.weak import smooth
+from rlld.denoisers.weak import require_smoothing, smooth
 from rlld.errors import RlldError
 from rlld.networks.base import Network
 from rlld.types import AUDIO, VISUAL, Batch, ModalityLabels, Prediction
@@ -49,10 +49,7 @@ class Config:
     keep_global_label: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("audio_smoothing", "visual_smoothing"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise RlldError(f"denoiser ma: {name} must lie in [0, 1], found {value}")
+        require_smoothing("denoiser ma", self)
 
     def build(self, spec: DataSpec) -> MA:
         """Builds the label source, which learns what to remove at the first step."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.data.similarities import load_scores
+from rlld.data.similarities import class_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._pseudo import PseudoLabels
@@ -110,9 +110,7 @@ class UwavLabels(PseudoLabels):
 
     def _scores(self, split: Split) -> Tensor:
         """Returns the scores of all segments of a split (N, T, 2, C)."""
-        classes = len(split.spec.classes)
-        scores = load_scores(split, self.config.scores, dict.fromkeys(MODALITIES, classes))
-        return torch.stack([scores[modality] for modality in MODALITIES], 2)
+        return class_scores(split, self.config.scores)
 
 
 def best_thresholds(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlld.data.similarities import load_scores
+from rlld.data.similarities import class_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._pseudo import PseudoLabels, Teacher, per_class
@@ -181,9 +181,7 @@ class ValorLabels(PseudoLabels):
 
     def segment_labels(self, split: Split) -> Tensor:
         """Returns the pseudo labels of all segments of a split (N, T, 2, C)."""
-        classes = len(split.spec.classes)
-        scores = load_scores(split, self.config.scores, dict.fromkeys(MODALITIES, classes))
-        logits = torch.stack([scores[modality] for modality in MODALITIES], 2)
+        logits = class_scores(split, self.config.scores)
         return elaborate(logits, split.labels, self.thresholds.to(logits))
 
 

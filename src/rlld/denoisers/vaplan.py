@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.data.similarities import load_scores
+from rlld.data.similarities import class_scores
 from rlld.data.spec import DataSpec
 from rlld.data.split import Split
 from rlld.denoisers._pseudo import PseudoLabels, Teacher
 from rlld.denoisers.base import Context
 from rlld.errors import RlldError
 from rlld.networks.base import Network
-from rlld.types import MODALITIES, VISUAL, Batch, ModalityLabels, Prediction
+from rlld.types import VISUAL, Batch, ModalityLabels, Prediction
 from rlld.utils.config import Weight
 
 EPSILON = 1e-7
@@ -113,9 +113,7 @@ class VaplanLabels(PseudoLabels):
 
     def segment_labels(self, split: Split) -> Tensor:
         """Returns the pseudo labels of all segments of a split (N, T, 2, C)."""
-        classes = len(split.spec.classes)
-        scores = load_scores(split, self.config.scores, dict.fromkeys(MODALITIES, classes))
-        logits = torch.stack([scores[modality] for modality in MODALITIES], 2)
+        logits = class_scores(split, self.config.scores)
         thresholds = (self.config.audio_threshold, self.config.visual_threshold)
         limits = logits.new_tensor(thresholds)[:, None]
         return (logits.softmax(-1) > limits).to(split.labels.dtype) * split.labels[:, None, None]

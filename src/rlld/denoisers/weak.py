@@ -25,10 +25,7 @@ class Config:
     visual_smoothing: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("audio_smoothing", "visual_smoothing"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise RlldError(f"denoiser weak: {name} must lie in [0, 1], found {value}")
+        require_smoothing("denoiser weak", self)
 
     def build(self, spec: DataSpec) -> WeakLabels:
         """Builds the label source; it needs to know nothing of the data set."""
@@ -54,6 +51,19 @@ class WeakLabels(Denoiser):
             smooth(batch.labels, self.config.visual_smoothing),
             batch.labels,
         )
+
+
+def require_smoothing(where: str, config: object) -> None:
+    """Raises RlldError unless the smoothing of both modalities lies in [0, 1].
+
+    Args:
+        where: Whose options these are, for the message.
+        config: Options with ``audio_smoothing`` and ``visual_smoothing``.
+    """
+    for name in ("audio_smoothing", "visual_smoothing"):
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise RlldError(f"{where}: {name} must lie in [0, 1], found {value}")
 
 
 def smooth(labels: Tensor, keep: float) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlld.bench.page import Block, Page
 from rlld.bench.titles import titled
 from rlld.data.dataset import load_split
-from rlld.data.similarities import load_scores
+from rlld.data.similarities import class_scores
 from rlld.data.spec import read_spec, weak_files
 from rlld.data.split import Split
 from rlld.denoisers.valor import AUDIO_THRESHOLDS, VISUAL_THRESHOLDS
@@ -118,8 +118,7 @@ def compared(split: Split, name: str, move: Move = lambda scores: scores) -> lis
         name: The set of scores.
         move: What is done to the scores (N, T, 2, C).
     """
-    found = load_scores(split, name, dict.fromkeys(MODALITIES, len(split.spec.classes)))
-    every = move(torch.stack([found[m] for m in MODALITIES], 2).double().cpu().numpy())
+    every = move(class_scores(split, name).double().cpu().numpy())
     batch = split.all()
     pictures = torch.nn.functional.normalize(batch.streams["visual_2d"].double(), dim=-1)
     steady = (pictures[:, :-1] * pictures[:, 1:]).sum(-1).cpu().numpy()
