@@ -26,6 +26,7 @@ from rlld.parsing.windows import (
     Evidence,
     Reader,
     above,
+    appended,
     keep_marked,
     opened,
     taper_of,
@@ -80,10 +81,7 @@ class LiveWindows:
 
     def push(self, streams: Mapping[str, Tensor]) -> Evidence | None:
         """Takes the next n segments, each stream (n, D); returns those that are settled now."""
-        old = self._features
-        self._features = {
-            name: torch.cat([old[name], value]) if old else value for name, value in streams.items()
-        }
+        self._features = appended(self._features, streams)
         self._total += len(next(iter(streams.values())))
         while self._total >= self._next + self._length:
             self._window(self._next, self._length)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from rlld.parsing.windows import Evidence, joined, parts_of
+from rlld.parsing.windows import Evidence, appended, joined, parts_of
 from rlld.types import Prediction
 
 
@@ -33,8 +33,7 @@ class Trailing:
 
     def push(self, streams: Mapping[str, Tensor]) -> Evidence:
         """Takes the next n segments, each stream (n, D); returns what is known of them."""
-        old = self._features
-        seen = {n: torch.cat([old[n], value]) if old else value for n, value in streams.items()}
+        seen = appended(self._features, streams)
         total = len(next(iter(seen.values())))
         first = total - len(next(iter(streams.values())))
         kept = slice(max(0, total - self._length + 1), None)

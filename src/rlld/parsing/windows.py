@@ -69,6 +69,18 @@ class Reader(Protocol):
         """Returns the rest: the video ends with the segments that came."""
 
 
+def appended(features: Mapping[str, Tensor], streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the features of segments with those of the next n behind them.
+
+    Args:
+        features: By stream (S, D); empty before the first segment.
+        streams: By stream (n, D).
+    """
+    if not features:
+        return dict(streams)
+    return {name: torch.cat([features[name], value]) for name, value in streams.items()}
+
+
 def joined(parts: Sequence[Evidence]) -> Evidence:
     """Returns the evidence of consecutive segments as one.
 
@@ -162,10 +174,7 @@ class Windows:
 
     def push(self, streams: Mapping[str, Tensor]) -> None:
         """Takes the next n segments, each stream (n, D)."""
-        old = self._features
-        self._features = {
-            name: torch.cat([old[name], value]) if old else value for name, value in streams.items()
-        }
+        self._features = appended(self._features, streams)
         self._total += len(next(iter(streams.values())))
         while self._pending() >= self.batch:
             self._run(self.batch)
