@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rlld.errors import RlldError
+from rlld.report.tables import markdown_row
 from rlld.tracking import Results, track_results
 from rlld.utils import plain
 from rlld.utils.console import OUT
@@ -132,8 +133,8 @@ def _is_text(cell: str) -> bool:
 
 def block_markdown(block: Block) -> str:
     """Returns a block as Markdown under its title."""
-    lines = [_bar(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
-    return f"## {block.title}\n\n" + "\n".join(lines + [_bar(row) for row in block.rows])
+    lines = [markdown_row(block.heads), "|--|" + "--:|" * (len(block.heads) - 1)]
+    return f"## {block.title}\n\n" + "\n".join(lines + [markdown_row(row) for row in block.rows])
 
 
 def markdown(page: Page) -> str:
@@ -228,10 +229,6 @@ def show(
             f"{count} runs failed, the first with: {page.failures[0]}; the others are in "
             "the table, and the same command tries again"
         )
-
-
-def _bar(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def _ampersand(cells: Sequence[str]) -> str:

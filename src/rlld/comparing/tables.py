@@ -48,7 +48,7 @@ def blocks(compared: Compared) -> Iterator[Block]:
         "F-scores: segment level, then event level",
         ("", *SCORE_HEADS),
         tuple(
-            (each.side.name, *(_value(each.scores[WAYS[0]][name]) for name in NAMES))
+            (each.side.name, *(value_text(each.scores[WAYS[0]][name]) for name in NAMES))
             for each in compared.judged
         ),
     )
@@ -56,7 +56,7 @@ def blocks(compared: Compared) -> Iterator[Block]:
         "In other ways: see docs/metrics.md",
         ("", *VARIANTS.values()),
         tuple(
-            (each.side.name, *(_value(figure(each, name)) for name in VARIANTS))
+            (each.side.name, *(value_text(figure(each, name)) for name in VARIANTS))
             for each in compared.judged
         ),
     )
@@ -105,10 +105,10 @@ def _classes(compared: Compared, modality: str) -> Block:
         heads += [each.side.name, "difference"]
     rows = []
     for place, label in enumerate(compared.videos.spec.classes):
-        cells = [label, str(int(truth[:, place].sum())), _value(first.classes[label][modality])]
+        cells = [label, str(int(truth[:, place].sum())), value_text(first.classes[label][modality])]
         for each in others:
             found = each.classes[label][modality]
-            cells += [_value(found), _difference(found)]
+            cells += [value_text(found), _difference(found)]
         rows.append(tuple(cells))
     title = f"Classes that are {SENSES[modality]}: segment-level F, {KINDS[modality]}"
     return Block(title, tuple(heads), tuple(rows))
@@ -172,7 +172,8 @@ def _line(judged: Judged, way: str, label: str, name: str, found: Figure) -> lis
     return [judged.side.name, way, label, name, value, *apart]
 
 
-def _value(found: Figure) -> str:
+def value_text(found: Figure) -> str:
+    """Returns a figure with one digit, a dash where there is none."""
     return number(found.value, 1)
 
 

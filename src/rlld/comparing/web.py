@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from rlld.bench.tables import VARIANTS
-from rlld.comparing.compared import Compared, Figure, Judged
-from rlld.comparing.tables import SENSES, counts, difference_text, figure, remarks
+from rlld.comparing.compared import Compared, Judged
+from rlld.comparing.tables import SENSES, counts, difference_text, figure, remarks, value_text
 from rlld.evaluation.baselines import TYPE
 from rlld.metrics.paired import Difference
 from rlld.metrics.scores import LEVELS
 from rlld.report.clips import clips_of_page
 from rlld.report.curves import Tick, round_numbers
-from rlld.report.tables import KINDS, number
+from rlld.report.tables import KINDS
 from rlld.report.templates import rendered
 from rlld.report.timelines import Span, segments_of, spans_of
 from rlld.types import MODALITIES
@@ -177,7 +177,7 @@ def _heads(level: str) -> dict[str, str]:
 
 
 def _cells(judged: Judged, level: str) -> list[str]:
-    return [number(figure(judged, name).value, 1) for name in _heads(level)]
+    return [value_text(figure(judged, name)) for name in _heads(level)]
 
 
 def _differences(judged: Judged) -> dict[str, dict[str, Difference | None]]:
@@ -223,18 +223,14 @@ def _classes(compared: Compared, modality: str) -> list[ClassLine]:
     first, *others = compared.judged
     lines = []
     for label, videos in zip(compared.videos.spec.classes, truth.tolist(), strict=True):
-        cells = [(_value(first.classes[label][modality]), False)]
+        cells = [(value_text(first.classes[label][modality]), False)]
         for each in others:
             found = each.classes[label][modality]
             known = found.difference
             text = "-" if known is None else difference_text(known)
-            cells += [(_value(found), False), (text, known is not None and known.clear)]
+            cells += [(value_text(found), False), (text, known is not None and known.clear)]
         lines.append(ClassLine(label, videos, cells))
     return sorted(lines, key=lambda line: -line.videos)
-
-
-def _value(found: Figure) -> str:
-    return number(found.value, 1)
 
 
 def disputes(compared: Compared) -> list[Dispute]:

@@ -11,7 +11,7 @@ from rlld.data.split import Split
 from rlld.evaluation.labels import Suspect
 from rlld.metrics.noise_detection import LEAST, THRESHOLD, DenoisingReport, Removal
 from rlld.report.figures import class_bars
-from rlld.report.tables import REMOVAL, number, removal_cells
+from rlld.report.tables import REMOVAL, markdown_row, number, removal_cells
 from rlld.report.templates import rendered
 from rlld.training.run_folder import Run
 from rlld.types import MODALITIES
@@ -196,10 +196,7 @@ def _suspect(entry: Suspect) -> dict[str, Any]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    return [line(heads), "|" + "--|" * len(heads), *(line(row) for row in rows)]
+    return [markdown_row(heads), "|" + "--|" * len(heads), *map(markdown_row, rows)]
 
 
 def write_denoise_page(path: Path, report: LabelReport) -> None:

@@ -1,4 +1,4 @@
-"""Score tables for the terminal."""
+"""Score tables for the terminal, and cells and rows of tables elsewhere."""
 
 from __future__ import annotations
 
@@ -137,6 +137,11 @@ def removal_cells(values: Mapping[str, Any]) -> list[str]:
     """
     counts = ("labels", "noisy", "removed")
     return [number(values.get(key), 0 if key in counts else 1) for key in REMOVAL]
+
+
+def markdown_row(cells: Sequence[str]) -> str:
+    """Returns a row of a Markdown table, whatever signs are in its cells."""
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def number(value: float | None, digits: int) -> str:
