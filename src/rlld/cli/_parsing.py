@@ -111,7 +111,11 @@ class Job:
 
 
 def format_of(args: Args) -> str:
-    """Returns the format of the results: as it is named, or as the suffix of --out says."""
+    """Returns the format of the results: as it is named, or as the suffix of --out says.
+
+    Raises:
+        RlldError: If there is no such format.
+    """
     from rlld.export import format_names, formats_with
 
     known = sorted({*format_names(), *PLAIN})

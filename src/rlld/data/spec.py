@@ -253,7 +253,11 @@ def read_spec(folder: Path) -> DataSpec:
 
 
 def spec_from(data: Mapping[str, Any], where: str) -> DataSpec:
-    """Builds a specification from plain data; ``where`` names it in messages."""
+    """Builds a specification from plain data; ``where`` names it in messages.
+
+    Raises:
+        RlldError: If a field is unknown, wrong, or of no use without another one.
+    """
     try:
         spec = from_dict(DataSpec, {**data, **_short(data)}, where)
     except RlldError as error:

@@ -56,6 +56,9 @@ def open_media(path: Path, **options: str) -> InputContainer:
     Args:
         path: The file.
         options: What its demuxer is to do besides.
+
+    Raises:
+        RlldError: If it cannot be read, or is no clip.
     """
     import av
 

@@ -71,6 +71,9 @@ class Scores:
 
         Args:
             modality: ``audio`` or ``visual``.
+
+        Raises:
+            RlldError: If there is no such modality.
         """
         if modality not in MODALITIES:
             raise RlldError(f"unknown modality {modality!r}{nearest(modality, MODALITIES)}")

@@ -164,7 +164,7 @@ class Recipe:
         data = apply_overrides(own, _choices(settings))
         if data["network"]["name"] != self.network.name:
             data["network"] = {**_common(data, own["network"], where), **data["network"]}
-        return composed(apply_overrides(data, _applicable(data, settings, where)), where)
+        return _trainable(apply_overrides(data, _applicable(data, settings, where)), where)
 
 
 def recipe_names() -> list[str]:
@@ -243,7 +243,7 @@ def decided_recipe(
             data, _applicable(data, settings, f"{path}, overrides of dataset.yaml")
         )
     rest = {key: value for key, value in given.items() if key not in _choices(given)}
-    recipe = composed(apply_overrides(data, rest), f"recipe {name}")
+    recipe = _trainable(apply_overrides(data, rest), f"recipe {name}")
     for settings in getattr(recipe.denoiser.config, "variations", ()):
         # What is wrong with the networks of a denoiser is said before they are trained.
         recipe.varied(settings)
@@ -288,7 +288,7 @@ def _whether(value: Any, where: str) -> bool:
     return bool(value)
 
 
-def composed(data: Mapping[str, Any], where: str) -> Recipe:
+def _trainable(data: Mapping[str, Any], where: str) -> Recipe:
     """Builds a recipe to train from plain data, as ``recipe_from``.
 
     Raises:

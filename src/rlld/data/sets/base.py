@@ -121,6 +121,9 @@ def spell(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
 
     Annotation files join classes by commas, so that those of a name are left out.
 
+    Raises:
+        RlldError: If two classes become one.
+
     Examples:
         >>> spell(["Bark", "Violin, fiddle"])
         (('Bark', 'Violin fiddle'), {'Violin fiddle': 'Violin, fiddle'})

@@ -45,7 +45,11 @@ def read_text_sheet(path: Path, names: ClipNames) -> Sheet:
 
 
 def text_sheet(path: Path, text: str, names: ClipNames, notes: tuple[str, ...] = ()) -> Sheet:
-    """Returns separated text as a sheet; see ``read_text_sheet``."""
+    """Returns separated text as a sheet; see ``read_text_sheet``.
+
+    Raises:
+        RlldError: If it cannot be read as a table.
+    """
     first, _, rest = text.partition("\n")
     separator = first.strip().strip('"')[len(HINT) :]
     if first.strip().strip('"').lower().startswith(HINT) and separator in SEPARATORS:
