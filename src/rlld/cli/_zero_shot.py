@@ -10,6 +10,7 @@ from rlld.cli._parsing import Args, Job, UnusableError, format_of, jobs_of, show
 from rlld.errors import RlldError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rlld.open_classes.calibrated import Taught
@@ -36,7 +37,6 @@ def parse_zero_shot(args: Args) -> None:
     from rlld.open_classes.named import read_classes
     from rlld.parsing.zero_shot import ALONE, decide
     from rlld.utils.console import ERR
-    from rlld.utils.pool import each
 
     classes = read_classes(_names(args))
     if args.live is not None:
@@ -44,6 +44,40 @@ def parse_zero_shot(args: Args) -> None:
         return
     form = format_of(args)
     jobs = jobs_of(args, form, (Path(args.run), *args.clips))
+    compared, failed, taught = _compare(args, classes, jobs)
+    rule, name = _rule(args.rule, len(compared), classes, taught)
+    model = f"{name} rule for named classes, {args.encoders}"
+    if taught is not None:
+        model += f"; {_listed(taught, classes)} calibrated by {args.calibrate}"
+    parses = decide(list(compared.values()), classes, rule, model)
+    if name == "calibrated" and len(jobs) == 1 and not (taught and taught.classes.all()):
+        parses = [replace(parse, notes=(*parse.notes, ALONE)) for parse in parses]
+    empty = 0
+    for job, parse in zip(compared, parses, strict=True):
+        try:
+            _write(parse, job, args, form)
+        except RlldError as error:
+            if len(jobs) == 1:
+                raise
+            failed.append(job.name)
+            ERR.print(f"rlld: {error}")
+            continue
+        show(parse, job, form)
+        empty += not parse.events
+    told(args, failed, len(jobs), empty, ADVICE)
+
+
+def _compare(
+    args: Args, classes: tuple[str, ...], jobs: Sequence[Job]
+) -> tuple[dict[Job, Compared], list[str], Taught | None]:
+    """Returns the clips that were compared, the names of those that failed, and the calibration.
+
+    Raises:
+        RlldError: If nothing can be compared, or the only clip fails.
+    """
+    from rlld.utils.console import ERR
+    from rlld.utils.pool import each
+
     compared, failed = {}, []
     taught, comparer = None, Comparer(args, classes)
     try:
@@ -61,26 +95,7 @@ def parse_zero_shot(args: Args) -> None:
                 ERR.print(f"rlld: {result}")
     except UnusableError as error:
         raise RlldError(str(error)) from None
-    rule, name = _rule(args.rule, len(compared), classes, taught)
-    model = f"{name} rule for named classes, {args.encoders}"
-    if taught is not None:
-        model += f"; {_listed(taught, classes)} calibrated by {args.calibrate}"
-    parses = decide(list(compared.values()), classes, rule, model)
-    empty = 0
-    for job, parse in zip(compared, parses, strict=True):
-        if name == "calibrated" and len(jobs) == 1 and not (taught and taught.classes.all()):
-            parse = replace(parse, notes=(*parse.notes, ALONE))
-        try:
-            _write(parse, job, args, form)
-        except RlldError as error:
-            if len(jobs) == 1:
-                raise
-            failed.append(job.name)
-            ERR.print(f"rlld: {error}")
-            continue
-        show(parse, job, form)
-        empty += not parse.events
-    told(args, failed, len(jobs), empty, ADVICE)
+    return compared, failed, taught
 
 
 def _names(args: Args) -> str:

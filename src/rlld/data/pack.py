@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rlld.data.annotations import audio_version, read_dense, read_splits
 from rlld.data.answers import FILE, Answer, file_text, read_answers, write_answers
@@ -92,19 +93,21 @@ def pack(
         spec = replace(spec, annotations=replace(spec.annotations, audio=audio_file))
     spec.require_streams(f"data set {spec.name!r}")
     with owned(out):
-        return _pack(annotations, features, out, spec, dtype, skip_missing, answers, finder)
+        return _pack(_Job(annotations, features, out, dtype, skip_missing), spec, answers, finder)
 
 
-def _pack(
-    annotations: Path,
-    features: Path,
-    out: Path,
-    spec: DataSpec,
-    dtype: str,
-    skip_missing: bool,
-    answers: Path | None,
-    finder: Finder | None,
-) -> PackReport:
+class _Job(NamedTuple):
+    """What ``pack`` was told: where from, where to, and how."""
+
+    annotations: Path
+    features: Path
+    out: Path
+    dtype: str
+    skip_missing: bool
+
+
+def _pack(job: _Job, spec: DataSpec, answers: Path | None, finder: Finder | None) -> PackReport:
+    annotations, out = job.annotations, job.out
     ids = _read_annotations(annotations, spec)
     if answers is None and spec.annotations.answers:
         answers = annotation_file(annotations, spec.annotations.answers)
@@ -112,49 +115,14 @@ def _pack(
     spec = replace(
         spec,
         annotations=replace(spec.annotations, answers=FILE if given else ""),
-        features_version=_version(features) or spec.features_version,
+        features_version=_version(job.features) or spec.features_version,
     )
     if (out / FILE_NAME).exists():
-        spec = _as_long(spec, out)
-        skipped = _skipped(out) if skip_missing else frozenset()
-        if not _is_packed(annotations, out, spec, dtype, ids, given, skipped):
-            raise RlldError(f"{out}: already holds a data set; choose another folder or delete it")
-        ERR.print(f"{out}: finished already; to pack changed features, delete it")
-        return _report(annotations, spec, _kept(ids, skipped), len(skipped), len(given))
+        return _packed_before(job, _as_long(spec, out), ids, given)
     if finder is None:
         everyone = [video for split in ids.values() for video in split]
-        finder = FeatureFinder(stream_folders(features, spec), spec, everyone)
-    problems: dict[str, list[str]] = {}
-    with ExitStack() as stack:
-        writers = {
-            split: stack.enter_context(
-                StoreWriter(
-                    store_path(out, split), split, spec, dtype=dtype, provenance=provenance(spec)
-                )
-            )
-            for split in ids
-        }
-        for split, writer in writers.items():
-            problems |= _pack_split(split, ids[split], writer, finder)
-        _settle_problems(out, problems, skip_missing)
-        kept = _kept(ids, problems)
-        lengths = {
-            video: count
-            for split, writer in writers.items()
-            for video, count in (writer.lengths or {}).items()
-            if video in kept[split]
-        }
-        if spec.any_length:
-            spec = replace(spec, segments=max(lengths.values(), default=1))
-            _require_ends(annotations, spec, lengths)
-        for split, videos in kept.items():
-            if not videos:
-                raise RlldError(
-                    f"{features}: no usable features for any of the {len(ids[split])} {split} "
-                    "videos; check the folder"
-                )
-        for split, writer in writers.items():
-            writer.finish(kept[split])
+        finder = FeatureFinder(stream_folders(job.features, spec), spec, everyone)
+    spec, kept, problems = _fill(job, spec, ids, finder)
     for file in annotation_names(spec):
         _copy_annotations(
             annotation_file(annotations, file),
@@ -165,6 +133,64 @@ def _pack(
         write_answers(out / ANNOTATIONS / FILE, (a for a in given if a.video not in problems))
     write_text(out / FILE_NAME, spec_text(spec))
     return _report(annotations, spec, kept, len(problems), len(given))
+
+
+def _packed_before(
+    job: _Job, spec: DataSpec, ids: Mapping[str, Sequence[str]], given: Sequence[Answer]
+) -> PackReport:
+    """Reports of a data set that holds what this call would make, and of no other."""
+    skipped = _skipped(job.out) if job.skip_missing else frozenset()
+    if not _is_packed(job, spec, ids, given, skipped):
+        raise RlldError(f"{job.out}: already holds a data set; choose another folder or delete it")
+    ERR.print(f"{job.out}: finished already; to pack changed features, delete it")
+    return _report(job.annotations, spec, _kept(ids, skipped), len(skipped), len(given))
+
+
+def _fill(
+    job: _Job, spec: DataSpec, ids: Mapping[str, Sequence[str]], finder: Finder
+) -> tuple[DataSpec, dict[str, list[str]], dict[str, list[str]]]:
+    """Fills the stores of all splits.
+
+    Returns:
+        The specification with the segments of the longest video, the videos that are there by
+        split, and what is wrong with the others.
+    """
+    problems: dict[str, list[str]] = {}
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(
+                StoreWriter(
+                    store_path(job.out, split),
+                    split,
+                    spec,
+                    dtype=job.dtype,
+                    provenance=provenance(spec),
+                )
+            )
+            for split in ids
+        }
+        for split, writer in writers.items():
+            problems |= _pack_split(split, ids[split], writer, finder)
+        _settle_problems(job.out, problems, job.skip_missing)
+        kept = _kept(ids, problems)
+        lengths = {
+            video: count
+            for split, writer in writers.items()
+            for video, count in (writer.lengths or {}).items()
+            if video in kept[split]
+        }
+        if spec.any_length:
+            spec = replace(spec, segments=max(lengths.values(), default=1))
+            _require_ends(job.annotations, spec, lengths)
+        for split, videos in kept.items():
+            if not videos:
+                raise RlldError(
+                    f"{job.features}: no usable features for any of the {len(ids[split])} {split} "
+                    "videos; check the folder"
+                )
+        for split, writer in writers.items():
+            writer.finish(kept[split])
+    return spec, kept, problems
 
 
 def _as_long(spec: DataSpec, out: Path) -> DataSpec:
@@ -195,17 +221,18 @@ def _skipped(out: Path) -> frozenset[str]:
 
 
 def _is_packed(
-    annotations: Path,
-    out: Path,
+    job: _Job,
     spec: DataSpec,
-    dtype: str,
     ids: Mapping[str, Sequence[str]],
     given: Sequence[Answer],
     skipped: frozenset[str],
 ) -> bool:
     """Says whether a folder holds what packing these files gives; features are not compared."""
+    out = job.out
     expected = {
-        annotation_file(out / ANNOTATIONS, file): _rows(annotation_file(annotations, file), skipped)
+        annotation_file(out / ANNOTATIONS, file): _rows(
+            annotation_file(job.annotations, file), skipped
+        )
         for file in annotation_names(spec)
     }
     expected[out / FILE_NAME] = spec_text(spec).encode()
@@ -215,7 +242,7 @@ def _is_packed(
     return all(
         path.is_file() and path.read_bytes() == content for path, content in expected.items()
     ) and all(
-        holds(store_path(out, split), videos, provenance(spec), dtype)
+        holds(store_path(out, split), videos, provenance(spec), job.dtype)
         for split, videos in _kept(ids, skipped).items()
     )
 
