@@ -83,7 +83,7 @@ def load_state(folder: Path, device: torch.device, runs: int = 1) -> dict[str, A
         runs: How many runs it is the state of.
 
     Raises:
-        RlldError: If there is none, or it holds anything else than ``rlld.training.loop`` saves.
+        RlldError: If there is none, or it holds anything else than ``Keeper`` saves.
     """
     path = _place(folder)
     if not path.is_file():

@@ -1,44 +1,40 @@
-"""Runs from the command to their folders: progress, logs, interruption and resuming."""
+"""Runs from the command to their folders: what is new, what goes on, what is finished."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rlld.data.dataset import DataSet, load_data
 from rlld.data.fingerprint import taught_by
 from rlld.errors import RlldError
-from rlld.metrics.tags import TAGS
 from rlld.recipes.recipe import Recipe
 from rlld.training.checkpoint import (
     CONTENT,
     FILE,
-    Resumable,
     forget_state,
     load_state,
     require_run_folder,
     require_same,
     restore,
-    save_state,
 )
 from rlld.training.compared import Facts, comparing
+from rlld.training.drive import Keeper, Steered, drive
 from rlld.training.facts import run_facts
-from rlld.training.log import Log, Watcher, open_logs
+from rlld.training.log import Watcher, open_logs
 from rlld.training.monitor import NotFiniteError
 from rlld.training.run_folder import CONFIG, METRICS, Run, load_run, read_config, save_run
 from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Report, Trainer
 from rlld.utils.compute import Compute, require_seed
 from rlld.utils.config import to_dict
-from rlld.utils.console import ERR, Tick, progress
+from rlld.utils.console import ERR
 from rlld.utils.files import owned
-from rlld.utils.stopping import stop_requested
 
 NETWORKS = "networks"
 CHECKPOINT_SECONDS = 20.0
@@ -301,12 +297,11 @@ class Session:
         for (seed, _), log in zip(self.runs, logs, strict=True):
             log.start(self.watcher, self._identity_of(seed))
         title = f"{len(trainers)} seeds of {self.recipe.name}" if self.several else self.recipe.name
-        out, identity, most = self.out, self.identity, self.checkpoint_seconds
+        keeper = Keeper(self.out, self.identity, self.checkpoint_seconds, started)
         try:
-            first = trainers[0]
-            drive(f"training {title}", steered, steps, first, logs, out, identity, most, started)
+            drive(f"training {title}", steered, steps, trainers[0], logs, keeper)
         except NotFiniteError as error:
-            raise NotFiniteError(f"{out / FILE} holds the last good state; {error}") from None
+            raise NotFiniteError(f"{self.out / FILE} holds the last good state; {error}") from None
         return compared
 
 
@@ -317,98 +312,3 @@ def _alone(trainer: Trainer) -> tuple[Steered, Iterator[Sequence[Report]]]:
 def _at_once(trainers: Sequence[Trainer]) -> tuple[Steered, Iterator[Sequence[Report]]]:
     together = Lockstep(trainers)
     return together, (reports or [] for reports in together.steps())
-
-
-class Steered(Resumable, Protocol):
-    """What ``drive`` runs: one run, or several in lockstep."""
-
-    def require_finite(self) -> None:
-        """Looks at the steps since the last call."""
-
-
-def drive(
-    title: str,
-    steered: Steered,
-    steps: Iterator[Sequence[Report]],
-    first: Trainer,
-    logs: Sequence[Log],
-    out: Path,
-    identity: dict[str, Any],
-    checkpoint_seconds: float,
-    started: float,
-) -> None:
-    """Runs what is left, with progress, logs and resume states.
-
-    Args:
-        title: What is shown.
-        steered: What is run.
-        steps: Its steps; each yields one report for each log where a round ended, else none.
-        first: The run whose progress is shown.
-        logs: Where the reports go.
-        out: Folder of the resume state.
-        identity: What a resumed run has to have in common with this one.
-        checkpoint_seconds: Longest time between two resume states.
-        started: When it began on the monotonic clock, less what earlier attempts took.
-
-    Raises:
-        NotFiniteError: If a loss, a reward or a gradient was NaN or infinite.
-        KeyboardInterrupt: On Ctrl-C, after the state was saved, or from within a denoiser that
-            learns: what it had learned is kept, or learned again.
-    """
-    saved, kept = time.monotonic(), first.updates
-
-    def save() -> None:
-        nonlocal saved, kept
-        steered.require_finite()
-        state = {
-            "trainer": steered.state_dict(),
-            "identity": identity,
-            "logs": [log.text for log in logs],
-            "seconds": time.monotonic() - started,
-        }
-        save_state(out, state)
-        saved, kept = time.monotonic(), first.updates
-
-    save()
-    with (
-        _resumable(lambda: kept),
-        stop_requested() as stopped,
-        progress(title, first.total_updates, first.updates) as tick,
-    ):
-        round_started, videos = time.monotonic(), 0
-        for reports in steps:
-            videos += first.schedule.batch_size
-            show_round(reports[0] if reports else None, tick)
-            if reports:
-                elapsed = time.monotonic() - round_started
-                for log, report in zip(logs, reports, strict=True):
-                    log.write({**report, "seconds": elapsed, "videos_per_second": videos / elapsed})
-                round_started, videos = time.monotonic(), 0
-            if stopped or time.monotonic() - saved >= checkpoint_seconds:
-                save()
-            if stopped:
-                raise KeyboardInterrupt
-    for log in logs:
-        log.settle()
-
-
-@contextmanager
-def _resumable(kept: Callable[[], int]) -> Iterator[None]:
-    """Says what is saved where the block is interrupted: ``kept`` updates."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        ERR.print(f"stopped; all is saved up to update {kept()}")
-        raise
-
-
-def show_round(report: Report | None, tick: Tick) -> None:
-    """Counts a step, and shows the scores of a round that it ended."""
-    remark = ""
-    if report is not None:
-        scores = report["validation"]
-        if TAGS in scores:
-            remark = f"tags {scores[TAGS]:.1f}"
-        elif scores:
-            remark = f"type {scores['segment_type']:.1f} / {scores['event_type']:.1f}"
-    tick(1, remark)
