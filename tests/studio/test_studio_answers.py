@@ -122,6 +122,9 @@ def test_the_table_of_clips_tells_states_and_tracks(page):
     assert len(rows) == sum(COUNTS.values())
     assert {row["state"] for row in rows.values()} == {"new"}
     question = page.get("/api/questions?person=Ada&count=1")[0]
+    answer(page, question, audio=None, visual=None, unsure=True)
+    unsure = page.get("/api/clips?person=Ada")["rows"]
+    assert {row[3] for row in unsure} == {"new"}
     answer(page, question, audio=True, visual=False)
     answer(page, question, "Bo", audio=False, visual=False)
     table = page.get("/api/clips?person=Ada")

@@ -35,13 +35,16 @@ def rows_of(
         catalogue: The data set.
         store: What people said.
         beliefs: What the run thinks; None without one.
-        person: Whose answers make a clip an answered one; anybody's where it is empty.
+        person: Whose answers make a clip an answered one; anybody's where it is empty. What they
+            are unsure of counts for nothing here either.
         disputed: Clips whose events people marked differently.
     """
     answers, corrected = store.answers(), store.corrected()
     votes = votes_of(answers)
     apart = {item[0] for item, said in votes.items() if len(set(said.values())) > 1} | {*disputed}
-    answered = {each.video for each in answers if not person or each.person == person}
+    answered = {
+        each.video for each in answers if not each.unsure and (not person or each.person == person)
+    }
     said = _said(catalogue, settled(votes))
     keep = None if beliefs is None else beliefs.keep
     rows = []
