@@ -19,6 +19,7 @@ from rlld.studio.agreement import (
 )
 from rlld.studio.marks import lanes_apart, lanes_of, marks_of
 from rlld.studio.store import Answered, Store, Version
+from tiny import CLASSES
 
 NOTHING = "."
 
@@ -165,6 +166,9 @@ def test_clips_whose_events_differ_are_in_the_queue(page):
     mine = [{"c": tag, "m": "audio", "s": 0, "e": 1, "p": None}]
     page.put(path, person="Ada", base=0, events=mine)
     assert page.get("/api/disagreements") == []
+    said = {"person": "Bo", "video": "train_000", "class": CLASSES[tag], "audio": True}
+    page.post("/api/answers", **said, visual=False)
+    assert page.get("/api/clips/train_000?person=Ada")["answers"] == []
     page.put(path, person="Bo", base=1, events=[{**mine[0], "e": 3}])
     (row,) = page.get("/api/disagreements")
     assert row["spans"] == {"Ada": [[0, 1]], "Bo": [[0, 3]]}
@@ -172,6 +176,8 @@ def test_clips_whose_events_differ_are_in_the_queue(page):
     table = page.get("/api/clips?person=Ada")
     disputed = [r[0] for r in table["rows"] if r[table["columns"].index("disagreement")]]
     assert disputed == ["train_000"]
+    (told,) = page.get("/api/clips/train_000?person=Ada")["answers"]
+    assert told["person"] == "Bo"  # who looks closer sees what the others answered, too
     found = page.get("/api/agreement")
     segments = round(shown["duration"] / shown["step"])
     assert found["events"]["audio"]["items"] == segments * len(shown["tags"])

@@ -30,14 +30,14 @@ def shown(studio: Studio, video: str, person: str) -> dict[str, Any]:
         studio: The studio.
         video: Video id.
         person: Whose answers are shown; everybody's where it is empty, or where people differ
-            about the clip: who looks closer wants to know who said what.
+            about the clip, in answers or in events: who looks closer wants to know who said what.
     """
     known, spec = studio.catalogue[video], studio.catalogue.spec
     parse = studio.beliefs.parse(video) if studio.beliefs is not None else None
     version, before = studio.store.latest(video), studio.catalogue.beside(video)
     (sound, pictures), notes = _look(studio, video)
     said = [each for each in studio.store.answers() if each.video == video]
-    everybody = not person or disagreements(votes_of(said))
+    everybody = not person or disagreements(votes_of(said)) or studio.events_apart(video)
     return {
         "id": video,
         "split": known.split,

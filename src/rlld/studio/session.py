@@ -269,8 +269,8 @@ class Studio:
         answers = agreement(votes_of(self.store.answers()))
         return {**answers, "events": events, "corrected": self.store.corrected_by()}
 
-    def _lanes(self) -> Lanes:
-        """Returns what people marked in clips that several of them corrected.
+    def _lanes(self, video: str | None = None) -> Lanes:
+        """Returns what people marked in clips that several of them corrected, or in one of these.
 
         An import is nobody's view: it may be that of one of them.
         """
@@ -278,7 +278,8 @@ class Studio:
         shared = [
             version
             for version in self.store.shared()
-            if version.video in videos and version.person != IMPORTER
+            if version.video in (videos if video is None else (video,))
+            and version.person != IMPORTER
         ]
         return lanes_of(shared, lambda video: [classes[tag] for tag in videos[video].tags])
 
@@ -289,9 +290,9 @@ class Studio:
         except RlldError:  # what is wrong with the clip is among its notes
             return self.catalogue.spec.duration
 
-    def events_apart(self) -> list[dict[str, Any]]:
-        """Returns the lanes of clips in which people marked different segments."""
-        step, lanes = self.catalogue.spec.segment_seconds, self._lanes()
+    def events_apart(self, video: str | None = None) -> list[dict[str, Any]]:
+        """Returns the lanes of clips, or of one clip, in which people marked different segments."""
+        step, lanes = self.catalogue.spec.segment_seconds, self._lanes(video)
         return lanes_apart(lanes, marks_of(lanes, step, self.seconds), step)
 
     def disagreements(self) -> list[dict[str, Any]]:
