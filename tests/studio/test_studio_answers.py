@@ -45,7 +45,12 @@ def test_answers_are_counted_by_person_and_their_questions_not_asked_again(page)
     assert not {first["id"], second["id"]} & {each["id"] for each in left}
     state = page.get("/api/state?person=Ada")
     assert (state["answered"], state["by_person"]) == (1, {"Ada": 1})  # unsure counts for nothing
-    assert state["people"] == ["Ada"]
+    assert (state["people"], state["counted"]) == (["Ada"], 1)
+    answer(page, first, "Bo", audio=None, visual=None, unsure=True)
+    state = page.get("/api/state")
+    assert (state["people"], state["counted"]) == (["Ada", "Bo"], 1)  # Bo said nothing yet
+    page.put(f"/api/clips/{first['video']}/events", person="Cy", base=0, events=[])
+    assert page.get("/api/state")["counted"] == 2
     back = page.post("/api/answers/undo", person="Ada")
     assert back["question"]["id"] == second["id"]
     assert page.get("/api/state")["answered"] == 1

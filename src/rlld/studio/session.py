@@ -183,6 +183,7 @@ class Studio:
             "answered": sum(by_person.values()),
             "corrected": self.store.count_corrected(),
             "by_person": dict(by_person),
+            "counted": len({*by_person, *self.store.corrected_by()}),
             "gain": outlook and outlook.gain,
             "unit": outlook and UNIT,
             "stop": outlook and outlook.stop,

@@ -11,7 +11,7 @@
  *   started: number, run: number, scored: number|null, before: Scores|null, after: Scores|null, gains: Gains|null, on: string|null,
  *   changed: Changed[]|null, error: string|null}} Job
  * @typedef {{data: Data, run: {name: string, recipe: string}|null, people: string[],
- *   answered: number, corrected: number, by_person: Record<string, number>, gain: number|null, unit: string|null,
+ *   answered: number, corrected: number, by_person: Record<string, number>, counted: number, gain: number|null, unit: string|null,
  *   stop: string|null, person: string|null, notes: string[], formats: Array<[string, string]>}} State
  * @typedef {{id: string|number, video: string, class: string, split: string, at: number,
  *   end: number|null, audio: number|null, visual: number|null, probability: number|null,

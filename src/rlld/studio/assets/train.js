@@ -73,7 +73,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
 
   function draw() {
     const given = [state.answered && count(state.answered, "answer"), state.corrected && count(state.corrected, "corrected clip")].filter(Boolean);
-    const taught = given.length ? `With ${given.join(" and ")} of ${count(state.people.length, "person", "people")}.` : "Nothing was answered or corrected yet.";
+    const taught = given.length ? `With ${given.join(" and ")} of ${count(state.counted, "person", "people")}.` : "Nothing was answered or corrected yet.";
     const words = { done: "Trained again", failed: "The training failed", cancelled: "The training was cancelled", running: "Training" };
     const head = make("h1", "", job ? words[job.state] : "Train again");
     const told = [head];
