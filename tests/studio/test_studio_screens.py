@@ -95,6 +95,7 @@ def test_a_round_that_is_full_is_told_and_leads_to_the_training(visit) -> None:
     page = visit("Ed", "answer", state)
     round_, told = page.locator("#left"), page.locator("#told")
     round_.get_by_text("24 of 25 \u00b7 next 25: +0.2 labels right").wait_for()
+    page.wait_for_selector(".question b:not(:empty)")
     for count, link in ((25, 1), (26, 0), (51, 0)):  # the last one before the server had told of 50
         answered["Ed"] = count
         page.keyboard.press("n")
