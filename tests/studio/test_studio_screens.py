@@ -34,6 +34,10 @@ def changing(change: Callable[[Any], Any]) -> Callable[[Any], None]:
     return lambda route: route.fulfill(json=change(route.fetch().json()))
 
 
+def telling(body: Any) -> Callable[[Any], None]:
+    return lambda route: route.fulfill(json=body)
+
+
 def moment(at: float, end: float | None) -> dict[str, Any]:
     return {
         "**/api/questions*": lambda rows: [{**row, "at": at, "end": end} for row in rows],
@@ -282,3 +286,37 @@ def test_no_figure_of_those_who_always_said_the_same_is_explained(visit) -> None
     row = page.get_by_role("row", name="Ola, Pia").locator("td")
     row.first.wait_for()
     assert row.all_inner_texts() == ["1 question", "all the same", ""]
+
+
+def test_the_keyboard_stays_in_a_training_that_changes(visit) -> None:
+    page = visit("Ada", "train", {"**/api/train": lambda _: job(state="cancelled")})
+    ends = {"failed": "Try again", "done": "Train once more", "cancelled": "Go on"}
+    begin = "Go on"
+    for state, again in ends.items():
+        page.unroute("**/api/train")
+        page.route("**/api/train", telling(job()))
+        page.get_by_role("button", name=begin, exact=True).press("Enter")
+        page.locator("button:focus", has_text="Cancel").wait_for()
+        page.unroute("**/api/train")
+        page.route("**/api/train", telling(job(state=state, text="It was.", error="It is gone.")))
+        page.locator("#told", has_text=f" {state}").wait_for()  # also who sees nothing is told
+        assert page.locator("button:focus").inner_text() == again
+        begin = again
+
+
+def test_a_training_that_another_window_began_is_followed(visit) -> None:
+    before = {"**/api/train": lambda _: job(state="cancelled")}
+    page = visit("Ada", "train", before, expected="Failed to load")
+    page.get_by_role("heading", name="The training was cancelled").wait_for()
+    page.unroute("**/api/train")
+
+    def refuse(route: Any) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=400, json={"error": "a training is running"})
+        else:
+            route.fulfill(json=job())
+
+    page.route("**/api/train", refuse)
+    page.get_by_role("button", name="Go on", exact=True).press("Enter")
+    page.locator("#told", has_text="a training is running").wait_for()
+    page.locator("button:focus", has_text="Cancel").wait_for()

@@ -10,6 +10,9 @@ import { button, choice, count, icon, make, plain } from "./dom.js";
 const EVERY = 1000; // ms between looks at a running training
 const LOST = "The studio does not answer; trying again.";
 const FIRST = 50; // changed labels that are listed at once
+const HEADS = { done: "Trained again", failed: "The training failed", cancelled: "The training was cancelled", running: "Training" };
+const ENDS = { done: "The training is done: the scores are here.", failed: "The training failed: the reason is here.", cancelled: "The training was cancelled.", running: "" };
+const AGAIN = { done: "Train once more", failed: "Try again", cancelled: "Go on", running: "" };
 const WORDS = { audio: "heard", visual: "seen" };
 
 /**
@@ -24,23 +27,30 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   // --- training -----------------------------------------------------------------------------
   /** @type {Job|null} */
   let job = await api.get("/api/train");
+  let watching = false;
   draw();
   if (job?.state === "running") watch();
 
   async function start() {
-    job = await api.post("/api/train", {});
-    draw();
-    panel.querySelector("button")?.focus();
-    watch();
+    try {
+      job = await api.post("/api/train", {});
+    } catch (error) {
+      job = await api.get("/api/train"); // which another window may have begun
+      throw error;
+    } finally {
+      draw();
+      if (job?.state === "running") watch();
+    }
   }
 
   async function cancel() {
     job = await api.remove("/api/train");
     draw();
-    panel.querySelector("button")?.focus();
   }
 
   async function watch() {
+    if (watching) return;
+    watching = true;
     let lost = false;
     while (!signal.aborted && job?.state === "running") {
       await new Promise((done) => { setTimeout(done, EVERY); });
@@ -57,9 +67,10 @@ export async function train(root, { api, signal, tell, state, refresh }) {
         if (job) update({ ...job, text: LOST }); // which stays there: whether it still runs is not known
       }
     }
+    watching = false;
     if (signal.aborted) return;
     draw();
-    if (job?.state === "done") tell("The training is done: the scores are here.");
+    if (job) tell(ENDS[job.state]);
     await refresh();
   }
 
@@ -71,27 +82,32 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     if (text) text.textContent = running.text;
   }
 
+  /** Draws the training anew; a keyboard that was in it stays in it. */
   function draw() {
+    const inside = panel.contains(document.activeElement);
+    panel.replaceChildren(...shown());
+    if (inside) panel.querySelector("button")?.focus();
+  }
+
+  /** @returns {HTMLElement[]} */
+  function shown() {
     const given = [state.answered && count(state.answered, "answer"), state.corrected && count(state.corrected, "corrected clip")].filter(Boolean);
     const taught = given.length ? `With ${given.join(" and ")} of ${count(state.counted, "person", "people")}.` : "Nothing was answered or corrected yet.";
-    const words = { done: "Trained again", failed: "The training failed", cancelled: "The training was cancelled", running: "Training" };
-    const head = make("h1", "", job ? words[job.state] : "Train again");
+    const head = make("h1", "", job ? HEADS[job.state] : "Train again");
     const told = [head];
     if (job?.state === "running") {
       const bar = make("progress");
       bar.max = 1;
+      bar.value = job.progress;
       bar.setAttribute("aria-label", "Training");
-      const text = make("p", "facts doing");
-      panel.replaceChildren(head, bar, text, make("div", "line", button("Cancel", "", cancel)), ...results(job));
-      update(job);
-      return;
+      return [head, bar, make("p", "facts doing", job.text), make("div", "line", button("Cancel", "", cancel)), ...results(job)];
     }
     if (job?.state === "failed") told.push(make("p", "notes", job.error || "It ended without a word."));
     if (job?.state === "cancelled") told.push(make("p", "notes", job.text));
-    const again = button(!job ? "Train" : job.state === "cancelled" ? "Go on" : "Train once more", "", start, "quiet main");
+    const again = button(job ? AGAIN[job.state] : "Train", "", start, "quiet main");
     told.push(make("p", "facts", `${taught} It runs in the background; go on answering meanwhile.`));
     if (state.stop) told.push(make("p", "facts", plain(state.stop)));
-    panel.replaceChildren(...told, make("div", "line", again), ...(job ? results(job) : []));
+    return [...told, make("div", "line", again), ...(job ? results(job) : [])];
   }
 
   /**
@@ -112,6 +128,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
       const rest = button(`Show all ${labels.length}`, "", () => {
         list.append(...labels.slice(FIRST).map(mind));
         rest.remove();
+        list.children[FIRST].querySelector("a")?.focus();
       });
       parts.push(rest);
     }
