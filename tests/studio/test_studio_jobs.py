@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -170,6 +171,12 @@ def test_a_training_is_cancelled_and_gone_on_with(data: Path, trained: Path, ope
     about = {"video": question["video"], "class": question["class"]}
     page.post("/api/answers", person="Ada", **about, audio=True, visual=True)
     assert page.post("/api/train")["run"] == 2  # it learns from something else now
+    page.remove("/api/train")
+    store = data / "features" / "train.safetensors"
+    other = re.sub(rb'("sha256\.\w+": ?")[0-9a-f]{4}', rb"\1beef", store.read_bytes())
+    store.unlink()  # which has a name in the template too
+    store.write_bytes(other)
+    assert page.post("/api/train")["run"] == 3  # and with other features
     page.remove("/api/train")
 
 

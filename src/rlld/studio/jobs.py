@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rlld.data.spec import ANNOTATIONS, FILE_NAME
+from rlld.data.spec import ANNOTATIONS, FILE_NAME, read_spec
 from rlld.errors import RlldError
 from rlld.studio.training import OUTCOME
 from rlld.utils.files import write_text
@@ -216,9 +217,16 @@ class Jobs:
         return [int(entry.name) for entry in self.runs.iterdir() if entry.name.isdecimal()]
 
     def _asked(self, before: str | None) -> str:
-        """Returns what tells whether a training would be the same: its files and its recipe."""
+        """Returns what tells whether a training would be the same: its files and its recipe.
+
+        One that would not be is refused as the continuation of another one, as ``rlld train
+        --resume`` refuses it, and could never be begun here.
+        """
+        from rlld.data.fingerprint import held_in  # which imports torch
+
         files = [self.data / FILE_NAME, *sorted((self.data / ANNOTATIONS).iterdir())]
-        known = hashlib.sha256(str(before).encode())
+        held = held_in(self.data, read_spec(self.data))  # features, too
+        known = hashlib.sha256(json.dumps([before, held]).encode())
         for file in files:
             if file.is_file():
                 known.update(f"\0{file.name}\0".encode() + file.read_bytes())
