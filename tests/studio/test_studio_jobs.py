@@ -214,6 +214,19 @@ def test_a_training_that_cannot_be_is_told_in_a_sentence(data: Path, trained: Pa
     assert page.get("/api/state")["run"]["name"] == "quick"
 
 
+def test_a_training_that_is_killed_is_told_and_gone_on_with(data: Path, trained: Path, opened):
+    studio, page = opened(data, str(trained))
+    page.post("/api/train")
+    process = studio.jobs._process
+    assert process is not None
+    process.kill()
+    job = ended(page)
+    assert job["state"] == "failed"
+    assert job["error"].startswith("the training was killed (signal 9), perhaps for want of memory")
+    assert page.post("/api/train")["run"] == 1
+    page.remove("/api/train")
+
+
 def test_a_training_ends_with_its_studio(data: Path, trained: Path, opened):
     studio, page = opened(data, str(trained))
     page.post("/api/train")

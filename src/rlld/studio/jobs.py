@@ -168,7 +168,7 @@ class Jobs:
             return self._changed(state="cancelled", text=INTERRUPTED)
         if status:
             told = last.removeprefix("rlld: ") if last.startswith("rlld: ") else ""
-            error = told or f"the training ended unexpectedly (status {status}): {last}"
+            error = told or _unexpected(status, last)
             return self._changed(state="failed", error=error)
         job = self._changed(state="done", progress=1.0, text="")
         self._trained(self.runs / str(job.run))
@@ -231,6 +231,16 @@ class Jobs:
             if file.is_file():
                 known.update(f"\0{file.name}\0".encode() + file.read_bytes())
         return known.hexdigest()
+
+
+def _unexpected(status: int, last: str) -> str:
+    """Says how a training ended that did not say why; a negative status is that of a signal."""
+    if status >= 0:
+        return f"the training ended unexpectedly (status {status}): {last}"
+    return (
+        f"the training was killed (signal {-status}), perhaps for want of memory; close other "
+        "programs and try again, it goes on where it was"
+    )
 
 
 def progress_of(line: str) -> float | None:
