@@ -320,3 +320,24 @@ def test_a_training_that_another_window_began_is_followed(visit) -> None:
     page.get_by_role("button", name="Go on", exact=True).press("Enter")
     page.locator("#told", has_text="a training is running").wait_for()
     page.locator("button:focus", has_text="Cancel").wait_for()
+
+
+def test_the_keyboard_stays_with_the_disagreements(visit) -> None:
+    page = visit("Quin", "browse", {})
+    disputed(page, "a #12 & b", "a #13 & b")
+    facts = page.inner_text(".dispute .facts")
+    page.locator(".dispute").get_by_role("button", name="Later").press("Enter")
+    page.wait_for_function(
+        "was => document.querySelector('.dispute .facts').innerText !== was", arg=facts
+    )
+    assert page.locator(".dispute button:focus").get_attribute("aria-keyshortcuts") == "L"
+    page.locator(".dispute").get_by_role("button", name="Yes, heard").press("Enter")
+    page.locator("#told").get_by_text("your answer is stored").wait_for()
+    page.locator(".dispute :focus, .dispute:focus").wait_for()
+
+
+def test_the_keyboard_goes_on_in_the_view_that_was_chosen(visit) -> None:
+    page = visit("Rae", "name", {})
+    page.get_by_role("button", name="Begin").press("Enter")
+    page.wait_for_selector(".answer-view .question b:not(:empty)")
+    assert page.evaluate("() => document.activeElement.id") == "view"

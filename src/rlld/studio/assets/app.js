@@ -188,7 +188,7 @@ async function show() {
     if (!person && state.person) person = state.person;
     const asked = !person || name === "name";
     mark(asked ? "" : view, state);
-    $("view").replaceChildren(root);
+    put(root);
     if (asked) {
       root.className = "name-view";
       askName(root, state);
@@ -201,10 +201,17 @@ async function show() {
     if (!(error instanceof Refused)) throw error;
     root.replaceChildren(make("h1", "", "That did not work"), make("p", "notes", error.message),
       button("Try again", "", show));
-    $("view").replaceChildren(root);
+    put(root);
   } finally {
     if (!signal.aborted) $("view").removeAttribute("aria-busy");
   }
+}
+
+/** Shows a view; a keyboard that was in the one before stays there. @param {HTMLElement} root */
+function put(root) {
+  const inside = $("view").contains(document.activeElement);
+  $("view").replaceChildren(root);
+  if (inside) $("view").focus({ preventScroll: true });
 }
 
 /** @param {string} view @param {State} state */
@@ -239,7 +246,9 @@ function decoded(text) {
 }
 
 // A view that was chosen by a link is where the keyboard goes on.
-document.querySelector(".bar nav")?.addEventListener("click", () => $("view").focus({ preventScroll: true }));
+document.querySelector(".bar")?.addEventListener("click", (event) => {
+  if (/** @type {Element} */ (event.target).closest("a")) $("view").focus({ preventScroll: true });
+});
 addEventListener("hashchange", show);
 setTheme(kept("rlld-theme"));
 if (person) keep("rlld-person", person);

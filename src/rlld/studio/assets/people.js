@@ -52,6 +52,7 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   if (signal.aborted) return;
   const dispute = make("section", "card dispute");
   dispute.setAttribute("aria-label", "Disagreements");
+  dispute.tabIndex = -1; // holds the keyboard where no button is left
   const card = make("section", "card");
   root.append(dispute, card);
   /** @type {Player|null} */
@@ -88,7 +89,14 @@ export async function people(root, { api, person, signal, state, tell, refresh }
   }
 
   // --- the queue ----------------------------------------------------------------------------
+  /** Draws the first disagreement; a keyboard that was on a button goes on with its like. */
   function draw() {
+    const held = dispute.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-keyshortcuts") : null;
+    put();
+    if (held) /** @type {HTMLElement} */ (dispute.querySelector(`[aria-keyshortcuts="${held}"]`) ?? dispute).focus({ preventScroll: true });
+  }
+
+  function put() {
     player?.drop();
     player = null;
     order = queue.map(keyOf);
