@@ -199,6 +199,26 @@ def test_questions_that_do_not_come_are_said_and_asked_for_again(visit) -> None:
     asked(page)
 
 
+@pytest.mark.parametrize(
+    ("view", "note"), [("answer", ".screen .notes"), ("correct", ".stage > .notes")]
+)
+def test_a_clip_that_is_back_is_played(visit, view: str, note: str) -> None:
+    page = visit("Nan", "browse", expected=FAILED)
+    gone = {"status": 404, "json": {"error": "It is gone."}}
+    clips = "[...document.querySelectorAll('video')]"
+    page.route("**/media/*", lambda route: route.fulfill(**gone))
+    page.evaluate("view => { location.hash = `#/${view}`; }", view)
+    told = page.locator(f"{note}[role=status]:visible")
+    told.get_by_text("It is gone.").wait_for()
+    with page.expect_request("**/media/*"):
+        page.keyboard.press(" ")
+    page.wait_for_function(f"() => {clips}.some((clip) => clip.error)")
+    page.unroute("**/media/*")
+    page.keyboard.press(" ")
+    page.wait_for_function(f"() => {clips}.some((clip) => clip.currentTime > 0)")
+    told.wait_for(state="hidden")
+
+
 def test_letters_are_answers_also_where_a_button_has_the_focus(visit) -> None:
     page = visit("Sophie")
     asked(page)

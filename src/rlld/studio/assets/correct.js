@@ -77,6 +77,7 @@ class View {
       make("div", "correcting", make("section", "stage", this.player, this.broken = make("p", "notes"),
         make("div", "now", make("h2", "", "At ", time)), this.told(), this.help()), card));
     this.broken.hidden = true;
+    this.broken.setAttribute("role", "status");
     const doubts = clip.doubts.map((each) => ({ c: clip.classes.indexOf(each.class), m: each.modality, s: each.start, e: each.end, p: each.p }));
     this.timeline = new Timeline(card, { ...clip, classes: this.classes, doubts }, { sources: this.sources(), signal, editable: true });
     for (const c of clip.tags) this.timeline.kept.add(c);
@@ -141,8 +142,8 @@ class View {
   async explain() {
     if (!this.player.hasAttribute("src")) return;
     const refusal = await this.api.refusal(this.player.src);
-    this.broken.textContent = refusal || "The browser cannot play this clip.";
     this.broken.hidden = false;
+    this.broken.textContent = refusal || "The browser cannot play this clip.";
   }
 
   /** @returns {import("./strips.js").Sources} */
@@ -175,7 +176,15 @@ class View {
     const { editing, player, saved, timeline } = this;
     /** @type {Event|null} */ let alone = null; // what is played, and nothing after it
     // Paused before it began to play, it is not broken.
-    const play = () => player.play().catch((error) => { if (error.name !== "AbortError") this.explain(); });
+    const play = () => {
+      if (player.error) { // it may be back, or the studio
+        const { currentTime } = player;
+        player.load();
+        player.currentTime = currentTime;
+      }
+      player.play().catch((error) => { if (error.name !== "AbortError") this.explain(); });
+    };
+    player.addEventListener("playing", () => { this.broken.hidden = true; });
     const draw = () => {
       if (alone && !player.seeking && player.currentTime >= alone.e) {
         player.pause();
@@ -197,7 +206,7 @@ class View {
     });
     timeline.addEventListener("toggle", () => {
       alone = null;
-      if (player.paused) play();
+      if (player.paused || player.error) play();
       else player.pause();
     });
     editing.addEventListener("play", (event) => {

@@ -25,11 +25,12 @@ export class Player {
     this.clip.setAttribute("aria-label", `Clip ${moment.video}`);
     this.clip.addEventListener("loadedmetadata", () => {
       this.clip.currentTime = this.span.at;
-      if (!this.clip.videoWidth) this.node.prepend(icon("audio"));
+      if (!this.clip.videoWidth && !this.node.querySelector(".icon")) this.node.prepend(icon("audio"));
     });
     this.clip.addEventListener("error", () => this.explain());
     this.clip.addEventListener("click", () => this.play());
     this.note = make("p", "notes");
+    this.note.setAttribute("role", "status");
     this.note.hidden = true;
     this.line = make("i");
     this.node.append(this.clip, this.note, make("span", "moment", this.line));
@@ -40,6 +41,7 @@ export class Player {
   async play(span = this.moment) {
     cancelAnimationFrame(this.frame);
     this.span = span;
+    if (this.clip.error) this.clip.load(); // it may be back, or the studio
     this.clip.currentTime = span.at;
     try {
       await this.clip.play();
@@ -77,7 +79,7 @@ export class Player {
 
   /** @param {string} sentence */
   say(sentence) {
-    this.note.textContent = sentence;
     this.note.hidden = !sentence;
+    this.note.textContent = sentence; // said aloud only where it is in sight
   }
 }
