@@ -94,6 +94,15 @@ def test_the_page_is_written_to_the_current_folder(call, made, tmp_path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["clip.html"]
 
 
+def test_of_one_clip_too_a_name_without_suffix_is_a_folder(call, made, tmp_path) -> None:
+    made_of = ("parse", made / "run", made / "clip.mp4")
+    result = call(*made_of, "--format", "json", "--out", f"{tmp_path / 'sub'}/")
+    assert result.stdout == f"written: {tmp_path / 'sub/clip.json'}\n"
+    (tmp_path / "there").write_text("old")  # what is a file stays one
+    assert call(*made_of, "--out", tmp_path / "there").returncode == 0
+    assert (tmp_path / "there").read_text().startswith("clip.mp4")
+
+
 def test_a_linked_page_says_what_it_needs(call, made, tmp_path) -> None:
     page = tmp_path / "page.html"
     result = call("parse", made / "run", made / "clip.mp4", "--link-video", "--out", page)

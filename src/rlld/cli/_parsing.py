@@ -42,8 +42,8 @@ class Args:
     """text, html, json, csv, or a format of 'rlld export'; as the suffix of --out says when not
     given, else text."""
     out: Path | None = None
-    """File to write; a folder for several clips. Without it, the page is written to the current
-    folder, and everything else is printed."""
+    """File to write; a folder for several clips, or where the name has no suffix. Without it, the
+    page is written to the current folder, and everything else is printed."""
     features: Path | None = None
     """Parse these features: a packed store, or a folder of .npy files in the published layout. A
     clip given besides is only played on the page."""
@@ -173,7 +173,8 @@ def _target(args: Args, name: str, form: str, many: bool, advice: str = ADVICE) 
     if args.out is None and form != "html":
         return None
     folder = Path() if args.out is None else args.out
-    if folder.is_dir() or many:
+    # 'pages/' comes here as 'pages'; of one clip, too, it is a folder, as 'rlld export' takes it.
+    if many or folder.is_dir() or not (folder.suffix or folder.exists()):
         suffix = _suffix(form)
         return inside(folder, f"{name}.{suffix}", "name of the result", advice=advice)
     return folder
