@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_a_run_exports_the_videos_of_its_data_set(run_cli, home, fails_with):
         (home / "run/config.json").write_text(json.dumps(config))
         result = run_cli("export", "run", "--to", "csv", "--out", "all.csv", cwd=home)
         if data == "gone":
-            fails_with(result, "run: its data set is not in gone; give parses instead")
+            fails_with(result, "run: its data set is not in gone; say with --data where")
     assert result.stdout == "4 parses written: all.csv\n"
     found = csv_events.loads((home / "all.csv").read_text(), "csv")
     # The clips of the data set by their names, with its tags: rain.mp4 has none that the run knows.
@@ -119,6 +120,28 @@ def test_a_run_exports_the_videos_of_its_data_set(run_cli, home, fails_with):
         "dog.mp4": {"Bell"},
         "rain.mp4": {"Bell", "Dog_bark"},
     }
+
+
+def test_the_data_set_of_an_exported_run_may_be_named(run_cli, home, parses, fails_with):
+    make_run(home / "run", segments=2)
+    config = json.loads((home / "run/config.json").read_text())
+    config["facts"].pop("data", None)  # as a run of the hub
+    (home / "run/config.json").write_text(json.dumps(config))
+    line = ("export", "run", "--to", "csv", "--out", "all.csv")
+    fails_with(run_cli(*line, cwd=home), "does not say where its data are; say with --data where")
+    result = run_cli(*line, "--data", "D", cwd=home)
+    assert result.stdout == "4 parses written: all.csv\n", result.stderr
+    (home / "D" / FILE_NAME).write_text(
+        re.sub(
+            "(?m)^features_version: .*",
+            "features_version: other",
+            (home / "D" / FILE_NAME).read_text(),
+        )
+    )
+    config["dataset"]["features_version"] = "one"
+    (home / "run/config.json").write_text(json.dumps(config))
+    fails_with(run_cli(*line, "--data", "D", cwd=home), "features have version other")
+    fails_with(run_cli("export", parses, "--to", "csv", "--data", "D", cwd=home), "only parses")
 
 
 def test_parse_writes_every_format(run_cli, home):

@@ -24,6 +24,8 @@ class Args:
     set, with its tags."""
     to: str
     """The format; docs/formats.md has the list, and so has the message on a wrong name."""
+    data: Path | None = None
+    """Data-set folder of a run; the one of the training when not given."""
     out: Path | None = None
     """Folder, for a file of each parse; or the one file, which most formats let hold several.
     Without it that is printed."""
@@ -45,7 +47,7 @@ def run(args: Args) -> None:
     form, rate = load_format(args.to), rate_of(args.to, args.fps)
     if not args.sources:
         raise RlldError("nothing to export; give a run, or parses that 'rlld parse' wrote")
-    parses = parses_of(args.sources, str(Compute(args.device).torch_device))
+    parses = parses_of(args.sources, str(Compute(args.device).torch_device), args.data)
     joined = form.MANY or len(parses) == 1
     if args.out is None:
         if not joined:

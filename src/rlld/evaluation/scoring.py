@@ -207,22 +207,38 @@ def require_fit(run: Run, spec: DataSpec, folder: Path) -> None:
     Raises:
         RlldError: If classes, segments, feature dimensions or extractors differ.
     """
-    compared = ["classes", "segments", "segment_seconds", "dims", "any_length"]
-    if run.spec.any_length:
-        compared.remove("segments")
-    for what in compared:
-        found, wanted = getattr(spec, what), getattr(run.spec, what)
-        if found != wanted:
-            raise RlldError(
-                f"{folder}: its {what} differ from those that {run.path} was trained on "
-                f"({found} against {wanted}); give the data set of the training"
-            )
+    _require_same(run, spec, folder, "classes", *([] if run.spec.any_length else ["segments"]))
+    require_features(run, spec, folder)
+
+
+def require_features(run: Run, spec: DataSpec, folder: Path) -> None:
+    """Refuses a data set whose features are others than those of the training.
+
+    Args:
+        run: The run.
+        spec: The data set.
+        folder: Its folder, for messages.
+
+    Raises:
+        RlldError: If length or dimensions of segments, or extractors, differ.
+    """
+    _require_same(run, spec, folder, "segment_seconds", "dims", "any_length")
     versions = spec.features_version, run.spec.features_version
     if all(versions) and versions[0] != versions[1]:
         raise RlldError(
             f"{folder}: its {spec.features!r} features have version {versions[0]}, "
             f"{run.path} was trained on version {versions[1]}; extract them as those were"
         )
+
+
+def _require_same(run: Run, spec: DataSpec, folder: Path, *names: str) -> None:
+    for what in names:
+        found, wanted = getattr(spec, what), getattr(run.spec, what)
+        if found != wanted:
+            raise RlldError(
+                f"{folder}: its {what} differ from those that {run.path} was trained on "
+                f"({found} against {wanted}); give the data set of the training"
+            )
 
 
 def _by_class(

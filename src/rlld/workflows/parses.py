@@ -9,6 +9,7 @@ from rlld.data.annotations import read_splits
 from rlld.data.moved import features_of
 from rlld.data.spec import ANNOTATIONS, read_spec
 from rlld.errors import RlldError
+from rlld.evaluation.scoring import require_features
 from rlld.export import json_events
 from rlld.media.listing import Listed, read_listing
 from rlld.parsing.parse import parse_source
@@ -18,20 +19,28 @@ from rlld.utils.console import progress
 from rlld.utils.hub import PREFIX
 
 
-def parses_of(sources: Sequence[str], device: str = "cpu") -> dict[str, Parse]:
+def parses_of(
+    sources: Sequence[str], device: str = "cpu", data: Path | None = None
+) -> dict[str, Parse]:
     """Returns parses by what a file of each is called, without suffix.
 
     Args:
         sources: Files of ``rlld parse --format json``, folders of them, or runs: these parse every
             video of their data set, with its tags and from its features.
         device: Where runs compute.
+        data: The data set of the runs; that of their training when not given.
 
     Raises:
-        RlldError: If a source is neither, cannot be read, or two parses are called the same.
+        RlldError: If a source is neither, cannot be read, or two parses are called the same; if
+            ``data`` is given and none is a run, or it does not fit one.
     """
+    if data is not None and not any(map(is_run, sources)):
+        raise RlldError("--data: is the data set of a run, and only parses are given; leave it out")
     found: dict[str, Parse] = {}
     for source in sources:
-        made = _of_run(load_run(source, device)) if is_run(source) else _of_files(Path(source))
+        made = (
+            _of_run(load_run(source, device), data) if is_run(source) else _of_files(Path(source))
+        )
         for name, parse in made:
             if name in found:
                 raise RlldError(
@@ -68,16 +77,10 @@ def _of_files(source: Path) -> Iterator[tuple[str, Parse]]:
         yield file.stem, json_events.loads(text, str(file))
 
 
-def _of_run(run: Run) -> Iterator[tuple[str, Parse]]:
-    named = str(run.facts.get("data") or "")
-    folder = Path(named)
-    if not named or not folder.is_dir():
-        told = f"its data set is not in {named}" if named else "it does not say where its data are"
-        raise RlldError(
-            f"{run.path}: {told}; give parses instead, which 'rlld parse "
-            "RUN CLIPS --format json --out FOLDER' makes"
-        )
+def _of_run(run: Run, data: Path | None) -> Iterator[tuple[str, Parse]]:
+    folder = _data_of(run) if data is None else data
     spec, listing = read_spec(folder), read_listing(folder)
+    require_features(run, spec, folder)
     for split, weak in read_splits(folder / ANNOTATIONS, spec).items():
         labels = dict(zip(weak.ids, weak.labels, strict=True))
         store = features_of(folder, split, weak.ids)
@@ -89,6 +92,18 @@ def _of_run(run: Run) -> Iterator[tuple[str, Parse]]:
                 source = _source(video, features, listing)
                 yield video, parse_source(run, source, tags or None)
                 tick()
+
+
+def _data_of(run: Run) -> Path:
+    """Returns the data set that a run was trained on, where it still is there."""
+    named = str(run.facts.get("data") or "")
+    if not named or not Path(named).is_dir():
+        told = f"its data set is not in {named}" if named else "it does not say where its data are"
+        raise RlldError(
+            f"{run.path}: {told}; say with --data where they are, or give parses instead, which "
+            "'rlld parse RUN CLIPS --format json --out FOLDER' makes"
+        )
+    return Path(named)
 
 
 def _source(video: str, features: Features, listing: Mapping[str, Listed]) -> Source:
