@@ -13,6 +13,7 @@ import torch
 
 from llp_kit import AUDIO, DAMAGED, damaged
 from rlld import RlldError
+from rlld.data.annotations import rasterise
 from rlld.data.checks.check import CheckReport, check
 from rlld.data.dataset import load_data, load_split
 from rlld.data.pack import pack
@@ -255,6 +256,20 @@ def test_check_counts_of_invented_files(invented_llp: Path) -> None:
     assert "AVVP_test_pd.csv:5: video 'dTest000004_20_30' repeats a label" in texts
     assert texts.count("did you mean") == texts.count("did you mean 'bValid00002_30_40'?") == 2
     assert report.count("warning") == 4 + 1 + 5
+
+
+def test_check_counts_a_few_videos_at_once(invented_llp: Path, monkeypatch) -> None:
+    """Memory is for some videos, not for a data set of a million segments each."""
+    whole, asked = check(invented_llp), []
+
+    def painted(rows, ids, spec):
+        asked.append(len(ids))
+        return rasterise(rows, ids, spec)
+
+    monkeypatch.setattr("rlld.data.checks.check.rasterise", painted)
+    monkeypatch.setattr("rlld.data.checks.check.AT_ONCE", 3 * 10 * 25)
+    assert check(invented_llp) == whole
+    assert max(asked) == 3
 
 
 def test_check_of_an_invented_damaged_audio_file(invented_llp: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -42,6 +42,9 @@ from rlld.data.store import read_store, store_path
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
 from rlld.utils.names import require_name
+
+AT_ONCE = 1 << 24
+"""Cells that are counted at once: bytes."""
 
 
 @dataclass(frozen=True)
@@ -353,20 +356,40 @@ def _counts(
         return SplitCounts(*basic)
     known = set(weak.ids)
     audio_rows, visual_rows = (sum(row.id in known for row in rows) for rows in files)
-    audio, visual = (rasterise(rows, weak.ids, spec) for rows in files)
-    heard, seen = np.any(audio, axis=1), np.any(visual, axis=1)
+    events, found = np.zeros(2, dtype=np.int64), [np.zeros((2, 0, len(spec.classes)), dtype=bool)]
+    for cells in _painted(files, weak.ids, spec):
+        events += [_runs(each) for each in cells]
+        found.append(np.stack([np.any(each, axis=1) for each in cells]))
+    heard, seen = np.concatenate(found, axis=1)
     labels = weak.labels.astype(bool)
     return SplitCounts(
         *basic,
         audio_rows=audio_rows,
         visual_rows=visual_rows,
-        audio_events=_runs(audio),
-        visual_events=_runs(visual),
+        audio_events=int(events[0]),
+        visual_events=int(events[1]),
         inaudible=int((~np.any(heard, axis=1)).sum()),
         invisible=int((~np.any(seen, axis=1)).sum()),
         wrong=int((labels & ~(heard | seen)).sum()),
         missing=int(((heard | seen) & ~labels).sum()),
     )
+
+
+def _painted(
+    files: Sequence[Sequence[DenseRow]], ids: Sequence[str], spec: DataSpec
+) -> Iterator[list[NDArray[np.bool_]]]:
+    """Yields the segments (N, T, C) of each file, of as many videos at once as memory is for."""
+    grouped: list[dict[str, list[DenseRow]]] = [defaultdict(list) for _ in files]
+    for rows, group in zip(files, grouped, strict=True):
+        for row in rows:
+            group[row.id].append(row)
+    at_once = max(1, AT_ONCE // (spec.segments * len(spec.classes)))
+    for first in range(0, len(ids), at_once):
+        part = ids[first : first + at_once]
+        yield [
+            rasterise([row for video in part for row in group.get(video, ())], part, spec)
+            for group in grouped
+        ]
 
 
 def _runs(cells: NDArray[np.bool_]) -> int:
