@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rlld.errors import RlldError
 from rlld.recipes.composition import composed, composition
 from rlld.recipes.recipe import load_recipe, recipe_names
 
@@ -35,3 +36,18 @@ def test_what_is_put_on_top_of_what():
     # The bare tags are no claim, and one policy replaces another.
     assert "denoiser.source" not in composition(load_recipe("han"))
     assert "denoiser.source" not in composition(load_recipe("rlld"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "further"),
+    [
+        ("weak", {}),
+        ("valor", {}),
+        ("rlld-best", {"objective.contrastive.weight": 0, "objective.mutual.weight": 0}),
+    ],
+)
+def test_an_objective_whose_terms_all_count_nothing_is_refused(recipe, further):
+    none = {f"objective.{name}_weight": 0 for name in ("audio", "visual", "video")}
+    with pytest.raises(RlldError, match="are all 0, so that nothing would be learnt; give one"):
+        load_recipe(recipe, {**none, **further})
+    load_recipe(recipe, {**none, **further, "objective.audio_weight": 0.1})

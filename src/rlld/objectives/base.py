@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
+from typing import Any, get_type_hints
 
 from torch import Tensor, nn
 
 from rlld.data.spec import DataSpec
+from rlld.errors import RlldError
 from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.utils.config import Weight
 from rlld.utils.registry import Buildable
 
 
@@ -78,3 +82,28 @@ class Config(Buildable):
         """Builds the objective for a data set, of which most need to know nothing."""
         objective: Objective = self.made(self)
         return objective
+
+
+def require_term(config: Any, where: str) -> None:
+    """Refuses options that give every term weight 0: the network would stay as it was drawn.
+
+    Objectives without ``video_weight`` have terms that always count.
+
+    Args:
+        config: The options.
+        where: What stands before the message.
+
+    Raises:
+        RlldError: If all weights are 0.
+    """
+    hints = get_type_hints(type(config), include_extras=True)
+    values = {name: getattr(config, name) for name in hints}
+    weights = [name for name, hint in hints.items() if hint == Weight]
+    parts = [
+        getattr(part, "weight", 0) for part in values.values() if dataclasses.is_dataclass(part)
+    ]
+    if "video_weight" in weights and not any((*(values[name] for name in weights), *parts)):
+        raise RlldError(
+            f"{where}: {', '.join(weights)} are all 0, so that nothing would be learnt; give one "
+            "at least a weight"
+        )

@@ -13,7 +13,7 @@ from rlld.errors import RlldError, nearest
 from rlld.metrics.gates import Gate
 from rlld.networks._ensemble import Ensemble
 from rlld.networks.base import Network, built, require_mask
-from rlld.objectives.base import Objective
+from rlld.objectives.base import Objective, require_term
 from rlld.recipes.fitting import Decision, Sizes, decide
 from rlld.recipes.schedule import Schedule
 from rlld.recipes.selection import Selection
@@ -292,10 +292,12 @@ def _trainable(data: Mapping[str, Any], where: str) -> Recipe:
     """Builds a recipe to train from plain data, as ``recipe_from``.
 
     Raises:
-        RlldError: If a setting is wrong, or the network does not give what the objective needs.
+        RlldError: If a setting is wrong, no term of the objective counts, or the network does not
+            give what it needs.
     """
     recipe = recipe_from(data, where)
     network, objective = recipe.network, recipe.objective
+    require_term(objective.config, f"{where}: objective {objective.name}")
     missing = _declared(objective.config, "needs") - _declared(network.config, "gives")
     if missing:
         keys = ", ".join(map(repr, sorted(missing)))
