@@ -31,7 +31,7 @@ def test_the_header_of_a_clip_may_hold_keywords(tmp_path):
                 if packet.dts is not None:
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
-        assert keywords_of(tagged) == ("Dog, Cat",)
+        assert keywords_of(tagged) == "Dog, Cat"
 
 
 def test_an_xmp_file_beside_a_clip_wins(tmp_path):
@@ -52,7 +52,7 @@ def test_an_ogg_file_holds_them_in_its_stream(tmp_path):
         frame.planes[0].update(bytes(frame.planes[0].buffer_size))
         for packet in (*stream.encode(frame), *stream.encode(None)):
             out.mux(packet)
-    assert keywords_of(path) == ("rain",)
+    assert keywords_of(path) == "rain"
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import av
 import pytest
 
 from parse_kit import make_clip
@@ -46,6 +47,22 @@ def test_of_several_places_one_is_asked_for(tmp_path, clip):
     assert clip_tags("texts", clips, paths, None).of == {"b": ("Wolf",)}
     assert clip_tags("keywords", clips, paths, None).of == {"a": ("Owl",)}
     assert clip_tags("folders", clips, paths, None).of == {"a": ("dog",), "b": ("cat",)}
+
+
+def test_an_item_of_a_list_of_keywords_is_one_tag_and_a_line_holds_several(tmp_path, clip):
+    clips, paths = clips_of(tmp_path, clip, "a.mp4", "b.mp4")
+    (tmp_path / "a.xmp").write_text(XMP.replace("Owl", "dog, wet</r:li><r:li>Owl"))
+    with av.open(str(clip)) as source, av.open(str(clips["b"]), "w") as out:
+        out.metadata["keywords"] = "dog, wet"
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    assert clip_tags("keywords", clips, paths, None).of == {
+        "a": ("dog wet", "Owl"),
+        "b": ("dog", "wet"),
+    }
 
 
 def test_columns_belong_to_a_table(tmp_path, clip):

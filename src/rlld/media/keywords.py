@@ -18,8 +18,12 @@ SUBJECT = "{http://purl.org/dc/elements/1.1/}subject"
 ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 
 
-def keywords_of(clip: Path) -> tuple[str, ...]:
+def keywords_of(clip: Path) -> str | tuple[str, ...]:
     """Returns the keywords of a clip: of its XMP file, else of its XMP, else of its header.
+
+    Returns:
+        The items of a list as XMP has it, each one keyword; or the line of a header, which holds
+        them all, with commas or the like between them.
 
     Raises:
         RlldError: If the clip or its XMP file cannot be read.
@@ -37,7 +41,7 @@ def keywords_of(clip: Path) -> tuple[str, ...]:
         fields = {key.lower(): str(value) for each in held for key, value in each.items()}
     if fields.get("xmp") and (found := subjects(fields["xmp"].encode(), f"{clip}: its XMP")):
         return found
-    return next(((fields[key],) for key in KEYS if fields.get(key, "").strip()), ())
+    return next((fields[key] for key in KEYS if fields.get(key, "").strip()), ())
 
 
 def subjects(text: bytes, where: str) -> tuple[str, ...]:

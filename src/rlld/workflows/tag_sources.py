@@ -84,7 +84,7 @@ def _keywords(clips: Mapping[str, Path]) -> ClipTags:
             except RlldError as error:
                 notes.append(str(error))
                 continue
-            told = said([tag for word in words for tag in split_tags(word)])
+            told = said(split_tags(words))
             if told is not None:
                 of[video] = told
     note = "tags are the keywords that the clips carry"
