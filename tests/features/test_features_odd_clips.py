@@ -92,6 +92,15 @@ def test_every_frame_has_its_second(tmp_path, name):
     assert (only_sound, only_pictures) == (8, 8)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_slow_pictures_keep_their_times_whatever_order_they_are_stored_in(tmp_path, suffix):
+    """Matroska says no decoding times; a picture of the next seconds is stored before this one."""
+    clip = found(write_marked(tmp_path / f"a{suffix}", fps=1, seconds=16.0))
+    assert clip.tones == pytest.approx([3.0], abs=0.13)
+    assert clip.flashes == pytest.approx([5.0], abs=0.2)
+    assert clip.segments == 16 and clip.notes == ()
+
+
 @pytest.mark.parametrize("fps", [25, 30])
 @pytest.mark.parametrize(("format", "codec"), [("h264", "libx264"), ("hevc", "libx265")])
 def test_raw_pictures_have_the_times_of_their_rate(tmp_path, format, codec, fps):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from live_kit import make_stream
+from marked_kit import write_marked
 from rlld.errors import RlldError
 from rlld.media import live
 from rlld.media.decode import Clip
@@ -52,6 +53,14 @@ def test_segments_are_those_of_the_clip(tmp_path, suffix):
     list(whole.segments(1.0, VIEWS))
     assert clip.outcome()[0] == pytest.approx(whole.outcome().duration)
     assert clip.stalled and clip.grows
+
+
+def test_slow_pictures_are_no_recordings_that_start_over(tmp_path):
+    """A picture that is presented later is stored before them, and says no decoding time."""
+    path = write_marked(tmp_path / "clip.mkv", fps=1, seconds=16.0)
+    found, clip = segments(path)
+    same(found, list(Clip(path).segments(1.0, VIEWS)))
+    assert not any("start over" in note for note in clip.outcome()[1])
 
 
 @pytest.mark.parametrize("missing", ["sound", "picture"])

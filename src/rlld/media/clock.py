@@ -10,6 +10,7 @@ correct its packets by the same numbers.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,12 @@ BACK = 0.5
 
 BACK_SHOWN = 2.0
 """The same for times of presentation, which are not in order, where there is nothing else."""
+
+REORDERED = 16
+"""Pictures of which one is presented before others that were decoded before it, at most."""
+
+GUESSED = {"matroska", "webm"}
+"""Formats that say no decoding times: FFmpeg guesses them, and of slow pictures wrongly."""
 
 EMPTY = 1200.0
 """Seconds of a clip that nothing but a jump of its time stamps promises: a file of some kilobytes
@@ -160,6 +167,7 @@ class _Line:
             it, where that may be later than the first packet.
         looking: Whether that frame is still waited for.
         stamped: Whether all packets had time stamps.
+        order: Raw seconds at which its last packets are presented, where only that is known.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -174,6 +182,7 @@ class _Line:
         self.next: float | None = None
         self.first: float | None = None
         self.stamped = True
+        self.order: deque[float] = deque(maxlen=REORDERED)
         self.looking = True
         ready(stream)
 
@@ -213,6 +222,7 @@ class _Survey:
         self._path = path
         self._container = container
         self._jumps = bool(container.format.flags & DISCONTINUOUS)
+        self._guessed = guesses(container)
         self._lines = {stream.index: _Line(stream) for stream in streams.values()}
         self._recordings = [_Recording()]
         self._others: dict[int, _Recording] = {}
@@ -237,7 +247,8 @@ class _Survey:
         place = packet.pos or 0
         self._places[line.kind] = max(self._places[line.kind], place)
         self._behind = max(self._behind, place + packet.size)
-        decoded, shown = line.seconds(packet.dts), line.seconds(packet.pts)
+        decoded = None if self._guessed else line.seconds(packet.dts)
+        shown = line.seconds(packet.pts)
         length = line.seconds(packet.duration) or line.picture
         stamp = shown if decoded is None else decoded
         if stamp is None:
@@ -245,6 +256,8 @@ class _Survey:
             stamp = line.next or 0.0
         else:
             self._follow(line, stamp, BACK_SHOWN if decoded is None else BACK)
+        if decoded is None:
+            line.order.append(stamp)
         if shown is None or abs(shown - stamp) > AHEAD:
             shown = stamp
         if is_shown(packet):
@@ -278,7 +291,8 @@ class _Survey:
         if line.next is None:
             if last.starts and stamp < last.start - AHEAD:
                 self._open(line)
-        elif stamp < line.next - back:
+        elif stamp < min([line.next, *line.order]) - back:
+            # What is presented after one of the last pictures has come in another order only.
             self._open(line)
             return
         reached = max(last.end, line.next or 0.0) if last.starts else stamp
@@ -299,6 +313,7 @@ class _Survey:
         line.recording = recording
         line.changes.append((line.count, recording))
         line.next = None
+        line.order.clear()
 
     def clock(self) -> Clock:
         shifts = []
@@ -384,6 +399,11 @@ class _Survey:
                 "out; split the file"
             )
         return notes
+
+
+def guesses(container: InputContainer) -> bool:
+    """Says whether decoding times of a file are FFmpeg's guess."""
+    return not GUESSED.isdisjoint(container.format.name.split(","))
 
 
 def picture_seconds(stream: Any) -> float:

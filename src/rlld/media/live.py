@@ -25,8 +25,10 @@ from rlld.media.clock import (
     DISCONTINUOUS,
     EMPTY,
     PAD,
+    REORDERED,
     TrackClock,
     fills_up,
+    guesses,
     picture_seconds,
 )
 from rlld.media.container import packets
@@ -126,7 +128,8 @@ class LiveClip:
             for kind, stream in self._streams.items()
             if kind in wanted
         }
-        line = _Line(parts, bool(self._container.format.flags & DISCONTINUOUS))
+        jumps = bool(self._container.format.flags & DISCONTINUOUS)
+        line = _Line(parts, jumps, guesses(self._container))
         index, lag = 0, math.ceil(LAG / segment_seconds)
         try:
             for kind, packet in self._packets(parts):
@@ -302,8 +305,9 @@ def _next(parts: dict[str, _Part], lag: int) -> Row:
 class _Line:
     """Lays the packets of all tracks on one line of time."""
 
-    def __init__(self, parts: dict[str, _Part], jumps: bool) -> None:
-        self._parts, self._jumps = parts, jumps
+    def __init__(self, parts: dict[str, _Part], jumps: bool, guessed: bool) -> None:
+        self._parts, self._jumps, self._guessed = parts, jumps, guessed
+        self._order: dict[str, deque[float]] = {kind: deque(maxlen=REORDERED) for kind in parts}
         self._held: list[tuple[str, Any]] | None = []
         self._first: dict[str, float] = {}
         self._shifts = dict.fromkeys(parts, 0.0)
@@ -316,7 +320,7 @@ class _Line:
         if self._held is None:
             self._decode(kind, packet)
             return
-        stamp = _stamp(packet)
+        stamp = self._stamp(packet)
         shown = stamp if packet.pts is None else float(packet.pts * packet.time_base)
         if kind not in self._first and shown is not None:
             if kind == "video" and not packet.is_keyframe:
@@ -345,7 +349,7 @@ class _Line:
 
     def _follow(self, kind: str, packet: Any) -> None:
         """Lays a packet whose time stamps start over, or jump, behind what was before."""
-        stamp = _stamp(packet)
+        stamp = self._stamp(packet)
         if stamp is None:
             return
         length = float((packet.duration or 0) * packet.time_base) or self._parts[kind].picture
@@ -355,12 +359,22 @@ class _Line:
                 self._newest, self._place = self._reached - stamp, self._reached
                 self._over += 1
             self._shifts[kind] = self._newest
+            self._order[kind].clear()
+        if self._guessed:
+            self._order[kind].append(stamp + self._shifts[kind])
         self._due[kind] = stamp + self._shifts[kind] + min(length, AHEAD)
         self._reached = max(self._reached, self._due[kind])
 
     def _goes_on(self, kind: str, moment: float) -> bool:
         farthest = self._reached + (AHEAD if self._jumps else EMPTY)
-        return self._due.get(kind, 0.0) - BACK <= moment <= farthest
+        earliest = min([self._due.get(kind, 0.0), *self._order[kind]])
+        return earliest - BACK <= moment <= farthest
+
+    def _stamp(self, packet: Any) -> float | None:
+        """Returns when a packet is decoded, or presented where that is all that is known."""
+        shown = packet.dts is None or (self._guessed and packet.pts is not None)
+        ticks = packet.pts if shown else packet.dts
+        return None if ticks is None else float(ticks * packet.time_base)
 
     def finish(self) -> None:
         """Decodes what is left."""
@@ -384,8 +398,3 @@ def _primed(packet: Any) -> float:
     skipped = int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
     rate, base = packet.stream.codec_context.sample_rate or math.inf, float(packet.time_base)
     return base * math.floor(skipped / rate / base + 0.5)  # as FFmpeg rounds it
-
-
-def _stamp(packet: Any) -> float | None:
-    ticks = packet.pts if packet.dts is None else packet.dts
-    return None if ticks is None else float(ticks * packet.time_base)
