@@ -57,6 +57,24 @@ def test_what_follows_from_others_in_a_parse_is_left_to_them(tmp_path):
     ]  # fmt: skip
 
 
+def test_it_is_told_which_of_several_clips_of_a_name_is_taken(tmp_path):
+    """'rlld parse day/x.mp4 --format csv' writes the file name alone."""
+    names = ClipNames({"x": "x.mp4", "day_x": "day/x.mp4", "b": "day/b.mp4"})
+    path = tmp_path / "parse.csv"
+    head = "filename,onset,offset,event_labels,modality\n"
+    path.write_text(f"{head}x.mp4,0,1,dog,audio\nx.mp4,2,3,dog,audio\nb.mp4,0,1,dog,audio\n")
+    found = read_events((path,), names)
+    assert found.videos == {"x", "b"}
+    assert found.notes == (
+        "parse.csv: 'x.mp4' is taken for 'x.mp4', not day/x.mp4: where another one is meant, write "
+        "its folder before the name",
+    )
+    for also in ("day/x.mp4,0,1,dog,audio\n", ""):
+        rows = f"{head}x.mp4,0,1,dog,audio\n{also}" if also else f"{head}x,0,1,dog,audio\n"
+        path.write_text(rows)  # the other one is named, too, or this one by its id
+        assert read_events((path,), names).notes == ()
+
+
 def test_the_name_of_a_file_says_the_modality(tmp_path):
     text = "filename\tonset\toffset\tevent_labels\na\t0\t1\tDog\n"
     for name in ("audio.csv", "visual.csv"):

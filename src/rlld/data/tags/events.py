@@ -15,7 +15,7 @@ from rlld.data.tags.columns import clip_column
 from rlld.data.tags.names import ClipNames
 from rlld.data.tags.read import homes_of, read_sheet_of
 from rlld.data.tags.sheet import Row, Sheet
-from rlld.errors import RlldError
+from rlld.errors import RlldError, listed
 from rlld.types import MODALITIES
 
 NAMES = {
@@ -138,7 +138,27 @@ def read_table(
     sheet = read_sheet_of(path, names)
     clip, columns, first = _columns_of(sheet, names, roles, spare)
     rows, strangers = homes_of(path, sheet.rows[first:], clip, names)
-    return Table(rows, columns, strangers, sheet.notes)
+    return Table(rows, columns, strangers, (*sheet.notes, *_namesakes(path, rows, clip, names)))
+
+
+def _namesakes(
+    path: Path, rows: Sequence[tuple[Row, str]], clip: int, names: ClipNames
+) -> list[str]:
+    """Says of which clips a file name may have been meant instead, that no row names.
+
+    The table of a parse calls a clip by its file name alone, in whatever folder it lies.
+    """
+    named = {video for _, video in rows}
+    found: dict[str, str] = {}
+    for row, video in rows:
+        name = row.text(clip)
+        others = [names.paths[each] for each in names.called(name) if each not in named]
+        if others:
+            found[name] = f"{name!r} is taken for {names.paths[video]!r}, not {listed(others)}"
+    if not found:
+        return []
+    told = listed(list(found.values()))
+    return [f"{path.name}: {told}: where another one is meant, write its folder before the name"]
 
 
 def _columns_of(

@@ -81,6 +81,10 @@ class ClipNames:
             found = self._known[name] = self._find(name)
         return found
 
+    def called(self, name: str) -> tuple[str, ...]:
+        """Returns all clips of a file name, or of the end of a path, whichever of them it means."""
+        return tuple(self._whole.get(folded(name), ()))
+
     def _find(self, name: str) -> Found:
         if not name or len(name) > 4096 or folded(name) in self._gone:
             return NOTHING
