@@ -174,6 +174,16 @@ def test_recipes_train_and_say_what_they_kept(simulated, name, tmp_path):
     assert 0.3 < (keep * labels).sum() / (2 * labels.sum()) <= 1
 
 
+def test_a_run_that_judges_its_own_labels_alone_refuses_others(simulated, tmp_path):
+    data = load_data(simulated)
+    settings = {"schedule.updates": 1, "schedule.batch_size": 32, "network.hidden": 12}
+    recipe = load_recipe("valor", settings, data.spec.overrides)
+    run = train(recipe, data, tmp_path / "run", seed=0, compute=Compute("cpu"))
+    turned = load_split(simulated, "train").subset(torch.arange(119, -1, -1))
+    with pytest.raises(RlldError, match="only the labels of its training, and these train labels"):
+        keep_probabilities(run, turned)
+
+
 def test_a_data_set_without_scores_says_what_to_do(tiny_data, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(tiny_data, folder, ignore=shutil.ignore_patterns("scores"))

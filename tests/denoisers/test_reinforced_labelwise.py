@@ -470,6 +470,23 @@ def test_a_killed_run_does_not_train_finished_state_networks_again(
     assert not (killed / "resume").exists()
 
 
+def test_labels_in_another_order_and_other_tags_are_judged_video_by_video(tiny_data, tmp_path):
+    out = tmp_path / "run"
+    run = rlld.train("rlld-labelwise", tiny_data, out, compute=COMPUTE, overrides=QUICK)
+    train = load_split(tiny_data, "train")
+    mixed_up = train.subset(torch.randperm(48, generator=torch.Generator().manual_seed(1)))
+    tags = train.labels.clone()
+    tags[0] = 1 - tags[0]
+    place = {video: row for row, video in enumerate(train.ids)}
+    rows = torch.tensor([place[video] for video in mixed_up.ids])
+    with torch.no_grad():
+        afresh = load_denoiser(run).keep_probability(train.all())
+        retagged = load_denoiser(run).keep_probability(replace(train, labels=tags).all())
+    assert torch.allclose(keep_probabilities(run, mixed_up), afresh[rows], atol=1e-6)
+    assert torch.allclose(keep_probabilities(run, replace(train, labels=tags)), retagged, atol=1e-6)
+    assert not torch.allclose(keep_probabilities(run, train), afresh, atol=1e-3)
+
+
 def test_a_run_keeps_all_labels_of_a_track_in_which_none_is_taken_to_be_wrong_and_says_so(
     tiny_data, tmp_path, monkeypatch, capsys
 ):

@@ -22,6 +22,7 @@ from rlld.metrics.averages import variant_scores
 from rlld.metrics.classwise import classwise_f
 from rlld.metrics.moments import moment_precision
 from rlld.metrics.scores import Scores, per_video, scores
+from rlld.training.facts import LABELS, labels_hash
 from rlld.training.predict import BATCH, pieces
 from rlld.training.run_folder import Run, load_denoiser
 from rlld.training.validation import partition
@@ -257,25 +258,45 @@ def _by_class(
 def keep_probabilities(run: Run, videos: Split) -> Tensor:
     """Returns how probable it is that each label of a split is kept (N, 2, C).
 
-    Values without a weak label have no meaning.
+    Values without a weak label have no meaning. Of the labels that it was trained on a run tells
+    what it made of them in training; other videos, other tags or another order are judged afresh.
 
     Args:
         run: A run whose denoiser has a network.
         videos: The videos, on the run's device.
 
     Raises:
-        RlldError: If the run's denoiser learns no keep probabilities.
+        RlldError: If the run's denoiser learns no keep probabilities, or none of other labels than
+            those of its training.
     """
     denoiser = load_denoiser(run)
     used = denoiser.training_keep()
-    if videos.name == "train" and used is not None and len(used) == len(videos):
+    if used is not None and _cleaned(run, videos, len(used)):
         return used
     parts, order = [], []
     with torch.no_grad():
         for batch in pieces(videos, batch_size=BATCH):
             part = denoiser.keep_probability(batch)
             if part is None:
-                raise RlldError(f"{run.path}: its denoiser gives no keep probabilities")
+                raise RlldError(_unjudged(run, videos, used))
             parts.append(part)
             order.append(batch.index)
     return torch.cat(parts)[torch.cat(order).argsort()]
+
+
+def _cleaned(run: Run, videos: Split, count: int) -> bool:
+    """Returns whether these labels are those that the run was trained on, in their order."""
+    # Runs of versions that did not note their labels have nothing but how many videos there were.
+    noted = run.facts.get(LABELS)
+    same = len(videos) == count if noted is None else labels_hash(videos) == noted
+    return videos.name == "train" and same
+
+
+def _unjudged(run: Run, videos: Split, used: Tensor | None) -> str:
+    if used is None:
+        return f"{run.path}: its denoiser gives no keep probabilities"
+    return (
+        f"{run.path}: its denoiser judges only the labels of its training, and these {videos.name} "
+        "labels are others (other videos, other tags or another order); give the data set as it "
+        "was, or train again"
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from rlld.data.dataset import DataSet
 from rlld.data.spec import Modalities
+from rlld.data.split import Split
+from rlld.data.store import ids_hash
 from rlld.metrics.tags import TAGS
 from rlld.training.trainer import Trainer
 
@@ -37,6 +40,8 @@ LANES_NOTES: Mapping[Modalities, str] = {
     ),
 }
 LAST_NOTE = "there is no validation split, so the weights of the last update were kept"
+LABELS = "training_labels"
+"""The fact that tells which labels a run was trained on: their ``labels_hash``."""
 
 
 def run_facts(
@@ -47,6 +52,7 @@ def run_facts(
     return {
         "data": str(data.folder.resolve()),
         "training_videos": trainer.videos,
+        LABELS: labels_hash(trainer.train),
         "teaching_videos": _teaching_videos(trainer),
         "updates": trainer.updates,
         "selected_round": best["round"],
@@ -58,6 +64,12 @@ def run_facts(
         "compute": dict(record),
         "notes": _notes(trainer),
     }
+
+
+def labels_hash(videos: Split) -> str:
+    """Returns 16 hexadecimal digits for the ids of videos and their tags, in order."""
+    tags = videos.labels.bool().cpu().numpy().tobytes()
+    return hashlib.sha256(ids_hash(videos.ids).encode() + tags).hexdigest()[:16]
 
 
 def _teaching_videos(trainer: Trainer) -> int:

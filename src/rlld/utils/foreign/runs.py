@@ -19,6 +19,7 @@ FACTS: dict[str, type] = {
     "seed": int,
     "content": str,
     "training_videos": int,
+    "training_labels": str,
     "teaching_videos": int,
     "updates": int,
     "selected_updates": int,
