@@ -100,10 +100,21 @@ def test_the_same_command_again_extracts_what_is_new_and_moves_what_was_watched(
     assert data.validation.ids == ("a", "c")
     assert data.validation.require_dense().nonzero().tolist() == [[0, 0, 0, 1]]
     (phone / "d.mp4").unlink()
+    assert "no segment of 1 s" not in result.stdout
     result = new(run_cli, phone, *again)
     assert "features of 0 clips extracted" in result.stdout
     assert "named in tables, but no clip: 1, such as 'd.mp4'" in result.stdout
     assert load_data(phone.parent / "D").train.ids == ("day1_b", "day2_b")
+
+
+def test_events_too_short_to_mark_a_segment_are_told(run_cli, phone):
+    events = phone.parent / "events.csv"
+    rows = ("a,Dog,audio,0.2,0.5", "c,Dog,both,0,0.3", "c,Dog,both,0.3,0.6")
+    events.write_text("\n".join(("clip,class,modality,onset,offset", *rows, "")))
+    result = new(run_cli, phone, "--tags", tagged(phone, "abc"), "--events", events)
+    assert "note: 1 event fills no segment of 1 s by half; it is kept, but" in result.stdout
+    dense = load_data(phone.parent / "D").validation.require_dense()
+    assert dense.nonzero().tolist() == [[1, 0, 0, 1], [1, 0, 1, 1]]
 
 
 @pytest.mark.parametrize(

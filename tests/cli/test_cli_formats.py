@@ -266,7 +266,7 @@ def test_what_changes_on_the_way_in_is_said(home):
     for words in (
         "day_bell.txt: day_bell: Bell from 1 to 9 s is cut at the end of the clip, 2 s",
         "day_bell: 2 events of audio Bell overlap or touch, and are 1 now",
-        "1 events fill no segment of 1 s by half",
+        "1 event fills no segment of 1 s by half; it is kept, but",
         "1 clips have events of classes that their tags lack, which stay as they are: day_bell",
         "D: 3 events of 1 clips imported",
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import re
 from pathlib import Path
@@ -337,6 +338,23 @@ def test_half_coverage(onset: int, length: int, seconds: float) -> None:
     first, stop = covered(onset * seconds / 100, offset * seconds / 100, seconds)
     expected = {t for t in range(10) if min(offset, 100 * t + 100) - max(onset, 100 * t) >= 50}
     assert set(range(first, stop)) == expected
+
+
+@given(cuts=st.sets(st.integers(0, 400), min_size=2, max_size=30), data=st.data())
+def test_an_event_that_was_marked_in_pieces_is_the_event(
+    cuts: set[int], data: st.DataObject
+) -> None:
+    spec = DataSpec("aviary", ("Crow", "Owl"), segments=4)
+    bounds = sorted(cut / 100 for cut in cuts)
+    pieces = [DenseRow("a", *times, "Crow", 2) for times in itertools.pairwise(bounds)]
+    whole = rasterise([DenseRow("a", bounds[0], bounds[-1], "Crow", 2)], ["a"], spec)
+    np.testing.assert_array_equal(rasterise(data.draw(st.permutations(pieces)), ["a"], spec), whole)
+
+
+def test_pieces_that_do_not_touch_stay_events_of_their_own(spec: DataSpec) -> None:
+    rows = [DenseRow("a", 0.0, 0.24, "Owl", 2), DenseRow("a", 0.25, 0.49, "Owl", 3)]
+    rows += [DenseRow("a", 0.24, 0.25, "Crow", 4), DenseRow("b", 0.24, 0.25, "Owl", 5)]
+    assert not rasterise(rows, ["a", "b"], dataclasses.replace(spec, segment_seconds=1.0)).any()
 
 
 @given(onset=st.integers(0, 12), offset=st.integers(0, 12))

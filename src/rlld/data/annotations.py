@@ -205,9 +205,9 @@ def read_dense(
 def rasterise(rows: Iterable[DenseRow], ids: Sequence[str], spec: DataSpec) -> NDArray[np.bool_]:
     """Paints dense rows on segments.
 
-    A segment is active when a row covers at least half of it. For times that are whole multiples
+    A segment is active when an event covers at least half of it. For times that are whole multiples
     of the segment length this is the published rule, onset <= segment < offset. Rows of a class
-    merge by union; rows of other videos are left out.
+    that touch or overlap are one event; rows of other videos are left out.
 
     Args:
         rows: The rows.
@@ -228,11 +228,33 @@ def rasterise(rows: Iterable[DenseRow], ids: Sequence[str], spec: DataSpec) -> N
     video = {name: position for position, name in enumerate(ids)}
     label = {name: position for position, name in enumerate(spec.classes)}
     cells = np.zeros((len(video), spec.segments, len(spec.classes)), dtype=np.bool_)
-    for row in rows:
-        if row.id in video:
-            first, stop = covered(row.onset, row.offset, spec.segment_seconds)
-            cells[video[row.id], first:stop, label[row.label]] = True
+    for event in united(row for row in rows if row.id in video):
+        first, stop = covered(event.onset, event.offset, spec.segment_seconds)
+        cells[video[event.id], first:stop, label[event.label]] = True
     return cells
+
+
+def united(rows: Iterable[DenseRow]) -> list[DenseRow]:
+    """Returns the events of rows: those of a class that touch or overlap are one, at its first row.
+
+    An event that was marked piece by piece covers what its pieces cover together. Rows of zero or
+    negative length are none.
+
+    Examples:
+        >>> pieces = [DenseRow("dawn", 0, 0.4, "Crow", 2), DenseRow("dawn", 0.4, 0.9, "Crow", 3)]
+        >>> [(event.onset, event.offset) for event in united(pieces)]
+        [(0, 0.9)]
+    """
+    found: list[DenseRow] = []
+    for row in sorted(rows, key=lambda row: (row.id, row.label, row.onset)):
+        if row.offset <= row.onset:
+            continue
+        last = found[-1] if found else None
+        if last and (last.id, last.label) == (row.id, row.label) and row.onset <= last.offset:
+            found[-1] = last._replace(offset=max(last.offset, row.offset))
+        else:
+            found.append(row)
+    return found
 
 
 def marked(row: DenseRow, spec: DataSpec) -> bool:

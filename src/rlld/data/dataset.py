@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlld.data.annotations import marked, rasterise, read_dense, read_weak
+from rlld.data.annotations import marked, rasterise, read_dense, read_weak, united
 from rlld.data.answers import answered, chances, read_answers
 from rlld.data.lines import ids_in
 from rlld.data.moved import features_of
@@ -244,7 +244,7 @@ def read_maps(
     for name in files:
         path = annotation_file(folder, name)
         rows = read_dense(path, spec.taxonomy, ends)
-        if len(rows) >= MANY and not any(marked(row, spec) for row in rows):
+        if len(rows) >= MANY and not any(marked(event, spec) for event in united(rows)):
             raise RlldError(
                 f"{path}: none of its {len(rows)} events covers a segment of "
                 f"{spec.segment_seconds:g} s by half, so that nothing would be annotated; correct "

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from rlld.data.annotations import DenseRow, write_rows, write_weak
+from rlld.data.annotations import DenseRow, marked, united, write_rows, write_weak
 from rlld.data.answers import FILE, Answer, read_answers, write_answers
 from rlld.data.problems import Problem
 from rlld.data.spec import (
@@ -140,6 +140,26 @@ def doubts(counts: Mapping[str, int], clips: int) -> list[str]:
     return notes
 
 
+def short(events: Iterable[Marked], spec: DataSpec) -> list[str]:
+    """Tells of events that no segment is half full of.
+
+    Args:
+        events: The events.
+        spec: The data set.
+    """
+    lanes: dict[str, list[DenseRow]] = {modality: [] for modality in MODALITIES}
+    for event in events:
+        lanes[event.modality].append(_row(event, event.offset))
+    count = sum(not marked(row, spec) for rows in lanes.values() for row in united(rows))
+    if not count:
+        return []
+    fill, they = ("event fills", "it is") if count == 1 else ("events fill", "they are")
+    return [
+        f"{count:,} {fill} no segment of {spec.segment_seconds:g} s by half; {they} kept, but "
+        "training and scores take nothing to be there; shorter segments would show more"
+    ]
+
+
 def placed(known: Known, test: float, before: Mapping[str, Place]) -> dict[str, tuple[str, ...]]:
     """Divides clips into splits: those that were watched are for validation and testing.
 
@@ -259,8 +279,12 @@ def _dense(
         end = max(end, spec.segment_seconds)
         offset = min(event.offset, end, math.inf if spec.any_length else spec.duration)
         if event.onset < offset:
-            rows.append(DenseRow(event.video, event.onset, offset, event.label, 0))
+            rows.append(_row(event, offset))
     return sorted(rows)
+
+
+def _row(event: Marked, offset: float) -> DenseRow:
+    return DenseRow(event.video, event.onset, offset, event.label, 0)
 
 
 def _write_answers(path: Path, spec: DataSpec, answers: Sequence[Answer], kept: bool) -> None:

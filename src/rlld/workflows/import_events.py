@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlld.data.annotations import DenseRow, covered, read_dense, read_weak, write_rows
+from rlld.data.annotations import DenseRow, read_dense, read_weak, write_rows
 from rlld.data.imported import class_of, read_imported, write_imported
 from rlld.data.moved import features_of
-from rlld.data.own import Known, write_own
+from rlld.data.own import Known, short, write_own
 from rlld.data.spec import (
     ANNOTATIONS,
     FILE_NAME,
@@ -142,7 +142,7 @@ def _replaced(folder: Path, read: Callable[[_Held], Iterable[_Found]]) -> Import
         events_of = {video: _merged(marks, notes) for video, marks in sorted(found.items())}
         moved = _write(held, events_of)
     everything = [event for events in events_of.values() for event in events]
-    notes += _short(everything, held.spec)
+    notes += short(everything, held.spec)
     notes += _untagged(everything, held)
     return Imported(len(everything), tuple(events_of), moved, tuple(notes))
 
@@ -302,20 +302,6 @@ def _write_own(
         write_listing(held.folder, listing)
 
     write_own(held.folder, held.spec, used, known, lengths, listed)
-
-
-def _short(events: Iterable[Marked], spec: DataSpec) -> list[str]:
-    """Tells of events that no segment is half full of."""
-    count = 0
-    for event in events:
-        first, stop = covered(event.onset, event.offset, spec.segment_seconds)
-        count += first == stop
-    if not count:
-        return []
-    return [
-        f"{count} events fill no segment of {spec.segment_seconds:g} s by half; they are kept, and "
-        "mark none in training and scores"
-    ]
 
 
 def _untagged(events: Iterable[Marked], held: _Held) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from rlld.data.imported import read_imported, with_imported
-from rlld.data.own import Known, Place, doubts, known_of, placed, write_own
+from rlld.data.own import Known, Place, doubts, known_of, placed, short, write_own
 from rlld.data.spec import FILE_NAME, VIDEOS, DataSpec, read_spec
 from rlld.data.tags.answered import read_answered
 from rlld.data.tags.events import read_events
@@ -249,7 +249,8 @@ def _made(
     _write_left_out(out / LEFT_OUT, left_out, found.strangers)
     features = _features(wanted, old)
     extracted = extract_dataset(out, features, where=wanted.where, skip_failed=True, alone=True)
-    notes = (*known.notes, *doubts(counts, len(known.tags)), *found.notes)
+    odd = (*doubts(counts, len(known.tags)), *short(known.events, spec))
+    notes = (*known.notes, *odd, *found.notes)
     counted, made = dict(counts), read_spec(out)
     return NewReport(
         found.clips, made, splits, counted, left_out, found.strangers, notes, extracted

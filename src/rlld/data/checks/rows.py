@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from rlld.data.annotations import DenseRow, marked
+from rlld.data.annotations import DenseRow, marked, united
 from rlld.data.problems import Grade
 from rlld.data.spec import FILE_NAME, DataSpec
 
@@ -32,14 +32,15 @@ def doubts(rows: Sequence[DenseRow], known: set[str], spec: DataSpec) -> Iterato
 
 def _short(rows: Sequence[DenseRow], spec: DataSpec) -> Iterator[Doubt]:
     """Yields the events that mark nothing, at the first of them."""
-    lost = [row for row in rows if not marked(row, spec)]
+    events = united(rows)
+    lost = sorted((event for event in events if not marked(event, spec)), key=lambda e: e.line)
     if not lost:
         return
     first, what = lost[0], f"half of a segment of {spec.segment_seconds:g} s"
     times = f"{first.label} of '{first.id}' ({first.onset:g} to {first.offset:g} s)"
-    if len(lost) == len(rows):
+    if len(lost) == len(events):
         advice = f"correct the times (seconds), or segment_seconds in {FILE_NAME}"
-        text = f"none of its {len(rows)} events covers {what}, so that nothing is annotated"
+        text = f"none of its {len(events)} events covers {what}, so that nothing is annotated"
         yield first.line, "warning", f"{text}; {advice}"
         return
     more = f", as {len(lost) - 1} more of its events," if len(lost) > 1 else ""
