@@ -37,6 +37,24 @@ def test_train_leaves_a_run_folder(trained):
     }
 
 
+def test_train_and_evaluate_print_the_same_scores_where_the_policy_judges(
+    tiny_data, run_cli, tmp_path
+):
+    small = ("--network.hidden", "8", "--denoiser.labelwise.folds", "2", "--schedule.rounds", "2")
+    small += ("--fit", "false", "--selection.annotated", "6", "--denoiser.labelwise.steps", "5")
+    out = tmp_path / "run"
+    ended = run_cli("train", "rlld-best", "--data", tiny_data, "--out", out, *small)
+    assert ended.returncode == 0, ended.stderr
+    scored = run_cli("evaluate", out, "--split", "validation")
+    rows = [
+        [line.split() for line in result.stdout.splitlines() if line.startswith(" rlld-best ")]
+        for result in (ended, scored)
+    ]
+    assert rows[0] == rows[1] and len(rows[0]) == 1
+    alone = json.loads((out / "config.json").read_text())["facts"]["validation"]
+    assert rows[0][0][1] != f"{alone['segment_audio']:.1f}"  # or the policy had no say
+
+
 def test_several_seeds_are_trained_and_told_of(tiny_data, run_cli, tmp_path):
     words = ("train", "han", "--data", tiny_data, "--out", tmp_path, "--seeds", 2, "--seed", 3)
     result = run_cli(*words, *QUICK)

@@ -140,8 +140,8 @@ def _show(run: Run, title: str, data: DataSet) -> None:
     if found.evaluation is not None:
         if SUPERVISION_NOTE in facts["notes"]:
             OUT.print("What follows are scores on the videos that taught the run: no measurement.")
-        rows = {**found.rows(title), title: scores}
-        OUT.print(score_table(rows, "validation", run.spec.lanes))
+        # As rlld evaluate has them: the policy that judges new videos had no say in the rounds.
+        OUT.print(score_table(found.rows(title), "validation", run.spec.lanes))
         if found.weak:
             OUT.print(f"{WEAK}: the same network on the bare tags, taught by no validation video")
     elif scores:
