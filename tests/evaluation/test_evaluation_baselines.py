@@ -19,7 +19,7 @@ from rlld.evaluation.baselines import (
     warned,
 )
 from rlld.metrics.reference import ten_scores
-from rlld.metrics.scores import per_video
+from rlld.metrics.scores import COLUMNS, per_video, scores
 
 
 @pytest.fixture
@@ -50,6 +50,21 @@ def test_gains_are_the_differences_of_the_ten_scores(test_split):
         assert gain.score == pytest.approx(own[place])
         assert gain.other == pytest.approx(theirs[place])
         assert gain.error > 0
+
+
+@pytest.mark.parametrize(("kind", "lane"), [("joint", "audio_visual"), ("audio", "audio")])
+def test_lanes_that_a_data_set_does_not_know_say_nothing_of_a_run(test_split, kind, lane):
+    split = replace(test_split, spec=replace(test_split.spec, modalities=kind))
+    columns = torch.zeros(len(split), len(COLUMNS))
+    for level in ("segment", "event"):
+        columns[:, COLUMNS.index(f"{level}_{lane}")] = 1  # right, and all the rest is wrong
+    found = gains(columns, split)
+    assert {gain.score for gain in found} == {100.0}
+    assert not warned(found, "weak")
+    own = scores(baseline_maps(split)[BARE_TAGS], split.require_dense()).as_dict()
+    assert found[0].other == pytest.approx(own[f"segment_{lane}"])
+    poor = warned(gains(torch.zeros_like(columns), split), "weak")
+    assert f"segment {lane.replace('_', '-')} score 0.0 against" in poor[0]
 
 
 def test_the_error_is_that_of_the_difference_not_of_the_scores(test_split):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlld.data.lengths import enough
+from rlld.data.spec import LANES
 from rlld.data.split import Split
 from rlld.metrics.averages import every_score
 from rlld.metrics.scores import COLUMNS, LEVELS, Scores, per_video, scores
@@ -24,18 +25,25 @@ TYPE = {
     for level in LEVELS
 }
 """Columns of a video whose mean is its Type score, by level."""
+LANE: dict[tuple[str, ...], str] = {
+    LANES: "Type",
+    ("audio",): "audio score",
+    ("audio_visual",): "audio-visual score",
+}
+"""What the mean over the lanes is called that a data set knows events in."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How far a parser's Type score lies above a baseline's on the same videos.
+    """How far a parser's score lies above a baseline's on the same videos.
 
     Attributes:
         baseline: ``bare tags`` or ``nothing``.
         level: ``segment`` or ``event``.
-        score: The parser's Type score, in percent.
+        score: The parser's score, in percent.
         other: The baseline's.
         error: Standard error of their difference over the videos.
+        what: The score: Type, or that of the lane that the data set knows events in.
     """
 
     baseline: str
@@ -43,6 +51,7 @@ class Gain:
     score: float
     other: float
     error: float
+    what: str = LANE[LANES]
 
     @property
     def clear(self) -> bool:
@@ -52,7 +61,8 @@ class Gain:
     def __str__(self) -> str:
         against = f"{self.other:.1f} of {PHRASES[self.baseline]}"
         return (
-            f"{self.level} Type {self.score:.1f} against {against}, standard error {self.error:.1f}"
+            f"{self.level} {self.what} {self.score:.1f} against {against}, "
+            f"standard error {self.error:.1f}"
         )
 
 
@@ -99,15 +109,17 @@ def gains(own: Tensor, split: Split) -> list[Gain]:
         own: The eight values of each video (N, 8) of what it predicts, as in ``COLUMNS``.
         split: The videos, with dense annotation.
     """
-    truth = split.require_dense()
+    truth, lanes = split.require_dense(), split.spec.lanes
     found = []
     for name, maps in baseline_maps(split).items():
         other = per_video(maps, truth)
-        for level, columns in TYPE.items():
+        for level in LEVELS:
+            columns = [COLUMNS.index(f"{level}_{lane}") for lane in lanes]
             ours, theirs = (100 * each[:, columns].mean(1) for each in (own, other))
             spread = float((ours - theirs).std()) if len(split) > 1 else 0.0
             error = spread / len(split) ** 0.5
-            found.append(Gain(name, level, float(ours.mean()), float(theirs.mean()), error))
+            means = float(ours.mean()), float(theirs.mean())
+            found.append(Gain(name, level, *means, error, LANE[lanes]))
     return found
 
 
