@@ -84,6 +84,13 @@ def test_a_track_that_no_video_has_is_one_whose_features_are_missing(tiny_data, 
     shutil.copytree(tiny_data, copy)
     rewritten(copy, "train", lambda streams: streams["audio"].zero_())
     assert load_split(copy, "train").tracks is None
+    told = [
+        line for line in fitted_recipe("han", load_data(copy))[1] if "no training video" in line
+    ]
+    assert len(told) == 1 and "has sound (features that are all zeros): what is heard" in told[0]
+    rewritten(copy, "train", lambda streams: streams["audio"][-1, -1].fill_(1))
+    lines = fitted_recipe("han", load_data(copy))[1]
+    assert not any("no training video has" in line for line in lines)
 
 
 def test_the_videos_that_lack_a_track_are_counted(folder, tiny_data):

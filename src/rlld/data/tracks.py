@@ -9,6 +9,9 @@ from torch import Tensor
 
 from rlld.types import AUDIO, STREAMS, VISUAL
 
+ROWS = 1024
+"""Videos, or segments, that are looked at together."""
+
 
 def tracks_of(streams: Mapping[str, Tensor], lengths: Tensor | None) -> Tensor:
     """Returns which tracks videos have (N, 2), bool: those with a feature that is not zero.
@@ -21,6 +24,24 @@ def tracks_of(streams: Mapping[str, Tensor], lengths: Tensor | None) -> Tensor:
     for name, value in streams.items():
         found[AUDIO if name == STREAMS[0] else VISUAL].append(_there(value, lengths))
     return torch.stack([torch.stack(each).any(0) for each in found], 1)
+
+
+def empty_tracks(streams: Mapping[str, Tensor]) -> list[int]:
+    """Returns the tracks of which no video has a feature that is not zero.
+
+    Args:
+        streams: As for ``tracks_of``; they are read up to the first such feature.
+    """
+    return [
+        track
+        for track in (AUDIO, VISUAL)
+        if not any(
+            bool(part.any())
+            for name, value in streams.items()
+            if (name == STREAMS[0]) == (track == AUDIO)
+            for part in torch.split(value, ROWS)
+        )
+    ]
 
 
 def _there(value: Tensor, lengths: Tensor | None) -> Tensor:

@@ -9,12 +9,20 @@ from typing import Any
 from rlld.data.dataset import DataSet
 from rlld.data.lengths import enough
 from rlld.data.split import Split
+from rlld.data.tracks import empty_tracks
 from rlld.recipes.fitting import Decision, Sizes
 from rlld.recipes.recipe import Recipe, decided_recipe, load_recipe
 from rlld.training.order import GROUP, WIDEST
+from rlld.types import AUDIO, VISUAL
 
 SHORT = 0.6
 """Share of the updates that learning takes under which a schedule is called too short."""
+
+GUESSED = {
+    AUDIO: "sound (features that are all zeros): what is heard is guessed by tags and pictures",
+    VISUAL: "pictures (features that are all zeros): what is seen is guessed by tags and sound",
+}
+"""What it means that a track is missing everywhere."""
 
 
 def sizes_of(data: DataSet) -> Sizes:
@@ -37,7 +45,7 @@ def fitted_recipe(
     Returns:
         The recipe, every setting resolved, and what the data decided: a line for each decision
         that neither the user nor ``dataset.yaml`` overrode, one that warns of a schedule that is
-        too short for the data, and one that counts videos without sound or pictures.
+        too short for the data, and those that count videos without sound or pictures.
 
     Raises:
         RlldError: If there is no such recipe, a setting is wrong, or the data cannot be read.
@@ -93,13 +101,15 @@ def _passed_over(recipe: Recipe, overrides: Mapping[str, Any]) -> list[str]:
 
 def _lacking(train: Split) -> list[str]:
     """Counts the videos that lack a track, for what such a tag teaches is not plain."""
+    nowhere = [f"no training video has {GUESSED[track]}" for track in empty_tracks(train.streams)]
     if train.tracks is None:
-        return []
+        return nowhere
     counts = zip((~train.tracks).sum(0).tolist(), ("sound", "pictures"), strict=True)
     parts = [f"{count} without {what}" for count, what in counts if count]
     return [
+        *nowhere,
         f"of {len(train)} training videos {' and '.join(parts)} (features that are all zeros): "
-        "their tags teach the other track alone"
+        "their tags teach the other track alone",
     ]
 
 
