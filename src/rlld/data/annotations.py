@@ -27,6 +27,7 @@ from rlld.data.problems import Problem, Report, strict
 from rlld.data.spec import annotation_file, weak_files
 from rlld.errors import RlldError, nearest
 from rlld.utils.files import write_text
+from rlld.utils.sheets import number_text
 
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec
@@ -347,8 +348,7 @@ def _seconds(cell: str) -> float | None:
 
 def _time(seconds: float) -> str:
     """Writes seconds without needless digits: ``3``, ``2.88``."""
-    value = round(float(seconds), 9)
-    return str(int(value)) if value.is_integer() else repr(value)
+    return number_text(round(float(seconds), 9))
 
 
 def _checked_id(video: str) -> str:

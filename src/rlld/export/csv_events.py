@@ -8,7 +8,7 @@ from typing import get_args
 from rlld.errors import RlldError, nearest
 from rlld.parsing.result import Event, Parse
 from rlld.types import Modality
-from rlld.utils.sheets import SheetError, read_sheet, sheet_text
+from rlld.utils.sheets import SheetError, number_text, read_sheet, sheet_text
 
 SUFFIX = "csv"
 JOINT = True
@@ -35,11 +35,11 @@ def _rows_of(parse: Parse, told: bool) -> list[tuple[str, ...]]:
     return [
         (
             parse.name,
-            _number(event.start),
-            _number(event.end),
+            number_text(event.start),
+            number_text(event.end),
             event.label,
             event.modality,
-            _number(event.confidence),
+            number_text(event.confidence),
             *known,
         )
         for event in parse.events
@@ -107,7 +107,3 @@ def _value(text: str, place: str) -> float:
         return float(text)
     except ValueError:
         raise RlldError(f"{place}: expected a number, found {text!r}; correct it") from None
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(value)

@@ -52,6 +52,11 @@ def sheet_text(rows: Iterable[Sequence[str | float]], delimiter: str = "\t") -> 
     return text.getvalue()
 
 
+def number_text(value: float) -> str:
+    """Returns a number as text that reads back as the same one: ``3``, ``2.88``."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
 def read_sheet(text: str, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:
     """Yields line number and cells of every row, the header too, as they were written.
 

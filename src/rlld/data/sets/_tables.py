@@ -94,11 +94,6 @@ def split_names(cell: str) -> list[str]:
     return [name for name in (part.strip() for part in cell.split(",")) if name]
 
 
-def number(value: float) -> str:
-    """Writes seconds without needless digits: ``3``, ``2.88``."""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
-
-
 def write_rows(path: Path, rows: Iterable[Sequence[str]], delimiter: str = "\t") -> None:
     """Writes a table as it is published, cells quoted only where they must be."""
     text = io.StringIO()

@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlld.data.problems import Report, strict
-from rlld.data.sets._tables import cells_of, number, rows_of, seconds_at, write_rows
+from rlld.data.sets._tables import cells_of, rows_of, seconds_at, write_rows
 from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, Split, Video, class_at, spell
 from rlld.errors import RlldError
+from rlld.utils.sheets import number_text
 
 SPLITS: dict[Split, str] = {"train": "train", "test": "eval"}
 FILES = ("audioset_{}_strong.tsv", "audioset_{}_strong_framed_posneg.tsv")
@@ -95,7 +96,7 @@ def write(folder: Path, given: PublishedSet) -> None:
     for split, short in SPLITS.items():
         own = frozenset(given.of(split))
         rows = [
-            (e.video, number(e.onset), number(e.offset), given.spelling(e.label))
+            (e.video, number_text(e.onset), number_text(e.offset), given.spelling(e.label))
             for e in given.events
             if e.video in own and e.modality != "visual"
         ]

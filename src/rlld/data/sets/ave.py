@@ -16,7 +16,7 @@ import numpy as np
 
 from rlld.data.problems import Problem, Report, strict
 from rlld.data.sets._features import Array, SetFeatures
-from rlld.data.sets._tables import file_in, number, seconds_at, text_at
+from rlld.data.sets._tables import file_in, seconds_at, text_at
 from rlld.data.sets.base import (
     SECONDS,
     PublishedSet,
@@ -32,6 +32,7 @@ from rlld.data.store import FeatureError
 from rlld.errors import RlldError
 from rlld.utils.extras import optional
 from rlld.utils.files import write_text
+from rlld.utils.sheets import number_text
 
 PUBLISHED = (
     "Church bell",
@@ -195,8 +196,8 @@ def write(folder: Path, given: PublishedSet) -> None:
                 given.spelling(e.label),
                 given.videos[e.video].youtube,
                 QUALITY,
-                number(e.onset),
-                number(e.offset),
+                number_text(e.onset),
+                number_text(e.offset),
             )
             for e in given.events
             if e.video in wanted

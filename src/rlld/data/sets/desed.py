@@ -12,7 +12,6 @@ from pathlib import Path
 from rlld.data.problems import Problem, Report, strict
 from rlld.data.sets._tables import (
     cells_of,
-    number,
     rows_of,
     seconds_at,
     split_names,
@@ -20,6 +19,7 @@ from rlld.data.sets._tables import (
 )
 from rlld.data.sets.base import SECONDS, PublishedSet, SetEvent, Split, Video, spell
 from rlld.errors import RlldError
+from rlld.utils.sheets import number_text
 
 TIMES = ("filename", "onset", "offset")
 LABEL = ("event_label", "event_labels")
@@ -130,7 +130,9 @@ def write(folder: Path, given: PublishedSet) -> None:
         for event in given.events:
             if event.video in rows and event.modality != "visual":
                 label = given.spelling(event.label)
-                rows[event.video].append((number(event.onset), number(event.offset), label))
+                rows[event.video].append(
+                    (number_text(event.onset), number_text(event.offset), label)
+                )
         table = [(f"{v}.wav", *row) for v, own in rows.items() for row in own or [("", "", "")]]
         if table:
             write_rows(folder / f"{split}_strong.tsv", [(*TIMES, LABEL[0]), *table])
@@ -143,5 +145,5 @@ def write(folder: Path, given: PublishedSet) -> None:
         write_rows(folder / "train_weak.tsv", [WEAK, *weak])
     lengths = {v: known.seconds for v, known in given.videos.items() if known.seconds is not None}
     if lengths:
-        rows_of_lengths = [(f"{v}.wav", number(seconds)) for v, seconds in lengths.items()]
+        rows_of_lengths = [(f"{v}.wav", number_text(seconds)) for v, seconds in lengths.items()]
         write_rows(folder / "durations.tsv", [LENGTHS, *rows_of_lengths])

@@ -11,9 +11,10 @@ from typing import Literal
 
 from rlld.data.problems import Problem, Report, strict
 from rlld.data.sets._features import NpyFeatures, Part
-from rlld.data.sets._tables import number, rows_of, seconds_at, split_names, write_rows
+from rlld.data.sets._tables import rows_of, seconds_at, split_names, write_rows
 from rlld.data.sets.base import PublishedSet, SetEvent, Split, Video, class_at
 from rlld.errors import RlldError
+from rlld.utils.sheets import number_text
 
 CLASSES = (
     "accordion",
@@ -156,7 +157,7 @@ def write(folder: Path, given: PublishedSet) -> None:
             if short == "train":
                 continue
             dense = [
-                (event.video, number(event.onset), number(event.offset), event.label)
+                (event.video, number_text(event.onset), number_text(event.offset), event.label)
                 for event in given.events
                 if event.video in own and event.modality in (track, "audio_visual")
             ]

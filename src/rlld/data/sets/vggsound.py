@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TypedDict
 
 from rlld.data.problems import Report, strict
-from rlld.data.sets._tables import cells_of, file_in, number, seconds_at, write_rows
+from rlld.data.sets._tables import cells_of, file_in, seconds_at, write_rows
 from rlld.data.sets.base import SECONDS, PublishedSet, Split, Video, spell
 from rlld.errors import RlldError
+from rlld.utils.sheets import number_text
 
 FILE = "vggsound.csv"
 SPLITS: dict[str, Split] = {"train": "train", "test": "test"}
@@ -88,7 +89,7 @@ def cut(video: str, place: str) -> Cut:
 def write(folder: Path, given: PublishedSet) -> None:
     """Writes the table of training and test clips."""
     made = [
-        (known.youtube, number(known.start), given.spelling(known.tags[0]), known.split)
+        (known.youtube, number_text(known.start), given.spelling(known.tags[0]), known.split)
         for known in given.videos.values()
         if known.split in SPLITS
     ]
