@@ -205,6 +205,7 @@ def test_two_people_never_overwrite_each_other(clip, visit) -> None:
     dialog.get_by_role("button", name="Take theirs").click()
     event(page, "Rain, audible, 3 to 4 seconds").wait_for()
     page.get_by_text("Stored by Grace, version 2").wait_for()
+    assert page.evaluate("() => document.activeElement.id") == "lanes"
     assert clip.now["revision"] == 2
     # Mine are had back by Undo, and stored after theirs.
     page.keyboard.press("Control+z")
@@ -298,6 +299,7 @@ def test_history_goes_back(clip, visit) -> None:
     page.get_by_role("button", name="1: Moe").click()
     event(page, "Dog bark, visible, 1 to 5 seconds, confidence 0.50").wait_for()
     page.get_by_text("Back to version 1, stored as version 3").wait_for()
+    assert page.evaluate("() => document.activeElement.id") == "lanes"
     assert clip.events == [event[:4] for event in sorted(FIRST)]
     page.get_by_text("History", exact=True).click()
     page.get_by_role("button", name="Before any correction").click()

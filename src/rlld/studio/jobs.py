@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from rlld.data.spec import ANNOTATIONS, FILE_NAME, read_spec
 from rlld.errors import RlldError
 from rlld.studio.training import OUTCOME
 from rlld.utils.files import write_text
-from rlld.utils.plain import json_value
+from rlld.utils.plain import json_text, json_value
 
 CONFIG = "config.json"
 """What a finished run folder holds."""
@@ -226,7 +225,7 @@ class Jobs:
 
         files = [self.data / FILE_NAME, *sorted((self.data / ANNOTATIONS).iterdir())]
         held = held_in(self.data, read_spec(self.data))  # features, too
-        known = hashlib.sha256(json.dumps([before, held]).encode())
+        known = hashlib.sha256(json_text([before, held], FILE_NAME).encode())
         for file in files:
             if file.is_file():
                 known.update(f"\0{file.name}\0".encode() + file.read_bytes())

@@ -273,11 +273,12 @@ class View {
     const [there, here] = own ? ["The other version", "the one here"] : ["Their version", "yours"];
     const dialog = make("dialog", "card meanwhile", make("h2", "", title),
       make("p", "", `${there}, ${theirs.revision} (${when(theirs.time)}), has ${count(found.length, "event")}; ${here} has ${mine.length} and is not stored. Whatever you choose, the other one stays in the history or can be had back by Undo.`));
-    dialog.setAttribute("aria-label", "Somebody else stored this clip");
+    dialog.setAttribute("aria-label", title);
     const keep = quiet(own ? "Keep this one" : "Keep mine", "", () => { dialog.close(); this.saved.keepMine(theirs); });
     const take = quiet(own ? "Take the other one" : "Take theirs", "", () => {
       dialog.close();
       this.editing.replace(theirs.events);
+      this.editing.focus(); // what had the keyboard may be gone
       this.saved.takeTheirs(theirs);
     });
     dialog.append(make("div", "line", keep, take));
@@ -327,6 +328,7 @@ class View {
     const version = await this.api.post(this.api.path`/api/clips/${clip.id}/revert`,
       { person: saved.person, base: saved.revision, classes: clip.classes, to });
     this.editing.replace(version.events);
+    this.editing.focus();
     saved.takeTheirs(version);
     this.state("stored", `Back to ${to ? `version ${to}` : "what was before"}, stored as version ${version.revision}`);
   }
