@@ -31,6 +31,18 @@ def test_what_the_policy_knows_is_added_by_its_odds():
     assert not PLAIN.apply(replace(heard(), held=None))[0, :, VISUAL].any()
 
 
+@pytest.mark.parametrize("tags", [None, torch.ones(1, 1)])
+def test_what_the_network_finds_keeps_its_times(tags):
+    """A bark of one second in ten: the policy knows that it is heard, not that it lasts."""
+    segment = torch.full((1, 10, 2, 1), 0.15)
+    segment[0, 4, AUDIO] = 0.6
+    level = torch.full((1, 1), 0.6)
+    held = torch.tensor([[[0.9], [0.1]]])
+    given = Prediction(segment, level, 0.1 * level, level, held=held)
+    assert PLAIN.completed(given, tags).segment.equal(segment)
+    assert PLAIN.apply(given)[0, :, AUDIO, 0].nonzero().flatten().tolist() == [4]
+
+
 def test_a_known_tag_occurs_for_certain():
     found = PLAIN.completed(heard(0.2), torch.ones(1, 1))
     assert found.segment[0, :, VISUAL, 0].tolist() == pytest.approx([2.25 / 3.25] * 2)
@@ -61,7 +73,7 @@ def test_a_policy_that_is_certain_cannot_overrule_what_is_not_there():
 def slow(given: Prediction, gate: Gate, tags: torch.Tensor | None) -> torch.Tensor:
     """The segments, one video, class and track after another."""
     whole = given.segment.clone()
-    plain = gate.apply(replace(given, held=None))
+    opened = gate.apply(replace(given, held=None)).any(1)
     for video in range(len(whole)):
         length = whole.shape[1] if given.mask is None else int(given.mask[video].sum())
         for c in range(whole.shape[3]):
@@ -77,12 +89,12 @@ def slow(given: Prediction, gate: Gate, tags: torch.Tensor | None) -> torch.Tens
                     ]
                 )
             strongest = max(max(row) for row in seen)
-            occurs = 1.0 if tags is not None else strongest * bool(plain[video, :, :, c].any())
+            occurs = 1.0 if tags is not None else strongest * bool(opened[video, :, c].any())
             for m in (AUDIO, VISUAL):
                 judged = min(max(float(given.held[video, m, c]), 1 - SURE), SURE)
                 odds = judged / (1 - judged) * max(seen[m]) / (EVEN * strongest)
                 probability = occurs * odds / (1 + odds)
-                for t in range(length):
+                for t in range(length if not opened[video, m, c] else 0):
                     if probability >= 0.5 and seen[m][t] >= LASTING * max(seen[m]) ** 2:
                         whole[video, t, m, c] = max(float(whole[video, t, m, c]), probability)
     return whole

@@ -20,7 +20,7 @@ from rlld.utils.compute import Compute
 
 QUICK = {
     "fit": False,
-    "schedule.rounds": 6,
+    "schedule.rounds": 25,
     "schedule.learning_rate": 5e-3,
     "denoiser.labelwise.folds": 2,
     "denoiser.labelwise.steps": 12,

@@ -125,8 +125,9 @@ class Gate:
 
         Given that a class occurs in a video, the odds of a track to hold it are those of the policy
         (``Prediction.held``) times what the network sees there of it, relative to the track that
-        it is surest of. Where it is then probable, the track holds it from ``LASTING`` on as if the
-        tag were known, and each such segment has at least that probability.
+        it is surest of. Where it is then probable, and the network does not find it there by
+        itself, the track holds it from ``LASTING`` on as if the tag were known, and each such
+        segment has at least that probability. What the network finds keeps its times.
 
         Args:
             prediction: Probabilities of B videos, judged or not.
@@ -143,20 +144,20 @@ class Gate:
         strongest = track.amax(1, keepdim=True)
         judged = prediction.held.to(track).clamp(1 - SURE, SURE)
         odds = judged / (1 - judged) * track / (EVEN * strongest.clamp(min=1e-9))
-        occurs = torch.ones_like(strongest)
+        occurs, found = torch.ones_like(strongest), self._open(prediction).any(1)
         if tags is None:
-            occurs = strongest * self._open(prediction).any(1).any(1, keepdim=True)
+            occurs = strongest * found.any(1, keepdim=True)
         probability = occurs * odds / (1 + odds)
-        held = probability >= 0.5
+        held = (probability >= 0.5) & ~found
         lasting = held[:, None] & (segment >= LASTING * track.square()[:, None])
         raised = torch.maximum(prediction.segment, probability[:, None])
         audio, visual = (
             torch.where(held[:, track], torch.maximum(level, probability[:, track]), level)
             for track, level in enumerate((prediction.audio, prediction.visual))
         )
-        found = replace(prediction, audio=audio, visual=visual, held=None)
         whole = torch.where(lasting, raised, prediction.segment)
-        return replace(found, segment=whole).within(prediction.mask)
+        completed = replace(prediction, segment=whole, audio=audio, visual=visual, held=None)
+        return completed.within(prediction.mask)
 
     def reached(
         self, segment: Tensor, mask: Tensor | None = None, *, known: bool = False
