@@ -38,7 +38,7 @@ def train(
     overrides: Mapping[str, Any] | None = None,
     log: str | None = None,
 ) -> Run:
-    """Trains a recipe on a data set.
+    """Trains a recipe on a data set; trainings in threads of one process take turns.
 
     Args:
         recipe: A packaged recipe by name, a YAML file, or a recipe.

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_the_same_seed_gives_the_same_bytes(tiny_data, tmp_path, recipe):
     other = {**options, "seed": 5}
     rlld.train(recipe, tiny_data, tmp_path / "other", **other)
     assert results(tmp_path / "other") != results(tmp_path / "first")
+
+
+def test_trainings_in_threads_give_what_each_gives_alone(tiny_data, tmp_path):
+    """They drew from one generator between each other, so that no seed held."""
+    options = {"seed": 4, "compute": COMPUTE, "overrides": {"schedule.rounds": 3}}
+    rlld.train("rlld", tiny_data, tmp_path / "alone", **options)
+    places = [tmp_path / f"thread-{number}" for number in range(3)]
+    with ThreadPoolExecutor(len(places)) as pool:
+        list(pool.map(lambda out: rlld.train("rlld", tiny_data, out, **options), places))
+    for place in places:
+        assert results(place) == results(tmp_path / "alone")
 
 
 @pytest.mark.parametrize("recipe", ["han", "rlld"])

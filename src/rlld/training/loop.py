@@ -31,7 +31,7 @@ from rlld.training.monitor import NotFiniteError
 from rlld.training.run_folder import CONFIG, METRICS, Run, load_run, read_config, save_run
 from rlld.training.speed.multi_seed import Lockstep
 from rlld.training.trainer import Report, Trainer
-from rlld.utils.compute import Compute, require_seed
+from rlld.utils.compute import TURN, Compute, require_seed
 from rlld.utils.config import to_dict
 from rlld.utils.console import ERR
 from rlld.utils.files import owned
@@ -54,7 +54,7 @@ def train(
     decided: Sequence[str] = (),
     compare: bool = False,
 ) -> Run:
-    """Trains a recipe on a data set.
+    """Trains a recipe on a data set; trainings in threads of one process take turns.
 
     Args:
         recipe: What to train.
@@ -80,21 +80,22 @@ def train(
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
     seed = require_seed(seed)
-    session = Session(
-        recipe=recipe,
-        data=_with_truth(recipe, data),
-        out=out,
-        runs=[(seed, out)],
-        chance={"seed": seed},
-        compute=compute or Compute(),
-        resume=resume,
-        checkpoint_seconds=checkpoint_seconds,
-        watcher=watcher,
-        networks=networks,
-        decided=decided,
-        compare=compare,
-    )
-    return session.run()[0]
+    with TURN:
+        session = Session(
+            recipe=recipe,
+            data=_with_truth(recipe, data),
+            out=out,
+            runs=[(seed, out)],
+            chance={"seed": seed},
+            compute=compute or Compute(),
+            resume=resume,
+            checkpoint_seconds=checkpoint_seconds,
+            watcher=watcher,
+            networks=networks,
+            decided=decided,
+            compare=compare,
+        )
+        return session.run()[0]
 
 
 def train_seeds(
@@ -131,19 +132,20 @@ def train_seeds(
         KeyboardInterrupt: On Ctrl-C, after the state was saved.
     """
     seeds = [require_seed(seed) for seed in seeds]
-    session = Session(
-        recipe=recipe,
-        data=_with_truth(recipe, data),
-        out=out,
-        runs=[(seed, out / f"seed-{seed}") for seed in seeds],
-        chance={"seeds": seeds},
-        compute=compute or Compute(),
-        resume=resume,
-        checkpoint_seconds=checkpoint_seconds,
-        watcher=watcher,
-        decided=decided,
-    )
-    return session.run()
+    with TURN:
+        session = Session(
+            recipe=recipe,
+            data=_with_truth(recipe, data),
+            out=out,
+            runs=[(seed, out / f"seed-{seed}") for seed in seeds],
+            chance={"seeds": seeds},
+            compute=compute or Compute(),
+            resume=resume,
+            checkpoint_seconds=checkpoint_seconds,
+            watcher=watcher,
+            decided=decided,
+        )
+        return session.run()
 
 
 def _with_truth(recipe: Recipe, data: DataSet) -> DataSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from functools import cache
+from threading import RLock
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,9 @@ from rlld.errors import RlldError
 
 SEEDS = 2**31
 """Seeds that there are: parts of a run multiply them, and the product has to fit 64 bits."""
+
+TURN = RLock()
+"""Held by a training: all threads of a process draw from one generator of PyTorch."""
 
 GEMM_SIZE = 512
 GEMM_TOLERANCE = 2e-3
