@@ -86,6 +86,14 @@ def test_what_cannot_be_judged_is_refused_as_the_verb_does(run, tiny_data, tmp_p
         rlld.suggest(run, 5, "test")
 
 
+def test_what_is_no_name_is_refused_beside_the_names_that_are(run, tiny_data):
+    """A loaded data set in the place of the split was 'not subscriptable'."""
+    with pytest.raises(rlld.RlldError, match=r"unknown split <.*DataSet.*>; known: test, train"):
+        rlld.evaluate(run, rlld.load_data(tiny_data))
+    with pytest.raises(rlld.RlldError, match="unknown class 3; known: "):
+        run.spec.taxonomy.index(3)
+
+
 def test_every_name_of_the_face_is_there_and_costs_nothing_before():
     program = (
         "import sys, rlld; assert 'torch' not in sys.modules and 'numpy' not in sys.modules; "

@@ -50,18 +50,18 @@ def listed(names: Sequence[object]) -> str:
     return ", ".join(map(str, names[:SHOWN])) + more
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """Says which known name was probably meant, for the end of an error message.
 
     Args:
-        name: What was found.
+        name: What was found, which may be no text at all.
         known: The names that would have been accepted.
 
     Returns:
         ``"; did you mean 'x'?"``, or the list of known names when none is close.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name[:HEAD], names, n=1)
+    close = difflib.get_close_matches(str(name)[:HEAD], names, n=1)
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known: {listed(names)}"
