@@ -56,8 +56,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     project = tomllib.loads((TEMPLATES / "pyproject.toml").read_text())["project"]
     distribution(folder, project["name"], project["entry-points"])
     package = folder / "rlld_tagger"
-    package.mkdir()
-    (package / "__init__.py").touch()
+    package.mkdir()  # without __init__.py, for the page asks for none
     for kind in KINDS:
         for file in (TEMPLATES / kind).glob("*.py"):
             shutil.copy(file, package)
@@ -96,6 +95,17 @@ def test_an_installed_package_adds_components(site: Path) -> None:
         NETWORKS.config({"name": "taggr"}, "recipe")
     with pytest.raises(RlldError, match="unknown key 'focsu'; did you mean 'focus'"):
         OBJECTIVES.config({"name": "focal", "focsu": 2}, "recipe")
+
+
+def test_its_project_names_the_folder_that_is_shipped() -> None:
+    """Without its name the builder looks for an __init__.py, which the page does not ask for."""
+    said = tomllib.loads((TEMPLATES / "pyproject.toml").read_text())
+    named = {
+        value.partition(".")[0]
+        for group in said["project"]["entry-points"].values()
+        for value in group.values()
+    }
+    assert set(said["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == named
 
 
 def test_its_recipe_trains_resumes_and_is_scored(site: Path, tiny_data: Path, tmp_path: Path):
