@@ -401,7 +401,7 @@ def _verify(run: Run) -> None:
         if not torch.allclose(found, expected, rtol=0, atol=GOLDEN_TOLERANCE):
             raise RlldError(
                 f"{file}: the network no longer gives its recorded {name} probabilities; the "
-                "weights or the installed torch changed what it computes"
+                "weights, the source of the network or the installed torch changed what it computes"
             )
 
 
