@@ -261,6 +261,28 @@ def test_truncated_files_are_refused(tmp_path: Path, old: bool) -> None:
             read_checkpoint(file)
 
 
+def test_a_value_that_changed_on_the_way_is_refused(tmp_path: Path) -> None:
+    """Such a file was converted, and gave other numbers than the published one."""
+    file, state = tmp_path / "changed.pt", published("jomold_forward_with_ca")
+    torch.save(state, file)
+    data = bytearray(file.read_bytes())
+    data[data.index(state["fc_a.weight"].numpy().tobytes())] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(RlldError, match=r"damaged .* 'changed/data/\d+' is not what was written"):
+        read_checkpoint(file)
+
+
+def test_files_without_checksums_are_read(tmp_path: Path) -> None:
+    state = published("jomold_forward_with_ca")
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state, tmp_path / "plain.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    found = read_checkpoint(tmp_path / "plain.pt").tensors
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.pt"
     for content, reason in (

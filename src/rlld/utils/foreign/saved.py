@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, ZipFile
+from zlib import crc32
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -24,6 +25,8 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 MOST_DIMENSIONS = 16
 LOCAL_HEADER = 30
 ALIGNED = 16
+UNSUMMED = 0
+"""Checksum of the parts of a file that PyTorch was told to write without checksums."""
 BLOCK = 1 << 24
 
 STORAGES = {
@@ -179,7 +182,7 @@ class _Archive:
     def _stored(self, reference: Any) -> Stored:
         key, dtype, count = _reference(reference)
         if key not in self._found:
-            self._found[key] = self._load(*self._place(f"{self._root}data/{key}"))
+            self._found[key] = self._load(f"{self._root}data/{key}")
         data = self._found[key]
         if count * dtype.itemsize > data.nbytes():
             raise DamagedError(
@@ -187,13 +190,16 @@ class _Archive:
             )
         return Stored(data, dtype)
 
-    def _load(self, start: int, size: int) -> UntypedStorage:
+    def _load(self, name: str) -> UntypedStorage:
+        start, size = self._place(name)
         if self._whole is not None and size and start % ALIGNED == 0:
             part: UntypedStorage = self._whole[start : start + size]
             return part
         self._file.seek(start)
         data = _allocated(size, self._device)
-        _fill(data, self._file)
+        written, found = self._zip.getinfo(name).CRC, _fill(data, self._file)
+        if written not in (found, UNSUMMED):
+            raise DamagedError(f"its part {name[:40]!r} is not what was written")
         return data
 
 
@@ -274,15 +280,17 @@ def _allocated(size: int, device: torch.device) -> UntypedStorage:
     return torch.empty(size, dtype=torch.uint8, device=device).untyped_storage()
 
 
-def _fill(data: UntypedStorage, file: Bytes) -> None:
-    """Reads all bytes of a storage."""
-    size = data.nbytes()
+def _fill(data: UntypedStorage, file: Bytes) -> int:
+    """Reads all bytes of a storage, and returns their checksum."""
+    size, found = data.nbytes(), 0
     values = torch.empty(0, dtype=torch.uint8, device=data.device).set_(data)
     for start in range(0, size, BLOCK):
         block = file.read(min(BLOCK, size - start))
         if len(block) != min(BLOCK, size - start):
             raise DamagedError("it is cut off")
         values[start : start + len(block)] = torch.frombuffer(bytearray(block), dtype=torch.uint8)
+        found = crc32(block, found)
+    return found
 
 
 def _view(stored: Any, dtype: torch.dtype, offset: Any, size: Any, stride: Any) -> Tensor:
