@@ -202,7 +202,7 @@ def test_a_cancelled_training_leaves_the_scores_of_the_one_before(
 
 
 def test_a_training_that_cannot_be_is_told_in_a_sentence(data: Path, trained: Path, opened):
-    _, page = opened(data, str(trained))
+    studio, page = opened(data, str(trained))
     page.get("/api/questions?person=Ada&count=1")
     store = data / "features" / "train.safetensors"
     store.unlink()
@@ -212,6 +212,22 @@ def test_a_training_that_cannot_be_is_told_in_a_sentence(data: Path, trained: Pa
     assert "train.safetensors" in job["error"]
     assert "\n" not in job["error"]
     assert page.get("/api/state")["run"]["name"] == "quick"
+    studio.close()
+    _, page = opened(data)
+    assert page.get("/api/train")["error"] == job["error"]
+
+
+def test_a_training_whose_state_is_damaged_is_begun_anew(data: Path, trained: Path, opened):
+    _, page = opened(data, str(trained))
+    run = page.post("/api/train")["run"]
+    page.remove("/api/train")
+    state = data / "studio" / "runs" / str(run) / "resume" / "state.pt"
+    state.parent.mkdir(exist_ok=True)
+    state.write_bytes(b"PK" + bytes(100))
+    assert page.post("/api/train")["run"] == run
+    assert "state.pt" in ended(page)["error"]
+    assert page.post("/api/train")["run"] == run + 1
+    page.remove("/api/train")
 
 
 def test_a_training_that_is_killed_is_told_and_gone_on_with(data: Path, trained: Path, opened):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ CONFIG = "config.json"
 """What a finished run folder holds."""
 ASKED = "asked.txt"
 """What a run was asked to be trained on, in its folder."""
+FAILED = "failed.txt"
+"""Why a run failed, in its folder."""
 PATIENCE = 30
 """Seconds that a training has to save its state when it is cancelled."""
 STEP = re.compile(r"(.+?) ([\d,]*\d) of ([\d,]*\d)")
@@ -111,6 +114,7 @@ class Jobs:
         with self._lock:
             self.require_free()
             number = self._place(self._asked(before))
+            (self.runs / str(number) / FAILED).unlink(missing_ok=True)
             started = datetime.now(UTC).isoformat(timespec="seconds")
             job = Job("running", number, text="beginning", started=started)
             self._job = replace(job, **self._finished())
@@ -167,11 +171,24 @@ class Jobs:
             return self._changed(state="cancelled", text=INTERRUPTED)
         if status:
             told = last.removeprefix("rlld: ") if last.startswith("rlld: ") else ""
-            error = told or _unexpected(status, last)
-            return self._changed(state="failed", error=error)
+            return self._failed(told or _unexpected(status, last), refused=bool(told))
         job = self._changed(state="done", progress=1.0, text="")
         self._trained(self.runs / str(job.run))
         return replace(job, **self._finished())
+
+    def _failed(self, error: str, *, refused: bool) -> Job:
+        """Keeps why a training failed for the next session.
+
+        What was refused before it did anything would be again, a damaged state for instance: the
+        next training begins anew.
+        """
+        job = self._changed(state="failed", error=error)
+        folder = self.runs / str(job.run)
+        with suppress(OSError, RlldError):  # of a full disk, which the page tells in any case
+            if refused and not job.progress:
+                (folder / ASKED).unlink(missing_ok=True)
+            write_text(folder / FAILED, error)
+        return job
 
     def _tell(self, line: str) -> None:
         found = progress_of(line)
@@ -191,6 +208,9 @@ class Jobs:
         newest, found = max(numbers), self._finished()
         if found.get("scored") == newest:
             return Job("done", newest, 1.0, **found)
+        with suppress(FileNotFoundError):
+            error = (self.runs / str(newest) / FAILED).read_text(encoding="utf-8")
+            return Job("failed", newest, error=error, **found)
         return Job("cancelled", newest, text=INTERRUPTED, **found)
 
     def _finished(self) -> dict[str, Any]:
