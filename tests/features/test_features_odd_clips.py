@@ -101,6 +101,23 @@ def test_slow_pictures_keep_their_times_whatever_order_they_are_stored_in(tmp_pa
     assert clip.segments == 16 and clip.notes == ()
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_picture_every_ten_seconds_keeps_its_time(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w") as out:
+        track = out.add_stream("libx264", rate=Fraction(1, 10))
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for number in range(8):
+            grey = np.full((48, 64, 3), 235 if number == 4 else 32, np.uint8)
+            picture = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            picture.pts, picture.time_base = number, Fraction(10)
+            out.mux(track.encode(picture))
+        out.mux(track.encode(None))
+    clip = found(path)
+    assert clip.flashes == pytest.approx([40.0], abs=0.2)
+    assert clip.duration == pytest.approx(80.0, abs=0.1)
+
+
 @pytest.mark.parametrize("fps", [25, 30])
 @pytest.mark.parametrize(("format", "codec"), [("h264", "libx264"), ("hevc", "libx265")])
 def test_raw_pictures_have_the_times_of_their_rate(tmp_path, format, codec, fps):

@@ -258,7 +258,8 @@ class _Survey:
             self._follow(line, stamp, BACK_SHOWN if decoded is None else BACK)
         if decoded is None:
             line.order.append(stamp)
-        if shown is None or abs(shown - stamp) > AHEAD:
+        # Of pictures that last long, those that wait for others may wait for more than a gap.
+        if shown is None or abs(shown - stamp) > max(AHEAD, REORDERED * min(length, AHEAD)):
             shown = stamp
         if is_shown(packet):
             self._recordings[line.recording].take(index, shown, length)
