@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from parse_kit import CLASSES, make_clip, make_run
+from rlld.cli._parsing import Args, told
 from rlld.cli.parse import Parser
 from rlld.data.store import StoreWriter
+from rlld.errors import RlldError
 from rlld.export import csv_events, json_events
 from rlld.training.run_folder import load_run
 
@@ -144,6 +146,11 @@ def test_a_folder_is_parsed_past_bad_clips(call, made, tmp_path) -> None:
     assert sorted(path.name for path in out.iterdir()) == names
     for name in names:
         json_events.loads((out / name).read_text(), name)
+
+
+def test_of_many_failures_some_are_named_at_the_end() -> None:
+    with pytest.raises(RlldError, match=r"100 of 100 .*: 0, 1, .*, 19 and 80 more; the reasons"):
+        told(Args("run"), [str(number) for number in range(100)], 100, 0, "")
 
 
 UNNAMEABLE = {

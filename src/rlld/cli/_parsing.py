@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from rlld.errors import RlldError, nearest
+from rlld.errors import RlldError, listed, nearest
 from rlld.utils.names import ADVICE, inside
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def told(args: Args, failed: Sequence[str], jobs: int, empty: int, advice: str) 
         ERR.print(f"warning: {empty} of {parsed} clips got no event; {advice}")
     if failed:
         raise RlldError(
-            f"{len(failed)} of {jobs} clips could not be parsed: {', '.join(failed)}; "
+            f"{len(failed)} of {jobs} clips could not be parsed: {listed(failed)}; "
             "the reasons stand above, all others are done"
         )
     if jobs > 1 and args.out is not None:
