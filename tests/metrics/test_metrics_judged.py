@@ -11,6 +11,7 @@ from rlld.metrics.gates import EVEN, LASTING, SURE, Gate
 from rlld.types import AUDIO, VISUAL, Prediction
 
 PLAIN = Gate(segment_threshold=0.3)
+JUDGED = Gate(segment_threshold=0.3, judged=True)
 
 
 def heard(level: float = 0.8) -> Prediction:
@@ -39,8 +40,19 @@ def test_what_the_network_finds_keeps_its_times(tags):
     level = torch.full((1, 1), 0.6)
     held = torch.tensor([[[0.9], [0.1]]])
     given = Prediction(segment, level, 0.1 * level, level, held=held)
-    assert PLAIN.completed(given, tags).segment.equal(segment)
-    assert PLAIN.apply(given)[0, :, AUDIO, 0].nonzero().flatten().tolist() == [4]
+    for told in given, replace(given, held=None):
+        assert JUDGED.apply(told, tags)[0, :, AUDIO, 0].nonzero().flatten().tolist() == [4]
+
+
+@pytest.mark.parametrize("tags", [None, torch.ones(1, 1)])
+def test_an_event_goes_on_between_segments_in_which_it_is_found(tags):
+    """0.18 is too weak beside 0.8 (0.35 of its square is 0.224); what lies outside stays so."""
+    row = [0.25, 0.25, 0.8, 0.25, 0.18, 0.25, 0.4, 0.25]
+    segment = torch.tensor(row)[None, :, None, None].repeat(1, 1, 2, 1)
+    segment[:, :, VISUAL] = 0
+    level = torch.full((1, 1), 0.8)
+    given = Prediction(segment, level, 0 * level, level, held=torch.tensor([[[0.9], [0.1]]]))
+    assert JUDGED.apply(given, tags)[0, :, AUDIO, 0].nonzero().flatten().tolist() == [2, 3, 5, 6]
 
 
 def test_a_known_tag_occurs_for_certain():
@@ -73,7 +85,8 @@ def test_a_policy_that_is_certain_cannot_overrule_what_is_not_there():
 def slow(given: Prediction, gate: Gate, tags: torch.Tensor | None) -> torch.Tensor:
     """The segments, one video, class and track after another."""
     whole = given.segment.clone()
-    opened = gate.apply(replace(given, held=None)).any(1)
+    active = gate.apply(replace(given, held=None))
+    opened = active.any(1)
     for video in range(len(whole)):
         length = whole.shape[1] if given.mask is None else int(given.mask[video].sum())
         for c in range(whole.shape[3]):
@@ -94,7 +107,8 @@ def slow(given: Prediction, gate: Gate, tags: torch.Tensor | None) -> torch.Tens
                 judged = min(max(float(given.held[video, m, c]), 1 - SURE), SURE)
                 odds = judged / (1 - judged) * max(seen[m]) / (EVEN * strongest)
                 probability = occurs * odds / (1 + odds)
-                for t in range(length if not opened[video, m, c] else 0):
+                times = [t for t in range(length) if active[video, t, m, c]] or [0, length - 1]
+                for t in range(times[0], times[-1] + 1):
                     if probability >= 0.5 and seen[m][t] >= LASTING * max(seen[m]) ** 2:
                         whole[video, t, m, c] = max(float(whole[video, t, m, c]), probability)
     return whole

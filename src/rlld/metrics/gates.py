@@ -87,8 +87,8 @@ class Gate:
             tags: Known tags (B, C), bool or 0/1, which stand in for the video-level gate: a
                 class that is not among the tags of a video is off in it, a tag is never dropped
                 for a low video-level probability. And since it is somewhere in the video, the
-                track that comes near its strongest segment holds it, however weak that is; the
-                weaker, the less is known of when, and the longer it is taken to last.
+                track that comes near its strongest segment holds it, however weak that is
+                (``lasting`` says when).
                 None when nothing is known.
 
         Returns:
@@ -125,9 +125,8 @@ class Gate:
 
         Given that a class occurs in a video, the odds of a track to hold it are those of the policy
         (``Prediction.held``) times what the network sees there of it, relative to the track that
-        it is surest of. Where it is then probable, and the network does not find it there by
-        itself, the track holds it from ``LASTING`` on as if the tag were known, and each such
-        segment has at least that probability. What the network finds keeps its times.
+        it is surest of. Where it is then probable, the track holds it, and the segments that it
+        then lasts for (``lasting``) have at least that probability.
 
         Args:
             prediction: Probabilities of B videos, judged or not.
@@ -144,18 +143,17 @@ class Gate:
         strongest = track.amax(1, keepdim=True)
         judged = prediction.held.to(track).clamp(1 - SURE, SURE)
         odds = judged / (1 - judged) * track / (EVEN * strongest.clamp(min=1e-9))
-        occurs, found = torch.ones_like(strongest), self._open(prediction).any(1)
+        occurs, active = torch.ones_like(strongest), self._open(prediction)
         if tags is None:
-            occurs = strongest * found.any(1, keepdim=True)
+            occurs = strongest * active.any(1).any(1, keepdim=True)
         probability = occurs * odds / (1 + odds)
-        held = (probability >= 0.5) & ~found
-        lasting = held[:, None] & (segment >= LASTING * track.square()[:, None])
+        held = probability >= 0.5
         raised = torch.maximum(prediction.segment, probability[:, None])
         audio, visual = (
             torch.where(held[:, track], torch.maximum(level, probability[:, track]), level)
             for track, level in enumerate((prediction.audio, prediction.visual))
         )
-        whole = torch.where(lasting, raised, prediction.segment)
+        whole = torch.where(held[:, None] & lasting(segment, active), raised, prediction.segment)
         completed = replace(prediction, segment=whole, audio=audio, visual=visual, held=None)
         return completed.within(prediction.mask)
 
@@ -178,7 +176,9 @@ class Gate:
             track = segment.amax(1, keepdim=True)
             held = (track >= NEAR * track.amax(2, keepdim=True)) & (track > 0)
             held |= active.any(1, keepdim=True)
-            active |= held & (segment >= LASTING * track.square())
+            # Networks without a policy beside them are too unsure to say when it begins and ends.
+            said = active if self.judged else torch.zeros_like(active)
+            active |= held & lasting(segment, said)
         return active if mask is None else active & mask[..., None, None]
 
     def _open(self, prediction: Prediction) -> Tensor:
@@ -195,6 +195,33 @@ class Gate:
             _reaches(visual, self.visual_threshold),
         )
         return torch.stack(passed, 1)
+
+
+def lasting(segment: Tensor, active: Tensor) -> Tensor:
+    """Returns in which segments a class lasts where its track holds it.
+
+    Where some segments say so by themselves, these and what lies between the first and the last one
+    and is not much weaker than the strongest: what is seen in the second and the fourth second was
+    there in the third. Where none does, all that are not much weaker than the strongest, for then
+    nothing is known of when.
+
+    Args:
+        segment: Probabilities (B, T, 2, C).
+        active: Which of them reach the threshold (B, T, 2, C), bool.
+
+    Returns:
+        (B, T, 2, C), bool.
+
+    Examples:
+        >>> segment = torch.tensor([0.2, 0.9, 0.3, 0.6, 0.3])[None, :, None, None]
+        >>> lasting(segment, segment >= 0.5).flatten().tolist()
+        [False, True, True, True, False]
+        >>> lasting(segment, segment >= 1).flatten().tolist()
+        [False, True, True, True, True]
+    """
+    begun, goes_on = active.cumsum(1) > 0, active.flip(1).cumsum(1).flip(1) > 0
+    within = (begun & goes_on) | ~active.any(1, keepdim=True)
+    return within & (segment >= LASTING * segment.amax(1, keepdim=True).square())
 
 
 def smoothed(segment: Tensor, weight: float, mask: Tensor | None = None) -> Tensor:
