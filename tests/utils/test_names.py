@@ -158,6 +158,7 @@ MADE_HERE = frozenset(
         "studio/jobs.py: self.runs / str(job.run)",
         "studio/jobs.py: self.runs / str(last + 1)",
         "studio/jobs.py: self.runs / str(last)",
+        "studio/jobs.py: self.runs / str(newest)",
         "studio/jobs.py: self.runs / str(number)",
         "studio/media.py: self.cache / f'{key.hexdigest()[:32]}-{name}'",
         # Constants that a loop or a choice goes through, and splits.
