@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from rlld.bench.page import write_page
 from rlld.bench.studies import costs as studied
-from rlld.bench.studies.costs import RECIPES, block, costs, remarks_of, write_costs
+from rlld.bench.studies.costs import RECIPES, costs, page
 from rlld.bench.studies.denoisers import Settings
 from rlld.data.dataset import load_data
 from rlld.recipes.recipe import load_recipe
@@ -29,16 +30,18 @@ def test_networks_that_are_trained_before_count(tiny_data, tmp_path, monkeypatch
     assert counted["rlld-labelwise"] > 5 * size
     # Networks that others could find would take no time.
     assert not (tmp_path / "timed" / "networks").exists()
-    paths = write_costs(found, tmp_path, "the command", remarks_of(terms, settings))
+    shown = page(found, terms, settings, "equal")
+    paths = write_page(shown, tmp_path, "table3")
     assert {path.suffix for path in paths} == {".md", ".tex", ".csv", ".json"}
     rows = json.loads((tmp_path / "table3.json").read_text())["rows"]
     assert [row["recipe"] for row in rows] == list(RECIPES)
     assert (
         {row["seconds"]["sd"] for row in rows} == {row["seconds"]["low"] for row in rows} == {None}
     )
-    shown = {row[0]: row for row in block(found).rows}
-    assert shown["han"][2] == "1.00"
-    assert shown["jomold"][2:4] == ("2.00", "2")
+    (table,) = shown.blocks
+    cells = {row[0]: row for row in table.rows}
+    assert cells["han"][2] == "1.00"
+    assert cells["jomold"][2:4] == ("2.00", "2")
 
 
 def test_what_a_process_loads_is_no_cost_of_the_first_row(tiny_data, tmp_path, monkeypatch):

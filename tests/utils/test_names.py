@@ -110,7 +110,6 @@ MADE_HERE = frozenset(
         "bench/studies/annotations.py: out / f\"annotations-{measure.replace('_', '-')}\"",
         "bench/studies/answers.py: out / f\"answers-{measure.replace('_', '-')}\"",
         "bench/studies/answers.py: settings.runs / outcome.job.key",
-        "bench/studies/costs.py: out / f'table3.{suffix}'",
         "bench/studies/curves.py: settings.runs / outcome.job.key",
         "bench/runs.py: cache.absolute() / job.key",
         "bench/runs.py: folder.parent / NETWORKS / source_fingerprint(job.recipe)",

@@ -54,21 +54,12 @@ def paper_table(number: int, args: TableArgs) -> None:
 
 def paper_costs(args: FigureArgs) -> None:
     """Trains what the cache does not hold, one run at a time; prints Table 3 and writes it."""
-    from rlld.bench.page import terminal
-    from rlld.bench.studies.costs import block, costs, remarks_of, write_costs
-    from rlld.utils.console import OUT
+    from rlld.bench.page import show
+    from rlld.bench.studies.costs import costs, page
 
     settings = args.settings
     found, terms = costs(settings, conditions=args.terms)
-    remarks = remarks_of(terms, settings)
-    command = f"rlld bench table3 {settings.command} --terms {args.terms}"
-    paths = write_costs(found, args.out, command, remarks)
-    for table in terminal([block(found)]):
-        OUT.print(table)
-    for remark in remarks:
-        OUT.print(remark)
-    _track(args, "table3", command, paths)
-    OUT.print(f"written: {', '.join(map(str, paths))}")
+    show(page(found, terms, settings, args.terms), args.out, "table3", log=settings.log)
 
 
 def paper_figure(number: int, args: FigureArgs) -> None:

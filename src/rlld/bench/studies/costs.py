@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rlld.bench.jobs import Job, Terms, plan
-from rlld.bench.page import NOTHING, Block, block_latex, block_markdown
+from rlld.bench.page import NOTHING, Block, Page
 from rlld.bench.runs import Failure, Result, is_finished, run_all
 from rlld.bench.statistics import Estimate, estimate
 from rlld.bench.studies.denoisers import Settings
@@ -19,8 +19,6 @@ from rlld.errors import RlldError
 from rlld.training.loop import train
 from rlld.utils.compute import Compute
 from rlld.utils.console import quiet
-from rlld.utils.files import write_text
-from rlld.utils.plain import json_text
 from rlld.utils.sheets import sheet_text
 
 MMIL = "han"
@@ -94,7 +92,7 @@ def _warm_up(job: Job) -> None:
         train(recipe, load_data(job.data), Path(folder) / "run", compute=compute)
 
 
-def block(found: Sequence[Cost]) -> Block:
+def _block(found: Sequence[Cost]) -> Block:
     """Returns the table."""
     base = next(cost for cost in found if cost.recipe == MMIL)
     rows = []
@@ -115,34 +113,33 @@ def block(found: Sequence[Cost]) -> Block:
     return Block("Parameters trained and training time", heads, tuple(rows))
 
 
-def write_costs(
-    found: Sequence[Cost], out: Path, command: str, remarks: Sequence[str]
-) -> list[Path]:
-    """Writes the table as Markdown, LaTeX, CSV and JSON and returns the files."""
-    table = block(found)
+def page(found: Sequence[Cost], terms: Terms, settings: Settings, conditions: Conditions) -> Page:
+    """Returns the table and everything that is written of it.
+
+    Args:
+        found: The costs.
+        terms: What all runs have in common.
+        settings: Data, seeds and places.
+        conditions: As in ``costs``.
+    """
+    table = _block(found)
     cells = [["" if cell == NOTHING else cell for cell in row] for row in table.rows]
-    listed = "\n".join(f"- {remark}" for remark in remarks)
-    rows = [{**asdict(cost), "seconds": cost.seconds.as_dict()} for cost in found]
-    report = {"command": command, "remarks": list(remarks), "rows": rows}
-    forms = {
-        "md": f"# Table 3\n\n```\n{command}\n```\n\n{block_markdown(table)}\n\n{listed}\n",
-        "tex": "\n".join([f"% {command}", *(f"% {r}" for r in remarks), block_latex(table)]) + "\n",
-        "csv": sheet_text([table.heads, *cells], ","),
-        "json": json_text(report, f"{out}", indent=2) + "\n",
-    }
-    for suffix, content in forms.items():
-        write_text(out / f"table3.{suffix}", content)
-    return [out / f"table3.{suffix}" for suffix in forms]
-
-
-def remarks_of(terms: Terms, settings: Settings) -> list[str]:
-    """Returns the sentences under the table."""
-    return [
+    command = f"rlld bench table3 {settings.command} --terms {conditions}"
+    remarks = (
         f"{terms}.",
         f"Data: {', '.join(map(str, settings.data))}; {settings.seeds} seeds; one run at a time.",
         "Parameters: of everything that a run trains, the networks before the task network too.",
         "Printed: Gao et al., RLLD, Table 3; hours on two RTX 4090, of other lengths than these.",
-    ]
+    )
+    rows = [{**asdict(cost), "seconds": cost.seconds.as_dict()} for cost in found]
+    return Page(
+        title="Table 3",
+        command=command,
+        blocks=(table,),
+        remarks=remarks,
+        sheet=sheet_text([table.heads, *cells], ","),
+        report={"command": command, "remarks": list(remarks), "rows": rows},
+    )
 
 
 def _spread(found: Estimate) -> str:
