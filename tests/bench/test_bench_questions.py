@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
 import pytest
 import torch
 
+from rlld.bench.page import write_page
 from rlld.bench.studies import open_classes, questions
-from rlld.bench.studies.questions import BEFORE, GREEDY, KEEP, NOW, TRUTH, measure, tables, write
+from rlld.bench.studies.questions import BEFORE, GREEDY, KEEP, NOW, TRUTH, measure, page, tables
 from rlld.errors import RlldError
 from scipy_free import slow_auc
 from tiny import make_tiny
@@ -19,6 +21,11 @@ from tiny import make_tiny
 def table(tmp_path_factory):
     (found,) = tables(None, None, [make_tiny(tmp_path_factory.mktemp("asked") / "D")])
     return found
+
+
+def files(shown, out):
+    """Writes a page and returns its files by format."""
+    return {path.suffix[1:]: path for path in write_page(shown, out, "questions")}
 
 
 def test_every_way_is_measured_and_written(table, tmp_path):
@@ -34,9 +41,12 @@ def test_every_way_is_measured_and_written(table, tmp_path):
             if (way, learner, 400) in kept:
                 assert kept[way, learner, 400].wrong == 0
     assert kept["question", NOW, 400].covered == 100
-    paths = write(points, tmp_path, "rlld bench questions", 2)
-    assert "| doubtful videos, greedily | before |" in paths[0].read_text()
-    assert len(json.loads(paths[1].read_text())["points"]) == len(points)
+    paths = files(page(points, "rlld bench questions", 2), tmp_path)
+    assert "| doubtful videos, greedily | before |" in paths["md"].read_text()
+    told = json.loads(paths["json"].read_text())["points"]
+    rows = list(csv.DictReader(paths["csv"].read_text().splitlines()))
+    assert len(told) == len(points) == len(rows)
+    assert {row["covered"] for row in rows if row["way"] == KEEP} == {""}
     with pytest.raises(RlldError, match="nothing to measure on"):
         tables(None, None, [])
 
@@ -48,11 +58,11 @@ def test_data_sets_of_one_name_have_tables_of_their_own(tmp_path):
     assert [table.title for table in found] == [*map(str, folders[:2]), "E"]
     # One draw has no standard error, which is not one of 0.
     points = measure(found, draws=1, counts=(4,))
-    paths = write(points, tmp_path / "out", "rlld bench questions", 1)
-    text = paths[0].read_text()
+    paths = files(page(points, "rlld bench questions", 1), tmp_path / "out")
+    text = paths["md"].read_text()
     assert all(f"## {folder}" in text for folder in folders[:2]) and "## E" in text
     assert "±" not in text and "in one draw; answered labels" in text
-    kept = json.loads(paths[1].read_text())["points"]
+    kept = json.loads(paths["json"].read_text())["points"]
     assert {point["error"] for point in kept} == {None}
     assert len({point["wrong"] for point in kept if point["way"] == KEEP}) == 2
     rows = open_classes.measure(folders, "classes")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
 import torch
 
+from rlld.bench.page import json_text, markdown
 from rlld.bench.studies import signal as module
 from rlld.bench.studies.signal import (
     CONSTANT,
@@ -17,9 +19,8 @@ from rlld.bench.studies.signal import (
     TRUE,
     Meter,
     Spread,
-    as_dict,
     brakes,
-    markdown,
+    page,
     removals,
     signal,
 )
@@ -95,7 +96,7 @@ def test_the_inter_reward_is_that_of_the_findings():
 
 
 def test_everything_is_told(found):
-    text, data = markdown(found), json.loads(json.dumps(as_dict(found)))
+    text, data = markdown(page(found)), json.loads(json_text(page(found)))
     assert "one step, after 2 (sd)" in text
     assert "one step, after 4 (sd)" in text
     assert {line["labels"] for line in data["effects"]} >= {TRUE, CONSTANT, TENTH, "all labels"}
@@ -105,6 +106,18 @@ def test_everything_is_told(found):
     assert all(line["measures"].keys() == MEASURES.keys() for line in data["effects"])
     assert data["inter_reward"][KEEP_ALL] == pytest.approx([1, 1], abs=1e-6)
     assert max(data["inter_reward"][TRUE]) < 1
+    rows = list(csv.DictReader(page(found).sheet.splitlines()))
+    effects = [line for line in data["effects"] if line["labels"] == TRUE]
+    assert len(rows) == (2 + len(MEASURES)) * len(data["effects"]) + 2 * len(data["inter_reward"])
+    kept = {(row["when"], row["measure"]): row for row in rows if row["labels"] == TRUE}
+    for line in effects:
+        for name, spread in line["measures"].items():
+            row = kept[line["when"], name]
+            assert float(row["mean"]) == pytest.approx(spread["mean"], abs=1e-4)
+            assert float(row["sd"]) == pytest.approx(spread["sd"], abs=1e-4)
+        removed = [float(kept[line["when"], f"removed_{m}"]["mean"]) for m in ("audio", "visual")]
+        assert removed == pytest.approx(line["removed_per_batch"], abs=1e-4)
+    assert float(kept["", "inter_reward_audio"]["mean"]) < 1
 
 
 def test_spreads_are_those_of_a_sample():

@@ -179,4 +179,6 @@ def test_the_verb_measures_what_it_is_given(run_cli, fails_with, tmp_path):
     keep = next(row for row in rows if (row["modality"], row["way"]) == ("visual", "keep all"))
     assert float(keep["wrong"]) == pytest.approx(100 / 3, abs=1e-3)
     assert data["command"] in (out / "rates.md").read_text()
+    assert r"\% wrong" in (out / "rates.tex").read_text()
+    assert "one rate for all is the true mean" in result.stdout
     fails_with(run_cli("bench", "rates", "--out", out), "give --lfav, --llp or --vggsounder")

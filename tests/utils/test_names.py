@@ -114,8 +114,6 @@ MADE_HERE = frozenset(
         "bench/runs.py: cache.absolute() / job.key",
         "bench/runs.py: folder.parent / NETWORKS / source_fingerprint(job.recipe)",
         "bench/page.py: out / f'{stem}.{suffix}'",
-        "bench/studies/rates.py: out / f'rates.{kind}'",
-        "bench/studies/questions.py: out / f'questions.{kind}'",
         "bench/studies/regimes.py: settings.data[0] / cell.folder(choice.preset, seed)",
         "studio/jobs.py: self.runs / str(max(done))",
         "cli/bench.py: args.out / grid.stem",

@@ -178,7 +178,7 @@ class SignalArgs:
     data: Path
     """Data-set folder whose true training labels are known."""
     out: Path
-    """Folder of the tables: signal.md, signal.json."""
+    """Folder of the tables: signal.md, .csv, .json, .tex."""
     after: tuple[int, ...] = (100, 300)
     """Task steps on all labels before the trials."""
     batches: int = 12
@@ -192,7 +192,7 @@ class RatesArgs:
     """Options of ``rlld bench rates``."""
 
     out: Path
-    """Folder of the tables: rates.md, rates.csv, rates.json."""
+    """Folder of the tables: rates.md, .csv, .json, .tex."""
     lfav: Path | None = None
     """Folder of LFAV's annotation (LFAV_dataset)."""
     llp: Path | None = None
@@ -226,7 +226,7 @@ class QuestionsArgs:
     """Options of ``rlld bench questions``."""
 
     out: Path
-    """Folder of the tables."""
+    """Folder of the tables: questions.md, .csv, .json, .tex."""
     llp: Path | None = None
     """Folder of LLP's annotation files."""
     lfav: Path | None = None

@@ -176,12 +176,9 @@ def _show_grid(grid: Grid, args: BenchArgs) -> None:
 
 def measure_signal(args: SignalArgs) -> None:
     """Measures, prints the tables and writes them."""
-    from rlld.bench.page import terminal
-    from rlld.bench.studies.signal import as_dict, blocks, markdown, signal
+    from rlld.bench.page import show
+    from rlld.bench.studies.signal import page, signal
     from rlld.bench.typed import typed
-    from rlld.utils.console import OUT
-    from rlld.utils.files import write_text
-    from rlld.utils.plain import json_text
 
     given = ("--data", args.data, "--out", args.out, "--after", *args.after)
     sizes = ("--batches", args.batches, "--repeats", args.repeats)
@@ -189,28 +186,19 @@ def measure_signal(args: SignalArgs) -> None:
     found = signal(
         args.data, after=args.after, batches=args.batches, repeats=args.repeats, command=command
     )
-    for table in terminal(blocks(found)):
-        OUT.print(table, soft_wrap=False)
-    write_text(args.out / "signal.md", markdown(found))
-    write_text(args.out / "signal.json", json_text(as_dict(found), str(args.out), indent=2) + "\n")
-    OUT.print(f"written: {args.out / 'signal.md'}, {args.out / 'signal.json'}")
+    show(page(found), args.out, "signal")
 
 
 def compare_rates(args: RatesArgs) -> None:
     """Measures, prints the tables and writes them."""
-    from rlld.bench.page import terminal
-    from rlld.bench.studies.rates import blocks, measure, targets, write
+    from rlld.bench.page import show
+    from rlld.bench.studies.rates import measure, page, targets
     from rlld.bench.typed import typed
-    from rlld.utils.console import OUT
 
     places = {"lfav": args.lfav, "llp": args.llp, "vggsounder": args.vggsounder}
     given = [w for name, path in places.items() if path is not None for w in (f"--{name}", path)]
-    figures = measure(targets(**places))
-    for table in terminal(blocks(figures)):
-        OUT.print(table)
     command = typed("rlld", "bench", "rates", *given, "--out", args.out)
-    paths = write(figures, args.out, command)
-    OUT.print(f"written: {', '.join(map(str, paths))}")
+    show(page(measure(targets(**places)), command), args.out, "rates")
 
 
 def find_open_classes(args: OpenClassesArgs) -> None:
@@ -234,10 +222,9 @@ def show_published(args: PublishedArgs) -> None:
 
 def compare_questions(args: QuestionsArgs) -> None:
     """Measures, prints the tables and writes them."""
-    from rlld.bench.page import terminal
-    from rlld.bench.studies.questions import blocks, measure, tables, write
+    from rlld.bench.page import show
+    from rlld.bench.studies.questions import measure, page, tables
     from rlld.bench.typed import typed
-    from rlld.utils.console import OUT
 
     if args.draws < 1:
         raise RlldError(f"--draws must be 1 or more, found {args.draws}")
@@ -247,10 +234,7 @@ def compare_questions(args: QuestionsArgs) -> None:
     rest = ("--draws", args.draws, "--out", args.out)
     command = typed("rlld", "bench", "questions", *given, *rest)
     points = measure(tables(args.llp, args.lfav, args.data), args.draws)
-    for table in terminal(blocks(points)):
-        OUT.print(table)
-    paths = write(points, args.out, command, args.draws)
-    OUT.print(f"written: {', '.join(map(str, paths))}")
+    show(page(points, command, args.draws), args.out, "questions")
 
 
 def _names(joined: str | None) -> list[str] | None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlld.bench.page import Block, block_markdown
+from rlld.bench.page import Block, Page
 from rlld.bench.studies.rates import EVIDENCE
 from rlld.bench.titles import titled
 from rlld.data.answers import UNKNOWN, Answer
@@ -33,8 +33,7 @@ from rlld.evaluation.pool import Pool, label_pool, supposed_shares
 from rlld.evaluation.questions import By, ask
 from rlld.evaluation.wrong import wrong_rates
 from rlld.types import MODALITIES
-from rlld.utils.files import write_text
-from rlld.utils.plain import json_text
+from rlld.utils.sheets import sheet_text
 from rlld.utils.stopping import repeatable
 
 COUNTS = (10, 25, 50, 100, 200)
@@ -326,7 +325,7 @@ WAYS = (
 )
 
 
-def blocks(points: Sequence[Point]) -> list[Block]:
+def _blocks(points: Sequence[Point]) -> list[Block]:
     """Returns the points as a table for each set of labels."""
     found = []
     for table in dict.fromkeys(point.table for point in points):
@@ -360,26 +359,29 @@ def _told(draws: int) -> str:
     return f"mean and standard error of {draws} draws" if draws > 1 else "in one draw"
 
 
-def write(points: Sequence[Point], out: Path, command: str, draws: int) -> list[Path]:
-    """Writes ``questions.md`` and ``questions.json``."""
-    parts = ["# Which questions to ask", f"```\n{command}\n```"]
-    parts += [block_markdown(block) for block in blocks(points)]
-    parts.append(
-        f"- Percent of all labels, in both tracks, that are decided wrongly, {_told(draws)}; "
-        f"answered labels are decided as answered.\n"
-        f"- Evidence is drawn, normal, ranking a right label above a wrong one with chance "
-        f"{EVIDENCE}, calibrated over all labels of a track but not by class; no network is "
-        "trained.\n"
-        "- learner: the policy without features, before: told of no probability; now: each "
-        "answer weighed by its probability, on the start that borrowed rates give. A data set "
-        "borrows nothing of itself.\n"
-        "- An answer is about a class of a video in one track; random, sample and question ask "
-        "about both tracks of a tag at once. Samples of whole videos have about so many answers.\n"
-        "- intervals: percent of the 95 % intervals by which `rlld suggest` says what is open, "
-        "weighted by tags, for `question` without a run."
+def page(points: Sequence[Point], command: str, draws: int) -> Page:
+    """Returns the points as tables for the terminal and for files."""
+    rows = [asdict(point) for point in points]
+    cells = [["" if cell is None else cell for cell in row.values()] for row in rows]
+    return Page(
+        title="Which questions to ask",
+        command=command,
+        blocks=tuple(_blocks(points)),
+        remarks=(
+            f"Percent of all labels, in both tracks, that are decided wrongly, {_told(draws)}; "
+            "answered labels are decided as answered.",
+            "Evidence is drawn, normal, ranking a right label above a wrong one with chance "
+            f"{EVIDENCE}, calibrated over all labels of a track but not by class; no network is "
+            "trained.",
+            "learner: the policy without features, before: told of no probability; now: each "
+            "answer weighed by its probability, on the start that borrowed rates give. A data set "
+            "borrows nothing of itself.",
+            "An answer is about a class of a video in one track; random, sample and question ask "
+            "about both tracks of a tag at once. Samples of whole videos have about so many "
+            "answers.",
+            "intervals: percent of the 95 % intervals by which `rlld suggest` says what is open, "
+            "weighted by tags, for `question` without a run.",
+        ),
+        sheet=sheet_text([list(rows[0]), *cells], ","),
+        report={"command": command, "draws": draws, "points": rows},
     )
-    paths = [out / f"questions.{kind}" for kind in ("md", "json")]
-    write_text(paths[0], "\n\n".join(parts) + "\n")
-    data = {"command": command, "draws": draws, "points": [asdict(point) for point in points]}
-    write_text(paths[1], json_text(data, str(paths[1]), indent=1) + "\n")
-    return paths

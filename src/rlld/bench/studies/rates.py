@@ -9,20 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlld.bench.page import Block, block_markdown
+from rlld.bench.page import Block, Page
 from rlld.data.rates.annotated import read_lfav, read_llp, read_vggsounder
 from rlld.data.rates.borrow import borrowed, fallback
 from rlld.data.rates.likes import likes_of
 from rlld.data.rates.table import SOURCES, Origin, Row, counted, load_table
 from rlld.errors import RlldError
 from rlld.types import MODALITIES
-from rlld.utils.files import write_text
-from rlld.utils.plain import json_text
 from rlld.utils.sheets import sheet_text
 
 EVIDENCE = 0.86
@@ -215,7 +212,7 @@ def _root(rising: Callable[[float], float], low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def blocks(figures: Sequence[Figure]) -> list[Block]:
+def _blocks(figures: Sequence[Figure]) -> list[Block]:
     """Returns the figures as a table for each data set."""
     heads = ("rates from", *(f"{m[0]} {head}" for m in MODALITIES for head in HEADS))
     tables = []
@@ -237,30 +234,24 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     return str(figure.classes), f"{figure.error:.3f}", correlation, f"{figure.wrong:.1f}"
 
 
-def markdown(figures: Sequence[Figure], command: str) -> str:
-    """Returns the figures as Markdown."""
-    parts = ["# Ways to know how many tags are wrong", f"```\n{command}\n```"]
-    parts += [block_markdown(block) for block in blocks(figures)]
-    parts.append(
-        "- a, v: audio, visual. Classes: those of which the way knows something of its own.\n"
-        "- RMSE: of the rates, weighted by tags; r: their correlation over those classes.\n"
-        f"- % wrong: of all tags when that share of the least credible ones of each class goes, "
-        f"by evidence that ranks a right label above a wrong one with chance {EVIDENCE}; computed, "
-        "not trained.\n"
-        "- borrowed: what a training without annotation does, the data set itself left out of the "
-        "table, with tags that were heard, seen, or found nobody knows how.\n"
-        "- one rate for all is the true mean of the data set, which nobody has."
-    )
-    return "\n\n".join(parts) + "\n"
-
-
-def write(figures: Sequence[Figure], out: Path, command: str) -> list[Path]:
-    """Writes ``rates.md``, ``rates.csv`` and ``rates.json``."""
-    paths = [out / f"rates.{kind}" for kind in ("md", "csv", "json")]
+def page(figures: Sequence[Figure], command: str) -> Page:
+    """Returns the figures as tables for the terminal and for files."""
     rows = [asdict(figure) for figure in figures]
-    data: dict[str, Any] = {"command": command, "evidence": EVIDENCE, "figures": rows}
-    write_text(paths[0], markdown(figures, command))
     cells = [["" if cell is None else cell for cell in row.values()] for row in rows]
-    write_text(paths[1], sheet_text([list(rows[0]), *cells], ","))
-    write_text(paths[2], json_text(data, str(paths[2]), indent=1) + "\n")
-    return paths
+    return Page(
+        title="Ways to know how many tags are wrong",
+        command=command,
+        blocks=tuple(_blocks(figures)),
+        remarks=(
+            "a, v: audio, visual. Classes: those of which the way knows something of its own.",
+            "RMSE: of the rates, weighted by tags; r: their correlation over those classes.",
+            "% wrong: of all tags when that share of the least credible ones of each class goes, "
+            f"by evidence that ranks a right label above a wrong one with chance {EVIDENCE}; "
+            "computed, not trained.",
+            "borrowed: what a training without annotation does, the data set itself left out of "
+            "the table, with tags that were heard, seen, or found nobody knows how.",
+            "one rate for all is the true mean of the data set, which nobody has.",
+        ),
+        sheet=sheet_text([list(rows[0]), *cells], ","),
+        report={"command": command, "evidence": EVIDENCE, "figures": rows},
+    )

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlld.bench.page import Block, block_markdown
+from rlld.bench.page import Block, Page
 from rlld.data.dataset import load_data
 from rlld.data.split import Split
 from rlld.denoisers._given import Given
@@ -32,9 +32,10 @@ from rlld.metrics.scores import Scorer
 from rlld.recipes.recipe import Recipe, load_recipe
 from rlld.training.predict import predict_split
 from rlld.training.trainer import Trainer
-from rlld.types import Batch, ModalityLabels, Prediction
+from rlld.types import MODALITIES, Batch, ModalityLabels, Prediction
 from rlld.utils.compute import Compute
 from rlld.utils.console import progress
+from rlld.utils.sheets import sheet_text
 
 RECIPE = "weak"
 KEEP_ALL, TRUE, CONSTANT, TENTH, HALF = (
@@ -316,7 +317,7 @@ def brakes() -> Block:
     return Block(title, heads, tuple(rows))
 
 
-def blocks(found: Signal) -> list[Block]:
+def _blocks(found: Signal) -> list[Block]:
     """Returns the measurement as tables."""
     heads = ("labels", "a / v", *MEASURES.values())
     tables = []
@@ -333,7 +334,7 @@ def blocks(found: Signal) -> list[Block]:
     return [*tables, inter, brakes()]
 
 
-def as_dict(found: Signal) -> dict[str, Any]:
+def _report(found: Signal) -> dict[str, Any]:
     """Returns everything JSON-ready."""
     lines = [
         {
@@ -356,21 +357,40 @@ def as_dict(found: Signal) -> dict[str, Any]:
     }
 
 
-def markdown(found: Signal) -> str:
-    """Returns the measurement as Markdown."""
+def page(found: Signal) -> Page:
+    """Returns the measurement as tables for the terminal and for files."""
     audio, visual = found.silence
-    parts = ["# What a step's labels do to the reward", f"```\n{found.command}\n```"]
-    parts += [block_markdown(block) for block in blocks(found)]
-    parts.append(
-        "- a / v: removed audio and visual labels per batch of 128 videos, in brackets standard "
-        "deviations between batches or networks.\n"
-        "- seg A and ev V: the scores that reward the two branches, in percent (the paper pays a "
-        "tenth of them); -BCE: 100 times the mean log-likelihood, video and segment level.\n"
-        "- step to step: how the same value moves between neighbouring steps on all labels.\n"
-        f"- Predicting nothing scores {audio:.1f} in seg A and {visual:.1f} in ev V: a video "
-        "without events counts as right."
+    return Page(
+        title="What a step's labels do to the reward",
+        command=found.command,
+        blocks=tuple(_blocks(found)),
+        remarks=(
+            "a / v: removed audio and visual labels per batch of 128 videos, in brackets standard "
+            "deviations between batches or networks.",
+            "seg A and ev V: the scores that reward the two branches, in percent (the paper pays a "
+            "tenth of them); -BCE: 100 times the mean log-likelihood, video and segment level.",
+            "step to step: how the same value moves between neighbouring steps on all labels.",
+            f"Predicting nothing scores {audio:.1f} in seg A and {visual:.1f} in ev V: a video "
+            "without events counts as right.",
+        ),
+        sheet=_sheet(found),
+        report=_report(found),
     )
-    return "\n\n".join(parts) + "\n"
+
+
+def _sheet(found: Signal) -> str:
+    """Returns the effects and the inter-reward, a value a row."""
+    rows: list[Sequence[str | float]] = [("when", "labels", "measure", "mean", "sd")]
+    for effect in (*found.steps, *found.episodes):
+        place = effect.when, effect.labels
+        for modality, count in zip(MODALITIES, effect.removed, strict=True):
+            rows.append((*place, f"removed_{modality}", count, ""))
+        for name, spread in effect.measures.items():
+            rows.append((*place, name, spread.mean, "" if spread.sd is None else spread.sd))
+    for labels, rewards in found.inter.items():
+        for modality, value in zip(MODALITIES, rewards, strict=True):
+            rows.append(("", labels, f"inter_reward_{modality}", value, ""))
+    return sheet_text(rows, ",")
 
 
 def _row(effect: Effect, sign: str) -> tuple[str, ...]:
