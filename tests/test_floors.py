@@ -9,6 +9,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from rlld.bench.keys import PRESENTATION
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "rlld"
 FACE = {"__init__", "__main__", "_moved"}
@@ -89,3 +91,15 @@ def test_no_files_import_each_other():
 def test_no_file_grows_large():
     lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
     assert {module: length for module, length in lengths.items() if length > 420} == {}
+
+
+def test_what_scores_depend_on_imports_no_presentation():
+    """Benchmarks keep runs whatever happens to rooms that nothing which trains can reach."""
+    told = {
+        f"{module} imports {found}"
+        for module in MODULES
+        if module.partition(".")[0] not in PRESENTATION | FACE | {"api"}
+        for found in imports(module)
+        if found.partition(".")[0] in PRESENTATION
+    }
+    assert not told

@@ -16,7 +16,9 @@ from rlld.data.spec import FILE_NAME, read_spec
 from rlld.recipes.recipe import COMPONENTS, SETTINGS, Recipe
 from rlld.utils.files import sha256
 
-PRESENTATION = frozenset({"bench", "cli", "export", "parsing", "report", "tracking", "workflows"})
+PRESENTATION = frozenset(
+    {"bench", "cli", "comparing", "export", "report", "studio", "tracking", "workflows"}
+)
 """Rooms of the package that no score depends on: editing a table repeats no training."""
 
 
