@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -238,6 +239,14 @@ def own(published, tmp_path, monkeypatch):
     shutil.copytree(published[0], tmp_path / "w")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "w"))
     return tmp_path / "w" / "clip-vit-large-patch14"
+
+
+def test_a_missing_package_is_told_before_weights_are(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    for made in Config().build, lambda: Config().language(CPU):
+        with pytest.raises(RlldError, match=r"needs transformers.*pip install 'rlld\[features\]'"):
+            made()
 
 
 def test_cut_off_weights_are_refused(own):

@@ -94,6 +94,7 @@ class Config(base.Config):
         Raises:
             RlldError: As ``build``.
         """
+        optional("transformers", "extractor 'clip'")  # before weights of gigabytes are asked for
         config, weights, vocabulary, merges = (
             find(file, spelled("clip", self)) for file in self.files()
         )
@@ -117,6 +118,7 @@ class ClipModel(Extractor):
         import torch
 
         self.config = config
+        optional("transformers", "extractor 'clip'")
         description, weights = (
             find(file, spelled(self.name, config)) for file in config.files()[:2]
         )
