@@ -173,6 +173,8 @@ def test_arrows_are_fine_where_times_are_free(clip, visit) -> None:
 
 def test_keys_are_the_views_after_a_click_on_the_video(clip, visit) -> None:
     page = visit(clip)
+    # A click starts what can be played, and its place is known when its size is.
+    page.wait_for_function("() => document.querySelector('video').readyState >= 3")
     box = page.locator("video").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
     page.wait_for_function(PLAYING)

@@ -304,6 +304,24 @@ def test_the_keyboard_stays_in_a_training_that_changes(visit) -> None:
         begin = again
 
 
+def test_a_training_that_is_cancelled_says_that_it_is_being_saved(visit) -> None:
+    held: list[Any] = []
+
+    def answer(route: Any) -> None:
+        if route.request.method == "DELETE":
+            held.append(route)
+        else:
+            route.fulfill(json=job())
+
+    page = visit("Ada", "train", {"**/api/train": lambda _: job()})
+    page.unroute("**/api/train")
+    page.route("**/api/train", answer)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.locator(".doing", has_text="Saving where it is").wait_for()
+    held[0].fulfill(json=job(state="cancelled", text="It was interrupted."))
+    page.get_by_role("heading", name="The training was cancelled").wait_for()
+
+
 def test_a_training_that_another_window_began_is_followed(visit) -> None:
     before = {"**/api/train": lambda _: job(state="cancelled")}
     page = visit("Ada", "train", before, expected="Failed to load")

@@ -131,7 +131,6 @@ def test_numbers_that_json_does_not_know_are_not_written():
 KEYS = frozenset(
     {
         # Identities: compared or hashed where they are made, and read by nobody.
-        "[before, held]",
         "[self.name, self.parameters()]",
         "[settings, where]",
         "found.get(key)",

@@ -8,6 +8,7 @@ import { button, choice, count, icon, make, plain } from "./dom.js";
 /** @typedef {import("./api.js").Changed} Changed */
 
 const EVERY = 1000; // ms between looks at a running training
+const SAVING = "Saving where it is, to go on from there.";
 const LOST = "The studio does not answer; trying again.";
 const FIRST = 50; // changed labels that are listed at once
 const HEADS = { done: "Trained again", failed: "The training failed", cancelled: "The training was cancelled", running: "Training" };
@@ -28,6 +29,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   /** @type {Job|null} */
   let job = await api.get("/api/train");
   let watching = false;
+  let ending = false; // it takes some seconds to save the state
   draw();
   if (job?.state === "running") watch();
 
@@ -44,7 +46,13 @@ export async function train(root, { api, signal, tell, state, refresh }) {
   }
 
   async function cancel() {
-    job = await api.remove("/api/train");
+    ending = true;
+    if (job) update(job);
+    try {
+      job = await api.remove("/api/train");
+    } finally {
+      ending = false;
+    }
     draw();
   }
 
@@ -79,7 +87,7 @@ export async function train(root, { api, signal, tell, state, refresh }) {
     const bar = /** @type {HTMLProgressElement|null} */ (panel.querySelector("progress"));
     const text = panel.querySelector(".doing");
     if (bar) bar.value = running.progress;
-    if (text) text.textContent = running.text;
+    if (text) text.textContent = ending ? SAVING : running.text;
   }
 
   /** Draws the training anew; a keyboard that was in it stays in it. */
