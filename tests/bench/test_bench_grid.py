@@ -13,7 +13,15 @@ import pytest
 from rlld.bench.comparison import Comparison, MethodRow
 from rlld.bench.grid import Grid, draw_grid, page_of_grid
 from rlld.bench.jobs import Terms
-from rlld.bench.page import Block, block_latex, block_markdown, terminal, write_page
+from rlld.bench.page import (
+    Block,
+    Page,
+    block_latex,
+    block_markdown,
+    print_page,
+    terminal,
+    write_page,
+)
 from rlld.bench.statistics import Estimate
 from rlld.bench.studies import enhance as enhancing
 from rlld.bench.studies import regimes as regimes_module
@@ -169,6 +177,27 @@ def test_intervals_stand_under_their_figures_before_a_table_is_cut(monkeypatch):
     assert max(map(len, lines)) <= 80
     assert [line for line in lines if "-1.2" in line and "+11.7" in line]
     assert [line for line in lines if "[-25.9, 20.8]" in line and "[-2.0, 28.1]" in line]
+
+
+def test_deviations_stand_under_their_figures_before_a_table_is_cut(monkeypatch):
+    heads = ("labels", *("a -BCE",) * 5)
+    block = Block("signal", heads, (("a tenth (10 %)", *("-105.537 (0.431)",) * 5),))
+    monkeypatch.setattr(OUT, "_width", 80, raising=False)
+    lines = as_text(terminal([block])).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.count("-105.537") for line in lines if "-105" in line] == [5]
+    assert [line.count("(0.431)") for line in lines if "(0.4" in line] == [5]
+    assert "a tenth (10" in "\n".join(lines)  # a name stays as it is
+
+
+def test_printed_tables_lose_nothing_where_they_are_wider_than_the_terminal(monkeypatch, capsys):
+    rows = (("Speech", *(f"{number}.5 [-28.1, 2.0]" for number in range(10, 20))),)
+    block = Block("classes, heard", ("class", *("difference",) * 10), rows)
+    monkeypatch.setattr(OUT, "_width", 80, raising=False)
+    print_page(Page("", "", (block,), (), "", {}))
+    shown = capsys.readouterr().out
+    assert all(f"{number}.5" in shown for number in range(10, 20))
+    assert shown == as_text(terminal([block])) + "\n"
 
 
 def quick(tmp_path: Path, data: Path, **more: object) -> Settings:

@@ -92,7 +92,10 @@ def _table(block: Block) -> Table:
     names = [number == 0 or any(map(_is_text, column[1:])) for number, column in enumerate(columns)]
     fits = sum(max(map(len, column)) for column in columns) <= room
     if sum(map(_least, columns, names)) > room:
-        columns = [(head, *map(_folded, cells)) for head, *cells in columns]
+        columns = [
+            (head, *(cells if is_name else map(_folded, cells)))
+            for (head, *cells), is_name in zip(columns, names, strict=True)
+        ]
     least = list(map(_least, columns, names))
     table = Table(
         title=block.title,
@@ -113,8 +116,8 @@ def _table(block: Block) -> Table:
 
 
 def _folded(cell: str) -> str:
-    """Puts an interval under its figure."""
-    return cell.replace(" [", "\n[")
+    """Puts an interval, or a deviation, under its figure."""
+    return re.sub(r" (?=[\[(])", "\n", cell)
 
 
 def _least(column: Sequence[str], is_name: bool) -> int:
@@ -185,7 +188,7 @@ FORMATS: dict[str, Callable[[Page], str]] = {
 def print_page(page: Page) -> None:
     """Prints the tables of a page and the sentences under them."""
     for table in terminal(page.blocks):
-        OUT.print(table, soft_wrap=False)
+        OUT.print(table)
     for remark in page.remarks:
         OUT.print(remark)
 
