@@ -120,6 +120,21 @@ def test_everything_is_told(found):
     assert float(kept["", "inter_reward_audio"]["mean"]) < 1
 
 
+def test_a_batch_has_the_videos_that_the_data_ask_for(found):
+    assert found.batch == 16
+    assert "per batch of 16 videos" in markdown(page(found))
+
+
+def test_a_batch_has_no_more_videos_than_the_data(tiny_data, monkeypatch):
+    monkeypatch.setitem(EPISODE, "schedule.batch_size", 128)
+    train = load_data(tiny_data, with_truth=True).train
+    found = signal(tiny_data, after=(1,), batches=1, repeats=1)
+    wrong = (train.labels.unsqueeze(1).bool() & ~train.truth.any(1)).sum((0, 2)).tolist()
+    removed = [e.removed for e in (*found.steps, *found.episodes) if e.labels == TRUE]
+    assert found.batch == len(train)
+    assert removed == [pytest.approx(wrong)] * 2
+
+
 def test_spreads_are_those_of_a_sample():
     assert Spread.of([1.0, 3.0]) == Spread(2.0, pytest.approx(2**0.5))
     assert Spread.of([1.0]) == Spread(1.0, None)

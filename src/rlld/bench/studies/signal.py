@@ -105,6 +105,7 @@ class Signal:
         inter: Mean inter-reward of the training videos, audio and visual, by whose labels.
         silence: Both rewards of a network that predicts nothing, in percent: a video without
             events counts as right then.
+        batch: Videos of a step.
     """
 
     steps: tuple[Effect, ...]
@@ -113,6 +114,7 @@ class Signal:
     data: str
     inter: dict[str, tuple[float, float]]
     silence: tuple[float, float]
+    batch: int
 
 
 def signal(
@@ -154,7 +156,8 @@ def signal(
     silence = Scorer(reward.require_dense())(torch.zeros_like(reward.require_dense()))
     nothing = float(silence["segment_audio"]), float(silence["event_visual"])
     inter = {name: _inter(train, labels) for name, labels in policies.items()}
-    return Signal(tuple(steps), tuple(episodes), command, str(folder), inter, nothing)
+    batch = min(recipe.schedule.batch_size, len(train))
+    return Signal(tuple(steps), tuple(episodes), command, str(folder), inter, nothing, batch)
 
 
 def removals(train: Split, reward: Split) -> dict[str, Tensor]:
@@ -282,7 +285,7 @@ def _after_an_episode(
                     pass
                 found.append(meter(predict_split(trainer.network, meter.videos)))
                 tick()
-            share = recipe.schedule.batch_size / len(train)
+            share = min(1.0, recipe.schedule.batch_size / len(train))
             gone = (train.labels.sum() - labels.sum((0, 2))) * share
             effects.append(Effect("one episode", name, _mean([gone]), _spreads(found)))
     return effects
@@ -365,8 +368,8 @@ def page(found: Signal) -> Page:
         command=found.command,
         blocks=tuple(_blocks(found)),
         remarks=(
-            "a / v: removed audio and visual labels per batch of 128 videos, in brackets standard "
-            "deviations between batches or networks.",
+            f"a / v: removed audio and visual labels per batch of {found.batch} videos, in "
+            "brackets standard deviations between batches or networks.",
             "seg A and ev V: the scores that reward the two branches, in percent (the paper pays a "
             "tenth of them); -BCE: 100 times the mean log-likelihood, video and segment level.",
             "step to step: how the same value moves between neighbouring steps on all labels.",
