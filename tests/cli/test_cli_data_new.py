@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -320,7 +321,9 @@ def test_what_is_being_extracted_is_made_anew_by_nobody(run_cli, phone, monkeypa
     assert new(run_cli, phone, "--tags", tagged(phone, "ab")).returncode == 0
     tags, folder = tagged(phone, "abc"), phone.parent / "D"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    found = during(monkeypatch, to_stores, "read_splits", lambda: new(run_cli, phone, "--tags", tags))
+    found = during(
+        monkeypatch, to_stores, "read_splits", lambda: new(run_cli, phone, "--tags", tags)
+    )
     assert run_cli("extract", folder, "--workers", 1).returncode == 0
     assert "another process is writing it" in found[0].stderr
     assert before == {path: path.read_bytes() for path in before}

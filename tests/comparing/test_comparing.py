@@ -196,6 +196,19 @@ def test_exported_parses_score_as_their_run(runs, tmp_path, form, tiny_data):
     assert theirs.side.notes == ()
 
 
+def test_predictions_that_may_have_known_the_tags_are_told(runs, tmp_path, videos):
+    file, classes = tmp_path / "p.tsv", videos.spec.classes
+    rows = [
+        f"{videos.ids[video]}\t0\t1\t{classes[label]}\taudio\n"
+        for video, label in videos.labels.nonzero().tolist()
+    ]
+    more = classes[int(videos.labels[0].argmin())]
+    for last, count in ("", 1), (f"{videos.ids[0]}\t0\t1\t{more}\taudio\n", 0):
+        file.write_text(HEADER + "".join(rows) + last)
+        found = rlld.compare(runs[0], f"a={file}")
+        assert str(found).count("if it was told the tags") == count
+
+
 def test_events_are_read_as_the_truth_is(tiny_data, tmp_path, videos):
     """Segments last half a second: an event counts where it covers half of one, and by union."""
     (first, second, *_), file = videos.ids, tmp_path / "p.tsv"

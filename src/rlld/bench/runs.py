@@ -227,7 +227,7 @@ def _measured(task: _Task) -> dict[str, Any]:
             folder,
             seed=job.seed,
             compute=compute,
-            resume=True,
+            resume=folder.exists(),
             networks=networks,
             watcher=tracking,
         )

@@ -70,7 +70,18 @@ def read_predictions(
             f"{source}: names none of the {len(videos):,} {videos.name} videos of {videos.folder} "
             f"({listed(videos.ids)}), but {others}; name clips by their ids or file names"
         )
-    return Predictions(reader.maps(), tuple(reader.notes(source)))
+    maps = reader.maps()
+    return Predictions(maps, (*reader.notes(source), *_told(source, maps, videos)))
+
+
+def _told(source: Path, maps: Tensor, videos: Split) -> Iterator[str]:
+    """Yields what to think of where tags were known, which most formats do not say."""
+    found, tagged = maps.any(2).any(1), videos.labels.bool().cpu()
+    if found.any() and not (found & ~tagged).any():
+        yield (
+            f"{source} finds no class but those that a video is tagged with; if it was told the "
+            "tags, it knew what the runs beside it did not"
+        )
 
 
 class _Reader:
