@@ -47,7 +47,8 @@ def test_a_row_has_its_scores_for_every_seed(tiny_data, tmp_path, perfect):
     wanted = every_score(baseline_maps(test)[NOTHING], test.require_dense())
     assert {name: values[pairs[0]] for name, values in rows[1].values.items()} == wanted
     assert notes[0] == f"paper: predictions in {perfect}, not trained here."
-    assert "names 1 of the 12 test videos" in notes[2]
+    assert "if it was told the tags" in notes[1]  # as who has the true events is
+    assert "names 1 of the 12 test videos" in notes[3]
 
 
 def test_a_table_takes_them(tiny_data, tmp_path, perfect):
