@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from parse_kit import CLASSES, make_clip, make_parse
+from rlld.data.annotations import union
 from rlld.data.spec import AnnotationFiles
 from rlld.errors import RlldError
 from rlld.media.playable import PageClip, inspect, page_clip
@@ -15,7 +16,7 @@ from rlld.parsing.result import Event, notebook_html
 from rlld.parsing.text import dumps
 from rlld.parsing.words import clock, length_text, seconds
 from rlld.report.page import page_data, render_page, write_page
-from rlld.report.truth import known_events, overlap, union
+from rlld.report.truth import known_events, overlap
 
 
 class Reader(HTMLParser):

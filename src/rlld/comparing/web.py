@@ -11,7 +11,7 @@ import torch
 from rlld.bench.tables import VARIANTS
 from rlld.comparing.compared import Compared, Judged
 from rlld.comparing.tables import SENSES, counts, difference_text, figure, remarks, value_text
-from rlld.evaluation.baselines import TYPE
+from rlld.evaluation.baselines import columns_of
 from rlld.metrics.paired import Difference
 from rlld.metrics.scores import LEVELS
 from rlld.report.clips import clips_of_page
@@ -269,5 +269,5 @@ def _dispute(compared: Compared, place: int) -> Dispute:
 
 
 def _types(judged: Judged, place: int) -> str:
-    scores = (100 * float(judged.columns[place, own].mean()) for own in TYPE.values())
+    scores = (100 * float(judged.columns[place, columns_of(level)].mean()) for level in LEVELS)
     return " / ".join(f"{score:.1f}" for score in scores)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from rlld.utils.sheets import number_text
 if TYPE_CHECKING:
     from rlld.data.spec import DataSpec
     from rlld.taxonomy import Taxonomy
+
+Interval = tuple[float, float]
 
 WEAK_HEADER = ("filename", "event_labels")
 DENSE_HEADER = ("filename", "onset", "offset", "event_labels")
@@ -246,16 +249,29 @@ def united(rows: Iterable[DenseRow]) -> list[DenseRow]:
         >>> [(event.onset, event.offset) for event in united(pieces)]
         [(0, 0.9)]
     """
-    found: list[DenseRow] = []
-    for row in sorted(rows, key=lambda row: (row.id, row.label, row.onset)):
-        if row.offset <= row.onset:
-            continue
-        last = found[-1] if found else None
-        if last and (last.id, last.label) == (row.id, row.label) and row.onset <= last.offset:
-            found[-1] = last._replace(offset=max(last.offset, row.offset))
-        else:
-            found.append(row)
+    lanes: dict[tuple[str, str], list[DenseRow]] = defaultdict(list)
+    for row in rows:
+        if row.onset < row.offset:
+            lanes[row.id, row.label].append(row)
+    found = []
+    for (video, label), own in lanes.items():
+        lines = {row.onset: row.line for row in reversed(own)}
+        found += [
+            DenseRow(video, onset, offset, label, lines[onset])
+            for onset, offset in union((row.onset, row.offset) for row in own)
+        ]
     return found
+
+
+def union(intervals: Iterable[Interval]) -> list[Interval]:
+    """Merges overlapping and touching intervals; empty and reversed ones mark nothing."""
+    merged: list[Interval] = []
+    for start, end in sorted(pair for pair in intervals if pair[0] < pair[1]):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def marked(row: DenseRow, spec: DataSpec) -> bool:

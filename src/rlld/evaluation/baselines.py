@@ -6,6 +6,7 @@ that a parser that finds nothing scores 25 to 31 on usual data: a number alone s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,11 +21,6 @@ from rlld.recipes import RECOMMENDED
 
 BARE_TAGS, NOTHING = "bare tags", "nothing"
 PHRASES = {BARE_TAGS: "the bare tags", NOTHING: "finding nothing"}
-TYPE = {
-    level: [COLUMNS.index(f"{level}_{kind}") for kind in ("audio", "visual", "audio_visual")]
-    for level in LEVELS
-}
-"""Columns of a video whose mean is its Type score, by level."""
 LANE: dict[tuple[str, ...], str] = {
     LANES: "Type",
     ("audio",): "audio score",
@@ -102,6 +98,16 @@ def baseline_maps(split: Split) -> dict[str, Tensor]:
     return {BARE_TAGS: tags, NOTHING: torch.zeros_like(truth)}
 
 
+def columns_of(level: str, lanes: Sequence[str] = LANES) -> list[int]:
+    """Returns the columns of a video whose mean is its score over lanes, Type over all three.
+
+    Args:
+        level: ``segment`` or ``event``.
+        lanes: Of ``LANES``.
+    """
+    return [COLUMNS.index(f"{level}_{lane}") for lane in lanes]
+
+
 def gains(own: Tensor, split: Split) -> list[Gain]:
     """Compares a parser with the baselines, video by video.
 
@@ -114,7 +120,7 @@ def gains(own: Tensor, split: Split) -> list[Gain]:
     for name, maps in baseline_maps(split).items():
         other = per_video(maps, truth)
         for level in LEVELS:
-            columns = [COLUMNS.index(f"{level}_{lane}") for lane in lanes]
+            columns = columns_of(level, lanes)
             ours, theirs = (100 * each[:, columns].mean(1) for each in (own, other))
             spread = float((ours - theirs).std()) if len(split) > 1 else 0.0
             error = spread / len(split) ** 0.5

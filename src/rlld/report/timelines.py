@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from rlld.data.split import Split
-from rlld.evaluation.baselines import TYPE
+from rlld.evaluation.baselines import columns_of
+from rlld.metrics.scores import LEVELS
 from rlld.types import MODALITIES
 from rlld.utils.runs import runs
 
@@ -79,7 +80,7 @@ def examples(
         columns: Their eight values (N, 8), as in ``metrics.scores.COLUMNS``.
     """
     truth = videos.require_dense()
-    segment, event = (100 * columns[:, own].mean(1) for own in TYPE.values())
+    segment, event = (100 * columns[:, columns_of(level)].mean(1) for level in LEVELS)
     some = truth.flatten(1).any(1).nonzero()[:, 0].to(columns.device)
     order = some[torch.argsort(segment[some] + event[some], stable=True)].tolist()
     count = min(SHOWN, len(order) // 2)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from rlld.data.annotations import DenseRow, read_dense
+from rlld.data.annotations import DenseRow, Interval, read_dense, union
 from rlld.data.spec import AnnotationFiles, DataSpec, annotation_file
 from rlld.errors import RlldError
 from rlld.parsing.result import Event
 from rlld.types import Modality
-
-Interval = tuple[float, float]
 
 
 def known_events(folder: Path, video: str, spec: DataSpec) -> tuple[Event, ...] | None:
@@ -54,17 +51,6 @@ def known_events(folder: Path, video: str, spec: DataSpec) -> tuple[Event, ...] 
         for modality, intervals in kinds:
             found += [Event(label, modality, start, end, 1.0) for start, end in intervals]
     return tuple(found)
-
-
-def union(intervals: Iterable[Interval]) -> list[Interval]:
-    """Merges overlapping and touching intervals; empty and reversed ones mark nothing."""
-    merged: list[Interval] = []
-    for start, end in sorted(pair for pair in intervals if pair[0] < pair[1]):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def overlap(first: list[Interval], second: list[Interval]) -> list[Interval]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rlld.data.annotations import read_dense, read_splits
+from rlld.data.annotations import read_dense, read_splits, union
 from rlld.data.answers import Answer, read_answers
 from rlld.data.spec import (
     ANNOTATIONS,
@@ -21,7 +21,6 @@ from rlld.errors import RlldError
 from rlld.media.files import clip_of, clips_of_videos, stamp_of
 from rlld.media.listing import Listed, read_listing
 from rlld.parsing.result import Event
-from rlld.report.truth import union
 from rlld.types import MODALITIES
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rlld.data.annotations import covered
-from rlld.report.truth import union
+from rlld.data.annotations import covered, union
 from rlld.studio.store import Version
 from rlld.types import MODALITIES
 from rlld.utils.runs import runs

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlld.data.annotations import DenseRow, read_dense, read_weak, write_rows
+from rlld.data.annotations import DenseRow, read_dense, read_weak, union, write_rows
 from rlld.data.imported import class_of, read_imported, write_imported
 from rlld.data.moved import features_of
 from rlld.data.own import Known, short, write_own
@@ -26,7 +26,6 @@ from rlld.errors import RlldError, listed, nearest
 from rlld.export.files import event_files, read_events
 from rlld.media.listing import LISTING, Listed, VideoNames, read_listing, write_listing
 from rlld.parsing.result import Event
-from rlld.report.truth import union
 from rlld.types import MODALITIES
 from rlld.utils.files import held as locked
 from rlld.utils.files import owned
